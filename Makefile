@@ -1,0 +1,43 @@
+# The workflow in an environment of its own. `make help` lists what there is.
+
+PYTHON ?= python3
+JOBS ?= 8
+CONFIG ?= config/config.yaml
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake -j$(JOBS) --configfile $(CONFIG)
+
+.PHONY: help install test lint all FORCE
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@echo "make <target> [CONFIG=config/cpu.yaml] [JOBS=8]"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 24
+	@echo "reports/...             any file of the workflow, for example reports/table_long_term.tex"
+
+install: .venv/installed  ## make .venv with the project and its pinned dependencies
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+test: install  ## run the tests
+	$(BIN)/python -m pytest -q -n auto -rs
+
+lint: install  ## formatter, linters, import contract, the workflow's own lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check -l 120 Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+all: install  ## every report of the configuration
+	$(SNAKEMAKE) all
+
+# Any other target is the workflow's. Snakemake, not make, decides what is out of date.
+reports/% results/%: install FORCE
+	$(SNAKEMAKE) $@
+
+FORCE:

@@ -1,0 +1,32 @@
+"""Time-LlaMA, reproduced: data -> trainings -> tables and figures. `snakemake -j8 reports/table_long_term.tex` is a start.
+
+Another configuration: `snakemake -j8 --configfile config/cpu.yaml <target>`.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# A second configfile would be merged into the first key by key, and a run of both is a run of neither.
+if not workflow.config_settings.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+container: "workflow/container/timellama.sif"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        every_report(),

@@ -1,0 +1,76 @@
+"""The untrained floor: values by hand, phases, and what is refused."""
+
+import csv
+
+import pytest
+import torch
+
+from timellama.baselines.naive import HourOfDayMean, SeasonalNaive
+from timellama.errors import InputError
+
+LOOK_BACK = torch.tensor([9.0, 1, 2, 3, 5, 6, 7])[None, :, None]  # one old value, then two seasons of 3
+
+
+def test_seasonal_naive_repeats_the_last_season_in_phase():
+    model = SeasonalNaive(context=7, horizon=5, season=3)
+    assert model(LOOK_BACK).flatten().tolist() == [5, 6, 7, 5, 6]
+
+
+def test_season_of_one_repeats_the_last_value():
+    assert SeasonalNaive(context=7, horizon=3, season=1)(LOOK_BACK).flatten().tolist() == [7, 7, 7]
+
+
+def test_hour_of_day_mean_averages_whole_seasons_in_phase():
+    model = HourOfDayMean(context=7, horizon=5, season=3, days=7)
+    assert model(LOOK_BACK).flatten().tolist() == [3, 4, 5, 3, 4]
+
+
+def test_hour_of_day_mean_uses_no_more_than_its_days():
+    model = HourOfDayMean(context=7, horizon=3, season=3, days=1)
+    assert model(LOOK_BACK).flatten().tolist() == [5, 6, 7]
+
+
+@pytest.mark.parametrize("season", [2, 5, 24])
+def test_a_periodic_series_is_forecast_exactly(season):
+    horizon = 31
+    series = torch.arange(97 + horizon).remainder(season).float()[None, :, None].repeat(2, 1, 3)
+    for model in (
+        SeasonalNaive(context=97, horizon=horizon, season=season),
+        HourOfDayMean(context=97, horizon=horizon, season=season, days=7),
+    ):
+        forecast = model(series[:, :97])
+        assert forecast.shape == (2, horizon, 3)
+        assert torch.equal(forecast, series[:, 97:])
+
+
+def test_a_context_of_exactly_one_season_is_enough():
+    x = torch.randn(2, 24, 3)
+    assert torch.equal(SeasonalNaive(context=24, horizon=24, season=24)(x), x)
+
+
+@pytest.mark.parametrize("arguments", [{"context": 23, "season": 24}, {"context": 24, "season": 0}])
+def test_a_context_without_a_whole_season_is_refused(arguments):
+    with pytest.raises(InputError, match="season"):
+        SeasonalNaive(horizon=4, **arguments)
+    with pytest.raises(InputError, match="season"):
+        HourOfDayMean(horizon=4, days=7, **arguments)
+
+
+def test_no_days_are_refused():
+    with pytest.raises(InputError, match="days is 0"):
+        HourOfDayMean(context=48, horizon=4, season=24, days=0)
+
+
+def test_etth1_scores_0400_with_the_mean_of_the_last_week(shared):
+    """The measured 0.400 on the test part of ETTh1 at horizon 96, every window (512 steps of look-back)."""
+    with (shared / "data" / "ETT-small" / "ETTh1.csv").open() as file:
+        rows = list(csv.reader(file))[1:]
+    values = torch.tensor([[float(cell) for cell in row[1:]] for row in rows], dtype=torch.float64)
+    month = 30 * 24
+    training = values[: 12 * month]
+    values = (values - training.mean(0)) / training.std(0, correction=0)
+    part = values[16 * month - 512 : 20 * month]
+    windows = part.unfold(0, 512 + 96, 1).transpose(1, 2)
+    assert len(windows) == 4 * month - 96 + 1
+    forecast = HourOfDayMean(context=512, horizon=96, season=24, days=7)(windows[:, :512])
+    assert (forecast - windows[:, 512:]).square().mean().item() == pytest.approx(0.400, abs=5e-4)

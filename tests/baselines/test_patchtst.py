@@ -1,0 +1,113 @@
+"""PatchTST: patches, counts, and the properties that channel independence and instance normalisation promise."""
+
+import pytest
+import torch
+
+from timellama.baselines.patchtst import POSITION_RANGE, PatchTST
+from timellama.errors import InputError
+
+SMALL = {
+    "patch_length": 8,
+    "patch_stride": 4,
+    "width": 8,
+    "layers": 2,
+    "heads": 2,
+    "feed_forward": 16,
+    "dropout": 0.1,
+    "head_dropout": 0.0,
+}
+PUBLISHED = {
+    "patch_length": 16,
+    "patch_stride": 8,
+    "width": 128,
+    "layers": 3,
+    "heads": 16,
+    "feed_forward": 256,
+    "dropout": 0.2,
+    "head_dropout": 0.0,
+}
+ETTH1 = PUBLISHED | {"width": 16, "heads": 4, "feed_forward": 128, "dropout": 0.3}
+
+
+def small() -> PatchTST:
+    return PatchTST(context=33, horizon=6, variates=4, **SMALL).eval()
+
+
+@pytest.mark.parametrize(("context", "patches"), [(512, 64), (336, 42)])
+def test_patches_are_as_many_as_the_paper_counts(context, patches):
+    """arXiv 2211.14730, section 4: PatchTST/64 reads 512 steps, PatchTST/42 reads 336."""
+    network = PatchTST(context=context, horizon=96, variates=7, **ETTH1).network
+    assert network.model.patchifier.num_patches == patches
+
+
+def test_patches_hold_the_normalised_look_back_and_its_last_value_repeated():
+    x = torch.randn(2, 32, 4)
+    model = PatchTST(context=32, horizon=6, variates=4, **SMALL).eval()
+    seen = {}
+    model.network.model.encoder.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.update(kwargs), with_kwargs=True
+    )
+    model(x)
+    normal = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
+    normal = torch.cat([normal, normal[:, -1:].expand(-1, 4, -1)], dim=1)  # by one stride
+    patches = torch.stack([normal[:, start : start + 8] for start in range(0, 32, 4) if start + 8 <= 36], dim=1)
+    torch.testing.assert_close(seen["patch_input"], patches.permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("settings", [PUBLISHED, ETTH1])
+def test_count_of_the_published_settings(settings, checks):
+    width, feed_forward, patches, horizon = settings["width"], settings["feed_forward"], 42, 96
+    embedding = 16 * width + width + patches * width
+    attention = 4 * (width * width + width)
+    feed = width * feed_forward + feed_forward + feed_forward * width + width
+    norms = 2 * 2 * width
+    head = patches * width * horizon + horizon
+    model = PatchTST(context=336, horizon=horizon, variates=7, **settings)
+    assert checks.trained_count(model) == embedding + settings["layers"] * (attention + feed + norms) + head
+
+
+def test_variates_are_apart_and_keep_their_scale(checks):
+    model, x = small(), torch.randn(5, 33, 4)
+    assert model(x).shape == (5, 6, 4)
+    assert checks.variates_that_change(model, x) == {0}
+    checks.forecasts_keep_scale(model, x, tolerance=1e-3)
+
+
+def test_in_evaluation_the_batch_does_not_matter(checks):
+    checks.forecasts_ignore_the_batch(small(), torch.randn(5, 33, 4))
+
+
+def test_gradient_reaches_every_parameter(checks):
+    checks.gradient_reaches(small(), torch.randn(5, 33, 4))
+
+
+def test_dropout_acts_in_training_only():
+    model, x = small(), torch.randn(2, 33, 4)
+    assert torch.equal(model(x), model(x))
+    model.train()
+    assert not torch.equal(model(x), model(x))
+
+
+def test_initial_weights_are_torchs_and_positions_uniform():
+    network = PatchTST(context=512, horizon=96, variates=7, **PUBLISHED).network
+    positions = network.model.encoder.positional_encoder.position_enc
+    assert positions.requires_grad and positions.shape == (64, 128)
+    assert 0.9 * POSITION_RANGE < positions.abs().max() <= POSITION_RANGE
+    bound = (64 * 128) ** -0.5
+    assert 0.9 * bound < network.head.projection.weight.abs().max() <= bound
+
+
+def test_the_seed_decides_the_weights():
+    def weights(seed):
+        torch.manual_seed(seed)
+        return torch.cat([p.detach().flatten() for p in small().parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_sizes_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="context is 7"):
+        PatchTST(context=7, horizon=6, variates=4, **SMALL)
+    with pytest.raises(InputError, match="3 heads"):
+        PatchTST(context=33, horizon=6, variates=4, **(SMALL | {"heads": 3}))

@@ -1,0 +1,33 @@
+"""The local server that the tests of fetching talk to."""
+
+import http.server
+import importlib.util
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def web() -> ModuleType:
+    """The module `server.py` beside this file."""
+    spec = importlib.util.spec_from_file_location("data_test_server", Path(__file__).with_name("server.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def site(web: ModuleType) -> Iterator[object]:
+    """A running server's `Site`."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), web.Handler)
+    server.site = web.Site(address=f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.site
+    server.shutdown()
+    server.server_close()

@@ -1,0 +1,96 @@
+"""A real HTTP server on 127.0.0.1 that misbehaves as told, for the tests of `timellama.data.sources`."""
+
+import http.server
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Site:
+    """What the server holds and how it answers; `answers` are used up one a request, then it behaves well."""
+
+    address: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    tag: str | None = '"v1"'
+    modified: str | None = None
+    ranges: bool = True
+    answers: list[Callable[[http.server.BaseHTTPRequestHandler], None]] = field(default_factory=list)
+    requests: list[tuple[str, str | None, int | None]] = field(default_factory=list)
+
+
+def status(code: int) -> Callable:
+    """An answer with that status and no content."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(code)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def cut_after(share: float) -> Callable:
+    """A good answer whose connection breaks after that share of what was to be sent."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        send(handler, share=share)
+        handler.close_connection = True
+
+    return answer
+
+
+def hang(release: threading.Event) -> Callable:
+    """No answer until `release` is set."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        release.wait(30)
+        handler.close_connection = True
+
+    return answer
+
+
+def close(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """The connection ends without an answer."""
+    handler.close_connection = True
+
+
+def send(handler: http.server.BaseHTTPRequestHandler, share: float = 1.0) -> None:
+    """Sends the file asked for, or the range of it, and notes the status."""
+    site: Site = handler.server.site
+    content = site.files.get(handler.path)
+    if content is None:
+        status(404)(handler)
+        site.requests.append((handler.path, handler.headers.get("Range"), 404))
+        return
+    asked, guard, begin = handler.headers.get("Range"), handler.headers.get("If-Range"), 0
+    if site.ranges and asked and guard in (None, site.tag, site.modified):
+        begin = int(asked.removeprefix("bytes=").removesuffix("-"))
+    if begin and begin >= len(content):
+        site.requests.append((handler.path, asked, 416))
+        status(416)(handler)
+        return
+    code = 206 if begin else 200
+    site.requests.append((handler.path, asked, code))
+    handler.send_response(code)
+    body = content[begin:]
+    handler.send_header("Content-Length", str(len(body)))
+    if site.tag:
+        handler.send_header("ETag", site.tag)
+    if site.modified:
+        handler.send_header("Last-Modified", site.modified)
+    if begin:
+        handler.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+    handler.end_headers()
+    handler.wfile.write(body[: int(len(body) * share)])
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers each request with the next of the site's answers."""
+
+    def do_GET(self) -> None:
+        site: Site = self.server.site
+        (site.answers.pop(0) if site.answers else send)(self)
+
+    def log_message(self, *_: object) -> None:
+        """Tests stay quiet."""

@@ -1,0 +1,378 @@
+"""The catalogue of backbones, what is fetched of an entry, the backbones made here, and prompts read from a folder."""
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModel, LlamaConfig, LlamaModel
+
+from timellama.data import backbones
+from timellama.data.backbone_parts import byte_tokenizer
+from timellama.data.backbones import (
+    BackboneEntry,
+    embedding_table,
+    fetch_backbone,
+    load_backbones,
+    load_prepared,
+    prepare,
+    prompt_rows,
+)
+from timellama.errors import InputError
+
+FILES = {"backbone.json", "blocks.safetensors", "config.json", "embeddings.safetensors", "tokenizer.json"}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture(scope="module")
+def catalogue(root: Path) -> dict[str, BackboneEntry]:
+    return load_backbones(root / "config/backbones.yaml")
+
+
+@pytest.fixture(scope="module")
+def tiny(catalogue, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared") / "tiny-gpt2"
+    prepare(catalogue["tiny-gpt2"], blocks=3, source=None, folder=folder)
+    return folder
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+
+
+def test_the_catalogue_follows_its_schema(root, catalogue):
+    schema = yaml.safe_load((root / "workflow/schemas/backbones.schema.yaml").read_text())
+    content = yaml.safe_load((root / "config/backbones.yaml").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(content, schema)
+    assert set(content) == set(catalogue) >= {"SmolLM2-135M", "Llama-2-7B", "GPT-2-large", "tiny-gpt2", "tiny-llama"}
+    fields = {field.name for field in dataclasses.fields(BackboneEntry)} - {"name"}
+    assert set(schema["additionalProperties"]["properties"]) == fields
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("GPT-2", {"pin": "main"}),
+        ("GPT-2", {"files": {"config.json": None, "tokenizer.json": None, "pytorch_model.bin": None}}),
+        ("GPT-2", {"revision": "main"}),
+        ("tiny-gpt2", {"source": "somewhere"}),
+        ("SmolLM2-135M", {"width": 0}),
+        ("SmolLM2-135M", {"modules": ["Q", "X"]}),
+    ],
+)
+def test_the_schema_refuses(root, name, change):
+    schema = yaml.safe_load((root / "workflow/schemas/backbones.schema.yaml").read_text())
+    content = yaml.safe_load((root / "config/backbones.yaml").read_text())
+    content[name] |= change
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, schema)
+
+
+def test_the_smollm2_entry_is_the_file_that_was_measured(shared, catalogue):
+    entry = catalogue["SmolLM2-135M"]
+    line = next(row for row in (shared / "data/SOURCES.csv").read_text().splitlines() if row.startswith("SmolLM2"))
+    assert entry.pin in line and str(entry.bytes) in line and entry.archive_sha256 in line
+
+
+def test_planning_needs_neither_torch_nor_transformers(root):
+    code = (
+        "import sys; from pathlib import Path; from timellama.data.backbones import load_backbones;"
+        "assert load_backbones(Path('config/backbones.yaml'));"
+        "print([name for name in ('torch', 'transformers', 'tokenizers', 'safetensors', 'gguf') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no entries"),
+        ("a: [", "not YAML"),
+        ("a: 3", "a has no fields"),
+        ("a: {kind: pickle}", "kind 'pickle'; it must be one of gguf"),
+        ("a: {kind: gguf, colour: red}", "unknown field 'colour'"),
+        ("a: {kind: gguf, licence: MIT, pin: x, width: 2, blocks: 1, modules: [Q]}", r"a \(kind gguf\) lacks source"),
+        ("a: {kind: folder, licence: MIT, pin: 12, width: 2, blocks: 1, modules: [Q], source: b}", "put it in quotes"),
+        (
+            "a: {kind: random, licence: MIT, pin: x, width: 2, blocks: 1, modules: [Q], config: {}}",
+            "pinned by their seed",
+        ),
+        (
+            "a: {kind: hub, licence: MIT, pin: x, width: 2, blocks: 1, modules: [Q], source: b/c, files: {m.bin: null}}",
+            "m.bin, a pickle",
+        ),
+        (
+            "a: {kind: hub, licence: MIT, pin: x, width: 2, blocks: 1, modules: [Q], source: b/c, files: {m.json: null}}",
+            "names no safetensors file",
+        ),
+    ],
+)
+def test_a_bad_catalogue_is_refused_by_name(tmp_path, text, message):
+    (tmp_path / "b.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_backbones(tmp_path / "b.yaml")
+
+
+def test_a_missing_catalogue_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is missing"):
+        load_backbones(tmp_path / "b.yaml")
+
+
+def test_a_prepared_folder_is_complete_and_says_what_it_is(tiny, catalogue):
+    entry = catalogue["tiny-gpt2"]
+    prepared = load_prepared(tiny)
+    assert set(digest(tiny)) == FILES
+    assert prepared.sha256 == {name: value for name, value in digest(tiny).items() if name != "backbone.json"}
+    assert (prepared.name, prepared.pin, prepared.weights, prepared.seed) == ("tiny-gpt2", entry.pin, "random", 0)
+    assert (prepared.blocks, prepared.blocks_available, prepared.width) == (3, 4, 32)
+    assert (prepared.vocabulary, prepared.embedding_scale, prepared.modules) == (257, 1.0, entry.modules)
+    assert AutoConfig.from_pretrained(tiny).n_layer == prepared.config["n_layer"] == 3
+    assert not [path for path in tiny.parent.iterdir() if path != tiny]
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("tiny-gpt2", "h.0.ln_1.weight"), ("tiny-llama", "layers.0.mlp.up_proj.weight")]
+)
+def test_a_prepared_folder_fills_the_base_model_exactly(catalogue, tmp_path, name, first):
+    prepare(catalogue[name], blocks=2, source=None, folder=tmp_path / "b")
+    weights = load_file(tmp_path / "b/blocks.safetensors")
+    model = AutoModel.from_config(AutoConfig.from_pretrained(tmp_path / "b"))
+    embedding = next(key for key in model.state_dict() if key not in weights)
+    assert first in weights
+    model.load_state_dict(weights | {embedding: embedding_table(tmp_path / "b")}, strict=True)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tiny, catalogue, tmp_path):
+    state = torch.get_rng_state()
+    prepare(catalogue["tiny-gpt2"], blocks=3, source=None, folder=tmp_path / "same")
+    prepare(catalogue["tiny-gpt2"], blocks=3, source=None, folder=tmp_path / "other", random_seed=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert digest(tmp_path / "same") == digest(tiny)
+    for file in ("blocks.safetensors", "embeddings.safetensors"):
+        assert digest(tmp_path / "other")[file] != digest(tiny)[file]
+    assert load_prepared(tmp_path / "other").seed == 1
+
+
+def test_every_byte_is_a_token_and_comes_back(tiny):
+    tokenizer = Tokenizer.from_file(str(tiny / "tokenizer.json"))
+    text = "25 °C\n\n日本 <|endoftext|>"
+    ids = tokenizer.encode(text).ids
+    assert len(ids) == len("25 °C\n\n日本 ".encode()) + 1
+    assert ids[-1] == 256 and max(ids[:-1]) < 256
+    assert tokenizer.decode(ids, skip_special_tokens=False) == text
+    assert tokenizer.get_vocab_size() == 257
+
+
+def test_prompt_rows_are_the_rows_of_its_tokens_in_order(tiny):
+    ids = Tokenizer.from_file(str(tiny / "tokenizer.json")).encode("aba c").ids
+    assert len(set(ids)) < len(ids) == 5
+    assert torch.equal(prompt_rows(tiny, "aba c"), embedding_table(tiny)[ids])
+
+
+def test_an_empty_prompt_has_no_rows(tiny):
+    assert prompt_rows(tiny, "").shape == (0, 32)
+
+
+def test_a_prompt_is_neither_cut_nor_padded(tiny, tmp_path):
+    copy = tmp_path / "b"
+    copy.mkdir()
+    for file in FILES:
+        (copy / file).write_bytes((tiny / file).read_bytes())
+    tokenizer = Tokenizer.from_str(byte_tokenizer())
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=9)
+    tokenizer.save(str(copy / "tokenizer.json"))
+    assert prompt_rows(copy, "abcdef").shape == (6, 32)
+
+
+def test_special_tokens_of_the_model_are_kept(tiny, tmp_path):
+    copy = tmp_path / "b"
+    copy.mkdir()
+    for file in FILES:
+        (copy / file).write_bytes((tiny / file).read_bytes())
+    content = json.loads((tiny / "tokenizer.json").read_text())
+    content["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [256], "tokens": ["<|endoftext|>"]}},
+    }
+    (copy / "tokenizer.json").write_text(json.dumps(content))
+    assert torch.equal(prompt_rows(copy, "a")[0], embedding_table(copy)[256])
+    assert prompt_rows(copy, "a").shape == (2, 32)
+
+
+@pytest.mark.parametrize("file", sorted(FILES))
+def test_an_incomplete_folder_is_refused(tiny, tmp_path, file):
+    copy = tmp_path / "b"
+    copy.mkdir()
+    for name in FILES - {file}:
+        (copy / name).write_bytes((tiny / name).read_bytes())
+    with pytest.raises(InputError, match=f"{file} is missing; prepare it again"):
+        load_prepared(copy)
+
+
+@pytest.mark.parametrize("content", ["{", '{"name": "a"}', "[]"])
+def test_a_broken_record_is_refused(tiny, tmp_path, content):
+    for name in FILES:
+        (tmp_path / name).write_bytes((tiny / name).read_bytes())
+    (tmp_path / "backbone.json").write_text(content)
+    with pytest.raises(InputError, match="is broken"):
+        load_prepared(tmp_path)
+
+
+def test_truncated_embeddings_are_refused(tiny, tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes((tiny / name).read_bytes())
+    (tmp_path / "embeddings.safetensors").write_bytes((tiny / "embeddings.safetensors").read_bytes()[:-1])
+    with pytest.raises(InputError, match="truncated"):
+        prompt_rows(tmp_path, "a")
+
+
+@pytest.mark.parametrize("blocks", [0, 5])
+def test_blocks_beyond_the_model_are_refused(catalogue, tmp_path, blocks):
+    with pytest.raises(InputError, match=f"tiny-gpt2: blocks={blocks} is not between 1 and its 4"):
+        prepare(catalogue["tiny-gpt2"], blocks=blocks, source=None, folder=tmp_path / "b")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("change", [{"width": 33}, {"blocks": 3}])
+def test_a_catalogue_that_contradicts_the_model_is_refused(catalogue, tmp_path, change):
+    entry = dataclasses.replace(catalogue["tiny-gpt2"], **change)
+    with pytest.raises(InputError, match="the model has 32 and 4; correct the entry"):
+        prepare(entry, blocks=2, source=None, folder=tmp_path / "b")
+
+
+def test_nothing_half_written_is_left_and_the_old_folder_stays(catalogue, tmp_path, monkeypatch):
+    folder = tmp_path / "b"
+    prepare(catalogue["tiny-gpt2"], blocks=1, source=None, folder=folder)
+    before = digest(folder)
+
+    def fail(path, content):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(backbones, "_write_json", fail)
+    with pytest.raises(OSError, match="no space left"):
+        prepare(catalogue["tiny-gpt2"], blocks=2, source=None, folder=folder)
+    assert digest(folder) == before
+    assert list(tmp_path.iterdir()) == [folder]
+    monkeypatch.undo()
+    prepare(catalogue["tiny-gpt2"], blocks=2, source=None, folder=folder)
+    assert load_prepared(folder).blocks == 2
+
+
+def test_a_folder_with_other_things_is_left_alone(catalogue, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="exists and is no prepared backbone"):
+        prepare(catalogue["tiny-gpt2"], blocks=1, source=None, folder=tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> tuple[BackboneEntry, Path]:
+    """A sharded repository on a mirror: an entry and the mirror's folder."""
+    mirror = tmp_path_factory.mktemp("mirror")
+    folder = mirror / "some/llama"
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=300, hidden_size=16, intermediate_size=24, num_hidden_layers=4, num_attention_heads=2
+    )
+    LlamaModel(config).save_pretrained(folder, max_shard_size="20KB")
+    (folder / "tokenizer.json").write_text(byte_tokenizer())
+    files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+    entry = BackboneEntry(
+        name="some-llama",
+        kind="hub",
+        licence="MIT",
+        pin=COMMIT,
+        width=16,
+        blocks=4,
+        modules=("Q",),
+        source="some/llama",
+        bytes=None,
+        archive_sha256=None,
+        files=files,
+        licence_page="https://example.org/licence",
+        config=None,
+    )
+    return entry, mirror
+
+
+def test_only_the_shards_of_the_first_blocks_are_fetched(repository, tmp_path):
+    entry, mirror = repository
+    given = {"mirrors": [str(mirror)], "cache": tmp_path / "cache", "progress": False}
+    source = fetch_backbone(entry, blocks=1, weights="pretrained", folder=tmp_path / "raw", **given)
+    index = json.loads((source / "model.safetensors.index.json").read_text())["weight_map"]
+    shards = {file.name for file in source.glob("*.safetensors")}
+    needed = {file for name, file in index.items() if not name.startswith(("layers.1", "layers.2", "layers.3"))}
+    assert shards == needed < set(index.values())
+    prepare(entry, blocks=1, source=source, folder=tmp_path / "b")
+    whole = LlamaModel.from_pretrained(mirror / "some/llama").state_dict()
+    weights = load_file(tmp_path / "b/blocks.safetensors")
+    assert len(weights) == 10
+    assert all(torch.equal(weights[name], whole[name]) for name in weights)
+
+
+def test_random_weights_need_no_weights_fetched(repository, tmp_path):
+    entry, mirror = repository
+    given = {"mirrors": [str(mirror)], "cache": tmp_path / "cache", "progress": False}
+    source = fetch_backbone(entry, blocks=2, weights="random", folder=tmp_path / "raw", **given)
+    assert {file.name for file in source.iterdir()} == {"config.json", "tokenizer.json"}
+    prepare(entry, blocks=2, source=source, folder=tmp_path / "b", random_seed=7)
+    prepared = load_prepared(tmp_path / "b")
+    assert (prepared.weights, prepared.seed, prepared.name) == ("random", 7, "some-llama")
+    whole = LlamaModel.from_pretrained(mirror / "some/llama").state_dict()
+    weights = load_file(tmp_path / "b/blocks.safetensors")
+    assert set(weights) < set(whole)
+    assert not torch.equal(weights["layers.0.mlp.up_proj.weight"], whole["layers.0.mlp.up_proj.weight"])
+    assert not torch.equal(embedding_table(tmp_path / "b"), whole["embed_tokens.weight"])
+
+
+def test_a_gated_repository_says_how_to_get_in(repository, tmp_path, monkeypatch):
+    entry, _ = repository
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setattr(backbones, "fetch", _refuse)
+    with pytest.raises(
+        InputError, match=r"(?s)HTTP 403.*https://example.org/licence, set HF_TOKEN.*TIMELLAMA_MIRROR"
+    ) as info:
+        fetch_backbone(
+            entry, blocks=1, weights="pretrained", folder=tmp_path, mirrors=[], cache=tmp_path, progress=False
+        )
+    assert f"hf download some/llama --revision {COMMIT}" in str(info.value)
+
+
+def test_a_file_without_a_sha256_is_not_fetched(repository, tmp_path):
+    entry, mirror = repository
+    entry = dataclasses.replace(entry, files={**entry.files, "config.json": None})
+    with pytest.raises(InputError, match=r"(?s)No SHA-256 of config.json is on record.*kind folder"):
+        fetch_backbone(
+            entry,
+            blocks=1,
+            weights="pretrained",
+            folder=tmp_path,
+            mirrors=[str(mirror)],
+            cache=tmp_path,
+            progress=False,
+        )
+
+
+def _refuse(artifact, target, *, mirrors, cache, progress):
+    raise InputError(f"could not fetch {artifact.path}: HTTP 403")
+
+
+def test_entries_made_here_or_on_this_machine_fetch_nothing(catalogue, tmp_path):
+    given = {"mirrors": [], "cache": tmp_path / "cache", "progress": False, "folder": tmp_path / "raw"}
+    assert fetch_backbone(catalogue["tiny-gpt2"], blocks=1, weights="pretrained", **given) is None
+    entry = dataclasses.replace(catalogue["tiny-gpt2"], kind="folder", source=str(tmp_path))
+    assert fetch_backbone(entry, blocks=1, weights="pretrained", **given) == tmp_path
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,118 @@
+"""The catalogue holds the paper's data sets, pinned, and refuses an entry that could not be run."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from timellama.data.catalogue import load_catalogue
+from timellama.errors import InputError
+
+LONG_TERM = {"ETTm1", "ETTm2", "ETTh1", "ETTh2", "Electricity", "Traffic", "Weather", "ILI"}
+NAMED_HERE = {"Electricity": "ECL"}
+
+
+@pytest.fixture(scope="module")
+def path(root: Path) -> Path:
+    return root / "config" / "datasets.yaml"
+
+
+def test_every_data_set_of_table_6_is_there_with_its_shape(path: Path, root: Path) -> None:
+    catalogue = load_catalogue(path)
+    with (root / "config" / "published" / "table6_datasets.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert {row["dataset"] for row in table} >= LONG_TERM
+    for row in table:
+        dataset = catalogue[NAMED_HERE.get(row["dataset"], row["dataset"])]
+        assert dataset.variates == int(row["variates"])
+        if dataset.reader == "m4":
+            assert dataset.rows == int(row["train"])
+
+
+def test_every_file_is_pinned(path: Path) -> None:
+    files = [file for dataset in load_catalogue(path).values() for file in dataset.files]
+    assert len(files) == 22
+    for file in files:
+        assert len(file.sha256) == 64
+        assert "/main/" not in file.source and "/master/" not in file.source
+
+
+def test_digests_sizes_and_shapes_agree_with_the_list_of_real_files(path: Path, shared: Path) -> None:
+    catalogue = load_catalogue(path)
+    checked = 0
+    for row in csv.DictReader((shared / "data" / "SOURCES.csv").open()):
+        name, _, part = row["dataset"].removesuffix("-train").removesuffix("-test"), "", row["dataset"]
+        if name not in catalogue:
+            continue
+        dataset = catalogue[name]
+        file = dataset.files[1 if part.endswith("-test") else 0]
+        assert file.sha256 == row["sha256"]
+        assert file.bytes == (int(row["bytes"]) if row["bytes"] else None)
+        assert dataset.variates == int(row["variates"])
+        if name != "NYCWeather":  # its raw rows are one for each airport and hour
+            assert dataset.rows == int(row["rows"])
+        if row["source"].startswith("https://raw"):
+            assert file.source == row["source"]
+        checked += 1
+    assert checked == 13
+
+
+def test_prompts_take_context_and_horizon_and_tell_what_was_filled(path: Path) -> None:
+    catalogue = load_catalogue(path)
+    for dataset in catalogue.values():
+        text = dataset.prompt.format(context=512, horizon=96)
+        assert "512" in text and "96" in text and "{" not in text and "\n" not in text
+    assert str(catalogue["NYCWeather"].quirks.interpolated_cells) in catalogue["NYCWeather"].prompt
+
+
+def test_planning_imports_neither_arrays_nor_tensors() -> None:
+    code = "import sys, timellama.data.catalogue; print([m for m in ('numpy', 'pandas', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def edited(path: Path, tmp_path: Path, name: str = "ETTh1", **changes: object) -> Path:
+    """The catalogue with one entry changed, as a new file; a value of None removes the key."""
+    content = yaml.safe_load(path.read_text())
+    entry = content["datasets"][name]
+    for key, value in changes.items():
+        entry.pop(key) if value is None else entry.__setitem__(key, value)
+    new = tmp_path / "datasets.yaml"
+    new.write_text(yaml.safe_dump(content))
+    return new
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": {"rule": "ratio", "train": 0.7, "validation": 0.2, "test": 0.2}}, "the shares add up to 1.1"),
+        ({"split": {"rule": "months", "train": 12, "validation": 4, "test": 4}}, r"split\.rows_per_day: is missing"),
+        ({"split": {"rule": "published"}}, "`published` goes with the reader `m4`"),
+        ({"split": {"rule": "ratio", "train": 0.7}}, "needs train, validation and test"),
+        ({"columns": ["a"]}, r"columns: 1 names, but variates is 7"),
+        ({"time_column": None}, r"time_column: is missing"),
+        ({"prompt": "{days}"}, r"only \{context\} and \{horizon\} may stand in braces"),
+        ({"reader": "tabel"}, "did you mean table"),
+        ({"files": [{"path": "a.csv", "source": "https://a.test/a.csv"}]}, r"files\[0\]\.sha256: is missing"),
+        ({"files": [{"path": "../a.csv", "source": "a.csv"}]}, r"files\[0\]\.path"),
+        ({"files": [{"path": "a/../../b.csv", "source": "a.csv"}]}, r"files\[0\]\.path"),
+        ({"files": [{"path": "/a.csv", "source": "a.csv"}]}, r"files\[0\]\.path"),
+        ({"files": [{"path": "ETT-small/ETTh2.csv", "source": "a.csv"}]}, "is also that of another file"),
+    ],
+)
+def test_an_entry_that_cannot_run_is_refused(changes: dict, message: str, path: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        load_catalogue(edited(path, tmp_path, **changes))
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", ".hidden", "", "a b", "a\n"])
+def test_a_name_cannot_leave_its_folder(name: str, path: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load(path.read_text())
+    content["datasets"][name] = content["datasets"]["ETTh1"]
+    new = tmp_path / "datasets.yaml"
+    new.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match="name"):
+        load_catalogue(new)

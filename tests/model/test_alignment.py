@@ -1,0 +1,43 @@
+"""Equation 3 against the plain formula, head by head."""
+
+import pytest
+import torch
+
+from timellama.model.alignment import Alignment
+
+
+def test_equation_3_head_by_head():
+    torch.manual_seed(0)
+    align = Alignment(width=6, heads=2)
+    h, prompt = torch.randn(2, 4, 6), torch.randn(3, 6)
+    heads = []
+    for k in range(2):
+        rows = slice(3 * k, 3 * k + 3)
+        q = h @ align.query.weight[rows].T
+        keys, values = prompt @ align.key.weight[rows].T, prompt @ align.value.weight[rows].T
+        heads.append(torch.softmax(q @ keys.T / 3**0.5, dim=-1) @ values)
+    attended = torch.cat(heads, dim=-1) @ align.output.weight.T
+    expected = (h + attended) @ align.project.weight.T + align.project.bias
+    torch.testing.assert_close(align(h, prompt), expected)
+
+
+def test_one_prompt_a_sample_is_the_same_as_a_shared_one():
+    torch.manual_seed(0)
+    align = Alignment(width=6, heads=3)
+    h, prompt = torch.randn(2, 4, 6), torch.randn(3, 6)
+    torch.testing.assert_close(align(h, prompt.expand(2, 3, 6)), align(h, prompt))
+
+
+def test_tokens_do_not_see_each_other():
+    torch.manual_seed(0)
+    align = Alignment(width=6, heads=2)
+    h, prompt = torch.randn(1, 4, 6), torch.randn(3, 6)
+    changed = h.clone()
+    changed[0, 0] += 1
+    difference = (align(changed, prompt) - align(h, prompt)).abs().amax(dim=-1)[0]
+    assert difference[0] > 0.01 and difference[1:].max() == 0
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(ValueError, match="heads is 4.*width 6"):
+        Alignment(width=6, heads=4)

@@ -1,0 +1,125 @@
+"""The blocks give what transformers' own blocks give, for every family, and attention is what was asked for."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import (
+    AutoModel,
+    GemmaConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    OPTConfig,
+    PretrainedConfig,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+from timellama.model.backbone import FAMILIES, Backbone, load_backbone
+
+SMALL = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+    "head_dim": 8,
+}
+LLAMA3_ROPE = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 32.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 16,
+}
+CONFIGS = {
+    "llama": LlamaConfig(**SMALL),
+    "llama3": LlamaConfig(**SMALL, rope_parameters=LLAMA3_ROPE),
+    "mistral": MistralConfig(**SMALL, sliding_window=None),
+    "qwen2": Qwen2Config(**SMALL),
+    "qwen3": Qwen3Config(**SMALL),
+    "gemma": GemmaConfig(**SMALL),
+    "gpt2": GPT2Config(vocab_size=64, n_embd=32, n_layer=3, n_head=4, n_positions=64),
+}
+
+
+def reference(config: PretrainedConfig) -> torch.nn.Module:
+    """transformers' own model with every weight, also norms and biases, away from its initial constant."""
+    torch.manual_seed(0)
+    model = AutoModel.from_config(config, attn_implementation="eager").eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def saved(model: torch.nn.Module, folder) -> None:
+    """Write what `load_backbone` reads."""
+    embedding = {id(p) for p in model.get_input_embeddings().parameters()}
+    model.config.save_pretrained(folder)
+    weights = {n: p.detach().clone() for n, p in model.named_parameters() if id(p) not in embedding}
+    save_file(weights, folder / "blocks.safetensors")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_causal_blocks_equal_transformers(name, tmp_path):
+    model = reference(CONFIGS[name])
+    saved(model, tmp_path)
+    h = torch.randn(2, 11, 32)
+    with torch.no_grad():
+        expected = model(inputs_embeds=h, use_cache=False).last_hidden_state
+        ours = load_backbone(tmp_path, dtype=torch.float32)(h, causal=True)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_bidirectional_blocks_equal_transformers_with_an_open_mask(name):
+    model = reference(CONFIGS[name])
+    h = torch.randn(2, 9, 32)
+    open_mask = torch.zeros(2, 1, 9, 9)
+    with torch.no_grad():
+        expected = model(inputs_embeds=h, attention_mask=open_mask, use_cache=False).last_hidden_state
+        ours = Backbone(model=model)(h, causal=False)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_causal_means_that_later_tokens_do_not_matter(name):
+    backbone = Backbone(model=reference(CONFIGS[name]))
+    h = torch.randn(1, 8, 32)
+    changed = h.clone()
+    changed[:, 5:] += torch.randn(3, 32)
+    with torch.no_grad():
+        causal, full = ((backbone(h, causal=c) - backbone(changed, causal=c)).abs().amax((0, 2)) for c in (True, False))
+    assert causal[:5].max() == 0 and causal[5:].min() > 1e-3
+    assert full.min() > 1e-4
+
+
+def test_sizes_name_every_linear_module():
+    sizes = Backbone(model=reference(CONFIGS["llama"])).sizes()
+    assert sizes == {"Q": (32, 32), "K": (32, 16), "V": (32, 16), "O": (32, 32), "G": (32, 48), "U": (32, 48), "D": (48, 32)}
+    sizes = Backbone(model=reference(CONFIGS["gpt2"])).sizes()
+    assert sizes == {"Q": (32, 32), "K": (32, 32), "V": (32, 32), "O": (32, 32), "U": (32, 128), "D": (128, 32)}
+
+
+def test_everything_is_frozen_and_the_norms_can_be_named():
+    backbone = Backbone(model=reference(CONFIGS["gpt2"]))
+    assert not any(p.requires_grad for p in backbone.parameters())
+    # Two LayerNorms a block and the last one, weight and bias each, and the table of positions.
+    assert len(backbone.norm_parameters()) == 2 * (2 * 3 + 1) + 1
+    llama = Backbone(model=reference(CONFIGS["llama"]))
+    assert len(llama.norm_parameters()) == 2 * 3 + 1
+
+
+def test_an_unknown_family_is_refused_with_the_known_ones():
+    model = AutoModel.from_config(OPTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, ffn_dim=16))
+    with pytest.raises(ValueError, match="'opt'.*" + ".*".join(FAMILIES)):
+        Backbone(model=model)
+
+
+def test_more_tokens_than_positions_is_an_error():
+    with pytest.raises(ValueError, match="65 tokens.*64"):
+        Backbone(model=reference(CONFIGS["gpt2"]))(torch.randn(1, 65, 32), causal=True)

@@ -1,0 +1,140 @@
+"""The whole forward pass: equations in order, what is trained, what is frozen, who sees whom."""
+
+import pytest
+import torch
+
+from timellama.model.tokens import instance_normalise
+
+
+def wake(model) -> None:
+    """Give every W^B a value, so that the adapters do something."""
+    torch.manual_seed(3)
+    for adapter in model.adapters:
+        for lora in adapter.lora.values():
+            torch.nn.init.normal_(lora.b, std=0.2)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_fresh_model_is_the_frozen_backbone_between_embedding_and_head(make_model, x, family):
+    model = make_model(family).eval()
+    normal = instance_normalise(x)
+    h = model.backbone(model.align(model.embed(normal.values), model.prompt), causal=True)
+    expected = normal.undo(model.head(h).transpose(1, 2))
+    torch.testing.assert_close(model(x), expected)
+    assert model(x).shape == (3, 8, 5)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_closed_gates_leave_the_frozen_output(make_model, x, family):
+    model = make_model(family).eval()
+    before = model(x)
+    wake(model)
+    assert (model(x) - before).abs().max() > 1e-3
+    for adapter in model.adapters:
+        adapter.route = lambda h, e=len(adapter.lora): _Closed(h, e)
+    torch.testing.assert_close(model(x), before)
+
+
+class _Closed(tuple):
+    def __new__(cls, h, experts):
+        return super().__new__(cls, (torch.full((len(h), experts), 1 / experts), torch.zeros(len(h), experts)))
+
+    probabilities = property(lambda self: self[0])
+    gates = property(lambda self: self[1])
+
+
+def test_all_modules_active_equals_static_lora(make_model, x):
+    dynamic, static = make_model(active=7).eval(), make_model(adapter="static").eval()
+    wake(dynamic), wake(static)
+    static.load_state_dict(dynamic.state_dict(), strict=False)
+    torch.testing.assert_close(dynamic(x), static(x))
+
+
+def test_one_optimiser_step_changes_everything_trainable_and_nothing_frozen(make_model, x):
+    model = make_model(gate_gradient="straight-through", active=7)
+    wake(model)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    forecast = model.forecast(x)
+    (forecast.values.square().mean() + forecast.balance).backward()
+    optimiser.step()
+    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    frozen = {name for name in before if name.startswith("backbone.")}
+    assert changed == set(before) - frozen and frozen
+
+
+def test_literal_gates_train_the_router_by_the_balance_loss_alone(make_model, x):
+    for gate, receives in (("literal", False), ("straight-through", True), ("scaled", True)):
+        model = make_model(gate_gradient=gate)
+        wake(model)
+        model(x).square().mean().backward()
+        gradients = [p.grad for p in model.router_parameters()]
+        assert all((g is not None and g.abs().max() > 0) == receives for g in gradients), gate
+    model = make_model(gate_gradient="literal")
+    model.forecast(x).balance.backward()
+    assert all(p.grad.abs().max() > 0 for p in model.router_parameters())
+
+
+def test_gates_belong_to_the_sample_not_to_the_batch(make_model, x):
+    model = make_model().eval()
+    wake(model)
+    alone = torch.cat([model(sample[None]) for sample in x])
+    torch.testing.assert_close(model(x), alone, atol=1e-5, rtol=1e-5)
+
+
+def test_nothing_outlives_a_forward_pass(make_model, x):
+    model = make_model().eval()
+    wake(model)
+    first = model(x[:1])
+    model(x)
+    assert torch.equal(model(x[:1]), first)
+
+
+def test_shift_and_scale_of_the_input_carry_over_to_the_forecast(make_model, x):
+    model = make_model().eval()
+    torch.testing.assert_close(model(x * 4 + 7), model(x) * 4 + 7, atol=1e-3, rtol=1e-3)
+
+
+def test_causal_attention_orders_the_variates_and_bidirectional_without_positions_does_not(make_model, x):
+    order = torch.tensor([3, 1, 4, 0, 2])
+    free = make_model(attention="bidirectional", positions="none", pooling="mean").eval()
+    wake(free)
+    torch.testing.assert_close(free(x[:, :, order]), free(x)[:, :, order], atol=1e-5, rtol=1e-5)
+    causal = make_model().eval()
+    assert (causal(x[:, :, order]) - causal(x)[:, :, order]).abs().max() > 1e-3
+
+
+def test_causal_attention_hides_later_variates(make_model, x):
+    # The router pools the last token, so it is taken out: only attention is asked here.
+    model = make_model(adapter="none").eval()
+    changed = x.clone()
+    changed[:, :, 4] = changed[:, :, 4].flip(1)
+    assert torch.equal(model(changed)[:, :, :4], model(x)[:, :, :4])
+    full = make_model(adapter="none", attention="bidirectional").eval()
+    assert (full(changed) - full(x))[:, :, :4].abs().max() > 1e-5
+
+
+def test_parameter_counts_by_formula(make_model):
+    model = make_model()
+    embed, align, head = 24 * 32 + 32, 5 * 32 * 32 + 32, 32 * 8 + 8
+    pairs = [(32, 32), (32, 16), (32, 16), (32, 32), (32, 48), (32, 48), (48, 32)]
+    per_block = sum(3 * (i + o) for i, o in pairs) + 32 * 7
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert trained == embed + align + head + 2 * per_block
+    assert len(make_model("gpt2").modules_routed) == 6
+
+
+def test_without_alignment_the_prompt_does_not_matter(make_model, x):
+    with_prompt, without = make_model().eval(), make_model(alignment="none").eval()
+    for model, matters in ((with_prompt, True), (without, False)):
+        before = model(x)
+        model.prompt.add_(1.0)
+        assert ((model(x) - before).abs().max() > 1e-4) == matters
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("alignment", "add"), ("adapter", "full"), ("attention", "sparse"), ("positions", "random")]
+)
+def test_unknown_options_are_named(make_model, option, value):
+    with pytest.raises(ValueError, match=f"{option} is '{value}'; it must be one of"):
+        make_model(**{option: value})

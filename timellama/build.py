@@ -1,0 +1,73 @@
+"""From a run's specification to its model: the one place that knows both.
+
+A method is one line in `METHODS`. Its constructor's parameter names say what it needs: the run's sizes, its own options, and,
+for methods with a language model, parts of the prepared backbone. Modules are imported by name when a run asks for them, so
+that a run's code digest holds only the code it uses.
+"""
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from timellama.specs import WITH_BACKBONE, Run
+
+METHODS = {
+    "time-llama": "timellama.model.time_llama:TimeLlama",
+    "dlinear": "timellama.baselines.dlinear:DLinear",
+    "patchtst": "timellama.baselines.patchtst:PatchTST",
+    "rlinear": "timellama.baselines.rlinear:RLinear",
+    "seasonal-naive": "timellama.baselines.naive:SeasonalNaive",
+    "hour-of-day-mean": "timellama.baselines.naive:HourOfDayMean",
+}
+BACKBONE_MODULES = ("timellama.model.backbone", "timellama.data.backbones")
+
+
+def modules_of(method: str) -> tuple[str, ...]:
+    """The modules that only this method's runs depend on."""
+    own = METHODS[method].split(":")[0]
+    return (own, *BACKBONE_MODULES) if method in WITH_BACKBONE else (own,)
+
+
+def model_class(method: str) -> type:
+    """The class that `METHODS` names."""
+    module, name = METHODS[method].split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def build(run: Run, *, backbone_folder: Path | None) -> Any:
+    """Make the run's model with freshly initialised weights; the caller seeds torch.
+
+    `backbone_folder` is the prepared folder of `run.backbone`. Raises ValueError where a run needs one and has none.
+    """
+    kind = model_class(run.method)
+    given = {name: getattr(run, name) for name in ("context", "horizon", "variates", "season")}
+    given |= dataclasses.asdict(run.options)
+    parts = _backbone_parts(run, backbone_folder)
+    arguments = {}
+    for name in inspect.signature(kind).parameters:
+        if name in parts:
+            arguments[name] = parts[name]()
+        elif name in given:
+            arguments[name] = given[name]
+        else:
+            raise ValueError(f"{kind.__name__} asks for {name!r}, which a run of {run.method!r} does not hold")
+    return kind(**arguments)
+
+
+def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any]]:
+    """What a method may ask of the prepared backbone, each loaded only when asked for."""
+    if run.backbone is None:
+        return {}
+    if folder is None:
+        raise ValueError(f"{run.method!r} needs the prepared folder of backbone {run.backbone.name!r}")
+    backbone, prepared = (importlib.import_module(module) for module in BACKBONE_MODULES)
+    import torch
+
+    dtype = torch.bfloat16 if run.precision == "bfloat16" else torch.float32
+    return {
+        "backbone": lambda: backbone.load_backbone(folder, dtype=dtype),
+        "prompt": lambda: prepared.prompt_rows(folder, run.prompt),
+    }

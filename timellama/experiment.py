@@ -1,0 +1,192 @@
+"""One run from its specification to its files: seed, build, train, evaluate, write.
+
+Each file is written under another name and renamed, so a result is whole or absent.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import random
+import resource
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from timellama import provenance
+from timellama.build import build
+from timellama.data.normalise import load_series
+from timellama.data.windows import Parts, prepare
+from timellama.evaluate import Evaluation, evaluate
+from timellama.specs import Run
+from timellama.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state, write_csv
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """The files of one run."""
+
+    metrics: Path
+    weights: Path
+    history: Path
+    router: Path
+    forecasts: Path
+
+
+def execute(
+    run: Run,
+    *,
+    series: Path,
+    backbone_folder: Path | None,
+    outputs: Outputs,
+    threads: int,
+    source_digest: str,
+) -> dict:
+    """Train and evaluate `run`, write its files and return what stands in `metrics.json`."""
+    started = datetime.now(UTC)
+    clock = time.perf_counter()
+    device = pick_device(run.device)
+    torch.set_num_threads(threads)
+    seed_everything(run.seed)
+    data = load_series(series)
+    parts = prepare(
+        data, run.split, context=run.context, horizon=run.horizon, train_percent=run.train_percent, season=run.season
+    )
+    log.info(
+        "%s: %d training, %d validation and %d test windows on %s",
+        *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
+    )
+    model = build(run, backbone_folder=backbone_folder).to(device)
+    trained = fit(model, run, parts, device) if run.training else None
+    before = time.perf_counter()
+    evaluation = evaluate(
+        model,
+        parts.test,
+        columns=list(data.columns),
+        batch_size=run.training.evaluation_batch_size if run.training else 64,
+        device=device,
+        precision=run.precision,
+    )
+    now = time.perf_counter()
+    metrics = {
+        "run": dataclasses.asdict(run),
+        "identity": run.identity,
+        "dataset": run.dataset,
+        "horizon": run.horizon,
+        "context": run.context,
+        "method": run.variant,
+        "backbone": run.backbone.name if run.backbone else None,
+        "seed": run.seed,
+        **_numbers(trained, evaluation),
+        "parameters": count_parameters(model),
+        "seconds": {"train": trained.seconds if trained else 0.0, "evaluate": now - before, "total": now - clock},
+        "peak_memory_bytes": peak_memory(device),
+        "provenance": {
+            **provenance.commit(),
+            "source_digest": source_digest,
+            "data_sha256": data.raw_sha256,
+            "backbone_digest": backbone_digest(backbone_folder),
+            "versions": provenance.versions(),
+            "hardware": provenance.hardware() | {"device": device_name(device)},
+            "threads": threads,
+            "started": started.isoformat(timespec="seconds"),
+            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    }
+    write(outputs.weights, lambda path: save_file(trainable_state(model), path))
+    write(outputs.history, lambda path: write_csv(path, HISTORY, trained.history if trained else []))
+    write(outputs.router, lambda path: write_csv(path, ROUTER_HISTORY, trained.router_history if trained else []))
+    write(outputs.forecasts, lambda path: write_npz(path, evaluation.shown))
+    write(outputs.metrics, lambda path: path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8"))
+    log.info("test MSE %.5f, MAE %.5f over %d windows", evaluation.mse, evaluation.mae, evaluation.windows)
+    return metrics
+
+
+def fit(model: nn.Module, run: Run, parts: Parts, device: str) -> Trained:
+    """Train the run's model on its training part, choosing by its validation part."""
+    return train(
+        model,
+        windows=parts.train,
+        validation=parts.validation,
+        training=run.training,
+        balance_weight=getattr(run.options, "balance_weight", 0.0),
+        seed=run.seed,
+        device=device,
+        precision=run.precision,
+    )
+
+
+def _numbers(trained: Trained | None, evaluation: Evaluation) -> dict:
+    return {
+        "mse": evaluation.mse,
+        "mae": evaluation.mae,
+        "n_windows": evaluation.windows,
+        "validation_loss": trained.validation_loss if trained else None,
+        "steps": trained.steps if trained else 0,
+        "best_step": trained.best_step if trained else 0,
+        "router": evaluation.router,
+    }
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every generator that a method may draw from, and make torch keep to deterministic kernels."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    # CUDA's matrix products are only repeatable with this set before the first one.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def pick_device(wanted: str) -> str:
+    """`auto` takes CUDA where there is one. Raises ValueError for a device that is not there."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device is {wanted!r}, but torch finds no CUDA here: set device to auto or cpu")
+    return wanted
+
+
+def device_name(device: str) -> str:
+    """What the device calls itself."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+
+
+def count_parameters(model: nn.Module) -> dict[str, int]:
+    """All parameters and the trained ones; the embedding rows of a prompt are a buffer and not among them."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return {"total": sum(n for n, _ in sizes), "trainable": sum(n for n, trained in sizes if trained)}
+
+
+def peak_memory(device: str) -> int:
+    """Bytes: CUDA's allocator peak, or the process's resident peak."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def backbone_digest(folder: Path | None) -> str | None:
+    """The weight digest that the prepared folder carries."""
+    return json.loads((folder / "backbone.json").read_text(encoding="utf-8"))["sha256"] if folder else None
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Compressed arrays under the exact name: numpy would put `.npz` behind it."""
+    with path.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
+def write(path: Path, fill: Callable[[Path], object]) -> None:
+    """Fill a file beside `path` and rename it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{path.name}.half")
+    fill(half)
+    half.replace(path)

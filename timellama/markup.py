@@ -1,0 +1,305 @@
+r"""A neutral table, and how it is written as LaTeX and as Markdown.
+
+Both renderings come from one `Table`, so they say the same. The LaTeX file compiles alone with pdflatex, and can be
+taken into a paper with `\input` (its preamble needs booktabs and graphicx): it asks whether \documentclass has been
+used. Parts of at most `PART_LINES` lines become one float each, and a part that is wider or higher than the page is
+scaled down, so nothing runs off the page of any class, one column or two.
+"""
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+PART_LINES = 58  # our choice: with the caption, as many lines as fit an A4 page at \footnotesize
+MISSING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell: plain text, and a spread (a standard deviation) printed small behind it. `span` counts columns."""
+
+    text: str = ""
+    spread: str = ""
+    bold: bool = False
+    underline: bool = False
+    span: int = 1
+
+
+Row = tuple[Cell, ...]
+Entry = tuple[Row, ...]  # the rows that tell of one thing, such as ours, the paper's and the gap
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Header rows, and groups of entries that rules part. A block with a title starts with a line that says it."""
+
+    header: tuple[Row, ...]
+    groups: tuple[tuple[Entry, ...], ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of blocks that share their columns. `columns` has one letter a column: l, r or c."""
+
+    columns: str
+    blocks: tuple[Block, ...]
+    caption: str
+    label: str
+    notes: tuple[str, ...] = ()
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "%": r"\%",
+    "&": r"\&",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",  # OT1 fonts have no straight quote
+    "`": r"\`{}",
+    "\N{ZERO WIDTH NON-JOINER}": "{}",
+    "\N{EN DASH}": "--",
+    "\N{EM DASH}": "---",
+    "\N{LEFT SINGLE QUOTATION MARK}": "`",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": "``",
+    "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
+    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
+    "\N{BULLET}": r"\textbullet{}",
+    "\N{SECTION SIGN}": r"\S{}",
+    "\N{COPYRIGHT SIGN}": r"\copyright{}",
+    "\N{LATIN SMALL LETTER SHARP S}": r"\ss{}",
+    "\N{LATIN SMALL LETTER O WITH STROKE}": r"\o{}",
+    "\N{LATIN CAPITAL LETTER O WITH STROKE}": r"\O{}",
+    "\N{LATIN SMALL LETTER L WITH STROKE}": r"\l{}",
+    "\N{LATIN CAPITAL LETTER L WITH STROKE}": r"\L{}",
+    "\N{LATIN SMALL LETTER AE}": r"\ae{}",
+    "\N{LATIN CAPITAL LETTER AE}": r"\AE{}",
+    "\N{LATIN SMALL LIGATURE OE}": r"\oe{}",
+    "\N{LATIN CAPITAL LIGATURE OE}": r"\OE{}",
+    "\N{LATIN SMALL LETTER DOTLESS I}": r"\i{}",
+}
+_MATHS = {
+    "\N{MINUS SIGN}": "-",
+    "\N{PLUS-MINUS SIGN}": r"\pm",
+    "\N{MULTIPLICATION SIGN}": r"\times",
+    "\N{DIVISION SIGN}": r"\div",
+    "\N{MIDDLE DOT}": r"\cdot",
+    "\N{DEGREE SIGN}": r"^\circ",
+    "\N{LESS-THAN OR EQUAL TO}": r"\leq",
+    "\N{GREATER-THAN OR EQUAL TO}": r"\geq",
+    "\N{ALMOST EQUAL TO}": r"\approx",
+    "\N{NOT EQUAL TO}": r"\neq",
+    "\N{RIGHTWARDS ARROW}": r"\rightarrow",
+    "\N{INFINITY}": r"\infty",
+    "\N{SUPERSCRIPT TWO}": "^2",
+    "\N{SUPERSCRIPT THREE}": "^3",
+    "\N{MICRO SIGN}": r"\mu",
+    **{
+        chr(code): "\\" + unicodedata.name(chr(code)).removeprefix("GREEK SMALL LETTER ").lower()
+        for code in [*range(0x3B1, 0x3BB), *range(0x3BC, 0x3BF), 0x3C0, 0x3C1, *range(0x3C3, 0x3CA)]
+    },
+    "\N{GREEK SMALL LETTER LAMDA}": r"\lambda",  # Unicode spells it without b
+}
+_ACCENTS = {
+    "\N{COMBINING GRAVE ACCENT}": r"\`",
+    "\N{COMBINING ACUTE ACCENT}": r"\'",
+    "\N{COMBINING CIRCUMFLEX ACCENT}": r"\^",
+    "\N{COMBINING TILDE}": r"\~",
+    "\N{COMBINING MACRON}": r"\=",
+    "\N{COMBINING BREVE}": r"\u",
+    "\N{COMBINING DOT ABOVE}": r"\.",
+    "\N{COMBINING DIAERESIS}": r"\"",
+    "\N{COMBINING RING ABOVE}": r"\r",
+    "\N{COMBINING DOUBLE ACUTE ACCENT}": r"\H",
+    "\N{COMBINING CARON}": r"\v",
+    "\N{COMBINING CEDILLA}": r"\c",
+}
+
+
+def _latex_character(character: str) -> str:
+    """ASCII LaTeX for one character; its code point where plain LaTeX has no sign for it."""
+    if character in _LATEX:
+        return _LATEX[character]
+    if character in _MATHS:
+        return rf"\ensuremath{{{_MATHS[character]}}}"
+    if " " <= character <= "~":
+        return character
+    decomposed = unicodedata.normalize("NFD", character)
+    if len(decomposed) == 2 and decomposed[0].isascii() and decomposed[0].isalpha() and decomposed[1] in _ACCENTS:
+        # An accent goes on a dotless i.
+        base = r"\i" if decomposed[0] == "i" and decomposed[1] != "\N{COMBINING CEDILLA}" else decomposed[0]
+        return f"{_ACCENTS[decomposed[1]]}{{{base}}}"
+    return f"(U+{ord(character):04X})"
+
+
+def escape_latex(text: str) -> str:
+    """`text` as ASCII LaTeX that prints it: white space becomes a blank, and hyphens do not join into dashes."""
+    plain = re.sub("-(?=-)", "-\N{ZERO WIDTH NON-JOINER}", _one_line(text))
+    return "".join(map(_latex_character, plain))
+
+
+def _one_line(text: str) -> str:
+    """NFC text with every run of white space as one blank."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", text))
+
+
+def escape_markdown(text: str) -> str:
+    """`text` as GitHub Markdown that prints it, inside a table too."""
+    text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\|*_`\[\]~$#])", r"\\\1", text)
+
+
+def _latex_cell(cell: Cell, alignment: str) -> str:
+    text = escape_latex(cell.text)
+    text = rf"\underline{{{text}}}" if cell.underline else text
+    text = rf"\textbf{{{text}}}" if cell.bold else text
+    text += rf"\textsubscript{{{escape_latex(cell.spread)}}}" if cell.spread else ""
+    return rf"\multicolumn{{{cell.span}}}{{{alignment}}}{{{text}}}" if cell.span > 1 else text
+
+
+def _latex_header(row: Row) -> list[str]:
+    """A header row, and the rules below the cells that span several columns."""
+    lines = [" & ".join(_latex_cell(cell, "c") for cell in row) + r" \\"]
+    first, rules = 1, []
+    for cell in row:
+        last = first + cell.span - 1
+        rules += [rf"\cmidrule(lr){{{first}-{last}}}"] if cell.span > 1 and cell.text else []
+        first = last + 1
+    return lines + ([" ".join(rules)] if rules else [])
+
+
+def _latex_group(group: tuple[Entry, ...]) -> list[str]:
+    """The lines of a group; an entry of several lines has some space above it."""
+    lines: list[str] = []
+    for entry in group:
+        lines += [r"\addlinespace[2pt]"] if lines and len(entry) > 1 else []
+        lines += [" & ".join(_latex_cell(cell, "l") for cell in row) + r" \\" for row in entry]
+    return lines
+
+
+def _latex_parts(table: Table) -> list[list[str]]:
+    """The lines of each part; a part ends between two groups, and starts with the header of its block."""
+    parts: list[list[str]] = []
+    length = PART_LINES  # so that the first block opens a part
+    for block in table.blocks:
+        header = [line for row in block.header for line in _latex_header(row)]
+        if block.title:
+            title = Cell(text=block.title, span=len(table.columns))
+            header = [_latex_cell(title, "@{}l@{}") + r" \\", r"\addlinespace", *header]
+        bodies = [_latex_group(group) for group in block.groups]
+        whole = len(header) + sum(len(body) for body in bodies)
+        if length + whole > PART_LINES >= whole:
+            length = PART_LINES  # a block that fits a part of its own is not torn
+        opens = True
+        for body in bodies:
+            lines = [*header, r"\midrule", *body] if opens else body
+            if length + len(lines) > PART_LINES:
+                parts.append([])
+                length, lines = 0, [*header, r"\midrule", *body]
+            elif parts[-1]:
+                lines = [r"\midrule[\heavyrulewidth]" if opens else r"\midrule", *lines]
+            parts[-1] += lines
+            length += len(lines)
+            opens = False
+    return parts
+
+
+_OPENING = r"""% Compiles alone with pdflatex, or is taken into a paper with \input.
+% The paper's preamble then needs: \usepackage{booktabs,graphicx}
+\makeatletter
+\ifx\documentclass\@twoclasseserror
+  \let\timellamaend\relax
+\else
+  \documentclass[10pt]{article}
+  \usepackage[a4paper,margin=15mm]{geometry}
+  \usepackage{booktabs,graphicx}
+  \pagestyle{empty}\setlength{\@fptop}{0pt}
+  \begin{document}
+  \def\timellamaend{\end{document}}
+\fi
+\makeatother
+\ifdefined\timellamabox\else\newsavebox{\timellamabox}\fi
+"""
+_FIT = r"""\ifdim\wd\timellamabox>\linewidth
+  \sbox{\timellamabox}{\resizebox{\linewidth}{!}{\usebox{\timellamabox}}}\fi
+\ifdim\dimexpr\ht\timellamabox+\dp\timellamabox\relax>.8\textheight
+  \sbox{\timellamabox}{\resizebox*{!}{.8\textheight}{\usebox{\timellamabox}}}\fi
+\usebox{\timellamabox}
+"""
+
+
+def to_latex(table: Table) -> str:
+    """The table as a LaTeX file, in ASCII."""
+    text = [_OPENING]
+    parts = _latex_parts(table)
+    for number, lines in enumerate(parts):
+        text.append("\\begin{table*}[!tp]\n\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}\n")
+        if number == 0:
+            label = re.sub("[^a-z0-9:-]", "-", table.label.lower())
+            text.append(rf"\caption{{{escape_latex(table.caption)}}}\label{{{label}}}" + "\n")
+        else:
+            text.append(f"\\tablename~\\thetable, continued (part {number + 1} of {len(parts)})\n")
+        text.append("\\par\\medskip\n\\sbox{\\timellamabox}{%\n")
+        text.append("\\begin{tabular}{@{}" + table.columns + "@{}}\n\\toprule\n" + "\n".join(lines))
+        text.append("\n\\bottomrule\n\\end{tabular}}\n" + _FIT)
+        if table.notes and number == len(parts) - 1:
+            notes = r"\par ".join(escape_latex(note) for note in table.notes)
+            text.append("\\par\\medskip\n\\begin{minipage}{\\linewidth}" + notes + "\\end{minipage}\n")
+        text.append("\\end{table*}\n")
+    return "".join([*text, "\\timellamaend\n"])
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = escape_markdown(cell.text)
+    text = f"<u>{text}</u>" if cell.underline else text
+    text = f"**{text}**" if cell.bold else text
+    return text + (f"<sub>{escape_markdown(cell.spread)}</sub>" if cell.spread else "")
+
+
+def _markdown_header(block: Block, width: int) -> list[str]:
+    """The header rows as one: a cell below one that spans is named after both."""
+    names = [""] * width
+    for row in block.header:
+        column = 0
+        for cell in row:
+            for position in range(column, column + cell.span):
+                names[position] = f"{names[position]} {_markdown_cell(cell)}".strip()
+            column += cell.span
+    return names
+
+
+def to_markdown(table: Table) -> str:
+    """The table as GitHub Markdown; a row of a block is one line."""
+    rule = {"l": "---", "r": "---:", "c": ":---:"}
+    text = [escape_markdown(table.caption)]
+    for block in table.blocks:
+        lines = [_markdown_header(block, len(table.columns)), [rule[column] for column in table.columns]]
+        for row in (row for group in block.groups for entry in group for row in entry):
+            lines.append([part for cell in row for part in [_markdown_cell(cell), *[""] * (cell.span - 1)]])
+        text += [f"**{escape_markdown(block.title)}**"] if block.title else []
+        text.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+    text += [escape_markdown(note) for note in table.notes]
+    return "\n\n".join(text) + "\n"
+
+
+def write(table: Table, tex: Path, md: Path) -> None:
+    """Writes both renderings; a reader sees a whole file, old or new, and never a part of one."""
+    parts = []
+    for path, text in ((Path(tex), to_latex(table)), (Path(md), to_markdown(table))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        part.write_text(text, encoding="utf-8", newline="\n")
+        parts.append((part, path))
+    for part, path in parts:
+        part.replace(path)

@@ -1,0 +1,84 @@
+"""Errors and router statistics, accumulated in float64 over every window: sums first, one division at the end.
+
+A mean of batch means would weigh the last, smaller batch too much; here each window counts once. Definitions: paper, section 4.2
+and appendix (MSE and MAE on standardised values); router statistics are ours, to see whether a router collapses.
+"""
+
+import math
+from collections import Counter
+
+import torch
+from torch import Tensor
+
+COLLAPSE_SHARE = 0.95  # our choice: one pattern for more than this share of the windows is called a collapsed block
+
+
+class Errors:
+    """Mean squared and mean absolute error over all windows, steps and variates."""
+
+    def __init__(self) -> None:
+        self.windows, self.values = 0, 0
+        self.squared, self.absolute = 0.0, 0.0
+
+    def add(self, forecast: Tensor, truth: Tensor) -> None:
+        """Add a batch; both [B, H, N]. Raises ValueError where the shapes differ, since broadcasting would hide it."""
+        if forecast.shape != truth.shape:
+            raise ValueError(f"the forecast's shape {tuple(forecast.shape)} is not the truth's {tuple(truth.shape)}")
+        difference = forecast.double() - truth.double()
+        self.windows += len(truth)
+        self.values += truth.numel()
+        self.squared += float((difference * difference).sum())
+        self.absolute += float(difference.abs().sum())
+
+    @property
+    def mse(self) -> float:
+        """Mean squared error; not a number before the first window."""
+        return self.squared / self.values if self.values else math.nan
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error; not a number before the first window."""
+        return self.absolute / self.values if self.values else math.nan
+
+
+class RouterStatistics:
+    """What each block's router chose, over all windows that were added."""
+
+    def __init__(self, *, modules: str):
+        self.modules = modules
+        self.windows = 0
+        self.selected: list[Tensor] = []  # per block [E]: how often each module was on
+        self.entropy: list[float] = []  # per block: summed entropy of the probabilities, in nats
+        self.patterns: list[Counter] = []
+
+    def add(self, gates: list[Tensor], probabilities: list[Tensor]) -> None:
+        """Add a batch: one [B, E] of gates and one of probabilities a block."""
+        if not self.selected:
+            self.selected = [torch.zeros(len(self.modules), dtype=torch.float64) for _ in gates]
+            self.entropy = [0.0] * len(gates)
+            self.patterns = [Counter() for _ in gates]
+        self.windows += len(gates[0])
+        for block, (gate, p) in enumerate(zip(gates, probabilities, strict=True)):
+            on = (gate > 0).cpu()
+            self.selected[block] += on.double().sum(dim=0)
+            self.entropy[block] += float(torch.special.entr(p.double()).sum())
+            self.patterns[block].update("".join("01"[int(v)] for v in row) for row in on)
+
+    def summary(self) -> dict:
+        """Per block: selection rate of each module, distinct patterns, the top pattern's share, mean entropy, collapse."""
+        shares = [max(counts.values()) / self.windows for counts in self.patterns]
+        return {
+            "modules": list(self.modules),
+            "selection_rate": [(s / self.windows).tolist() for s in self.selected],
+            "distinct_patterns": [len(counts) for counts in self.patterns],
+            "top_pattern_share": shares,
+            "entropy": [e / self.windows for e in self.entropy],
+            "collapsed_blocks": [block for block, share in enumerate(shares) if share > COLLAPSE_SHARE],
+        }
+
+
+def smape_loss(forecast: Tensor, truth: Tensor) -> Tensor:
+    """Equation 6's SMAPE as a loss, in per cent: 200 mean(|y - f| / (|y| + |f|)), a term being 0 where both are 0."""
+    scale = forecast.abs() + truth.abs()
+    ratio = (forecast - truth).abs() / scale.clamp_min(torch.finfo(scale.dtype).tiny)
+    return 200 * ratio.mean()

@@ -1,0 +1,167 @@
+"""From a configuration to its runs: which trainings each report needs, and nothing else.
+
+Only the standard library, YAML and JSON Schema are used, so planning needs neither data, weights nor torch. A setting is taken, in
+rising order, from the dataclass defaults (specs.py), the method's published values (config/methods.yaml), its values for a data
+set, the configuration's `training`, and the configuration's `overrides` for the method.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from timellama.data.backbones import BackboneEntry, load_backbones
+from timellama.data.catalogue import Dataset, load_catalogue
+from timellama.data.parts import count_windows
+from timellama.errors import InputError
+from timellama.schema import check, load_yaml
+from timellama.specs import OPTIONS, TRAINS_NOTHING, WITH_BACKBONE, Backbone, Run, Training
+
+SCHEMAS = Path("workflow/schemas")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A configuration with the catalogues that it draws on, and its runs by experiment."""
+
+    config: Mapping
+    datasets: Mapping[str, Dataset]
+    backbones: Mapping[str, BackboneEntry]
+    methods: Mapping[str, Mapping]
+    runs: Mapping[str, list[Run]]
+
+    def experiment(self, name: str) -> list[Run]:
+        """The runs of an experiment. Raises InputError, naming the configuration, where it has no such experiment."""
+        if name not in self.runs:
+            raise InputError(
+                f"configuration {self.config['name']!r} has no experiment {name!r} (it has {', '.join(self.runs)}): add it "
+                "under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
+            )
+        return self.runs[name]
+
+    def cells(self, name: str) -> list[tuple[str, int, int, str]]:
+        """(data set, context, horizon, method) of an experiment, also those that are too small to be run."""
+        return list(_cells(self.config["experiments"][name]))
+
+    def every_run(self) -> dict[str, Run]:
+        """All runs by folder; experiments share a run where its settings are the same."""
+        return {run.folder: run for runs in self.runs.values() for run in runs}
+
+
+def make_plan(config: Mapping, *, root: Path) -> Plan:
+    """Check a configuration and list its runs. Raises InputError naming key, value and remedy."""
+    name = config.get("name", "given with --configfile")
+    origin = f"the configuration {name!r}"
+    check(config, schema=root / SCHEMAS / "config.schema.yaml", origin=origin)
+    datasets = load_catalogue(root / "config/datasets.yaml")
+    backbones = load_backbones(root / "config/backbones.yaml")
+    methods = load_yaml(root / "config/methods.yaml", schema=root / SCHEMAS / "methods.schema.yaml")
+    runs = {}
+    for experiment, section in config["experiments"].items():
+        found = list(_runs(experiment, section, config, datasets, backbones, methods, origin))
+        runs[experiment] = list({run.folder: run for run in found}.values())
+    return Plan(config=config, datasets=datasets, backbones=backbones, methods=methods, runs=runs)
+
+
+def _cells(section: Mapping) -> Iterator[tuple[str, int, int, str]]:
+    for dataset, setting in section["datasets"].items():
+        for horizon in setting["horizons"]:
+            for method in section["methods"]:
+                yield dataset, setting["context"], horizon, method
+    for extra in section.get("also", ()):
+        for horizon in extra["horizons"]:
+            yield extra["dataset"], extra["context"], horizon, extra["method"]
+
+
+def _runs(experiment, section, config, datasets, backbones, methods, origin) -> Iterator[Run]:
+    where = f"{origin}, experiments.{experiment}"
+    for dataset, context, horizon, method in _cells(section):
+        entry = _named(datasets, dataset, f"{where}: dataset")
+        spec = _named(methods, method, f"{where}: method")
+        percent = section.get("train_percent", 100)
+        if not _has_windows(entry, context=context, horizon=horizon, percent=percent, where=where):
+            continue
+        chosen = section.get("backbones", config["backbones"]) if spec["method"] in WITH_BACKBONE else [None]
+        for backbone in chosen:
+            for seed in section.get("seeds", config["seeds"]):
+                yield Run(
+                    task=experiment_task(percent),
+                    dataset=dataset,
+                    data_sha256=entry.sha256,
+                    split=entry.split,
+                    season=entry.season,
+                    variates=entry.variates,
+                    context=context,
+                    horizon=horizon,
+                    train_percent=percent,
+                    variant=method,
+                    method=spec["method"],
+                    options=_options(spec, method, dataset, config, backbone),
+                    training=_training(spec, method, dataset, config),
+                    backbone=_backbone(backbone, backbones, where),
+                    prompt=_prompt(entry, context=context, horizon=horizon) if backbone else None,
+                    # A method that trains nothing has no chance in it: one seed says it all.
+                    seed=0 if spec["method"] in TRAINS_NOTHING else seed,
+                    precision=config["precision"],
+                    device=config["device"],
+                )
+
+
+def experiment_task(percent: int) -> str:
+    """The folder that a run lives under: experiments with the same task share their runs."""
+    return "long-term" if percent == 100 else f"few-shot-{percent}pct"
+
+
+def _named(catalogue: Mapping, name: str, where: str):
+    if name not in catalogue:
+        raise InputError(f"{where} {name!r} is not in the catalogue; it has {', '.join(catalogue)}")
+    return catalogue[name]
+
+
+def _has_windows(entry: Dataset, *, context: int, horizon: int, percent: int, where: str) -> bool:
+    """Whether every part has a window; a few-shot part without one is the paper's dash, any other an error."""
+    counts = count_windows(entry.split, rows=entry.rows, context=context, horizon=horizon, train_percent=percent)
+    empty = [part for part, count in counts.items() if count < 1]
+    if not empty:
+        return True
+    if percent < 100 and "test" not in empty:
+        return False
+    raise InputError(
+        f"{where}: {entry.name} has {entry.rows} rows, which leave no {' and no '.join(empty)} window at context {context} and "
+        f"horizon {horizon}: lower one of them"
+    )
+
+
+def _settings(spec: Mapping, method: str, dataset: str, config: Mapping, kind: str) -> dict:
+    override = config.get("overrides", {}).get(method, {})
+    layers = [spec, spec.get("datasets", {}).get(dataset, {}), {"training": config.get("training", {})}, override]
+    layers.append(override.get("datasets", {}).get(dataset, {}))
+    return {key: value for layer in layers for key, value in layer.get(kind, {}).items()}
+
+
+def _options(spec: Mapping, method: str, dataset: str, config: Mapping, backbone: Mapping | None):
+    kind = OPTIONS[spec["method"]]
+    settings = _settings(spec, method, dataset, config, "options")
+    if backbone and "rank" in {field.name for field in dataclasses.fields(kind)}:
+        settings = {"rank": backbone["rank"]} | settings
+    return kind(**settings)
+
+
+def _training(spec: Mapping, method: str, dataset: str, config: Mapping) -> Training | None:
+    if spec["method"] in TRAINS_NOTHING:
+        return None
+    return Training(**_settings(spec, method, dataset, config, "training"))
+
+
+def _backbone(chosen: Mapping | None, backbones: Mapping[str, BackboneEntry], where: str) -> Backbone | None:
+    if chosen is None:
+        return None
+    entry = _named(backbones, chosen["name"], f"{where}: backbone")
+    if chosen["blocks"] > entry.blocks:
+        raise InputError(f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen['blocks']} were asked for")
+    return Backbone(name=entry.name, blocks=chosen["blocks"], pin=entry.pin, weights=chosen.get("weights", "pretrained"))
+
+
+def _prompt(entry: Dataset, *, context: int, horizon: int) -> str:
+    return re.sub(r"\s+", " ", entry.prompt.format(context=context, horizon=horizon)).strip()

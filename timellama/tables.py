@@ -1,0 +1,365 @@
+"""The tables of the benchmark, built from summaries of runs (`aggregate.py`) and rendered by `markup.py`.
+
+A table of methods has the layout of the paper's tables 1 and 3: a row for each data set and horizon, two columns a
+method; below each of our rows the paper's number and our gap to it, and in a block of its own the floor: models so
+simple that a trained Transformer has to beat them. Printed to the paper's decimals; marks compare what is printed.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from timellama.aggregate import FORECAST_ERRORS
+from timellama.errors import InputError
+from timellama.markup import MISSING, Block, Cell, Entry, Row, Table
+
+Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
+VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
+NAMES = {"mse": "MSE", "mae": "MAE", "smape": "SMAPE", "mase": "MASE", "owa": "OWA"}
+DECIMALS = {"mse": 3, "mae": 3, "smape": 2, "mase": 3, "owa": 3}  # the paper's tables 1 and 2
+
+
+def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
+    """`value` rounded, with a true minus sign and no negative zero; a dash for NaN."""
+    if math.isnan(value):
+        return MISSING
+    text = f"{value:{'+' if signed else ''}.{decimals}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def spread(value: float, decimals: int) -> str:
+    """A standard deviation or half width as it stands behind a mean; empty for NaN."""
+    return "" if math.isnan(value) else f"\N{PLUS-MINUS SIGN}{value:.{decimals}f}"
+
+
+def listed(items: Iterable[Any]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    texts = [str(item) for item in items]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def first_seen(items: Iterable[Any]) -> list[Any]:
+    """The distinct items in the order of their first appearance."""
+    return list(dict.fromkeys(items))
+
+
+def marks(values: Sequence[str]) -> list[str]:
+    """`best` for each lowest of the printed values, `second` for each next; nothing where there are not two."""
+    numbers = [math.nan if text == MISSING else float(text.replace("\N{MINUS SIGN}", "-")) for text in values]
+    ranks = sorted({number for number in numbers if not math.isnan(number)})
+    if sum(not math.isnan(number) for number in numbers) < 2:
+        return [""] * len(values)
+    names = dict(zip(ranks, ("best", "second"), strict=False))
+    return [names.get(number, "") for number in numbers]
+
+
+def name_columns(summary: pd.DataFrame) -> pd.Series:
+    """The name of each row's column: its label, with the backbone where a variant was run with several."""
+    backbones = summary.groupby("variant")["backbone"].transform("nunique")
+    alone = summary["label"].where(backbones == 1, summary["label"] + " " + summary["backbone"])
+    # Two variants may carry one label; their columns must not be taken for one.
+    variants = summary.groupby(alone)["variant"].transform("nunique")
+    return alone.where(variants == 1, alone + " (" + summary["variant"] + ")")
+
+
+def describe_backbones(summary: pd.DataFrame) -> str:
+    """A sentence about the backbones, which says where their weights are random."""
+    used = first_seen(text for text in summary["backbone"] if text)
+    if not used:
+        return ""
+    one = len(used) == 1
+    sentence = f"{'Backbone' if one else 'Backbones'} (name x blocks): {listed(used)}."
+    if any("(random weights)" in text for text in used):
+        sentence += " A backbone with random weights has learned no language: its numbers test the code, not the paper."
+    return sentence
+
+
+def describe_seeds(summary: pd.DataFrame) -> str:
+    """A sentence about the seeds: one list, or which column has which."""
+    by_seeds: dict[tuple[int, ...], list[str]] = {}
+    for seeds, name in zip(summary["seeds"], name_columns(summary), strict=True):
+        by_seeds.setdefault(seeds, []).append(name)
+    if len(by_seeds) == 1:
+        (seeds,) = by_seeds
+        return f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {listed(seeds)}."
+    parts = [
+        f"{listed(seeds)} ({listed(first_seen(names))})"
+        for seeds, names in sorted(by_seeds.items(), key=lambda item: (-len(item[0]), item[0]))
+    ]
+    return f"Seeds: {'; '.join(parts)}."
+
+
+def describe_commits(commits: Collection[str]) -> str:
+    """A sentence about the code that ran; a reader must see where it is not one committed version."""
+    names = sorted(commits)
+    if len(names) == 1:
+        return f"Code: commit {names[0]}."
+    return f"Code: these runs come from {len(names)} different versions: commits {listed(names)}."
+
+
+def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collection[str]) -> str:
+    """What each caption says about where its numbers come from."""
+    made_up = [name for name in first_seen(summary["dataset"]) if name in generated]
+    contexts = sorted(set(summary["context"]))
+    devices = sorted({device for devices in summary["devices"] for device in devices})
+    sentences = [
+        f"Configuration: {configuration}.",
+        describe_backbones(summary),
+        f"Generated data, not measurements: {listed(made_up)}." if made_up else "",
+        f"Look-back T: {listed(contexts)} steps.",
+        describe_seeds(summary),
+        f"Precision: {listed(sorted(set(summary['precision'])))}, on {listed(devices)}.",
+        describe_commits({commit for commits in summary["commits"] for commit in commits}),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+class _Grid:
+    """The cells of a comparison: rows (data set, horizon, context), columns the named methods."""
+
+    def __init__(self, summary: pd.DataFrame, planned: Planned, metrics: Sequence[str]):
+        if summary["train_percent"].nunique() > 1:
+            raise InputError(
+                f"One table cannot hold several training shares {sorted(set(summary['train_percent']))}: "
+                "give the rows of one `train_percent`."
+            )
+        named = summary.assign(column=name_columns(summary))
+        self.metrics = metrics
+        self.cells = {
+            (row["dataset"], row["horizon"], row["context"], row["column"]): row for row in named.to_dict("records")
+        }
+        self.windows = {key[:2]: row["n_windows"] for key, row in self.cells.items()}
+        # The plan gives the order; a variant without any result has no label yet, so its own name stands for it.
+        labels = named.groupby("variant")["column"].unique().to_dict()
+        wanted = [
+            (dataset, horizon, context, name)
+            for dataset, context, horizon, variant in planned
+            for name in labels.get(variant, [variant])
+        ]
+        self.missing = [key for key in wanted if key not in self.cells]
+        every = [*wanted, *self.cells]
+        datasets = first_seen(dataset for dataset, *_ in every)
+        contexts = first_seen(context for _, _, context, _ in every)
+        self.rows = sorted(
+            {key[:3] for key in every}, key=lambda row: (datasets.index(row[0]), row[1], contexts.index(row[2]))
+        )
+        self.columns = first_seen(key[3] for key in every)
+        self.floor = {name for name, floor in zip(named["column"], named["floor"], strict=True) if floor}
+
+    def value(self, row: tuple[str, int, int], column: str, field: str) -> float:
+        """A field of a cell; NaN where there is no result."""
+        return self.cells.get((*row, column), {}).get(field, math.nan)
+
+    def marked(self, row: tuple[str, int, int], metric: str) -> dict[str, str]:
+        """The mark of each column, over all methods of the row, floor included."""
+        texts = [fixed(self.value(row, column, f"{metric}_mean"), DECIMALS[metric]) for column in self.columns]
+        return dict(zip(self.columns, marks(texts), strict=True))
+
+    def lines(self, row: tuple[str, int, int], columns: Sequence[str], *, first: bool, width: int) -> Entry:
+        """Our numbers, and below them the paper's and the gap where the paper has one for any of these columns."""
+        dataset, horizon, context = row
+        marked = {metric: self.marked(row, metric) for metric in self.metrics}
+        ours, paper, gap = [], [], []
+        for column in columns:
+            for metric in self.metrics:
+                decimals = DECIMALS[metric]
+                mark = marked[metric][column]
+                text = fixed(self.value(row, column, f"{metric}_mean"), decimals)
+                deviation = spread(self.value(row, column, f"{metric}_std"), decimals)
+                ours.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
+                paper.append(Cell(text=fixed(self.value(row, column, f"{metric}_paper"), decimals)))
+                gap.append(Cell(text=fixed(self.value(row, column, f"{metric}_gap"), 1, signed=True)))
+        windows = self.windows.get((dataset, horizon))
+        head = [dataset if first else "", str(horizon), str(context), MISSING if windows is None else str(windows)]
+        fill = (Cell(),) * (width - len(ours))
+        body: list[Row] = [(*(Cell(text=text) for text in head), Cell(text="ours"), *ours, *fill)]
+        if any(cell.text != MISSING for cell in paper):
+            body.append((*[Cell()] * len(head), Cell(text="paper"), *paper, *fill))
+            body.append((*[Cell()] * len(head), Cell(text="gap %"), *gap, *fill))
+        return tuple(body)
+
+    def block(self, columns: Sequence[str], *, width: int, title: str) -> Block:
+        """One panel: the given methods over all rows in which it has something to show."""
+        rows = [row for row in self.rows if any((*row, column) in {*self.cells, *self.missing} for column in columns)]
+        fill = (Cell(),) * (width - len(columns) * len(self.metrics))
+        names = ("Data set", "H", "T", "Windows", "")
+        header = (
+            (*[Cell()] * len(names), *(Cell(text=name, span=len(self.metrics)) for name in columns), *fill),
+            (
+                *(Cell(text=name) for name in names),
+                *(Cell(text=NAMES[m]) for _ in columns for m in self.metrics),
+                *fill,
+            ),
+        )
+        groups: dict[str, list[Entry]] = {}
+        for row in rows:
+            group = groups.setdefault(row[0], [])
+            group.append(self.lines(row, columns, first=not group, width=width))
+        return Block(header=header, groups=tuple(tuple(group) for group in groups.values()), title=title)
+
+
+def panels(columns: Sequence[str], size: int) -> list[list[str]]:
+    """The columns in the fewest runs of at most `size`, of nearly equal length."""
+    count = math.ceil(len(columns) / size)
+    return [list(columns[i * len(columns) // count : (i + 1) * len(columns) // count]) for i in range(count)]
+
+
+def comparison(
+    summary: pd.DataFrame,
+    *,
+    title: str,
+    label: str,
+    source: str,
+    metrics: Sequence[str],
+    configuration: str,
+    planned: Planned,
+    generated: Collection[str] = (),
+) -> Table:
+    """Methods side by side, with the paper's numbers, in panels, and the floor in a block of its own.
+
+    `title` is the caption's first sentence and `source` names the paper's table. A cell of `planned` without a result
+    is a dash, and so is a method that is not part of a row.
+
+    Raises:
+        InputError: the summary is of more than one training share.
+    """
+    grid = _Grid(summary, planned, metrics)
+    trained = [column for column in grid.columns if column not in grid.floor]
+    floor = [column for column in grid.columns if column in grid.floor]
+    size = VALUES_PER_PANEL // len(metrics)
+    parts = [(part, "") for part in panels(trained, size)]
+    parts += [(part, "Floor: what a trained model has to beat") for part in panels(floor, size)]
+    width = max(len(part) for part, _ in parts) * len(metrics)
+    reading = ["Windows: every window of the test part.", "Lower is better in every column."]
+    if any(not math.isnan(row[f"{metric}_std"]) for row in grid.cells.values() for metric in metrics):
+        reading.append(
+            "Each value is the mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1)."
+        )
+    best = "Bold: the lowest of a row over all panels; underlined: the next; what prints alike is marked alike."
+    if any(not math.isnan(row.get(f"{metric}_paper", math.nan)) for row in grid.cells.values() for metric in metrics):
+        best += (
+            f" Paper: its {source}; gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
+        )
+    notes = []
+    if grid.missing:
+        notes.append(f"Not complete: {len(grid.missing)} of {len(set(planned))} planned cells have no result yet.")
+    origin = provenance(summary, configuration=configuration, generated=generated)
+    return Table(
+        columns="lrrrl" + "l" * width,
+        blocks=tuple(grid.block(part, width=width, title=heading) for part, heading in parts),
+        caption=" ".join([title, *reading, best, origin]),
+        label=label,
+        notes=tuple(notes),
+    )
+
+
+def long_term(summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()) -> Table:
+    """The paper's table 1: MSE and MAE at each horizon, trained on the whole training part."""
+    return comparison(
+        summary,
+        title="Long-term forecasting: errors on standardised values.",
+        label="tab:long-term",
+        source="table 1",
+        metrics=FORECAST_ERRORS,
+        configuration=configuration,
+        planned=planned,
+        generated=generated,
+    )
+
+
+def few_shot(
+    summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()
+) -> Table:
+    """The paper's table 3: as table 1, trained on the first few per cent of the training rows."""
+    percent = listed(sorted(set(summary["train_percent"])))
+    return comparison(
+        summary,
+        title=f"Few-shot forecasting: errors on standardised values after training on {percent} % of the training rows.",
+        label="tab:few-shot",
+        source="table 3",
+        metrics=FORECAST_ERRORS,
+        configuration=configuration,
+        planned=planned,
+        generated=generated,
+    )
+
+
+def short_term(
+    summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()
+) -> Table:
+    """The paper's table 2: SMAPE, MASE and OWA on M4. The summary is made with `aggregate.M4_ERRORS`."""
+    return comparison(
+        summary,
+        title="Short-term forecasting on M4; SMAPE in per cent, OWA against Naive2.",
+        label="tab:short-term",
+        source="table 2",
+        metrics=M4_ERRORS,
+        configuration=configuration,
+        planned=planned,
+        generated=generated,
+    )
+
+
+def collapsed(frame: pd.DataFrame) -> dict[str, str]:
+    """Column for `variants`: in how many of a run's routed blocks the router collapsed, at worst and at best of the runs."""
+    routed = frame.dropna(subset="collapsed_blocks")
+    texts = {}
+    for variant, runs in routed.groupby("variant"):
+        low, high = int(runs["collapsed_blocks"].min()), int(runs["collapsed_blocks"].max())
+        blocks = listed(sorted({int(count) for count in runs["routed_blocks"]}))
+        texts[variant] = f"{low if low == high else f'{low} to {high}'} of {blocks}"
+    return texts
+
+
+def trainable(frame: pd.DataFrame) -> dict[str, str]:
+    """Column for `variants`: trained parameters in thousands; a range where data sets or horizons differ."""
+    texts = {}
+    for variant, runs in frame.groupby("variant"):
+        low, high = (f"{value / 1000:.1f}" for value in (runs["parameters_trainable"].min(), runs["parameters_trainable"].max()))
+        texts[variant] = low if low == high else f"{low} to {high}"
+    return texts
+
+
+def variants(
+    frame: pd.DataFrame,
+    *,
+    title: str,
+    label: str,
+    reference: str,
+    configuration: str,
+    planned: Planned,
+    metric: str = "mse",
+    published: Path | None = None,
+    source: str = "",
+    extras: Mapping[str, Mapping[str, str]] | None = None,
+    generated: Collection[str] = (),
+) -> Table:
+    """Variants as rows, (data set, horizon) as columns: the metric, and how far each is from the variant `reference`.
+
+    The difference is paired: ours - reference for each seed that both have, with the 95 % t interval of its mean; it is a
+    dash below two such seeds. A variant is compared with the reference on its own backbone, or on the only one the
+    reference has. `frame` comes from `collect`; `published` is the paper's table, called `source` in the caption; `extras`
+    are more columns: heading to variant to text.
+
+    Raises:
+        InputError: no run is of the reference; else as `summarise` and `with_published`.
+    """
+    summary = summarise(frame, [metric])
+    if reference not in set(summary["variant"]):
+        raise InputError(f"There is no run of the reference {reference!r}: add it to the experiment, or name another.")
+    summary = with_published(summary, published) if published else summary.assign(**{f"{metric}_paper": math.nan})
+    summary["name"] = name_columns(summary)
+    order = first_seen(variant for *_, variant in planned)
+    order += [variant for variant in first_seen(summary["variant"]) if variant not in order]
+    backbones = {v: sorted(set(summary.loc[summary["variant"] == v, "backbone"])) or [""] for v in order}
+    rows = [(variant, backbone) for variant in order for backbone in backbones[variant]]
+    places = first_seen([(d, h, t) for d, t, h, _ in planned] + list(summary[["dataset", "horizon", "context"]].itertuples(index=False, name=None)))
+    decimals = DECIMALS[metric]
+    found = {
+        (row["dataset"], row["horizon"], row["context"], row["variant"], row["backbone"]): row
+        for row in summary.to_dict("records")
+    }

@@ -1,0 +1,49 @@
+"""Published files -> checked canonical series; published weights -> prepared backbones."""
+
+
+rule fetch:
+    output:
+        "results/raw/{path}",
+    log:
+        "results/logs/fetch/{path}.log",
+    params:
+        artifact=lambda wildcards: dataclasses.asdict(ARTIFACTS[wildcards.path]),
+        cache=CACHE,
+    resources:
+        runtime=60,
+        mem_mb=500,
+    script:
+        "../scripts/fetch.py"
+
+
+rule normalise:
+    input:
+        raw_files,
+    output:
+        series="results/data/{dataset}/series.npz",
+        quirks=report("results/data/{dataset}/quirks.json", category="Data"),
+    log:
+        "results/logs/normalise/{dataset}.log",
+    params:
+        code=code_of("timellama.data.normalise"),
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    script:
+        "../scripts/normalise.py"
+
+
+rule backbone:
+    output:
+        expand(f"{BACKBONE_FOLDER}/{{file}}", file=BACKBONE_FILES, allow_missing=True),
+    log:
+        "results/logs/backbone/{backbone}-x{blocks}-{weights}.log",
+    params:
+        entry=lambda wildcards: dataclasses.asdict(PLAN.backbones[wildcards.backbone]),
+        cache=CACHE,
+        code=code_of("timellama.data.backbones"),
+    resources:
+        runtime=240,
+        mem_mb=4000,
+    script:
+        "../scripts/backbone.py"

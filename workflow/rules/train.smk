@@ -1,0 +1,26 @@
+"""One job a run: train, choose by validation, evaluate every test window."""
+
+
+rule train:
+    input:
+        series="results/data/{dataset}/series.npz",
+        backbone=backbone_files,
+    output:
+        metrics=f"{RUN_FOLDER}/metrics.json",
+        weights=f"{RUN_FOLDER}/weights.safetensors",
+        history=f"{RUN_FOLDER}/history.csv",
+        router=f"{RUN_FOLDER}/router.csv",
+        forecasts=f"{RUN_FOLDER}/forecasts.npz",
+    log:
+        "results/logs/train/{task}/{dataset}/{variant}/{identity}.log",
+    benchmark:
+        "results/benchmarks/{task}/{dataset}/{variant}/{identity}.tsv"
+    params:
+        run=lambda wildcards: run_of(wildcards).to_json(),
+        code=training_code,
+    threads: training_threads
+    resources:
+        runtime=600,
+        mem_mb=4000,
+    script:
+        "../scripts/train.py"
