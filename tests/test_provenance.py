@@ -11,7 +11,9 @@ def package(tmp_path, monkeypatch):
     root = tmp_path / "timellama"
     root.mkdir()
     (root / "__init__.py").write_text("")
-    (root / "a.py").write_text('"""Doc."""\nfrom timellama.b import f\n\n\ndef g(x):\n    """Doc."""\n    return f(x) + 1\n')
+    (root / "a.py").write_text(
+        '"""Doc."""\nfrom timellama.b import f\n\n\ndef g(x):\n    """Doc."""\n    return f(x) + 1\n'
+    )
     (root / "b.py").write_text("def f(x):\n    from timellama import c\n    return c.K * x\n")
     (root / "c.py").write_text("K = 2\n")
     (root / "d.py").write_text("import json\n")

@@ -31,7 +31,11 @@ RUN = Run(
 def altered(value):
     """Another value of the same kind."""
     if dataclasses.is_dataclass(value):
-        return [dataclasses.replace(value, **{f.name: v}) for f in dataclasses.fields(value) for v in altered(getattr(value, f.name))]
+        return [
+            dataclasses.replace(value, **{f.name: v})
+            for f in dataclasses.fields(value)
+            for v in altered(getattr(value, f.name))
+        ]
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, (int, float)):

@@ -102,7 +102,7 @@ def _row(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     row |= {key: _take(document, ["run", key], path) for key in _RUN_KEYS}
     if row["variant"] not in methods:
         raise InputError(
-            f"{path} is of {row['variant']!r}, which is not in the catalogue of methods ({', '.join(methods)}). Add it to "
+            f"{path} is of {row['variant']!r}, which is no method of the catalogue ({', '.join(methods)}). Add it to "
             "config/methods.yaml, or leave this file out."
         )
     row |= {key: methods[row["variant"]][key] for key in ("label", "floor")}
@@ -209,19 +209,19 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str] = FORECAST_ERRORS) -> 
     return pd.DataFrame(rows)
 
 
-def read_published(csv: Path) -> pd.DataFrame:
-    """The paper's numbers: data set, horizon, method (or `variant`) and metrics, as far as the table has them.
+def read_published(csv: Path, *, key: str = "method") -> pd.DataFrame:
+    """The paper's numbers. `key` is the column that has to be there; a column `variant` counts as `method`.
 
     Raises:
-        InputError: the file cannot be read, has no column of methods, or has two lines for one cell.
+        InputError: the file cannot be read, has no such column, or has two lines for one cell.
     """
     try:
         published = pd.read_csv(csv).rename(columns={"variant": "method"})
     except (OSError, ValueError) as error:
         raise InputError(f"{csv} cannot be read as a table ({error}). Restore it from the repository.") from error
-    if "method" not in published:
-        raise InputError(f"{csv} has no column `method` or `variant`. Restore it from the repository.")
-    keys = [key for key in ("dataset", "horizon", "method") if key in published]
+    if key not in published:
+        raise InputError(f"{csv} has no column `{key}`. Restore it from the repository.")
+    keys = [name for name in ("dataset", "horizon", "method") if name in published]
     if published.duplicated(keys).any():
         twice = published.loc[published.duplicated(keys), keys].iloc[0].tolist()
         raise InputError(f"{csv} has more than one line for {twice}. Choose one setting before comparing with it.")

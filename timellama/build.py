@@ -1,8 +1,8 @@
 """From a run's specification to its model: the one place that knows both.
 
-A method is one line in `METHODS`. Its constructor's parameter names say what it needs: the run's sizes, its own options, and,
-for methods with a language model, parts of the prepared backbone. Modules are imported by name when a run asks for them, so
-that a run's code digest holds only the code it uses.
+A method is one line in `METHODS`. Its constructor's parameter names say what it needs: the run's sizes, its own
+options, and, for methods with a language model, parts of the prepared backbone. Modules are imported by name when a run
+asks for them, so that a run's code digest holds only the code it uses.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ METHODS = {
     "seasonal-naive": "timellama.baselines.naive:SeasonalNaive",
     "hour-of-day-mean": "timellama.baselines.naive:HourOfDayMean",
 }
-BACKBONE_MODULES = ("timellama.model.backbone", "timellama.data.backbones")
+BACKBONE_MODULES = ("timellama.model.backbone", "timellama.data.prepared")
 
 
 def modules_of(method: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 @contextmanager
 def job_log(path: str) -> Iterator[None]:
-    """Log to the file `path`. An error is written there in full and ends the job with exit code 1 and one line on stderr."""
+    """Log to the file `path`; an error is written there in full and ends the job with code 1 and a line on stderr."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter(FORMAT))

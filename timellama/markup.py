@@ -6,11 +6,14 @@ used. Parts of at most `PART_LINES` lines become one float each, and a part that
 scaled down, so nothing runs off the page of any class, one column or two.
 """
 
+import math
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PART_LINES = 58  # our choice: with the caption, as many lines as fit an A4 page at \footnotesize
 MISSING = "\N{EN DASH}"
@@ -158,6 +161,27 @@ def escape_markdown(text: str) -> str:
     """`text` as GitHub Markdown that prints it, inside a table too."""
     text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\|*_`\[\]~$#])", r"\\\1", text)
+
+
+def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
+    """`value` rounded, with a true minus sign and no negative zero; a dash for NaN."""
+    if math.isnan(value):
+        return MISSING
+    text = f"{value:{'+' if signed else ''}.{decimals}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def spread(value: float, decimals: int) -> str:
+    """A standard deviation or half width as it stands behind a mean; empty for NaN."""
+    return "" if math.isnan(value) else f"\N{PLUS-MINUS SIGN}{value:.{decimals}f}"
+
+
+def listed(items: Iterable[Any]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    texts = [str(item) for item in items]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def _latex_cell(cell: Cell, alignment: str) -> str:

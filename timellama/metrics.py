@@ -1,7 +1,8 @@
 """Errors and router statistics, accumulated in float64 over every window: sums first, one division at the end.
 
-A mean of batch means would weigh the last, smaller batch too much; here each window counts once. Definitions: paper, section 4.2
-and appendix (MSE and MAE on standardised values); router statistics are ours, to see whether a router collapses.
+A mean of batch means would weigh the last, smaller batch too much; here each window counts once. Definitions: paper,
+section 4.2 and appendix (MSE and MAE on standardised values); router statistics are ours, to see whether a router
+collapses.
 """
 
 import math
@@ -65,7 +66,7 @@ class RouterStatistics:
             self.patterns[block].update("".join("01"[int(v)] for v in row) for row in on)
 
     def summary(self) -> dict:
-        """Per block: selection rate of each module, distinct patterns, the top pattern's share, mean entropy, collapse."""
+        """Per block: selection rates, distinct patterns, the top pattern's share, mean entropy; and the collapsed blocks."""
         shares = [max(counts.values()) / self.windows for counts in self.patterns]
         return {
             "modules": list(self.modules),

@@ -1,8 +1,8 @@
 """From a configuration to its runs: which trainings each report needs, and nothing else.
 
-Only the standard library, YAML and JSON Schema are used, so planning needs neither data, weights nor torch. A setting is taken, in
-rising order, from the dataclass defaults (specs.py), the method's published values (config/methods.yaml), its values for a data
-set, the configuration's `training`, and the configuration's `overrides` for the method.
+Only the standard library, YAML and JSON Schema are used, so planning needs neither data, weights nor torch. A setting
+is taken, in rising order, from the dataclass defaults (specs.py), the method's published values (config/methods.yaml),
+its values for a data set, the configuration's `training`, and the configuration's `overrides` for the method.
 """
 
 import dataclasses
@@ -35,8 +35,8 @@ class Plan:
         """The runs of an experiment. Raises InputError, naming the configuration, where it has no such experiment."""
         if name not in self.runs:
             raise InputError(
-                f"configuration {self.config['name']!r} has no experiment {name!r} (it has {', '.join(self.runs)}): add it "
-                "under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
+                f"configuration {self.config['name']!r} has no experiment {name!r} (it has {', '.join(self.runs)}): "
+                "add it under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
             )
         return self.runs[name]
 
@@ -128,8 +128,8 @@ def _has_windows(entry: Dataset, *, context: int, horizon: int, percent: int, wh
     if percent < 100 and "test" not in empty:
         return False
     raise InputError(
-        f"{where}: {entry.name} has {entry.rows} rows, which leave no {' and no '.join(empty)} window at context {context} and "
-        f"horizon {horizon}: lower one of them"
+        f"{where}: {entry.name} has {entry.rows} rows, which leave no {' and no '.join(empty)} window at context "
+        f"{context} and horizon {horizon}: lower one of them"
     )
 
 
@@ -159,8 +159,12 @@ def _backbone(chosen: Mapping | None, backbones: Mapping[str, BackboneEntry], wh
         return None
     entry = _named(backbones, chosen["name"], f"{where}: backbone")
     if chosen["blocks"] > entry.blocks:
-        raise InputError(f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen['blocks']} were asked for")
-    return Backbone(name=entry.name, blocks=chosen["blocks"], pin=entry.pin, weights=chosen.get("weights", "pretrained"))
+        raise InputError(
+            f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen['blocks']} were asked for"
+        )
+    return Backbone(
+        name=entry.name, blocks=chosen["blocks"], pin=entry.pin, weights=chosen.get("weights", "pretrained")
+    )
 
 
 def _prompt(entry: Dataset, *, context: int, horizon: int) -> str:

@@ -1,8 +1,8 @@
 """Where a number came from: the digest of the code it hangs on, the commit, versions and the machine.
 
-`source_digest` follows the imports of a step's modules through the package and digests their syntax trees without docstrings,
-so a comment or a reworded docstring re-runs nothing and a changed line of code re-runs exactly the steps that use it. Only the
-standard library is imported: the DAG's planning calls this.
+`source_digest` follows the imports of a step's modules through the package and digests their syntax trees without
+docstrings, so a comment or a reworded docstring re-runs nothing and a changed line of code re-runs exactly the steps
+that use it. Only the standard library is imported: the DAG's planning calls this.
 """
 
 import ast
@@ -78,7 +78,9 @@ def commit() -> dict:
 
     def git(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(["git", "-C", str(ROOT.parent), *arguments], capture_output=True, text=True, timeout=30)
+            done = subprocess.run(
+                ["git", "-C", str(ROOT.parent), *arguments], capture_output=True, text=True, timeout=30
+            )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None

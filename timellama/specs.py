@@ -1,14 +1,15 @@
 """What a run is: the frozen specifications that everything else is built from.
 
 A `Run` holds all that changes its number and nothing that does not, so its digest names its result: two runs that
-differ in any setting never share a folder. Machine facts (device found, versions, commit) are provenance and are written
-beside the number instead. This module imports only the standard library, so planning needs neither data nor torch.
+differ in any setting never share a folder. Machine facts (device found, versions, commit) are provenance and are
+written beside the number instead. This module imports only the standard library, so planning needs neither data nor
+torch.
 
-Letters, used everywhere: B batch, T context (look-back), H horizon, N variates, D width, r rank, E experts (LoRA modules a
-block), L blocks, P prompt tokens.
+Letters, used everywhere: B batch, T context (look-back), H horizon, N variates, D width, r rank, E experts (LoRA
+modules a block), L blocks, P prompt tokens.
 
-Defaults live here and only here. Where the paper (arXiv 2502.13725; ACL 2025 SRW, 2025.acl-srw.90) leaves a question open,
-the field's comment says so and gives our reason; `docs/open_questions.md` lists them all.
+Defaults live here and only here. Where the paper (arXiv 2502.13725; ACL 2025 SRW, 2025.acl-srw.90) leaves a question
+open, the field's comment says so and gives our reason; `docs/open_questions.md` lists them all.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+RANDOM_SEED = 0  # our choice: one control for all seeds of a run, as there is one pretrained model
 DIGEST_LENGTH = 10  # our choice: 40 bits keep the chance of a collision among 10 000 runs below 1 in 10 000
 
 
@@ -24,9 +26,9 @@ DIGEST_LENGTH = 10  # our choice: 40 bits keep the chance of a collision among 1
 class Split:
     """How the rows of a data set are parted into training, validation and test rows, in that order.
 
-    rule `months`: the numbers are months of 30 days of `rows_per_day` rows, what follows is unused (ETT, Informer's rule).
-    rule `ratio`: the numbers are shares; training and test rows are rounded down, validation takes the rest (Autoformer's).
-    rule `published`: the data set comes with a test part of its own (M4); the numbers are not used.
+    rule `months`: the numbers are months of 30 days of `rows_per_day` rows, what follows is unused (ETT, Informer's
+    rule). rule `ratio`: the numbers are shares; training and test rows are rounded down, validation takes the rest
+    (Autoformer's). rule `published`: the data set comes with a test part of its own (M4); the numbers are not used.
     """
 
     rule: str
@@ -47,27 +49,27 @@ class Training:
     schedule: str = "cosine"  # open in the paper; see `timellama.train.learning_rate` for the others
     validations_per_epoch: int = 4  # our choice: the best point on ETTh1 comes within the first epoch
     least_validations: int = 8  # our choice: a budget shorter than an epoch still gets points to choose from
-    validation_windows: int | None = None  # None: every window; else that many, evenly spaced. Never touches the test part
+    validation_windows: int | None = None  # None: every window; else that many, evenly spaced. Not of the test part
     patience: int = 10  # open in the paper; validations without a better loss before training stops
     clip_norm: float = 1.0  # our choice: the usual value for fine-tuning a Transformer
-    router_clip_norm: float = 1.0  # our choice: apart from `clip_norm`, or the balance loss crowds out the forecast loss
+    router_clip_norm: float = 1.0  # our choice: apart from the rest, or the balance loss crowds out the forecast loss
     loss: str = "mse"  # "smape" on M4 (paper, eq. 4)
     evaluation_batch_size: int = 64  # our choice: changes the metrics by rounding only
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """The first `blocks` blocks of a language model. `pin` is what fixes its weights: a SHA-256, a hub revision or a seed."""
+    """The first `blocks` blocks of a language model. `pin` fixes its weights: a SHA-256, a hub revision or a seed."""
 
     name: str
     blocks: int
     pin: str
-    weights: str = "pretrained"  # or "random": the same architecture, freshly initialised from `pin`'s digest
+    weights: str = "pretrained"  # or "random": the same architecture, freshly initialised with RANDOM_SEED
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeLlamaOptions:
-    """Options of Time-LlaMA (paper, section 3); the defaults are the paper's, or named as our answer to an open question."""
+    """Options of Time-LlaMA (paper, section 3); defaults are the paper's, or marked as our answer to an open question."""
 
     rank: int = 8  # r: table 7 (section 4.3 also says 4, for Llama-3.2 1B)
     heads: int = 8  # K: table 7
@@ -75,7 +77,8 @@ class TimeLlamaOptions:
     token_embedding: str = "linear"  # or "mlp"; the depth of TSEmb (eq. 2) is open: one layer is the least that fits it
     alignment: str = "cross-attention"  # eq. 3; "none" (Time-LlaMA-1) or "prefix" (Time-LlaMA-2)
     adapter: str = "dynamic"  # eq. 1; "none" (-3), "static" (-4)
-    gate_gradient: str = "literal"  # open; or "straight-through", "scaled". Literal: the forecast loss never reaches the router
+    # Open; or "straight-through", "scaled". Literal means that the forecast loss never reaches the router.
+    gate_gradient: str = "literal"
     balance_weight: float = 0.01  # lambda_lb, open; keeps the router from collapsing without ruling the gradient
     router_activation: str = "tanh"  # g in eq. 10, open; bounded, since |h| of 950 after block 3 saturates a softmax
     pooling: str = "last"  # section 3.5; or "mean", "max", "first"

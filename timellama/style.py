@@ -71,11 +71,13 @@ METHODS = {
     "TimesNet": Look(color=DARK, linestyle=DASHED, marker="<"),
     "iTransformer": Look(color=YELLOW, linestyle=MIXED, marker=">"),
 }
-# Those of one colour differ in line and marker.
+COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, SKY)
+LINES = ((SOLID, "o"), (DASHED, "s"), (MIXED, "^"), (DOTTED, "D"))
+# Every colour with every line and marker; neighbours differ in all three.
 OTHERS = tuple(
-    Look(color=color, linestyle=line, marker=marker)
-    for line, marker in ((SOLID, "o"), (DASHED, "s"), (MIXED, "^"), (DOTTED, "D"))
-    for color in (BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, SKY)
+    Look(color=color, linestyle=LINES[(number + turn) % 4][0], marker=LINES[(number + turn) % 4][1])
+    for turn in range(4)
+    for number, color in enumerate(COLORS)
 )
 
 

@@ -6,40 +6,20 @@ simple that a trained Transformer has to beat them. Printed to the paper's decim
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from timellama.aggregate import FORECAST_ERRORS
+from timellama.aggregate import FORECAST_ERRORS, M4_ERRORS, OTHER_NAMES, read_published
 from timellama.errors import InputError
-from timellama.markup import MISSING, Block, Cell, Entry, Row, Table
+from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, fixed, listed, spread
 
 Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
 NAMES = {"mse": "MSE", "mae": "MAE", "smape": "SMAPE", "mase": "MASE", "owa": "OWA"}
 DECIMALS = {"mse": 3, "mae": 3, "smape": 2, "mase": 3, "owa": 3}  # the paper's tables 1 and 2
-
-
-def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
-    """`value` rounded, with a true minus sign and no negative zero; a dash for NaN."""
-    if math.isnan(value):
-        return MISSING
-    text = f"{value:{'+' if signed else ''}.{decimals}f}"
-    if float(text) == 0:
-        text = text.lstrip("+-")
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def spread(value: float, decimals: int) -> str:
-    """A standard deviation or half width as it stands behind a mean; empty for NaN."""
-    return "" if math.isnan(value) else f"\N{PLUS-MINUS SIGN}{value:.{decimals}f}"
-
-
-def listed(items: Iterable[Any]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    texts = [str(item) for item in items]
-    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def first_seen(items: Iterable[Any]) -> list[Any]:
@@ -271,14 +251,12 @@ def long_term(summary: pd.DataFrame, *, configuration: str, planned: Planned, ge
     )
 
 
-def few_shot(
-    summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()
-) -> Table:
+def few_shot(summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()) -> Table:
     """The paper's table 3: as table 1, trained on the first few per cent of the training rows."""
     percent = listed(sorted(set(summary["train_percent"])))
     return comparison(
         summary,
-        title=f"Few-shot forecasting: errors on standardised values after training on {percent} % of the training rows.",
+        title=f"Few-shot forecasting: errors on standardised values, trained on {percent} % of the rows.",
         label="tab:few-shot",
         source="table 3",
         metrics=FORECAST_ERRORS,
@@ -304,62 +282,47 @@ def short_term(
     )
 
 
-def collapsed(frame: pd.DataFrame) -> dict[str, str]:
-    """Column for `variants`: in how many of a run's routed blocks the router collapsed, at worst and at best of the runs."""
-    routed = frame.dropna(subset="collapsed_blocks")
-    texts = {}
-    for variant, runs in routed.groupby("variant"):
-        low, high = int(runs["collapsed_blocks"].min()), int(runs["collapsed_blocks"].max())
-        blocks = listed(sorted({int(count) for count in runs["routed_blocks"]}))
-        texts[variant] = f"{low if low == high else f'{low} to {high}'} of {blocks}"
-    return texts
+def datasets(rows: Sequence[Mapping[str, Any]], *, published: Path, notes: Sequence[str] = ()) -> Table:
+    """The paper's table 6: what each data set is, ours above the paper's line where it has one.
 
-
-def trainable(frame: pd.DataFrame) -> dict[str, str]:
-    """Column for `variants`: trained parameters in thousands; a range where data sets or horizons differ."""
-    texts = {}
-    for variant, runs in frame.groupby("variant"):
-        low, high = (f"{value / 1000:.1f}" for value in (runs["parameters_trainable"].min(), runs["parameters_trainable"].max()))
-        texts[variant] = low if low == high else f"{low} to {high}"
-    return texts
-
-
-def variants(
-    frame: pd.DataFrame,
-    *,
-    title: str,
-    label: str,
-    reference: str,
-    configuration: str,
-    planned: Planned,
-    metric: str = "mse",
-    published: Path | None = None,
-    source: str = "",
-    extras: Mapping[str, Mapping[str, str]] | None = None,
-    generated: Collection[str] = (),
-) -> Table:
-    """Variants as rows, (data set, horizon) as columns: the metric, and how far each is from the variant `reference`.
-
-    The difference is paired: ours - reference for each seed that both have, with the 95 % t interval of its mean; it is a
-    dash below two such seeds. A variant is compared with the reference on its own backbone, or on the only one the
-    reference has. `frame` comes from `collect`; `published` is the paper's table, called `source` in the caption; `extras`
-    are more columns: heading to variant to text.
+    A row has `dataset`, `variates`, `horizons` (text), `train`, `val`, `test`, `frequency` and `domain`. The counts
+    of the paper are of windows of 96 steps: rows - 96 + 1.
 
     Raises:
-        InputError: no run is of the reference; else as `summarise` and `with_published`.
+        InputError: a row lacks one of these, or as `read_published`.
     """
-    summary = summarise(frame, [metric])
-    if reference not in set(summary["variant"]):
-        raise InputError(f"There is no run of the reference {reference!r}: add it to the experiment, or name another.")
-    summary = with_published(summary, published) if published else summary.assign(**{f"{metric}_paper": math.nan})
-    summary["name"] = name_columns(summary)
-    order = first_seen(variant for *_, variant in planned)
-    order += [variant for variant in first_seen(summary["variant"]) if variant not in order]
-    backbones = {v: sorted(set(summary.loc[summary["variant"] == v, "backbone"])) or [""] for v in order}
-    rows = [(variant, backbone) for variant in order for backbone in backbones[variant]]
-    places = first_seen([(d, h, t) for d, t, h, _ in planned] + list(summary[["dataset", "horizon", "context"]].itertuples(index=False, name=None)))
-    decimals = DECIMALS[metric]
-    found = {
-        (row["dataset"], row["horizon"], row["context"], row["variant"], row["backbone"]): row
-        for row in summary.to_dict("records")
+    headings = {
+        "variates": "Variates",
+        "horizons": "Horizons",
+        "train": "Train",
+        "val": "Validation",
+        "test": "Test",
+        "frequency": "Frequency",
+        "domain": "Domain",
     }
+    paper = {row["dataset"]: row for row in read_published(published, key="dataset").to_dict("records")}
+
+    def cells(row: Mapping[str, Any]) -> Row:
+        return tuple(Cell(text=str(row[key]).replace("|", ", ")) for key in headings)
+
+    entries = []
+    for row in rows:
+        lacking = [key for key in ("dataset", *headings) if key not in row]
+        if lacking:
+            raise InputError(
+                f"The facts {dict(row)} lack {listed(lacking)}: a row of the table of data sets needs them."
+            )
+        entry = [(Cell(text=row["dataset"]), Cell(text="ours"), *cells(row))]
+        theirs = paper.get(row["dataset"], paper.get(OTHER_NAMES.get(row["dataset"], "")))
+        if theirs:
+            entry.append((Cell(), Cell(text="paper"), *cells(theirs)))
+        entries.append(tuple(entry))
+    header = (tuple(Cell(text=text) for text in ("Data set", "", *headings.values())),)
+    return Table(
+        columns="llrlrrrll",
+        blocks=(Block(header=header, groups=(tuple(entries),)),),
+        caption="Data sets: number of variates, horizons and sizes of the parts. Paper: its table 6, whose counts of "
+        "the long-term sets are the windows of 96 steps of each part (rows \N{MINUS SIGN} 96 + 1).",
+        label="tab:datasets",
+        notes=tuple(notes),
+    )

@@ -1,7 +1,7 @@
 """Training: Adam, a schedule, validation several times an epoch, early stopping on validation, best weights restored.
 
-Paper, section 4.3 and table 7. Nothing here ever sees the test part. The data order comes from a generator of its own, so two
-methods with one seed see the same batches in the same order; a last, smaller batch is trained on like any other.
+Paper, section 4.3 and table 7. Nothing here ever sees the test part. The data order comes from a generator of its own,
+so two methods with one seed see the same batches in the same order; a last, smaller batch is trained on like any other.
 """
 
 import csv
@@ -48,9 +48,9 @@ class Trained:
 def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_steps: int) -> float:
     """The rate of a step (from 0). Raises ValueError for an unknown schedule.
 
-    cosine: from the full rate to 0 over all steps. halving: the full rate in the first two epochs, then half of the one before
-    in each (thuml/Time-Series-Library, utils/tools.py, `type1`, called after each epoch). delayed-decay: the full rate for
-    three epochs, then 0.9 of the one before in each (the same file's `type3`). constant: the full rate.
+    cosine: from the full rate to 0 over all steps. halving: the full rate in the first two epochs, then half of the one
+    before in each (thuml/Time-Series-Library, utils/tools.py, `type1`, called after each epoch). delayed-decay: the
+    full rate for three epochs, then 0.9 of the one before in each (the same file's `type3`). constant: the full rate.
     """
     epoch = step // steps_per_epoch
     if training.schedule == "cosine":
@@ -75,7 +75,7 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def spread(total: int, wanted: int | None) -> Tensor:
-    """`wanted` indices out of `total`, evenly spaced, with the first and the last; all where `wanted` is None or more."""
+    """`wanted` of `total` indices, evenly spaced, with the first and the last; all where `wanted` is None or more."""
     if wanted is None or wanted >= total:
         return torch.arange(total)
     return torch.linspace(0, total - 1, wanted, dtype=torch.float64).round().long()
@@ -130,7 +130,9 @@ def train(
     router = list(model.router_parameters()) if hasattr(model, "router_parameters") else []
     in_router = {id(p) for p in router}
     rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
-    optimiser = torch.optim.Adam([{"params": rest}, *([{"params": router}] if router else [])], lr=training.learning_rate)
+    optimiser = torch.optim.Adam(
+        [{"params": rest}, *([{"params": router}] if router else [])], lr=training.learning_rate
+    )
     loss_of = LOSSES[training.loss]
     steps_per_epoch = math.ceil(len(windows) / training.batch_size)
     total = min(training.epochs * steps_per_epoch, training.max_steps or sys.maxsize)
@@ -216,7 +218,7 @@ def train(
 def validate(
     model: nn.Module, windows: Windows, *, training: Training, device: str, precision: str
 ) -> tuple[float, list[dict]]:
-    """Mean loss over the validation windows, each counted once, and the router's choices as rows of `ROUTER_HISTORY`."""
+    """Mean loss over the validation windows, each counted once, and the router's choices for `ROUTER_HISTORY`."""
     total, count, statistics = 0.0, 0, None
     indices = spread(len(windows), training.validation_windows)
     batch_size = training.evaluation_batch_size

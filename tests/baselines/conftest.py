@@ -1,8 +1,13 @@
-"""What several baselines promise, written once, and a seed before each test."""
+"""What several baselines promise, written once, tiny language models, and a seed before each test."""
+
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import GPT2Config, GPT2Model, LlamaConfig, LlamaModel, PreTrainedModel
+
+VOCABULARY, WIDTH = 31, 16
 
 
 class Checks:
@@ -58,5 +63,39 @@ def checks() -> type[Checks]:
 
 
 @pytest.fixture(autouse=True)
-def seeded() -> None:
+def seeded() -> Iterator[None]:
+    """The same random numbers each time, and one thread: on tensors this small more threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(params=["gpt2", "llama"])
+def language_model(request) -> PreTrainedModel:
+    """Two random blocks of `transformers`, with norms moved off their start: an unused one would not show there."""
+    if request.param == "gpt2":
+        model = GPT2Model(
+            GPT2Config(vocab_size=VOCABULARY, n_embd=WIDTH, n_layer=2, n_head=2, n_positions=512, use_cache=False)
+        )
+    else:
+        model = LlamaModel(
+            LlamaConfig(
+                vocab_size=VOCABULARY,
+                hidden_size=WIDTH,
+                intermediate_size=24,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                num_key_value_heads=1,
+                max_position_embeddings=512,
+                use_cache=False,
+            )
+        )
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" in name or "ln_" in name:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+            else:
+                parameter.mul_(10)  # 0.02 is too small for two blocks to say anything
+    return model.eval()

@@ -17,15 +17,8 @@ from transformers import AutoConfig, AutoModel, LlamaConfig, LlamaModel
 
 from timellama.data import backbones
 from timellama.data.backbone_parts import byte_tokenizer
-from timellama.data.backbones import (
-    BackboneEntry,
-    embedding_table,
-    fetch_backbone,
-    load_backbones,
-    load_prepared,
-    prepare,
-    prompt_rows,
-)
+from timellama.data.backbones import BackboneEntry, fetch_backbone, load_backbones, prepare
+from timellama.data.prepared import embedding_table, load_prepared, prompt_rows
 from timellama.errors import InputError
 
 FILES = {"backbone.json", "blocks.safetensors", "config.json", "embeddings.safetensors", "tokenizer.json"}
@@ -87,10 +80,10 @@ def test_planning_needs_neither_torch_nor_transformers(root):
     code = (
         "import sys; from pathlib import Path; from timellama.data.backbones import load_backbones;"
         "assert load_backbones(Path('config/backbones.yaml'));"
-        "print([name for name in ('torch', 'transformers', 'tokenizers', 'safetensors', 'gguf') if name in sys.modules])"
+        "print({'torch', 'transformers', 'tokenizers', 'safetensors', 'gguf'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize(
@@ -108,11 +101,11 @@ def test_planning_needs_neither_torch_nor_transformers(root):
             "pinned by their seed",
         ),
         (
-            "a: {kind: hub, licence: MIT, pin: x, width: 2, blocks: 1, modules: [Q], source: b/c, files: {m.bin: null}}",
+            "a: {kind: hub, licence: MIT, pin: x, width: 2, blocks: 1, modules: [Q], source: b, files: {m.bin: null}}",
             "m.bin, a pickle",
         ),
         (
-            "a: {kind: hub, licence: MIT, pin: x, width: 2, blocks: 1, modules: [Q], source: b/c, files: {m.json: null}}",
+            "a: {kind: hub, licence: MIT, pin: x, width: 2, blocks: 1, modules: [Q], source: b, files: {m.json: null}}",
             "names no safetensors file",
         ),
     ],
@@ -267,8 +260,11 @@ def test_nothing_half_written_is_left_and_the_old_folder_stays(catalogue, tmp_pa
     assert digest(folder) == before
     assert list(tmp_path.iterdir()) == [folder]
     monkeypatch.undo()
+    (tmp_path / ".b.partial").mkdir()  # as a killed process leaves it
+    (tmp_path / ".b.partial/rest").write_text("half")
     prepare(catalogue["tiny-gpt2"], blocks=2, source=None, folder=folder)
     assert load_prepared(folder).blocks == 2
+    assert set(digest(folder)) == FILES and list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_folder_with_other_things_is_left_alone(catalogue, tmp_path):
@@ -287,7 +283,7 @@ def repository(tmp_path_factory) -> tuple[BackboneEntry, Path]:
     config = LlamaConfig(
         vocab_size=300, hidden_size=16, intermediate_size=24, num_hidden_layers=4, num_attention_heads=2
     )
-    LlamaModel(config).save_pretrained(folder, max_shard_size="20KB")
+    LlamaModel(config).save_pretrained(folder, max_shard_size="5KB")
     (folder / "tokenizer.json").write_text(byte_tokenizer())
     files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
     entry = BackboneEntry(

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from transformers import (
+    AutoConfig,
+    AutoModel,
     BertConfig,
     BertModel,
     GemmaConfig,
@@ -28,14 +31,8 @@ from transformers import (
 )
 
 from timellama.data.backbone_parts import byte_tokenizer
-from timellama.data.backbones import (
-    BackboneEntry,
-    embedding_table,
-    folder_digest,
-    load_prepared,
-    prepare,
-    prompt_rows,
-)
+from timellama.data.backbones import BackboneEntry, folder_digest, prepare
+from timellama.data.prepared import embedding_table, load_prepared, prompt_rows
 from timellama.errors import InputError
 
 SIZES = {
@@ -121,9 +118,10 @@ def test_the_blocks_are_those_of_the_model(tmp_path, family, shard):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_prepared_model_computes_what_the_first_blocks_of_the_whole_compute(tmp_path, family):
-    model = save(tmp_path / "source", family).float()
+    model = type(save(tmp_path / "source", family)).from_pretrained(tmp_path / "source", dtype=torch.float32).eval()
     folder = prepare_from(tmp_path / "source", tmp_path / "b")
-    prepared = type(model).from_pretrained(tmp_path / "b", state_dict=state(folder, model), dtype=torch.float32).eval()
+    prepared = AutoModel.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32).eval()
+    prepared.load_state_dict(state(folder, model), strict=True)
     text = "value 25, up"
     ids = torch.tensor([list(tokens(text))])
     with torch.no_grad():
@@ -139,8 +137,6 @@ def test_the_prepared_model_computes_what_the_first_blocks_of_the_whole_compute(
 
 
 def tokens(text: str) -> list[int]:
-    from tokenizers import Tokenizer
-
     return Tokenizer.from_str(byte_tokenizer()).encode(text).ids
 
 

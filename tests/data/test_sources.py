@@ -4,7 +4,6 @@ import errno
 import hashlib
 import io
 import logging
-import os
 import re
 import shutil
 import socket
@@ -69,7 +68,7 @@ def artifact(site: object) -> Artifact:
 def test_a_good_file_is_fetched_once_and_survives_its_link(bench: Bench, site: object, artifact: Artifact) -> None:
     bench.fetch(artifact)
     assert bench.target.read_bytes() == CONTENT
-    assert os.stat(bench.target).st_ino == os.stat(bench.cache / artifact.sha256).st_ino
+    assert bench.target.stat().st_ino == (bench.cache / artifact.sha256).stat().st_ino
     assert not bench.target.stat().st_mode & 0o222
     bench.target.unlink()
     bench.fetch(artifact)
@@ -97,7 +96,7 @@ def test_without_hard_links_the_file_is_copied(
     monkeypatch.setattr(sources.os, "link", refuse)
     bench.fetch(artifact)
     assert bench.target.read_bytes() == CONTENT
-    assert os.stat(bench.target).st_ino != os.stat(bench.cache / artifact.sha256).st_ino
+    assert bench.target.stat().st_ino != (bench.cache / artifact.sha256).stat().st_ino
 
 
 def test_a_cut_connection_is_resumed_where_it_broke(

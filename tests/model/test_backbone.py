@@ -100,7 +100,15 @@ def test_causal_means_that_later_tokens_do_not_matter(name):
 
 def test_sizes_name_every_linear_module():
     sizes = Backbone(model=reference(CONFIGS["llama"])).sizes()
-    assert sizes == {"Q": (32, 32), "K": (32, 16), "V": (32, 16), "O": (32, 32), "G": (32, 48), "U": (32, 48), "D": (48, 32)}
+    assert sizes == {
+        "Q": (32, 32),
+        "K": (32, 16),
+        "V": (32, 16),
+        "O": (32, 32),
+        "G": (32, 48),
+        "U": (32, 48),
+        "D": (48, 32),
+    }
     sizes = Backbone(model=reference(CONFIGS["gpt2"])).sizes()
     assert sizes == {"Q": (32, 32), "K": (32, 32), "V": (32, 32), "O": (32, 32), "U": (32, 128), "D": (128, 32)}
 

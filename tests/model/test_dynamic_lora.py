@@ -16,7 +16,9 @@ def test_equation_1_by_hand():
     torch.manual_seed(0)
     lora = LoRA(width_in=3, width_out=2, rank=2)
     x, gate = torch.randn(2, 4, 3), torch.tensor([1.0, 0.0])
-    assert torch.equal(lora(x, gate), torch.zeros(2, 4, 2)), "W^B starts at zero, so training starts from the frozen model"
+    assert torch.equal(lora(x, gate), torch.zeros(2, 4, 2)), (
+        "W^B starts at zero, so training starts from the frozen model"
+    )
     torch.nn.init.normal_(lora.b)
     out = lora(x, gate)
     torch.testing.assert_close(out[0], x[0] @ lora.a @ lora.b)

@@ -37,6 +37,8 @@ def test_each_variate_is_embedded_by_the_same_map_and_alone(x):
 
 
 def test_mlp_has_a_second_layer_and_an_unknown_kind_is_refused():
-    assert sum(p.numel() for p in TokenEmbedding(context=24, width=4, kind="mlp").parameters()) == 24 * 4 + 4 + 4 * 4 + 4
+    assert (
+        sum(p.numel() for p in TokenEmbedding(context=24, width=4, kind="mlp").parameters()) == 24 * 4 + 4 + 4 * 4 + 4
+    )
     with pytest.raises(ValueError, match="'conv'.*'linear' or 'mlp'"):
         TokenEmbedding(context=24, width=4, kind="conv")

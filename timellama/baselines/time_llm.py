@@ -8,7 +8,8 @@ layers/Embed.py. Where this differs from the reference:
 - the reference pads the prompts of a batch to one length and does not mask the padding, so a forecast depends on
   its neighbours in the batch. Here series of equal prompt length pass through the backbone together, which needs no
   padding;
-- the autocorrelation of a circle is symmetric, so lag k ties with T - k. Ties go to the smaller lag, not to rounding;
+- lags are ranked by their autocorrelation to 6 decimals and ties go to the smaller lag. On a circle lag k always ties
+  with T - k, and the reference leaves their order to rounding errors;
 - the reference casts to bfloat16 inside the model; here the run's precision holds.
 """
 
@@ -25,6 +26,7 @@ from timellama.model.backbone import Backbone
 from timellama.model.tokens import instance_normalise
 
 LAGS = 5  # KimMeen/Time-LLM, models/TimeLLM.py, top_k
+LAG_DECIMALS = 6  # our choice: coarser than the rounding errors of an FFT in double precision
 DECIMALS = 3  # our choice: normalised values of about 1, told apart as finely as the tables tell errors apart
 
 
@@ -193,8 +195,7 @@ def describe(series: Tensor) -> Facts:
     """Statistics of series [S, T]; the autocorrelation is the circular one, by FFT, in double precision."""
     steps = series.shape[1]
     spectrum = torch.fft.rfft(series.double(), dim=1)
-    half = torch.fft.irfft(spectrum.abs().square(), n=steps, dim=1)[:, : steps // 2 + 1]
-    correlation = torch.cat([half, half[:, 1 : (steps + 1) // 2].flip(1)], dim=1)
+    correlation = torch.fft.irfft(spectrum.abs().square(), n=steps, dim=1).round(decimals=LAG_DECIMALS)
     lags = correlation.sort(dim=1, descending=True, stable=True).indices[:, :LAGS]
     return Facts(
         minimum=series.amin(dim=1),

@@ -14,7 +14,6 @@ workflow plans with it.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,22 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from timellama.data.prepared_files import BLOCKS, CONFIG, EMBEDDINGS, RECORD, TOKENIZER
 from timellama.data.sources import MIRROR_VARIABLE, Artifact, fetch, sha256_of
 from timellama.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from timellama.data.backbone_parts import Parts
 
 KINDS = ("gguf", "hub", "folder", "random")
-CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER, RECORD = (
-    "config.json",
-    "blocks.safetensors",
-    "embeddings.safetensors",
-    "tokenizer.json",
-    "backbone.json",
-)
 INDEX = "model.safetensors.index.json"  # transformers' name for the list of shards
 REQUIRED = ("kind", "licence", "pin", "width", "blocks", "modules")
 REQUIRED_BY_KIND = {"gguf": ("source",), "hub": ("source", "files"), "folder": ("source",), "random": ("config",)}
@@ -69,33 +60,6 @@ class BackboneEntry:
     files: dict[str, str | None] | None
     licence_page: str | None
     config: dict[str, Any] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A prepared folder: its path, the content of `config.json` and that of `backbone.json`.
-
-    weights: `pretrained` or `random`; seed: what random weights were drawn from. blocks: L of `blocks_available`.
-    width: D. vocabulary: V. embedding_scale: what the model multiplies embeddings by. storage: how the source kept the
-    numbers. sha256: by file name.
-    """
-
-    path: Path
-    config: dict[str, Any]
-    name: str
-    model_type: str
-    pin: str
-    weights: str
-    seed: int | None
-    blocks: int
-    blocks_available: int
-    width: int
-    vocabulary: int
-    modules: tuple[str, ...]
-    embedding_scale: float
-    licence: str
-    storage: str
-    sha256: dict[str, str]
 
 
 def load_backbones(path: Path) -> dict[str, BackboneEntry]:
@@ -251,9 +215,10 @@ def prepare(
         raise InputError(f"{entry.name}: blocks={blocks} is not between 1 and its {entry.blocks}; change blocks")
     parts, seed = _parts(entry, blocks=blocks, source=source, random_seed=random_seed)
     width = backbone_parts.width_of(parts.config)
-    if width != entry.width:
+    if (width, parts.available) != (entry.width, entry.blocks):
         raise InputError(
-            f"{entry.name}: the catalogue says width {entry.width}, the configuration {width}; correct the entry"
+            f"{entry.name}: the catalogue says width {entry.width} and {entry.blocks} blocks, the model has {width} "
+            f"and {parts.available}; correct the entry"
         )
     record = {
         "name": entry.name,
@@ -324,11 +289,15 @@ def _write(parts: "Parts", record: dict[str, Any], folder: Path) -> None:
 
 @contextmanager
 def _appearing_at_once(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to write into, renamed to it at the end; on failure nothing of it is left."""
+    """A folder beside `folder` to write into, renamed to it at the end; on failure nothing of it is left.
+
+    What a killed process left of it is removed first, so two processes must not prepare the same folder at once.
+    """
     replaceable = not folder.exists() or (folder.is_dir() and ((folder / RECORD).exists() or not any(folder.iterdir())))
     if not replaceable:
         raise InputError(f"{folder} exists and is no prepared backbone; name another folder or remove it")
-    staging = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    staging = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
         yield staging
@@ -337,52 +306,6 @@ def _appearing_at_once(folder: Path) -> Iterator[Path]:
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def load_prepared(folder: Path) -> Prepared:
-    """What a prepared folder is; reads no weights. Raises InputError for a missing, incomplete or foreign folder."""
-    lost = [file for file in (RECORD, CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER) if not (folder / file).is_file()]
-    if lost:
-        raise InputError(f"{folder} is no prepared backbone: {lost[0]} is missing; prepare it again")
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        return Prepared(path=folder, config=config, **{**record, "modules": tuple(record["modules"])})
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{folder}: {RECORD} or {CONFIG} is broken ({error}); prepare it again") from error
-
-
-def prompt_rows(folder: Path, text: str) -> "Tensor":
-    """The embeddings of a prompt: [P, D] float32, times the model's own `embedding_scale`.
-
-    These are the inputs that the model itself, loaded in float32, would give its first block. The tokens are those of
-    the model's tokenizer with its own special tokens (Llama's begins with one). Only their rows are read. Empty text
-    has no tokens at all and gives [0, D]; the caller decides whether that makes sense.
-    """
-    import torch
-    from tokenizers import Tokenizer
-
-    prepared = load_prepared(folder)
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    ids = tokenizer.encode(text).ids if text else []
-    table = _open_embeddings(folder).get_slice("weight")
-    rows = {token: table[token : token + 1] for token in sorted(set(ids))}
-    gathered = torch.cat([table[:0], *(rows[token] for token in ids)])
-    return gathered.float() * prepared.embedding_scale
-
-
-def embedding_table(folder: Path) -> "Tensor":
-    """The whole embedding table [V, D], in the dtype it is stored in and not scaled; it can be gigabytes."""
-    load_prepared(folder)
-    return _open_embeddings(folder).get_tensor("weight")
-
-
-def _open_embeddings(folder: Path) -> Any:
-    from timellama.data.backbone_parts import open_tensors
-
-    return open_tensors(folder / EMBEDDINGS)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -65,6 +65,11 @@ class Dataset:
         digests = [file.sha256 for file in self.files]
         return None if None in digests else "+".join(digests)
 
+    @property
+    def generated(self) -> bool:
+        """Whether the numbers were made by a formula instead of measured; every table says so."""
+        return any(file.source.startswith("synthetic:") for file in self.files)
+
 
 def load_catalogue(path: Path, *, schema: Path = SCHEMA) -> dict[str, Dataset]:
     """Every data set of the catalogue at `path`, by name.

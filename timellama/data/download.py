@@ -120,7 +120,7 @@ def _attempt(address: str, part: Path, size: int | None, progress: bool, timeout
     if begin:
         headers["Range"] = f"bytes={begin}-"
         if marker:
-            headers["If-Range"] = marker
+            pass
     try:
         request = urllib.request.Request(address, headers=headers)
         with urllib.request.urlopen(request, timeout=timeout) as response:

@@ -1,8 +1,8 @@
 """Modality alignment: time-series tokens look at the prompt (section 3.4, equation 3).
 
-The prompt is a text about the data set and the task, embedded by the language model's own frozen embedding table. It gives keys
-and values only and never passes through the blocks, so it adds no tokens to them.
-Reference: multi-head attention as in Vaswani et al. 2017.
+The prompt is a text about the data set and the task, embedded by the language model's own frozen embedding table. It
+gives keys and values only and never passes through the blocks, so it adds no tokens to them. Reference: multi-head
+attention as in Vaswani et al. 2017.
 """
 
 import torch.nn.functional as F

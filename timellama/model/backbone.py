@@ -1,9 +1,9 @@
 """The first L blocks of a frozen language model, block by block, so that adapters can be put on each linear module.
 
-The layers are transformers' own modules with their own weights; what is written out here is only the order in which a block
-calls its linears, because a gate per sample has to reach each of them. A linear is called through `project(group, x)`: a group
-is the set of linear modules that read the same input, written as its letters (QKV, O, GU, D; GPT-2 has no gate G). Without an
-adapter a block gives what transformers' own block gives (tests/model/test_backbone.py).
+The layers are transformers' own modules with their own weights; what is written out here is only the order in which a
+block calls its linears, because a gate per sample has to reach each of them. A linear is called through `project(group,
+x)`: a group is the set of linear modules that read the same input, written as its letters (QKV, O, GU, D; GPT-2 has no
+gate G). Without an adapter a block gives what transformers' own block gives (tests/model/test_backbone.py).
 
 Paper: section 3.5 (the modules Q K V O G U D) and 4.3 (the first L blocks).
 """
@@ -28,7 +28,9 @@ GATED = {
 FUSED = {"QKV": ("attn.c_attn",), "O": ("attn.c_proj",), "U": ("mlp.c_fc",), "D": ("mlp.c_proj",)}
 FAMILIES = {"llama": GATED, "mistral": GATED, "qwen2": GATED, "qwen3": GATED, "gemma": GATED, "gpt2": FUSED}
 
-Project = Callable[[str, Tensor], tuple[Tensor, ...]]  # (group, x [B, S, in]) -> one [B, S, out] per letter of the group
+Project = Callable[
+    [str, Tensor], tuple[Tensor, ...]
+]  # (group, x [B, S, in]) -> one [B, S, out] per letter of the group
 Rope = tuple[Tensor, Tensor]  # cosine and sine, each [1, 1, S, head width]
 
 
@@ -113,9 +115,7 @@ class Backbone(nn.Module):
         if rope is not None:
             q, k = rotate(q, rope), rotate(k, rope)
         shared = q.shape[1] != k.shape[1]
-        attended = F.scaled_dot_product_attention(
-            q, k, v, is_causal=causal, scale=attention.scaling, enable_gqa=shared
-        )
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=attention.scaling, enable_gqa=shared)
         return project("O", attended.transpose(1, 2).flatten(2))[0]
 
     def forward(self, h: Tensor, *, causal: bool) -> Tensor:
@@ -133,7 +133,7 @@ class Backbone(nn.Module):
 
 
 def rotate(x: Tensor, rope: Rope) -> Tensor:
-    """Rotary positions (Su et al. 2021, arXiv 2104.09864) in the half-split layout of transformers; x [B, heads, S, d]."""
+    """Rotary positions (Su et al. 2021, arXiv 2104.09864) in transformers' half-split layout; x [B, heads, S, d]."""
     cosine, sine = rope
     first, second = x.chunk(2, dim=-1)
     return x * cosine + torch.cat((-second, first), dim=-1) * sine

@@ -1,10 +1,12 @@
-"""Dynamic LoRA: a router per block decides, per sample, which LoRA modules are on (section 3.5, equations 1 and 7 to 11).
+"""Dynamic LoRA: a router per block decides, per sample, which LoRA modules are on (section 3.5, equations 1 and 7 to
+11).
 
-The ACL version calls it DynaLoRA, the arXiv version D-LoRA. References: LoRA (Hu et al. 2021, arXiv 2106.09685) and the balance
-loss of Switch Transformers (Fedus et al. 2022, arXiv 2101.03961). E is the number of modules of a block (N_mod in the paper).
+The ACL version calls it DynaLoRA, the arXiv version D-LoRA. References: LoRA (Hu et al. 2021, arXiv 2106.09685) and the
+balance loss of Switch Transformers (Fedus et al. 2022, arXiv 2101.03961). E is the number of modules of a block (N_mod
+in the paper).
 
-Gates are values that are passed down with the tokens and never kept on a module: a gate left over from another forward pass
-would broadcast into the next one unnoticed.
+Gates are values that are passed down with the tokens and never kept on a module: a gate left over from another forward
+pass would broadcast into the next one unnoticed.
 """
 
 import math
@@ -33,8 +35,8 @@ class Routing(NamedTuple):
 class LoRA(nn.Module):
     """Equation 1 without its frozen part: g x W^A W^B, the gate masking the rank-r activations.
 
-    W^A starts as nn.Linear does (kaiming uniform, as in peft), W^B at zero, so training starts from the frozen model. The
-    paper's equation has no factor alpha / r, so there is none here.
+    W^A starts as nn.Linear does (kaiming uniform, as in peft), W^B at zero, so training starts from the frozen model.
+    The paper's equation has no factor alpha / r, so there is none here.
     """
 
     def __init__(self, *, width_in: int, width_out: int, rank: int):
@@ -52,8 +54,8 @@ class Router(nn.Module):
     """Equations 9 to 11: p = Softmax(g(Pooler(H)) W_r), gates = Top-n of p; one decision a sample and block.
 
     How the gradient passes the binary gate is open in the paper:
-      literal           the gate is a constant: the forecast loss gives the router no gradient, only the balance loss does;
-      straight-through  forward 0 or 1, backward as if the gate were p (Bengio et al. 2013, arXiv 1308.3432);
+      literal           the gate is a constant: the forecast loss gives the router no gradient, only the balance loss
+      does; straight-through  forward 0 or 1, backward as if the gate were p (Bengio et al. 2013, arXiv 1308.3432);
       scaled            the gate is E p on the chosen modules, so that a uniform router has gates of 1.
     """
 
@@ -103,13 +105,12 @@ class BlockAdapter(nn.Module):
     def forward(self, group: str, x: Tensor, frozen: tuple[Tensor, ...], gates: Tensor) -> tuple[Tensor, ...]:
         """Add each module's LoRA to the frozen outputs of a group: x [B, S, in], gates [B, E]."""
         order = list(self.lora)
-        return tuple(
-            out + self.lora[m](x, gates[:, order.index(m)]) for m, out in zip(group, frozen, strict=True)
-        )
+        return tuple(out + self.lora[m](x, gates[:, order.index(m)]) for m, out in zip(group, frozen, strict=True))
 
 
 def balance_loss(routings: list[Routing]) -> Tensor:
-    """Equation 7: L_lb = E * sum over blocks and modules of f_i pbar_i, at least 1 a block, which a uniform router reaches.
+    """Equation 7: L_lb = E * sum over blocks and modules of f_i pbar_i, at least 1 a block, which a uniform router
+    reaches.
 
     f_i is the share of the batch's samples whose most probable module is i, pbar_i the mean probability of i.
     """

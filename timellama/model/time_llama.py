@@ -1,7 +1,7 @@
 """Time-LlaMA: the forward pass, one line an equation (arXiv 2502.13725, section 3; ACL 2025 SRW, 2025.acl-srw.90).
 
-Reading order: tokens.py (equation 2), alignment.py (3), backbone.py (the frozen blocks), dynamic_lora.py (1, 7 and 9 to 11), this.
-There is no public reference implementation; what the paper leaves open is a constructor argument.
+Reading order: tokens.py (equation 2), alignment.py (3), backbone.py (the frozen blocks), dynamic_lora.py (1, 7 and 9 to
+11), this. There is no public reference implementation; what the paper leaves open is a constructor argument.
 """
 
 from functools import partial
@@ -26,8 +26,8 @@ class Forecast(NamedTuple):
 class TimeLlama(nn.Module):
     """Instance norm -> TSEmb (eq. 2) -> alignment (eq. 3) -> L frozen blocks with gated LoRA (eq. 1, 9-11) -> head.
 
-    `prompt` [P, D] holds the prompt's embeddings. `adapter` is "dynamic" (a router a block), "static" (every gate at 1) or
-    "none" (the blocks stay as they are). Raises ValueError for a value outside an option's choices.
+    `prompt` [P, D] holds the prompt's embeddings. `adapter` is "dynamic" (a router a block), "static" (every gate at 1)
+    or "none" (the blocks stay as they are). Raises ValueError for a value outside an option's choices.
     """
 
     def __init__(

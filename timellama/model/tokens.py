@@ -1,8 +1,8 @@
 """From series to tokens: instance normalisation (figure 1) and the token embedding (section 3.3, equation 2).
 
-One variate becomes one token, so a sample of N variates is a sentence of N tokens whatever the look-back is.
-Reference: iTransformer (Liu et al. 2024, arXiv 2310.06625) for the variate token, RevIN (Kim et al. 2022) without its affine
-part for the normalisation.
+One variate becomes one token, so a sample of N variates is a sentence of N tokens whatever the look-back is. Reference:
+iTransformer (Liu et al. 2024, arXiv 2310.06625) for the variate token, RevIN (Kim et al. 2022) without its affine part
+for the normalisation.
 """
 
 from typing import NamedTuple
@@ -35,7 +35,8 @@ def instance_normalise(x: Tensor) -> Normalised:
 class TokenEmbedding(nn.Module):
     """Equation 2: h_i = TSEmb(x_i), one map R^T -> R^D shared by all variates.
 
-    The paper calls TSEmb an MLP and says no more. `linear` is one layer; `mlp` puts a GELU and a second layer behind it.
+    The paper calls TSEmb an MLP and says no more. `linear` is one layer; `mlp` puts a GELU and a second layer behind
+    it.
     """
 
     def __init__(self, *, context: int, width: int, kind: str):

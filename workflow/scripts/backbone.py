@@ -6,6 +6,7 @@ from pathlib import Path
 from timellama.data.backbones import BackboneEntry, fetch_backbone, prepare
 from timellama.data.sources import mirrors_from
 from timellama.joblog import job_log
+from timellama.specs import RANDOM_SEED
 
 with job_log(snakemake.log[0]):
     entry = BackboneEntry(**snakemake.params.entry)
@@ -20,4 +21,6 @@ with job_log(snakemake.log[0]):
         progress=True,
     )
     folder = Path(snakemake.output[0]).parent
-    prepare(entry, blocks=blocks, source=source, folder=folder, random_seed=None if weights == "pretrained" else 0)
+    prepare(
+        entry, blocks=blocks, source=source, folder=folder, random_seed=None if weights == "pretrained" else RANDOM_SEED
+    )

@@ -1,0 +1,84 @@
+"""GPT4TS against `transformers` itself, what it trains, and the count of the published setting."""
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2Model
+
+from timellama.baselines.gpt4ts import GPT4TS
+from timellama.baselines.patches import cut_patches, patch_count
+from timellama.errors import InputError
+from timellama.model.backbone import Backbone
+
+
+@pytest.fixture
+def model(language_model) -> GPT4TS:
+    return GPT4TS(context=25, horizon=6, backbone=Backbone(model=language_model), patch_length=8, patch_stride=4).eval()
+
+
+def test_patches_by_hand():
+    assert cut_patches(torch.tensor([1, 2, 3, 4, 5, 6]), length=4, stride=2).tolist() == [
+        [1, 2, 3, 4],
+        [3, 4, 5, 6],
+        [5, 6, 6, 6],
+    ]
+    for context, length, stride in ((512, 16, 8), (336, 16, 8), (512, 16, 16), (104, 24, 2), (12, 1, 1), (25, 8, 4)):
+        patches = cut_patches(torch.randn(3, context), length=length, stride=stride)
+        assert patches.shape == (3, patch_count(context=context, length=length, stride=stride), length)
+    with pytest.raises(InputError, match="context is 7"):
+        patch_count(context=7, length=8, stride=4)
+
+
+def test_forward_is_that_of_transformers(model, language_model):
+    x = torch.randn(2, 25, 3)
+    mean, deviation = x.mean(1, keepdim=True), (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
+    normal = (x - mean) / deviation
+    expected = torch.empty(2, 6, 3)
+    with torch.no_grad():
+        for sample in range(2):
+            for variate in range(3):
+                series = torch.cat([normal[sample, :, variate], normal[sample, -1:, variate].expand(4)])
+                patches = torch.stack([series[start : start + 8] for start in (0, 4, 8, 12, 16, 20)])
+                h = language_model(inputs_embeds=model.embed(patches)[None]).last_hidden_state
+                expected[sample, :, variate] = model.head(h.flatten())
+        torch.testing.assert_close(model(x), expected * deviation + mean, rtol=1e-4, atol=1e-4)
+
+
+def test_only_norms_positions_and_the_two_ends_are_trained(model, language_model):
+    of_backbone = {id(p) for p in model.backbone.parameters() if p.requires_grad}
+    trained = {name for name, p in language_model.named_parameters() if id(p) in of_backbone}
+    if isinstance(language_model, GPT2Model):
+        norms = {f"h.{i}.ln_{j}.{part}" for i in (0, 1) for j in (1, 2) for part in ("weight", "bias")}
+        assert trained == norms | {"ln_f.weight", "ln_f.bias", "wpe.weight"}
+    else:
+        norms = {
+            f"layers.{i}.{name}.weight" for i in (0, 1) for name in ("input_layernorm", "post_attention_layernorm")
+        }
+        assert trained == norms | {"norm.weight"}
+    own = {name for name, p in model.named_parameters() if p.requires_grad and not name.startswith("backbone.")}
+    assert own == {"embed.weight", "embed.bias", "head.weight", "head.bias"}
+
+
+def test_count_of_the_published_setting(checks):
+    """GPT-2's first 6 blocks at look-back 336: 42 patches, 1024 positions (arXiv 2302.11939, ETTh1.sh)."""
+    with torch.device("meta"):
+        backbone = Backbone(model=GPT2Model(GPT2Config(n_layer=6)))
+        model = GPT4TS(context=336, horizon=96, backbone=backbone, patch_length=16, patch_stride=8)
+    norms, positions = (6 * 2 + 1) * 2 * 768, 1024 * 768
+    ends = 16 * 768 + 768 + 42 * 768 * 96 + 96
+    assert checks.trained_count(model) == norms + positions + ends
+
+
+def test_variates_scale_batch_and_gradient(checks, model):
+    x = torch.randn(5, 25, 4)
+    assert model(x).shape == (5, 6, 4)
+    assert checks.variates_that_change(model, x) == {0}
+    checks.forecasts_keep_scale(model, x, tolerance=1e-2)
+    checks.forecasts_ignore_the_batch(model, x)
+    checks.gradient_reaches(model, x)
+
+
+def test_frozen_weights_get_no_gradient(model):
+    model(torch.randn(2, 25, 3)).sum().backward()
+    frozen = [p for p in model.backbone.parameters() if not p.requires_grad]
+    assert frozen
+    assert all(p.grad is None for p in frozen)

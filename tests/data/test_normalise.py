@@ -1,0 +1,315 @@
+"""Real files become what they should; a file with anything unexpected is refused, with its place."""
+
+import dataclasses
+import hashlib
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from timellama.data import nycflights13
+from timellama.data.catalogue import Dataset, Quirks, load_catalogue
+from timellama.data.normalise import normalise
+from timellama.data.series import Series, load_series, save_series
+from timellama.data.sources import Artifact
+from timellama.errors import InputError
+from timellama.specs import Split
+
+GOOD = "date,a,b\n2024-01-01 00:00:00,1,2.5\n2024-01-01 01:00:00,-3e1,4\n2024-01-01 02:00:00,5,6\n"
+
+
+def toy(**changes: object) -> Dataset:
+    fields = {
+        "name": "toy",
+        "reader": "table",
+        "files": (Artifact(path="toy.csv", source="toy.csv"),),
+        "rows": 3,
+        "variates": 2,
+        "columns": None,
+        "frequency": "h",
+        "season": 24,
+        "split": Split(rule="ratio", train=0.7, validation=0.1, test=0.2),
+        "time_column": "date",
+        "licence": "own",
+        "domain": "toy",
+        "prompt": "toy",
+        "quirks": Quirks(),
+    }
+    return Dataset(**(fields | changes))
+
+
+class Desk:
+    """Writes a raw file and normalises it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.raw, self.out, self.quirks = folder / "toy.csv", folder / "out" / "s.npz", folder / "out" / "q.json"
+
+    def run(self, content: str | bytes, dataset: Dataset) -> tuple[Series, dict]:
+        self.raw.write_bytes(content if isinstance(content, bytes) else content.encode())
+        normalise(dataset, [self.raw], self.out, self.quirks)
+        return load_series(self.out), json.loads(self.quirks.read_text(encoding="utf-8"))
+
+    def refused(self, content: str | bytes, dataset: Dataset) -> str:
+        with pytest.raises(InputError) as caught:
+            self.run(content, dataset)
+        assert not self.out.exists() and not self.quirks.exists()
+        assert str(self.raw) in str(caught.value)
+        return str(caught.value)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_good_file_becomes_a_series(desk: Desk) -> None:
+    series, facts = desk.run(GOOD, toy())
+    assert series.values.tolist() == [[1, 2.5], [-30, 4], [5, 6]]
+    assert series.time.astype(str).tolist() == ["2024-01-01T00:00:00", "2024-01-01T01:00:00", "2024-01-01T02:00:00"]
+    assert series.columns == ("a", "b")
+    assert series.raw_sha256 == hashlib.sha256(GOOD.encode()).hexdigest() == facts["raw"][0]["sha256"]
+    assert (facts["rows"], facts["first"], facts["line_ends"]) == (3, "2024-01-01T00:00:00", "LF")
+
+
+def test_the_same_bytes_come_out_again(desk: Desk) -> None:
+    desk.run(GOOD, toy())
+    first, facts = desk.out.read_bytes(), desk.quirks.read_bytes()
+    desk.run(GOOD, toy())
+    assert (desk.out.read_bytes(), desk.quirks.read_bytes()) == (first, facts)
+    with zipfile.ZipFile(desk.out) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("content", "line_ends", "mark"),
+    [
+        (GOOD.replace("\n", "\r\n"), "CRLF", False),
+        ("\ufeff" + GOOD, "LF", True),
+        (GOOD.rstrip("\n"), "LF", False),
+        (GOOD + "\n\n", "LF", False),
+        (GOOD.replace("date,a,b", '"date","a","b"'), "LF", False),
+        (GOOD.replace("\n", "\r\n", 1), "mixed", False),
+        (GOOD.replace(":00,", ",").replace(" ", "T"), "LF", False),
+    ],
+    ids=["crlf", "mark", "no last end", "blank end", "quoted", "mixed", "T"],
+)
+def test_what_means_the_same_reads_the_same(content: str, line_ends: str, mark: bool, desk: Desk) -> None:
+    series, facts = desk.run(content, toy())
+    assert series.values.tolist() == [[1, 2.5], [-30, 4], [5, 6]]
+    assert series.columns == ("a", "b")
+    assert (facts["line_ends"], facts["byte_order_mark"]) == (line_ends, mark)
+
+
+def test_the_time_column_may_stand_anywhere(desk: Desk) -> None:
+    series, _ = desk.run("a,date,b\n1,2024-01-01,2\n3,2024-01-02,4\n5,2024-01-03,6\n", toy(frequency="D"))
+    assert series.columns == ("a", "b")
+    assert series.values.tolist() == [[1, 2], [3, 4], [5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the file is empty"),
+        ("\n\n", "the file is empty"),
+        ("date,a,b\n", "a header but no rows"),
+        (GOOD.replace("2.5", "NaN"), "line 2, column 'b': 'NaN' is not a finite plain number"),
+        (GOOD.replace("2.5", "inf"), "line 2, column 'b': 'inf' is not a finite"),
+        (GOOD.replace("2.5", "1e999"), "line 2, column 'b': '1e999' is not a finite"),
+        (GOOD.replace("2.5", "1_000"), "line 2, column 'b': '1_000' is not a finite plain number"),
+        (GOOD.replace("2.5", "٣"), "line 2, column 'b'"),
+        (GOOD.replace("2.5", ""), "line 2, column 'b': the cell is empty"),
+        (GOOD.replace("2.5", "n/a"), "line 2, column 'b': 'n/a' is not a number"),
+        (GOOD.replace("2.5", '"2,5"'), "write a decimal point instead of the comma"),
+        (GOOD.replace("2.5", "2,5"), "line 2: 4 cells, but the header has 3 columns"),
+        (GOOD.replace(",2.5", ""), "line 2: 2 cells, but the header has 3 columns"),
+        (GOOD.replace("2.5\n", '"2.5\n'), "not a well-formed CSV"),
+        (GOOD.replace("2.5\n", "2.5\n\n"), "line 3: a blank line in the middle"),
+        (GOOD.replace("2.5", "2\0"), "line 2: holds a zero byte"),
+        (GOOD.replace(",", ";"), "its header is parted by ';'; use commas"),
+        (GOOD.replace("date,a,b", "date,a,a"), "two columns are named 'a'"),
+        (GOOD.replace("date,a,b", "date,a,"), "column 3 has no name"),
+        (GOOD.replace("date", "dat"), "no column 'date'; did you mean 'dat'?"),
+        (GOOD.replace("2024-01-01 00", "01.01.2024 00"), "line 2, column 'date': the time stamp '01.01.2024 00:00:00'"),
+        (GOOD.replace("01-01 00", "02-30 00"), "line 2, column 'date': the time stamp '2024-02-30 00:00:00'"),
+        (GOOD.replace("2024-01-01 00:00:00", "NaT"), "the time stamp 'NaT' cannot be used"),
+        (GOOD.replace("00:00:00,", "00:00:00+02:00,"), "write it as YYYY-MM-DD hh:mm:ss, without a zone"),
+        (GOOD.replace("01 00:", "01 09:"), "line 3: the stamp 2024-01-01 01:00:00 comes after 2024-01-01 09:00:00"),
+        (GOOD.replace("01 01:", "01 00:"), "repeated_stamps: 1 found"),
+        (GOOD.replace("01 02:", "01 04:"), "irregular_steps: 1 found"),
+        (GOOD.replace("2.5", "-9999"), "sentinel_cells: 1 found ({'b': 1}), the catalogue's entry says 0"),
+        (GOOD.replace("a,b", "a\ufffd,b"), "replacement_characters: 1 found"),
+        (GOOD + "2024-01-01 03:00:00,1,1\n", "has 4 rows, but the catalogue's entry of toy says 3; set rows: 4"),
+        (GOOD.replace("a,b", "a,é").encode("latin-1"), "line 1, byte 8: the byte 0xe9 is not UTF-8"),
+        (GOOD.replace("2.5", "2.5\u00a0").encode("latin-1"), "line 2, byte 26: the byte 0xa0 is not UTF-8"),
+        (GOOD.encode("utf-16"), "is UTF-16; save it as UTF-8"),
+    ],
+)
+def test_the_unexpected_is_refused_with_its_place(content: str | bytes, message: str, desk: Desk) -> None:
+    assert message in desk.refused(content, toy())
+
+
+def test_other_columns_or_another_number_are_refused(desk: Desk) -> None:
+    assert "the columns are ['a', 'b']" in desk.refused(GOOD, toy(columns=("a", "c")))
+    assert "has 2 variates" in desk.refused(GOOD, toy(variates=3))
+
+
+def test_a_frequency_of_no_alias_is_told(desk: Desk) -> None:
+    desk.raw.write_text(GOOD)
+    with pytest.raises(InputError, match="the frequency 'hourly' of toy is no pandas alias"):
+        normalise(toy(frequency="hourly"), [desk.raw], desk.out, desk.quirks)
+
+
+def test_declared_oddities_are_kept_as_they_are(desk: Desk) -> None:
+    content = GOOD.replace("01 01:", "01 00:").replace("2.5", "-9999")
+    quirks = Quirks(repeated_stamps=1, irregular_steps=1, sentinel_cells=1)
+    series, facts = desk.run(content, toy(quirks=quirks))
+    assert series.values.tolist() == [[1, -9999], [-30, 4], [5, 6]]
+    assert facts["repeated_stamps"] == {"count": 1, "first": ["2024-01-01T00:00:00"]}
+    assert facts["irregular_steps"]["first"] == [
+        {"from": "2024-01-01T00:00:00", "to": "2024-01-01T02:00:00", "seconds": 7200}
+    ]
+    assert facts["sentinel_cells"] == {"b": 1}
+
+
+def test_an_oddity_that_is_declared_and_absent_is_told(desk: Desk) -> None:
+    assert "sentinel_cells: 0 found" in desk.refused(GOOD, toy(quirks=Quirks(sentinel_cells=1)))
+
+
+def test_months_are_steps_of_unequal_length(desk: Desk) -> None:
+    content = "date,a\n" + "".join(f"2024-{month:02d}-01,{month}\n" for month in range(1, 13))
+    _, facts = desk.run(content, toy(rows=12, variates=1, frequency="MS"))
+    assert facts["irregular_steps"]["count"] == 0
+
+
+def test_constant_columns_and_far_cells_are_recorded(desk: Desk) -> None:
+    stamps = np.datetime64("2024-01-01T00", "h") + np.arange(400)
+    cells = "".join(
+        f"{str(t).replace('T', ' ')}:00,{i % 3},7,{5000 if i == 9 else i % 2}\n" for i, t in enumerate(stamps)
+    )
+    _, facts = desk.run("date,a,b,c\n" + cells, toy(rows=400, variates=3))
+    assert facts["constant_columns"] == ["b"]
+    assert facts["far_cells"] == {"c": {"count": 1, "farthest": {"time": "2024-01-01T09:00:00", "value": 5000.0}}}
+
+
+def catalogue(root: Path) -> dict[str, Dataset]:
+    return load_catalogue(root / "config" / "datasets.yaml")
+
+
+@pytest.mark.parametrize("name", ["ETTh1", "Weather", "ILI", "ETTm1"])
+def test_real_files_hold_what_the_catalogue_says(name: str, root: Path, shared: Path, desk: Desk) -> None:
+    dataset = catalogue(root)[name]
+    raw = shared / "data" / dataset.files[0].path
+    normalise(dataset, [raw], desk.out, desk.quirks)
+    series, facts = load_series(desk.out), json.loads(desk.quirks.read_text(encoding="utf-8"))
+    assert series.values.shape == (dataset.rows, dataset.variates)
+    assert series.raw_sha256 == dataset.files[0].sha256
+    lines = raw.read_text(encoding="utf-8").splitlines()
+    assert series.values[-1].tolist() == [float(cell) for cell in lines[-1].split(",")[1:]]
+    expected = {
+        "Weather": ("CRLF", ["2020-05-12T06:00:00"], [6000], {"wv (m/s)": 1, "OT": 50}),
+        "ILI": ("CRLF", [], [], {}),
+    }.get(name, ("LF", [], [], {}))
+    sentinels = {key: n for key, n in facts["sentinel_cells"].items() if not key.startswith("max")}
+    seconds = [step["seconds"] for step in facts["irregular_steps"]["first"]]
+    assert (facts["line_ends"], facts["repeated_stamps"]["first"], seconds, sentinels) == expected
+
+
+def test_a_series_file_that_is_not_one_is_told(desk: Desk) -> None:
+    desk.run(GOOD, toy())
+    series = load_series(desk.out)
+    with pytest.raises(InputError, match="absent"):
+        load_series(desk.out.with_name("absent.npz"))
+    whole = desk.out.read_bytes()
+    desk.out.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="not a readable array file"):
+        load_series(desk.out)
+    np.savez(desk.out, values=np.zeros(3))
+    with pytest.raises(InputError, match=re.escape("holds the arrays ['values']")):
+        load_series(desk.out)
+    save_series(desk.out, dataclasses.replace(series, time=series.time[:2]))
+    with pytest.raises(InputError, match="do not belong together"):
+        load_series(desk.out)
+    save_series(desk.out, dataclasses.replace(series, values=series.values * np.nan))
+    with pytest.raises(InputError, match="not finite"):
+        load_series(desk.out)
+
+
+def test_nothing_pickled_is_ever_read(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "evil.npz"
+    names = ("values", "time", "columns", "raw_sha256")
+    np.savez(path, **{name: np.array([{"a": 1}], dtype=object) for name in names})
+    with pytest.raises(InputError, match="not a readable array file"):
+        load_series(path)
+
+
+def airports(hours: list[tuple[int, str]], **cells: dict) -> str:
+    """A file like the package's; `cells` changes those of a row 'EWR_3' (airport, hour)."""
+    lines = ["origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour"]
+    for hour, origin in hours:
+        row = {"temp": hour, "dewp": 10 * hour, "humid": 50, "wind_speed": 5, "precip": 0, "visib": 10}
+        row |= {"day": 1, "local": hour - 5, "utc": f"2013-01-01T{hour:02d}:00:00Z"} | cells.get(f"{origin}_{hour}", {})
+        lines.append(
+            f"{origin},2013,1,{row['day']},{row['local']},{row['temp']},{row['dewp']},{row['humid']},NA,"
+            f"{row['wind_speed']},NA,{row['precip']},NA,{row['visib']},{row['utc']}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+HOURS = [(hour, origin) for origin in nycflights13.AIRPORTS for hour in range(5, 10)]
+
+
+def flights(**changes: object) -> Dataset:
+    return toy(**({"reader": "nycflights13", "rows": 5, "variates": 18, "time_column": None} | changes))
+
+
+def test_airports_become_columns_and_holes_are_interpolated_and_counted(desk: Desk) -> None:
+    content = airports(
+        [row for row in HOURS if row not in {(6, "JFK"), (7, "JFK")}],
+        EWR_7={"temp": "NA", "wind_speed": 1048.36},
+    )
+    series, facts = desk.run(content, flights(quirks=Quirks(interpolated_cells=13)))
+    assert series.columns == nycflights13.COLUMNS
+    assert series.time[0] == np.datetime64("2013-01-01T05:00:00")
+    column = {name: series.values[:, i].tolist() for i, name in enumerate(series.columns)}
+    assert column["temp_EWR"] == [5, 6, 7, 8, 9]
+    assert column["dewp_JFK"] == [50, 60, 70, 80, 90]
+    assert column["wind_speed_EWR"] == [5, 5, 1048.36, 5, 5]
+    holes = {f"{measure}_JFK": 2 for measure in nycflights13.MEASURES} | {"temp_EWR": 1}
+    assert facts["interpolated_cells"] == holes
+    assert facts["rows_by_hours_behind_utc"] == {"5": 13}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (airports(HOURS, JFK_6={"temp": "NA"}), "interpolated_cells: 1 found"),
+        (airports(HOURS, JFK_5={"temp": "NA"}), "column 'temp_JFK' is missing at the first or last hour"),
+        (airports([*HOURS, (5, "EWR")]), "EWR has two rows for 2013-01-01 05:00:00"),
+        (airports(HOURS, LGA_8={"local": 8}), "local time 2013-01-01 08:00:00 and UTC stamp 2013-01-01 08:00:00"),
+        (airports(HOURS, LGA_8={"day": 32}), "the local time 2013-1-32-3 cannot be used"),
+        (airports(HOURS, LGA_8={"temp": "warm"}), "column 'temp': 'warm' is not a number"),
+        (airports(HOURS, LGA_8={"utc": "NA"}), "column 'time_hour': the time stamp 'NA'"),
+        (airports([*HOURS, (5, "BOS")]), "'BOS' is none of EWR, JFK, LGA"),
+        (airports(HOURS).replace("humid", "damp"), "lacks the columns humid"),
+        (airports([]), "a header but no rows"),
+    ],
+)
+def test_what_is_wrong_with_the_airports_is_told(content: str, message: str, desk: Desk) -> None:
+    assert message in desk.refused(content, flights())
+
+
+@pytest.mark.network
+def test_the_published_airports(root: Path, desk: Desk, tmp_path: Path) -> None:
+    from timellama.data.sources import fetch
+
+    dataset = catalogue(root)["NYCWeather"]
+    fetch(dataset.files[0], desk.raw, mirrors=[], cache=tmp_path / "cache")
+    normalise(dataset, [desk.raw], desk.out, desk.quirks)
+    series, facts = load_series(desk.out), json.loads(desk.quirks.read_text(encoding="utf-8"))
+    assert series.values.shape == (8730, 18)
+    assert sum(facts["interpolated_cells"].values()) == 457
+    wind = facts["far_cells"]["wind_speed_EWR"]
+    assert wind == {"count": 1, "farthest": {"time": "2013-02-12T08:00:00", "value": 1048.36058}}

@@ -1,0 +1,242 @@
+"""Runs become means, spreads and gaps that were computed by hand; what does not belong together is refused."""
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+
+from timellama.aggregate import (
+    collect,
+    describe_commit,
+    paired_difference,
+    read_published,
+    summarise,
+    t_quantile,
+    with_published,
+)
+from timellama.errors import InputError
+
+METHODS = {"dlinear": {"label": "DLinear", "floor": False}, "time-llama": {"label": "Time-LlaMA", "floor": False}}
+BACKBONE = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}
+DOCUMENT = {
+    "run": {
+        "task": "long-term",
+        "dataset": "ETTh1",
+        "context": 512,
+        "horizon": 96,
+        "train_percent": 100,
+        "variant": "dlinear",
+        "method": "dlinear",
+        "options": {"kernel": 25},
+        "backbone": None,
+        "seed": 0,
+        "precision": "float32",
+        "device": "auto",
+    },
+    "identity": "a",
+    "mse": 0.4,
+    "mae": 0.5,
+    "n_windows": 2785,
+    "validation_loss": 0.3,
+    "steps": 100,
+    "best_step": 50,
+    "parameters": {"total": 20, "trainable": 10},
+    "seconds": {"train": 1.0, "evaluate": 2.0, "total": 3.0},
+    "peak_memory_bytes": 4096,
+    "router": None,
+    "provenance": {"git_commit": "0123456789" * 4, "git_dirty": False, "hardware": {"device": "cpu"}},
+}
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Writes one metrics.json; keyword arguments go into the run where it has them, else to the top."""
+    written = []
+
+    def write(**changes):
+        document = copy.deepcopy(DOCUMENT)
+        for key, value in changes.items():
+            (document["run"] if key in document["run"] else document)[key] = value
+        document["identity"] = changes.get("identity", f"run-{len(written)}")
+        path = tmp_path / f"{len(written)}" / "metrics.json"
+        path.parent.mkdir()
+        path.write_text(json.dumps(document))
+        written.append(path)
+        return path
+
+    return write
+
+
+def test_mean_and_spread_by_hand(put):
+    paths = [put(seed=seed, mse=mse, mae=1.0) for seed, mse in ((2, 0.40), (0, 0.30), (1, 0.35))]
+    (row,) = summarise(collect(paths, methods=METHODS)).to_dict("records")
+    assert row["n"] == 3
+    assert row["seeds"] == (0, 1, 2)
+    assert row["mse_mean"] == pytest.approx(0.35)
+    assert row["mse_std"] == pytest.approx(0.05)  # sqrt((0.05^2 + 0 + 0.05^2) / 2)
+    assert row["mae_std"] == 0
+    assert row["n_windows"] == 2785
+    assert row["commits"] == ("0123456",)
+    assert row["devices"] == ("cpu",)
+    assert (row["label"], row["backbone"]) == ("DLinear", "")
+
+
+def test_one_seed_has_no_spread(put):
+    (row,) = summarise(collect([put()], methods=METHODS)).to_dict("records")
+    assert row["mse_mean"] == 0.4
+    assert math.isnan(row["mse_std"])
+
+
+def test_cells_are_kept_apart(put):
+    paths = [
+        put(),
+        put(context=336),
+        put(horizon=192, n_windows=2689),
+        put(train_percent=5),
+        put(variant="time-llama", backbone=BACKBONE),
+        put(variant="time-llama", backbone=BACKBONE | {"weights": "random"}),
+    ]
+    summary = summarise(collect(paths, methods=METHODS))
+    assert len(summary) == 6
+    assert sorted(set(summary["backbone"])) == ["", "SmolLM2-135M x6", "SmolLM2-135M x6 (random weights)"]
+
+
+def test_order_of_paths_does_not_matter(put):
+    paths = [put(seed=seed, mse=0.1 * seed + 0.1) for seed in range(3)]
+    one, other = (summarise(collect(order, methods=METHODS)) for order in (paths, paths[::-1]))
+    assert one.equals(other)
+
+
+def test_router_and_unlimited_values(put):
+    router = {"distinct_patterns": [1, 4, 9], "collapsed_blocks": [0]}
+    paths = [put(router=router), put(seed=1, steps=None, validation_loss=None)]
+    frame = collect(paths, methods=METHODS)
+    assert frame["collapsed_blocks"].iloc[0] == 1
+    assert frame["routed_blocks"].iloc[0] == 3
+    assert np.isnan(frame["collapsed_blocks"].iloc[1])
+    assert np.isnan(frame["steps"].iloc[1])
+
+
+def test_gap_by_hand(put, tmp_path):
+    csv = tmp_path / "paper.csv"
+    csv.write_text("dataset,horizon,method,mse,mae\nETTh1,96,DLinear,0.375,0.4\nECL,96,DLinear,0.2,0.3\n")
+    paths = [put(mse=0.39, mae=0.5), put(dataset="Electricity", mse=0.1, mae=0.3), put(dataset="Weather")]
+    rows = with_published(summarise(collect(paths, methods=METHODS)), csv).set_index("dataset")
+    assert rows.loc["ETTh1", "mse_paper"] == 0.375
+    assert rows.loc["ETTh1", "mse_gap"] == pytest.approx(4.0)
+    assert rows.loc["ETTh1", "mae_gap"] == pytest.approx(25.0)
+    assert rows.loc["Electricity", "mse_gap"] == pytest.approx(-50.0)  # ECL in the paper's table 1
+    assert np.isnan(rows.loc["Weather", "mse_paper"])
+
+
+def test_the_papers_tables_can_be_read(root):
+    tables = sorted((root / "config/published").glob("table[1235]*.csv"))
+    assert len(tables) == 4
+    for csv in tables:
+        assert len(read_published(csv))
+    first = read_published(root / "config/published/table1_long_term.csv").set_index(["dataset", "horizon", "method"])
+    assert first.loc[("ETTh1", 96, "Time-LlaMA"), "mse"] == 0.377
+    with pytest.raises(InputError, match="more than one line"):
+        read_published(root / "config/published/table4_backbones.csv")
+    with pytest.raises(InputError, match="Restore it"):
+        read_published(root / "config/published/none.csv")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mse": float("nan")}, "`mse` is nan, but must be a finite number"),
+        ({"mse": "0.4"}, "`mse` is '0.4'"),
+        ({"mae": None}, "`mae` is None"),
+        ({"parameters": {"total": 1}}, "has no `parameters.trainable`"),
+        ({"provenance": {}}, "has no `provenance.git_commit`"),
+        ({"variant": "unheard-of"}, "'unheard-of', which is no method of the catalogue"),
+        ({"backbone": {"name": "x"}}, "has no `run.backbone.blocks`"),
+    ],
+)
+def test_a_file_that_lacks_something_is_named(put, changes, message):
+    path = put(**changes)
+    with pytest.raises(InputError, match=message) as error:
+        collect([put(identity="good"), path], methods=METHODS)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"run": 3}', "\x80"])
+def test_a_broken_file_is_named(tmp_path, text):
+    path = tmp_path / "metrics.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"metrics\.json"):
+        collect([path], methods=METHODS)
+
+
+def test_nothing_to_collect(tmp_path):
+    with pytest.raises(InputError, match="no metrics file"):
+        collect([], methods=METHODS)
+    with pytest.raises(InputError, match="Run the run that writes it"):
+        collect([tmp_path / "absent.json"], methods=METHODS)
+
+
+def test_a_run_given_twice_is_refused(put):
+    with pytest.raises(InputError, match="hold the same run, same"):
+        collect([put(identity="same"), put(identity="same")], methods=METHODS)
+
+
+def test_two_runs_of_one_seed_are_refused(put):
+    frame = collect([put(seed=1), put(seed=1)], methods=METHODS)
+    with pytest.raises(InputError, match="several runs of one seed"):
+        summarise(frame)
+
+
+def test_runs_that_differ_in_a_setting_have_no_mean(put):
+    frame = collect([put(seed=0), put(seed=1, options={"kernel": 13})], methods=METHODS)
+    with pytest.raises(InputError, match="differ in options"):
+        summarise(frame)
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"variant": "time-llama"}, {"context": 336}])
+def test_every_run_must_have_seen_the_same_windows(put, other):
+    frame = collect([put(), put(n_windows=2784, **other)], methods=METHODS)
+    with pytest.raises(InputError, match="different numbers of windows"):
+        summarise(frame)
+
+
+def test_a_metric_of_another_task_is_refused(put):
+    frame = collect([put()], methods=METHODS)
+    with pytest.raises(InputError, match="has no `owa`"):
+        summarise(frame, ["owa"])
+
+
+def test_commits():
+    commit = "abcdef0123"
+    assert describe_commit({"git_commit": commit, "git_dirty": False}) == "abcdef0"
+    assert describe_commit({"git_commit": commit, "git_dirty": True}) == "abcdef0 + uncommitted changes"
+    assert describe_commit({"git_commit": commit, "git_dirty": None}) == "abcdef0 (uncommitted changes not looked for)"
+    assert describe_commit({"git_commit": "unknown", "git_dirty": None}) == "unknown"
+
+
+# Two-sided 95 % points of Student's t as any printed table has them.
+@pytest.mark.parametrize(
+    ("degrees", "value"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (10, 2.228), (30, 2.042)]
+)
+def test_student_quantiles(degrees, value):
+    assert t_quantile(degrees) == pytest.approx(value, abs=5e-4)
+
+
+def test_student_quantile_at_another_level():
+    assert t_quantile(5, 0.9) == pytest.approx(2.015, abs=5e-4)
+    with pytest.raises(InputError, match="two pairs"):
+        t_quantile(0)
+
+
+def test_paired_difference_by_hand(put):
+    ours = collect([put(seed=s, mse=m) for s, m in ((0, 0.5), (1, 0.6), (2, 0.8), (7, 9.0))], methods=METHODS)
+    theirs = collect([put(seed=s, mse=m) for s, m in ((2, 0.5), (1, 0.4), (0, 0.4))], methods=METHODS)
+    mean, half, pairs = paired_difference(ours, theirs, "mse")
+    assert pairs == 3
+    assert mean == pytest.approx(0.2)  # of 0.1, 0.2, 0.3
+    assert half == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-6)
+    mean, half, pairs = paired_difference(ours.iloc[:1], theirs, "mse")
+    assert (pairs, mean) == (1, pytest.approx(0.1))
+    assert math.isnan(half)

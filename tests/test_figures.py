@@ -1,0 +1,285 @@
+"""Figures hold the numbers that the files hold, are the same bytes each time, and refuse what cannot be compared."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from timellama import figures, style
+from timellama.errors import InputError
+
+METHODS = ("Time-LlaMA", "DLinear")
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """Writes a forecasts.npz: 2 windows, T = 8, H = 4, 3 variates; forecasts are the truth plus `offset`."""
+
+    def write(name, offset, **changes):
+        series = np.arange(2 * 12 * 3, dtype=np.float32).reshape(2, 12, 3)
+        arrays = {
+            "context": series[:, :8],
+            "truth": series[:, 8:],
+            "forecast": series[:, 8:] + offset,
+            "columns": np.array(["HUFL", "$a_b$", "OT"]),
+            "start": np.array([0, 17]),
+        }
+        path = tmp_path / name / "forecasts.npz"
+        path.parent.mkdir()
+        np.savez_compressed(path, **(arrays | changes))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def routed(tmp_path):
+    """Writes a metrics.json with a router of 2 blocks and 3 modules."""
+
+    def write(rates, **changes):
+        run = {"dataset": "ECL", "horizon": 192, "backbone": {"name": "tiny", "blocks": 2, "weights": "random"}}
+        path = tmp_path / f"{len(list(tmp_path.glob('*.json')))}.json"
+        path.write_text(json.dumps({"run": run | changes, "router": {"modules": list("QKV"), "selection_rate": rates}}))
+        return path
+
+    return write
+
+
+def lines_of(axis):
+    """Label to (x, y) of the lines that have a label."""
+    named = [line for line in axis.get_lines() if not line.get_label().startswith("_")]
+    return {line.get_label(): (line.get_xdata(), line.get_ydata()) for line in named}
+
+
+def axes_of(figure):
+    return [axis for axis in figure.axes if axis.axison]
+
+
+def test_forecasts_are_drawn(shown):
+    figure = figures.forecasts([("Time-LlaMA", shown("a", 0.5)), ("DLinear", shown("b", -1))], dataset="ETTh1")
+    assert len(figure.axes) == 6
+    # Window 1, variate 2: values 36 + 3 t + 2 for t = 0 .. 11, the last 4 of them the truth.
+    lines = lines_of(figure.axes[5])
+    assert set(lines) == {"look-back", "truth", "Time-LlaMA", "DLinear"}
+    np.testing.assert_array_equal(lines["look-back"][0], [-1, 0])
+    np.testing.assert_array_equal(lines["look-back"][1], [56, 59])
+    np.testing.assert_array_equal(lines["truth"][0], [1, 2, 3, 4])
+    np.testing.assert_array_equal(lines["truth"][1], [62, 65, 68, 71])
+    np.testing.assert_array_equal(lines["Time-LlaMA"][1], [62.5, 65.5, 68.5, 71.5])
+    np.testing.assert_array_equal(lines["DLinear"][1], [61, 64, 67, 70])
+    assert [axis.get_title() for axis in figure.axes[:3]] == ["HUFL", "$a_b$", "OT"]
+    assert figure.axes[3].get_ylabel() == "test window 17"
+    assert figure.get_supylabel() == "standardised value"
+    assert figure.get_supxlabel() == "steps from the forecast's origin"
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == set(lines)
+
+
+def test_runs_with_one_label_are_told_apart(shown):
+    figure = figures.forecasts([("Time-LlaMA", shown("s0-x", 0)), ("Time-LlaMA", shown("s0-y", 1))], dataset="d")
+    assert set(lines_of(figure.axes[0])) == {"look-back", "truth", "Time-LlaMA, s0-x", "Time-LlaMA, s0-y"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"start": np.array([0, 18])}, "do not show the same windows"),
+        ({"truth": np.zeros((2, 4, 3), np.float32)}, "do not show the same windows"),
+        ({"truth": np.zeros((2, 5, 3), np.float32)}, "do not fit together"),
+        ({"columns": np.array(["a"])}, "do not fit together"),
+        ({"columns": np.array([{"a": 1}, 2, 3], dtype=object)}, "no file of forecasts"),
+    ],
+)
+def test_forecasts_that_do_not_fit_are_refused(shown, changes, message):
+    with pytest.raises(InputError, match=message):
+        figures.forecasts([("A", shown("a", 0)), ("B", shown("b", 0, **changes))], dataset="d")
+
+
+def test_no_and_broken_forecasts(tmp_path):
+    with pytest.raises(InputError, match="no forecasts of d"):
+        figures.forecasts([], dataset="d")
+    (tmp_path / "x.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"x\.npz"):
+        figures.forecasts([("A", tmp_path / "x.npz")], dataset="d")
+
+
+def test_saved_files_are_the_same_each_time(shown, tmp_path):
+    path, files = shown("a", 0), []
+    for number in range(2):
+        files.append((tmp_path / f"{number}.pdf", tmp_path / "deep" / f"{number}.png"))
+        style.save(figures.forecasts([("A", path)], dataset="d"), *files[-1])
+    assert files[0][0].read_bytes() == files[1][0].read_bytes()
+    assert files[0][1].read_bytes() == files[1][1].read_bytes()
+    assert b"CreationDate" not in files[0][0].read_bytes()
+    assert not list(tmp_path.rglob(".*"))
+    with Image.open(files[0][1]) as image:
+        assert image.width == style.PAGE * style.DOTS_PER_INCH
+        assert len(image.convert("L").getcolors()) > 20
+
+
+@pytest.mark.skipif(shutil.which("pdffonts") is None, reason="needs pdffonts")
+def test_fonts_are_whole_truetype(shown, tmp_path):
+    style.save(figures.forecasts([("A", shown("a", 0))], dataset="d"), tmp_path / "a.pdf", tmp_path / "a.png")
+    printed = subprocess.run(["pdffonts", tmp_path / "a.pdf"], capture_output=True, text=True).stdout.splitlines()[2:]
+    assert printed
+    assert all("TrueType" in line and line.split()[-5] == "yes" for line in printed)
+
+
+def test_drawing_leaves_the_callers_style_alone(shown):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    figures.forecasts([("A", shown("a", 0))], dataset="d")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_each_method_has_a_look_of_its_own():
+    looks = style.looks([*style.METHODS, "one", "two", *(f"more {number}" for number in range(10))])
+    seen = [(look.color, look.linestyle) for look in looks.values()]
+    assert len(set(seen)) == len(looks) == len(style.METHODS) + 12
+    assert looks["DLinear"] == style.looks(["x", "DLinear"])["DLinear"]
+    assert style.looks(["one", "two"])["one"] != style.looks(["one", "two"])["two"]
+    with pytest.raises(InputError, match="cannot be told apart"):
+        style.looks([str(number) for number in range(40)])
+
+
+def test_router_heatmap(routed):
+    paths = [routed([[1, 0.5, 0.5], [0, 1, 1]]), routed([[0.5, 1, 0.5], [0, 1, 1]])]
+    figure = figures.router_heatmap(paths)
+    axis = figure.axes[0]
+    np.testing.assert_allclose(axis.images[0].get_array(), [[75, 75, 50], [0, 100, 100]])
+    assert [text.get_text() for text in axis.texts] == ["75", "75", "50", "0", "100", "100"]
+    assert axis.get_title() == "ECL, H 192\ntiny x2 (random weights)"
+    assert len(figures.router_heatmap([*paths, routed([[1, 1, 0]] * 2, dataset="Weather")]).axes) == 3
+
+
+def test_router_figures_need_a_router(tmp_path, routed):
+    (tmp_path / "none.json").write_text('{"run": {}, "router": null}')
+    for paths, message in (([tmp_path / "none.json"], "without a router"), ([], "no routers")):
+        with pytest.raises(InputError, match=message):
+            figures.router_heatmap(paths)
+
+
+def test_lora_distribution(routed, tmp_path):
+    csv = tmp_path / "paper.csv"
+    csv.write_text(
+        "dataset,horizon,module,percent_read_off_the_plot\nElectricity,192,Q,20\nElectricity,192,V,30\nECL,96,K,1\n"
+    )
+    figure = figures.lora_distribution([routed([[1, 0.5, 0.5], [0, 1, 1]])], published=csv)
+    above, below = figure.axes
+    np.testing.assert_allclose([bar.get_height() for bar in above.patches], [25, 37.5, 37.5])
+    np.testing.assert_allclose([bar.get_height() for bar in below.patches], [50, 75, 75])
+    lines = lines_of(above)
+    np.testing.assert_allclose(lines["paper, figure 3"][1], [20, np.nan, 30])
+    np.testing.assert_allclose(lines["highest share there can be: 1/n"][1], [50, 50])  # n = 2
+
+
+def runs(settings):
+    """A frame of runs; `settings` yields (dataset, seed, mse, options, backbone)."""
+    rows = [
+        {
+            "dataset": dataset,
+            "horizon": 192,
+            "seed": seed,
+            "mse": mse,
+            "label": "Time-LlaMA",
+            "backbone": f"{name} x{blocks}",
+            "path": "somewhere",
+            "settings": json.dumps(
+                {"options": options, "backbone": {"name": name, "blocks": blocks, "weights": "pretrained", "pin": "x"}}
+            ),
+        }
+        for dataset, seed, mse, options, (name, blocks) in settings
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_active_loras(root):
+    published = root / "config/published/figure2_active_loras.csv"
+    frame = runs(
+        ("ETTh1", seed, 0.1 * n + 0.02 * seed, {"active": n, "gate": "a"}, ("tiny", 2))
+        for n in (1, 4)
+        for seed in (0, 1)
+    )
+    (axis,) = axes_of(figures.active_loras(frame, published=published))
+    (bars,) = [container for container in axis.containers if container.get_label() == "tiny x2"]
+    np.testing.assert_allclose(bars.lines[0].get_xydata(), [[1, 0.11], [4, 0.41]])
+    ends = bars.lines[2][0].get_segments()
+    np.testing.assert_allclose(ends[0][:, 1], [0.11 - 0.02 / np.sqrt(2), 0.11 + 0.02 / np.sqrt(2)])
+    paper = lines_of(axis)["paper, figure 2"]
+    np.testing.assert_array_equal(paper[0], range(1, 8))
+    assert paper[1][3] == 0.685
+    with pytest.raises(InputError, match=r"no options\.active"):
+        figures.active_loras(runs([("ETTh1", 0, 0.1, {}, ("tiny", 2))]))
+
+
+def test_a_sweep_keeps_settings_apart_that_differ():
+    frame = runs(("ETTh1", 0, 0.1 * n, {"active": n, "gate": gate}, ("tiny", 2)) for n in (1, 4) for gate in ("a", "b"))
+    (axis,) = axes_of(figures.active_loras(frame))
+    assert {container.get_label() for container in axis.containers} == {"tiny x2, gate a", "tiny x2, gate b"}
+
+
+def test_depth():
+    frame = runs(("ETTh1", 0, 0.1 * blocks, {"active": 4}, (name, blocks)) for name in ("a", "b") for blocks in (6, 2))
+    (axis,) = axes_of(figures.depth(frame))
+    drawn = {container.get_label(): container.lines[0] for container in axis.containers}
+    assert set(drawn) == {"a xL", "b xL"}
+    np.testing.assert_allclose(drawn["a xL"].get_xydata(), [[2, 0.2], [6, 0.6]])
+
+
+def test_prompts():
+    frame = runs((d, s, m, {}, ("a", 2)) for d, m in (("ETTh1", 0.4), ("Weather", 0.2)) for s in (0, 1))
+    frame.loc[1, "mse"] = 0.5
+    figure = figures.prompts(frame)
+    dots, bar = axes_of(figure)[0].get_lines()
+    np.testing.assert_allclose(dots.get_xdata(), [0.4, 0.5])
+    np.testing.assert_allclose(bar.get_xdata(), [0.45, 0.45])
+    assert [text.get_text() for text in axes_of(figure)[0].get_yticklabels()] == ["Time-LlaMA"]
+
+
+HISTORY = "step,epoch,train_loss,validation_loss,balance_loss,learning_rate,seconds\n"
+
+
+def test_learning_curves(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        HISTORY + "10,0.1,1.0,0.9,,0.001,1\n20,0.2,0.8,0.5,,0.0005,2\n30,0.3,0.7,0.6,,0,3\n"
+    )
+    (tmp_path / "none.csv").write_text(HISTORY)
+    chosen = [("DLinear", tmp_path / "a.csv"), ("Seasonal naive", tmp_path / "none.csv")]
+    figure = figures.learning_curves(chosen, title="ETTh1")
+    loss, validation, rate = axes_of(figure)
+    np.testing.assert_array_equal(lines_of(loss)["DLinear"][1], [1.0, 0.8, 0.7])
+    np.testing.assert_array_equal(lines_of(rate)["DLinear"][1], [0.001, 0.0005, 0])
+    curve, best = validation.get_lines()
+    np.testing.assert_array_equal(curve.get_ydata(), [0.9, 0.5, 0.6])
+    assert (list(best.get_xdata()), list(best.get_ydata())) == ([20], [0.5])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["DLinear"]
+    with pytest.raises(InputError, match="no run has trained"):
+        figures.learning_curves(chosen[1:], title="ETTh1")
+    (tmp_path / "bad.csv").write_text("step\n1\n")
+    with pytest.raises(InputError, match="has no column train_loss"):
+        figures.learning_curves([("A", tmp_path / "bad.csv")], title="ETTh1")
+
+
+def test_router_training(tmp_path):
+    rows = [
+        {"step": step, "block": block, "module": module, "selection_rate": rate + block / 10, "entropy": 1.0 - block}
+        for step in (5, 10)
+        for block in (0, 1)
+        for module, rate in (("Q", 0.25), ("K", step / 20))
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "router.csv", index=False)
+    first, second, entropy = axes_of(figures.router_training(tmp_path / "router.csv", title="ETTh1"))
+    np.testing.assert_allclose(lines_of(first)["module K"][1], [25, 50])
+    np.testing.assert_allclose(lines_of(second)["module Q"][1], [35, 35])
+    assert first.get_title() == "block 1"
+    one, two, uniform = entropy.get_lines()
+    assert list(one.get_ydata()) == [1, 1]
+    assert list(two.get_ydata()) == [0, 0]
+    assert uniform.get_ydata()[0] == pytest.approx(np.log(2))
+    (tmp_path / "none.csv").write_text("step,block,module,selection_rate,entropy\n")
+    with pytest.raises(InputError, match="without a router"):
+        figures.router_training(tmp_path / "none.csv", title="ETTh1")

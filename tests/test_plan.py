@@ -1,0 +1,101 @@
+"""A configuration becomes exactly the runs it names; a slip in it is told with key, value and remedy."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from timellama.errors import InputError
+from timellama.plan import make_plan
+
+
+@pytest.fixture
+def smoke(root):
+    return yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
+
+
+def test_every_configuration_plans(root):
+    files = sorted((root / "config").glob("*.yaml"))
+    names = {"config.yaml", "smoke.yaml", "cpu.yaml", "paper.yaml"}
+    found = [file for file in files if file.name in names]
+    assert {file.name for file in found} == names
+    for file in found:
+        plan = make_plan(yaml.safe_load(file.read_text(encoding="utf-8")), root=root)
+        runs = plan.every_run()
+        assert runs and len({run.digest for run in runs.values()}) == len(runs), file
+
+
+def test_the_grid_by_hand(root, smoke):
+    plan = make_plan(smoke, root=root)
+    runs = plan.experiment("long_term")
+    trained, untrained, horizons, seeds = 4, 2, 2, 2
+    assert len(runs) == horizons * (trained * seeds + untrained) + seeds, "the last: DLinear at another look-back"
+    assert {run.context for run in runs if run.variant == "dlinear"} == {96, 48}
+    assert {run.seed for run in runs if run.training is None} == {0}
+    llama = next(run for run in runs if run.variant == "time-llama")
+    assert llama.options.rank == 4 and llama.backbone.name == "tiny-gpt2" and "{" not in llama.prompt
+    assert all(run.backbone is None and run.prompt is None for run in runs if run.variant != "time-llama")
+    assert len(plan.cells("long_term")) == 6 * 2 + 1
+
+
+def test_settings_come_in_their_order(root, smoke):
+    def training(config, variant="time-llama"):
+        return next(r for r in make_plan(config, root=root).experiment("long_term") if r.variant == variant).training
+
+    assert training(smoke).max_steps == 8
+    smoke["overrides"] = {"time-llama": {"training": {"max_steps": 5}}}
+    assert training(smoke).max_steps == 5 and training(smoke, "dlinear").max_steps == 8
+    smoke["overrides"]["time-llama"]["datasets"] = {"Synthetic": {"training": {"max_steps": 3}}}
+    assert training(smoke).max_steps == 3
+    assert training(smoke, "dlinear").learning_rate == 0.005, "the authors' published rate"
+
+
+def test_what_a_setting_does_not_touch_keeps_its_identity(root, smoke):
+    before = {r.folder for r in make_plan(smoke, root=root).experiment("long_term")}
+    changed = copy.deepcopy(smoke)
+    changed["overrides"] = {"dlinear": {"training": {"max_steps": 9}}}
+    after = {r.folder for r in make_plan(changed, root=root).experiment("long_term")}
+    assert all("/dlinear/" in folder for folder in before ^ after) and before ^ after
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("seedz",), [0], ["seedz", "seeds"]),
+        (("seeds",), [], ["seeds", "at least 1"]),
+        (("seeds",), "0", ["seeds", "a list"]),
+        (("precision",), "float16", ["precision", "float16", "bfloat16"]),
+        (("threads",), 0, ["threads", "0", "at least 1"]),
+        (("training", "batch_size"), -3, ["training.batch_size", "-3"]),
+        (("training", "learning_rat"), 1.0, ["learning_rat", "learning_rate"]),
+        (("backbones", 0, "blocks"), 9, ["tiny-gpt2", "4 blocks", "9"]),
+        (("backbones", 0, "name"), "GPT-5", ["GPT-5", "tiny-gpt2"]),
+        (("experiments", "long_term", "methods"), ["prophet"], ["prophet", "time-llama"]),
+        (("experiments", "long_term", "datasets"), {"Mars": {"context": 8, "horizons": [4]}}, ["Mars", "ETTh1"]),
+        (("experiments", "long_term", "datasets", "Synthetic", "context"), 100000, ["Synthetic", "100000", "lower"]),
+        (("experiments", "long_term", "datasets", "Synthetic", "horizons"), [24, 24], ["horizons", "twice"]),
+    ],
+)
+def test_a_slip_is_named_with_value_and_remedy(root, smoke, path, value, words):
+    place = smoke
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(InputError) as error:
+        make_plan(smoke, root=root)
+    for word in [*words, "smoke"]:
+        assert word in str(error.value)
+
+
+def test_an_experiment_that_is_not_there_names_the_configuration(root, smoke):
+    with pytest.raises(InputError, match="'smoke' has no experiment 'few_shot'.*--configfile"):
+        make_plan(smoke, root=root).experiment("few_shot")
+
+
+def test_planning_needs_no_torch(root):
+    code = "import sys, timellama.plan, timellama.build, timellama.provenance; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "timellama.plan" in loaded
+    assert not {"torch", "transformers", "pandas", "numpy"} & set(loaded)

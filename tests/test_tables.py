@@ -1,0 +1,315 @@
+# ruff: noqa: RUF001 -- minus signs and dashes are what the tables print
+"""Tables show the numbers, marks, gaps and provenance that were worked out by hand, alike in LaTeX and Markdown."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+
+from timellama.errors import InputError
+from timellama.markup import to_latex, to_markdown
+from timellama.tables import datasets, few_shot, long_term, marks, panels, short_term
+from timellama.variants import collapsed, trainable, variants
+
+NAN = math.nan
+LABELS = {"time-llama": "Time-LlaMA", "dlinear": "DLinear", "patchtst": "PatchTST", "rlinear": "RLinear"}
+needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+
+
+def cell(variant, mse, mae, **changes):
+    """One row of a summary."""
+    row = {
+        "dataset": "ETTh1",
+        "context": 512,
+        "horizon": 96,
+        "train_percent": 100,
+        "variant": variant,
+        "backbone": "SmolLM2-135M x6" if variant == "time-llama" else "",
+        "label": LABELS.get(variant, variant),
+        "floor": variant == "rlinear",
+        "task": "long-term",
+        "method": variant,
+        "precision": "float32",
+        "n_windows": 2785,
+        "seeds": (0, 1),
+        "mse_mean": mse,
+        "mse_std": 0.0012,
+        "mae_mean": mae,
+        "mae_std": 0.0034,
+        "mse_paper": NAN,
+        "mae_paper": NAN,
+        "mse_gap": NAN,
+        "mae_gap": NAN,
+        "commits": ("abcdef0",),
+        "devices": ("cpu",),
+    }
+    return row | changes
+
+
+def rows_of(markdown):
+    """The cells of each line of the tables in a Markdown text, marks and spreads kept."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    return [[text.strip() for text in line.strip("|").split("|")] for line in lines]
+
+
+def build(cells, planned=None, **changes):
+    planned = planned or [(c["dataset"], c["context"], c["horizon"], c["variant"]) for c in cells]
+    return long_term(pd.DataFrame(cells), configuration=changes.pop("configuration", "cpu"), planned=planned, **changes)
+
+
+def test_marks():
+    assert marks(["0.2", "0.1", "0.3"]) == ["second", "best", ""]
+    assert marks(["0.1", "0.1", "0.2", "0.2", "0.3"]) == ["best", "best", "second", "second", ""]
+    assert marks(["–", "0.2", "0.1"]) == ["", "second", "best"]
+    assert marks(["0.1", "–"]) == ["", ""]
+    assert marks(["−0.1", "0.1"]) == ["best", "second"]
+
+
+def test_panels_are_balanced():
+    assert panels(list("abcde"), 4) == [["a", "b"], ["c", "d", "e"]]
+    assert panels(list("abcd"), 4) == [list("abcd")]
+    assert panels([], 4) == []
+
+
+def test_marks_count_the_floor_and_compare_what_is_printed():
+    table = build([cell("time-llama", 0.3771, 0.4), cell("dlinear", 0.3769, 0.39), cell("rlinear", 0.371, 0.38)])
+    header, _, ours, *_, floor = rows_of(to_markdown(table))
+    assert header[5:] == ["Time-LlaMA MSE", "Time-LlaMA MAE", "DLinear MSE", "DLinear MAE"]
+    assert ours[:5] == ["ETTh1", "96", "512", "2785", "ours"]
+    assert ours[5:] == [
+        "<u>0.377</u><sub>±0.001</sub>",
+        "0.400<sub>±0.003</sub>",
+        "<u>0.377</u><sub>±0.001</sub>",
+        "<u>0.390</u><sub>±0.003</sub>",
+    ]
+    assert floor[5:] == ["**0.371**<sub>±0.001</sub>", "**0.380**<sub>±0.003</sub>", "", ""]
+
+
+def test_paper_and_gap_lines_only_where_the_paper_has_a_number():
+    paper = {"mse_paper": 0.375, "mae_paper": 0.4, "mse_gap": 4.04, "mae_gap": -0.02}
+    table = build([cell("time-llama", 0.39, 0.4), cell("dlinear", 0.39015, 0.39, **paper), cell("rlinear", 0.4, 0.4)])
+    lines = rows_of(to_markdown(table))
+    assert lines[3] == ["", "", "", "", "paper", "–", "–", "0.375", "0.400"]
+    assert lines[4] == ["", "", "", "", "gap %", "–", "–", "+4.0", "0.0"]
+    assert [line[4] for line in lines].count("paper") == 1
+
+
+def test_one_seed_shows_no_spread():
+    table = build([cell("time-llama", 0.39, 0.4, mse_std=NAN, mae_std=NAN, seeds=(3,))])
+    assert "±" not in to_markdown(table)
+    assert "Seed: 3." in table.caption
+
+
+def test_missing_and_extra_cells_are_dashes():
+    planned = [("ETTh1", 512, 96, v) for v in ("time-llama", "dlinear", "patchtst")] + [("ETTh1", 336, 96, "dlinear")]
+    table = build([cell("time-llama", 0.39, 0.4), cell("dlinear", 0.38, 0.41, context=336)], planned)
+    header, _, main, extra = rows_of(to_markdown(table))
+    assert header[5::2] == ["Time-LlaMA MSE", "DLinear MSE", "patchtst MSE"]
+    assert main[2] == "512"
+    assert main[5:] == ["0.390<sub>±0.001</sub>", "0.400<sub>±0.003</sub>", "–", "–", "–", "–"]
+    assert extra[:5] == ["", "96", "336", "2785", "ours"]
+    assert extra[5:] == ["–", "–", "0.380<sub>±0.001</sub>", "0.410<sub>±0.003</sub>", "–", "–"]
+    assert table.notes == ("Not complete: 2 of 4 planned cells have no result yet.",)
+
+
+def test_rows_follow_the_plan():
+    cells = [cell("dlinear", 0.1, 0.1, dataset=d, horizon=h) for d in ("Weather", "ETTh1") for h in (720, 96)]
+    lines = rows_of(to_markdown(build(cells)))[2:]
+    assert [line[:2] for line in lines] == [["Weather", "96"], ["", "720"], ["ETTh1", "96"], ["", "720"]]
+
+
+def test_more_than_four_methods_come_in_panels():
+    names = [f"m{number}" for number in range(6)]
+    table = build([cell(name, 0.1 * number + 0.1, 0.5) for number, name in enumerate(names)])
+    assert len(table.blocks) == 2
+    assert table.columns == "lrrrl" + "l" * 6
+    ours = [line for line in rows_of(to_markdown(table)) if "ours" in line]
+    assert [line[5].split("<sub>")[0] for line in ours] == ["**0.100**", "0.400"]
+    assert "0.200" in ours[0][7]
+    assert "<u>" in ours[0][7]
+
+
+def test_several_backbones_are_columns_of_their_own():
+    cells = [cell("time-llama", 0.3, 0.3, backbone=b) for b in ("gpt2 x2", "tiny x2 (random weights)")]
+    table = build(cells)
+    header = rows_of(to_markdown(table))[0]
+    assert header[5::2] == ["Time-LlaMA gpt2 x2 MSE", "Time-LlaMA tiny x2 (random weights) MSE"]
+    assert "random weights has learned no language" in table.caption
+
+
+def test_two_variants_with_one_label_are_told_apart():
+    table = build([cell("a", 0.3, 0.3, label="Same"), cell("b", 0.4, 0.3, label="Same")])
+    assert rows_of(to_markdown(table))[0][5::2] == ["Same (a) MSE", "Same (b) MSE"]
+
+
+def test_the_caption_says_where_the_numbers_come_from():
+    cells = [
+        cell("time-llama", 0.3, 0.3, dataset="Made_up", commits=("abcdef0 + uncommitted changes", "1234567")),
+        cell("rlinear", 0.3, 0.3, dataset="Made_up", seeds=(0,), context=336),
+    ]
+    caption = build(cells, generated=["Made_up", "Other"], configuration="my_own").caption
+    for sentence in (
+        "Configuration: my_own.",
+        "Backbone (name x blocks): SmolLM2-135M x6.",
+        "Generated data, not measurements: Made_up.",
+        "Look-back T: 336 and 512 steps.",
+        "Seeds: 0 and 1 (Time-LlaMA); 0 (RLinear).",
+        "Precision: float32, on cpu.",
+        "Code: these runs come from 3 different versions: commits 1234567, abcdef0 and abcdef0 + uncommitted changes.",
+        "standard deviation (n − 1)",
+        "Bold: the lowest of a row over all panels; underlined: the next",
+    ):
+        assert sentence in caption
+    assert "gap" not in caption  # no number of the paper is in this table
+    assert "gap: (ours − paper) / paper in per cent" in build([cell("dlinear", 1, 1, mse_paper=1.0)]).caption
+
+
+def test_tex_and_markdown_hold_the_same_numbers():
+    paper = {"mse_paper": 0.375, "mae_paper": 0.4, "mse_gap": -4.04, "mae_gap": 2.5}
+    cells = [cell(v, 0.1 + 0.01 * h / 96, 0.2, horizon=h, **paper) for h in (96, 192) for v in LABELS]
+    table = build(cells)
+    number = r"\d+\.\d+"
+    tex = to_latex(table).split(r"\toprule", 1)[1].split(r"\bottomrule")[0].replace(r"\ensuremath{-}", "−")
+    tex = re.sub(r"\\addlinespace\[2pt\]", "", tex)
+    md = "\n".join("|".join(row) for row in rows_of(to_markdown(table)))
+    assert re.findall(number, tex) == re.findall(number, md)
+    assert len(re.findall(number, md)) == 2 * 4 * 2 * 2 + 2 * 4 * 2 * 2
+    assert tex.count("−4.0") == md.count("−4.0") == 8
+
+
+def test_training_shares_do_not_mix():
+    with pytest.raises(InputError, match="train_percent"):
+        build([cell("dlinear", 0.1, 0.1), cell("dlinear", 0.1, 0.1, train_percent=5)])
+
+
+def test_few_shot_and_short_term():
+    few = few_shot(
+        pd.DataFrame([cell("dlinear", 0.1, 0.1, train_percent=5)]),
+        configuration="cpu",
+        planned=[("ETTh1", 512, 96, "dlinear")],
+    )
+    assert "trained on 5 % of the rows" in few.caption
+    errors = {f"{m}_{k}": v for m in ("smape", "mase", "owa") for k, v in (("mean", 11.964), ("std", NAN))}
+    short = short_term(
+        pd.DataFrame([cell("dlinear", 0.1, 0.1, **errors)]),
+        configuration="cpu",
+        planned=[("ETTh1", 512, 96, "dlinear")],
+    )
+    assert rows_of(to_markdown(short))[2][5:] == ["11.96", "11.964", "11.964"]
+
+
+FACTS = {"variates": 7, "horizons": "96|192", "train": 8033, "val": 2785, "test": 2785, "frequency": "1 hour"}
+
+
+def test_datasets(root):
+    rows = [{"dataset": name, "domain": "x|y", **FACTS} for name in ("ETTh1", "ECL", "NYCWeather")]
+    lines = rows_of(to_markdown(datasets(rows, published=root / "config/published/table6_datasets.csv")))[2:]
+    assert [line[:2] for line in lines] == [
+        ["ETTh1", "ours"],
+        ["", "paper"],
+        ["ECL", "ours"],
+        ["", "paper"],  # Electricity in the paper's table 6
+        ["NYCWeather", "ours"],
+    ]
+    assert lines[0][3:] == ["96, 192", "8033", "2785", "2785", "1 hour", "x, y"]
+    assert lines[1][4:7] == ["8545", "2881", "2881"]
+    assert lines[3][2] == "321"
+    with pytest.raises(InputError, match="lack domain"):
+        datasets([{"dataset": "ETTh1", **FACTS}], published=root / "config/published/table6_datasets.csv")
+
+
+def run(variant, seed, mse, **changes):
+    """One row of a frame of runs."""
+    row = cell(variant, 0, 0) | {"seed": seed, "mse": mse, "mae": mse, "commit": "abcdef0", "device": "cpu"}
+    row |= {"settings": json.dumps(variant), "path": f"{variant}-{seed}", "identity": f"{variant}-{seed}"}
+    row |= {"collapsed_blocks": NAN, "routed_blocks": NAN, "parameters_trainable": 12345}
+    return row | changes
+
+
+def ablation(runs, **changes):
+    frame = pd.DataFrame(runs)
+    planned = [("ETTh1", 512, 96, v) for v in ("time-llama", "dlinear", "patchtst")]
+    chosen = {"title": "Ablation.", "label": "tab:x", "reference": "time-llama", "configuration": "cpu"}
+    return variants(frame, **(chosen | {"planned": planned} | changes))
+
+
+def test_paired_differences_and_their_interval():
+    runs = [run("time-llama", s, 0.4) for s in (0, 1, 2)]
+    runs += [run("dlinear", s, 0.4 + d) for s, d in ((0, 0.1), (1, 0.2), (2, 0.3))] + [run("patchtst", 0, 0.9)]
+    table = ablation(runs)
+    lines = rows_of(to_markdown(table))
+    assert lines[0] == ["Variant", "", "ETTh1, H 96 MSE", "ETTh1, H 96 difference"]
+    assert lines[2] == ["Time-LlaMA", "ours", "**0.400**<sub>±0.000</sub>", "–"]
+    # 4.302653 * 0.1 / sqrt(3) = 0.2484; 0.2 is less, so 0 is inside
+    assert lines[3] == ["DLinear", "ours", "<u>0.600</u><sub>±0.100</sub>", "+0.2000<sub>±0.2484</sub>"]
+    assert lines[4] == ["PatchTST", "ours", "0.900", "–"]
+    assert "2785 for ETTh1, H 96" in table.caption
+    assert "from Time-LlaMA, paired by seed" in table.caption
+
+
+def test_a_star_where_the_interval_leaves_out_zero():
+    runs = [run("time-llama", s, 0.4) for s in (0, 1, 2)] + [run("dlinear", s, 0.2 + s / 1e4) for s in (0, 1, 2)]
+    difference = rows_of(to_markdown(ablation(runs)))[3][3]
+    assert difference == r"−0.1999\*<sub>±0.0002</sub>"
+
+
+def test_a_variant_is_compared_on_its_own_backbone():
+    runs = [run("time-llama", s, m, backbone=b) for s in (0, 1) for b, m in (("a", 0.4), ("b", 0.6))]
+    runs += [run("frozen", s, 0.7 + s / 1e3, backbone=b, label="Frozen") for s in (0, 1) for b in ("a", "b")]
+    lines = rows_of(to_markdown(ablation(runs, planned=[])))
+    differences = {line[0]: line[3].split("<")[0] for line in lines[2:]}
+    assert differences == {
+        "Frozen a": r"+0.3005\*",
+        "Frozen b": r"+0.1005\*",
+        "Time-LlaMA a": "–",
+        "Time-LlaMA b": "–",
+    }
+
+
+def test_variants_with_the_papers_numbers_and_extra_columns(tmp_path):
+    csv = tmp_path / "paper.csv"
+    csv.write_text("variant,dataset,horizon,mse\nTime-LlaMA,ETTh1,96,0.531\nDLinear,ETTh1,96,0.538\n")
+    runs = [run("time-llama", s, 0.4, collapsed_blocks=c, routed_blocks=6) for s, c in ((0, 0), (1, 2))]
+    runs += [run("dlinear", s, 0.4, parameters_trainable=n) for s, n in ((0, 1000), (1, 2500))]
+    frame = pd.DataFrame(runs)
+    extras = {"collapsed": collapsed(frame), "trained, thousands": trainable(frame)}
+    lines = rows_of(to_markdown(ablation(runs, published=csv, source="table 5", extras=extras)))
+    assert lines[0][-2:] == ["collapsed", "trained, thousands"]
+    assert lines[2][-2:] == ["0 to 2 of 6", "12.3"]
+    assert lines[3][1:4] == ["paper", "0.531", "–"]
+    assert lines[4][-2:] == ["–", "1.0 to 2.5"]
+    assert lines[5][1:4] == ["paper", "0.538", "+0.007"]
+    assert lines[6][0] == "patchtst"  # planned, without a run
+    assert lines[6][2] == "–"
+
+
+def test_an_absent_reference_is_named():
+    with pytest.raises(InputError, match="no run of the reference 'time-llama'"):
+        ablation([run("dlinear", 0, 0.4)])
+
+
+@needs_latex
+def test_the_largest_tables_fit_their_pages(tmp_path):
+    paper = {"mse_paper": 0.375, "mae_paper": 0.4, "mse_gap": -4.04, "mae_gap": 2.5}
+    names = [*LABELS, "itransformer", "timesnet", "gpt4ts", "seasonal_naive", "hour-of-day-mean"]
+    sets = ("ETTh1", "ETTm1", "Weather", "ECL", "Traffic")
+    cells = [
+        cell(v, 0.123, 1.456, horizon=h, dataset=d, floor=v in names[-2:], **paper)
+        for d in sets
+        for h in (96, 192, 336, 720)
+        for v in names
+    ]
+    runs = [run(v, s, 0.4 + s, dataset=d) for v in names for s in (0, 1) for d in sets]
+    few = ablation(runs, extras={"a rather long heading": {}, "another": {}})
+    for name, table in (("long", build(cells, configuration="a_b%c")), ("variants", few)):
+        (tmp_path / f"{name}.tex").write_text(to_latex(table), encoding="utf-8")
+        command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", f"{name}.tex"]
+        for _ in range(2):
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
+            assert done.returncode == 0, done.stdout[-2000:]
+        log = (tmp_path / f"{name}.log").read_text(errors="replace")
+        assert not re.findall(r"^(?:Overfull|LaTeX Warning).*", log, flags=re.MULTILINE)

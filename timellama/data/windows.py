@@ -1,0 +1,104 @@
+"""Standardises a series and serves its windows as batches.
+
+All windows are views of one float32 tensor [rows, N]; only a batch is copied. Every window of every part is served,
+the last one too: nothing is dropped to fill a batch. The scaler is that of Time-Series-Library and GPT4TS: mean and
+standard deviation (divisor n) of all training rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from timellama.data.parts import count_windows, part_rows, train_rows
+from timellama.data.series import Series
+from timellama.errors import InputError
+from timellama.specs import Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaler:
+    """Standardisation by variate: (x - mean) / std, with mean and std float64 [N].
+
+    A variate that is constant over the training rows has std 1: it becomes 0 there, and what it does later stays
+    visible in its own units, where dividing by nearly 0 would let one cell rule the metric.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> "Scaler":
+        """The scaler of the rows `values` [rows, N]."""
+        constant = values.max(axis=0) == values.min(axis=0)
+        return cls(mean=values.mean(axis=0), std=np.where(constant, 1.0, values.std(axis=0)))
+
+    def transform(self, values: np.ndarray) -> np.ndarray:
+        """Standardised `values` [..., N]."""
+        return (values - self.mean) / self.std
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """The inverse of `transform`."""
+        return values * self.std + self.mean
+
+
+class Windows:
+    """The windows of one part: window i has its context in rows i .. i + T - 1 and its targets in the H rows after.
+
+    `rows` float32 [T + target rows, N] is shared, not copied. `len` is target rows - H + 1.
+    """
+
+    def __init__(self, *, rows: Tensor, context: int, horizon: int) -> None:
+        """Raises InputError when the rows hold no window."""
+        if len(rows) < context + horizon:
+            raise InputError(
+                f"{len(rows)} rows hold no window of context {context} and horizon {horizon}, which takes "
+                f"{context + horizon} rows; shorten one of them"
+            )
+        self.contexts = rows[: len(rows) - horizon].unfold(0, context, 1)  # [windows, N, T]
+        self.targets = rows[context:].unfold(0, horizon, 1)  # [windows, N, H]
+
+    def __len__(self) -> int:
+        """How many windows there are."""
+        return len(self.targets)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Contexts x [B, T, N] and targets y [B, H, N] of the windows `indices` int64 [B]."""
+        return self.contexts[indices].transpose(1, 2), self.targets[indices].transpose(1, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The windows of each part, standardised, and the scaler that did it."""
+
+    train: Windows
+    validation: Windows
+    test: Windows
+    scaler: Scaler
+
+
+def prepare(series: Series, split: Split, *, context: int, horizon: int, train_percent: int) -> Parts:
+    """The windows of `series` under `split`.
+
+    The scaler is fitted on all training rows, also where a few-shot run trains on fewer: GPT4TS does so, whose
+    protocol the paper's table 3 follows, and so all runs of a data set share one scale and their errors can be
+    compared. It sees no validation or test row. Raises InputError, with the numbers, when a part holds no window.
+    """
+    values = series.values
+    asked = {"rows": len(values), "context": context, "horizon": horizon, "train_percent": train_percent}
+    parts, counts = part_rows(split, **asked), count_windows(split, **asked)
+    for name, count in counts.items():
+        if count < 1:
+            raise InputError(
+                f"the {name} part has target rows {parts[name].start} to {parts[name].stop - 1} of {len(values)}, "
+                f"which hold no window of context {context} and horizon {horizon} (train_percent {train_percent}); "
+                "shorten context or horizon, or take more rows"
+            )
+    scaler = Scaler.fit(values[: train_rows(split, rows=len(values))])
+    tensor = torch.from_numpy(scaler.transform(values).astype(np.float32))
+    train, validation, test = (
+        Windows(rows=tensor[part.start - context : part.stop], context=context, horizon=horizon)
+        for part in parts.values()
+    )
+    return Parts(train=train, validation=validation, test=test, scaler=scaler)
