@@ -4,7 +4,7 @@ PYTHON ?= python3
 JOBS ?= 8
 CONFIG ?= config/config.yaml
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake -j$(JOBS) --configfile $(CONFIG)
+SNAKEMAKE := $(BIN)/snakemake -j$(JOBS)
 
 .PHONY: help install test lint all FORCE
 .DEFAULT_GOAL := help
@@ -34,10 +34,10 @@ lint: install  ## formatter, linters, import contract, the workflow's own lint
 	$(BIN)/snakemake --lint
 
 all: install  ## every report of the configuration
-	$(SNAKEMAKE) all
+	$(SNAKEMAKE) all --configfile $(CONFIG)
 
 # Any other target is the workflow's. Snakemake, not make, decides what is out of date.
 reports/% results/%: install FORCE
-	$(SNAKEMAKE) $@
+	$(SNAKEMAKE) $@ --configfile $(CONFIG)
 
 FORCE:

@@ -1,6 +1,6 @@
 """Time-LlaMA, reproduced: data -> trainings -> tables and figures. `snakemake -j8 reports/table_long_term.tex` is a start.
 
-Another configuration: `snakemake -j8 --configfile config/cpu.yaml <target>`.
+Another configuration: `snakemake -j8 <target> --configfile config/cpu.yaml`.
 """
 
 from snakemake.utils import min_version

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from timellama.specs import Backbone, Run, Split, TimeLlamaOptions, Training
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -21,3 +23,28 @@ def shared() -> Path:
     if not (folder / "data" / "SOURCES.csv").is_file():
         pytest.skip(f"needs the real data files of {folder}, which is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sample_run() -> Run:
+    """A run of Time-LlaMA on ETTh1 with a tiny language model."""
+    return Run(
+        task="long-term",
+        dataset="ETTh1",
+        data_sha256="ab",
+        split=Split(rule="months", train=12, validation=4, test=4, rows_per_day=24),
+        season=24,
+        variates=7,
+        context=512,
+        horizon=96,
+        train_percent=100,
+        variant="time-llama",
+        method="time-llama",
+        options=TimeLlamaOptions(),
+        training=Training(),
+        backbone=Backbone(name="tiny-gpt2", blocks=2, pin="0"),
+        prompt="a prompt",
+        seed=0,
+        precision="float32",
+        device="cpu",
+    )

@@ -97,10 +97,12 @@ def test_cells_are_kept_apart(put):
         put(train_percent=5),
         put(variant="time-llama", backbone=BACKBONE),
         put(variant="time-llama", backbone=BACKBONE | {"weights": "random"}),
+        put(variant="time-llama", backbone=BACKBONE | {"name": "tiny", "pin": "0"}),
     ]
     summary = summarise(collect(paths, methods=METHODS))
-    assert len(summary) == 6
-    assert sorted(set(summary["backbone"])) == ["", "SmolLM2-135M x6", "SmolLM2-135M x6 (random weights)"]
+    assert len(summary) == 7
+    names = {"", "SmolLM2-135M x6", "SmolLM2-135M x6 (random weights)", "tiny x6 (random weights)"}  # pin 0 is a seed
+    assert set(summary["backbone"]) == names
 
 
 def test_order_of_paths_does_not_matter(put):

@@ -12,7 +12,7 @@ from PIL import Image
 from timellama import figures, style
 from timellama.errors import InputError
 
-METHODS = ("Time-LlaMA", "DLinear")
+BACKBONE = {"name": "tiny", "blocks": 2, "weights": "random", "pin": "x"}
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def routed(tmp_path):
     """Writes a metrics.json with a router of 2 blocks and 3 modules."""
 
     def write(rates, **changes):
-        run = {"dataset": "ECL", "horizon": 192, "backbone": {"name": "tiny", "blocks": 2, "weights": "random"}}
+        run = {"dataset": "ECL", "horizon": 192, "backbone": BACKBONE}
         path = tmp_path / f"{len(list(tmp_path.glob('*.json')))}.json"
         path.write_text(json.dumps({"run": run | changes, "router": {"modules": list("QKV"), "selection_rate": rates}}))
         return path

@@ -4,28 +4,7 @@ import dataclasses
 
 import pytest
 
-from timellama.specs import OPTIONS, Backbone, Run, Split, TimeLlamaOptions, Training
-
-RUN = Run(
-    task="long-term",
-    dataset="ETTh1",
-    data_sha256="ab",
-    split=Split(rule="months", train=12, validation=4, test=4, rows_per_day=24),
-    season=24,
-    variates=7,
-    context=512,
-    horizon=96,
-    train_percent=100,
-    variant="time-llama",
-    method="time-llama",
-    options=TimeLlamaOptions(),
-    training=Training(),
-    backbone=Backbone(name="tiny-gpt2", blocks=2, pin="0"),
-    prompt="a prompt",
-    seed=0,
-    precision="float32",
-    device="cpu",
-)
+from timellama.specs import OPTIONS, Run
 
 
 def altered(value):
@@ -43,23 +22,23 @@ def altered(value):
     return [f"{value}x"]
 
 
-def test_a_run_survives_json():
-    again = Run.from_json(RUN.to_json())
-    assert again == RUN and again.digest == RUN.digest
+def test_a_run_survives_json(sample_run):
+    again = Run.from_json(sample_run.to_json())
+    assert again == sample_run and again.digest == sample_run.digest
 
 
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Run)])
-def test_every_single_setting_changes_the_digest(field):
-    others = [dataclasses.replace(RUN, **{field: value}) for value in altered(getattr(RUN, field))]
+def test_every_single_setting_changes_the_digest(sample_run, field):
+    others = [dataclasses.replace(sample_run, **{field: value}) for value in altered(getattr(sample_run, field))]
     assert others
     digests = {run.digest for run in others}
-    assert len(digests) == len(others) and RUN.digest not in digests
+    assert len(digests) == len(others) and sample_run.digest not in digests
 
 
-def test_identity_can_be_read():
-    assert RUN.identity == f"H96-T512-s0-tiny-gpt2-x2-{RUN.digest}"
-    assert RUN.folder == f"long-term/ETTh1/time-llama/{RUN.identity}"
-    assert dataclasses.replace(RUN, backbone=None).identity.startswith("H96-T512-s0-")
+def test_identity_can_be_read(sample_run):
+    assert sample_run.identity == f"H96-T512-s0-tiny-gpt2-x2-{sample_run.digest}"
+    assert sample_run.folder == f"long-term/ETTh1/time-llama/{sample_run.identity}"
+    assert dataclasses.replace(sample_run, backbone=None).identity.startswith("H96-T512-s0-")
 
 
 def test_every_method_has_options_with_defaults():

@@ -113,7 +113,8 @@ def test_missing_and_extra_cells_are_dashes():
     assert main[5:] == ["0.390<sub>±0.001</sub>", "0.400<sub>±0.003</sub>", "–", "–", "–", "–"]
     assert extra[:5] == ["", "96", "336", "2785", "ours"]
     assert extra[5:] == ["–", "–", "0.380<sub>±0.001</sub>", "0.410<sub>±0.003</sub>", "–", "–"]
-    assert table.notes == ("Not complete: 2 of 4 planned cells have no result yet.",)
+    (note,) = table.notes
+    assert note.startswith("Not complete: 2 of 4 planned cells have no result, ")
 
 
 def test_rows_follow_the_plan():
@@ -164,6 +165,10 @@ def test_the_caption_says_where_the_numbers_come_from():
         "Bold: the lowest of a row over all panels; underlined: the next",
     ):
         assert sentence in caption
+    seeds = build(
+        [cell("dlinear", 1, 1), cell("rlinear", 1, 1), cell("dlinear", 1, 1, horizon=192, seeds=(1,))]
+    ).caption
+    assert "Seeds: 0 and 1 (DLinear in some rows and RLinear); 1 (DLinear in some rows)." in seeds
     assert "gap" not in caption  # no number of the paper is in this table
     assert "gap: (ours − paper) / paper in per cent" in build([cell("dlinear", 1, 1, mse_paper=1.0)]).caption
 

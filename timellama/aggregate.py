@@ -65,8 +65,9 @@ def describe_backbone(backbone: dict[str, Any] | None) -> str:
     """`SmolLM2-135M x6`, with `(random weights)` where they are; the empty text without a backbone."""
     if backbone is None:
         return ""
-    random = " (random weights)" if backbone["weights"] == "random" else ""
-    return f"{backbone['name']} x{backbone['blocks']}{random}"
+    # A whole number as pin is a seed: that backbone of the catalogue never had learned weights.
+    random = backbone["weights"] == "random" or backbone["pin"].isdecimal()
+    return f"{backbone['name']} x{backbone['blocks']}{' (random weights)' if random else ''}"
 
 
 def describe_commit(provenance: dict[str, Any]) -> str:

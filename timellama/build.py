@@ -16,8 +16,12 @@ from timellama.specs import WITH_BACKBONE, Run
 
 METHODS = {
     "time-llama": "timellama.model.time_llama:TimeLlama",
+    "time-llm": "timellama.baselines.time_llm:TimeLLM",
+    "gpt4ts": "timellama.baselines.gpt4ts:GPT4TS",
     "dlinear": "timellama.baselines.dlinear:DLinear",
     "patchtst": "timellama.baselines.patchtst:PatchTST",
+    "timesnet": "timellama.baselines.timesnet:TimesNet",
+    "itransformer": "timellama.baselines.itransformer:ITransformer",
     "rlinear": "timellama.baselines.rlinear:RLinear",
     "seasonal-naive": "timellama.baselines.naive:SeasonalNaive",
     "hour-of-day-mean": "timellama.baselines.naive:HourOfDayMean",
@@ -70,4 +74,7 @@ def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any
     return {
         "backbone": lambda: backbone.load_backbone(folder, dtype=dtype),
         "prompt": lambda: prepared.prompt_rows(folder, run.prompt),
+        "description": lambda: run.prompt,
+        "embedding_table": lambda: prepared.embedding_table(folder).to(dtype),
+        "tokenise": lambda: prepared.tokeniser(folder),
     }

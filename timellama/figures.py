@@ -164,7 +164,7 @@ def router_heatmap(paths: Sequence[Path]) -> Figure:
     routers = _routers(paths)
     blocks = max(len(rates) for _, rates in routers.values())
     with style.theme():
-        figure, axes = _panels(len(routers), height=0.5 + 0.22 * blocks)
+        figure, axes = _panels(len(routers), height=max(1.5, 0.5 + 0.22 * blocks))
         for axis, (key, (modules, rates)) in zip(axes, routers.items(), strict=True):
             image = axis.imshow(rates * 100, cmap="cividis", vmin=0, vmax=100, aspect="auto")
             for (block, module), rate in np.ndenumerate(rates):
@@ -176,7 +176,7 @@ def router_heatmap(paths: Sequence[Path]) -> Figure:
             axis.set_xlabel("module")
             axis.set_ylabel("block")
             axis.set_title(_router_title(key), parse_math=False)
-        figure.colorbar(image, ax=axes, label="windows that select the module, %", fraction=0.04)
+        figure.colorbar(image, ax=axes, label="selected, % of windows", fraction=0.04)
     return figure
 
 
@@ -207,7 +207,7 @@ def lora_distribution(paths: Sequence[Path], *, published: Path | None = None) -
             if not all(map(math.isnan, paper)):
                 above.plot(places, paper, "D", color=style.ORANGE, markeredgecolor="black", label="paper, figure 3")
             above.axhline(
-                100 / len(modules), color="black", linestyle="--", linewidth=0.8, label="highest share there can be: 1/n"
+                100 / active, color="black", linestyle="--", linewidth=0.8, label="highest share there can be: 1/n"
             )
             above.set_title(_router_title(key), parse_math=False)
             below.bar(places, rate * 100, color=style.SKY, width=0.7)
@@ -387,7 +387,7 @@ def router_training(path: Path, *, title: str) -> Figure:
             values = rows[(rows["block"] == block) & (rows["module"] == modules[0])]
             last.plot(values["step"], values["entropy"], color=str(shade))
         last.axhline(math.log(len(modules)), color=style.ORANGE, linestyle="--")
-        last.set_title("entropy (dark: block 1; dashed: uniform)")
+        last.set_title("entropy\n(dark: block 1; dashed: uniform)")
         last.set_ylabel("nats")
         for axis in axes:
             axis.set_xlabel("step")

@@ -69,7 +69,7 @@ class Backbone:
 
 @dataclass(frozen=True, kw_only=True)
 class TimeLlamaOptions:
-    """Options of Time-LlaMA (paper, section 3); defaults are the paper's, or marked as our answer to an open question."""
+    """Options of Time-LlaMA (paper, section 3); defaults are the paper's or our answer to an open question."""
 
     rank: int = 8  # r: table 7 (section 4.3 also says 4, for Llama-3.2 1B)
     heads: int = 8  # K: table 7
@@ -182,7 +182,7 @@ OPTIONS = {
     "seasonal-naive": SeasonalNaiveOptions,
     "hour-of-day-mean": HourOfDayMeanOptions,
 }
-WITH_BACKBONE = ("time-llama",)
+WITH_BACKBONE = ("time-llama", "time-llm", "gpt4ts")
 TRAINS_NOTHING = ("seasonal-naive", "hour-of-day-mean")
 
 

@@ -6,6 +6,7 @@ simple that a trained Transformer has to beat them. Printed to the paper's decim
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,9 @@ def describe_seeds(summary: pd.DataFrame) -> str:
     if len(by_seeds) == 1:
         (seeds,) = by_seeds
         return f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {listed(seeds)}."
+    lists = Counter(name for names in by_seeds.values() for name in set(names))
     parts = [
-        f"{listed(seeds)} ({listed(first_seen(names))})"
+        f"{listed(seeds)} ({listed(f'{name} in some rows' if lists[name] > 1 else name for name in first_seen(names))})"
         for seeds, names in sorted(by_seeds.items(), key=lambda item: (-len(item[0]), item[0]))
     ]
     return f"Seeds: {'; '.join(parts)}."
@@ -226,7 +228,8 @@ def comparison(
         )
     notes = []
     if grid.missing:
-        notes.append(f"Not complete: {len(grid.missing)} of {len(set(planned))} planned cells have no result yet.")
+        without = f"{len(grid.missing)} of {len(set(planned))} planned cells have no result"
+        notes.append(f"Not complete: {without}, as they have not been run or their rows do not fill one window.")
     origin = provenance(summary, configuration=configuration, generated=generated)
     return Table(
         columns="lrrrl" + "l" * width,

@@ -64,7 +64,7 @@ def checks() -> type[Checks]:
 
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
-    """The same random numbers each time, and one thread: on tensors this small more threads only wait for each other."""
+    """The same random numbers each time, and one thread: on small tensors more only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -66,6 +66,49 @@ def test_count_of_the_published_settings(settings, checks):
     assert checks.trained_count(model) == embedding + settings["layers"] * (attention + feed + norms) + head
 
 
+def test_forward_follows_the_reference_without_residual_scores():
+    """Section 3.1 with the encoder layer written out: attention, add, batch norm, feed-forward, add, batch norm."""
+    model, x = small(), torch.randn(2, 33, 4)
+    network, encoder = model.network, model.network.model.encoder
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    for layer in encoder.layers:
+        for norm in (layer.norm_sublayer1, layer.norm_sublayer3):
+            torch.nn.init.normal_(norm.batchnorm.running_mean)
+            torch.nn.init.uniform_(norm.batchnorm.running_var, 0.5, 2)
+
+    def batch_norm(h, norm):
+        norm = norm.batchnorm
+        return (h - norm.running_mean) / (norm.running_var + 1e-5).sqrt() * norm.weight + norm.bias
+
+    mean, deviation = x.mean(1, keepdim=True), (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
+    series = ((x - mean) / deviation).transpose(1, 2)
+    series = torch.cat([series, series[..., -1:].expand(-1, -1, 4)], dim=2)
+    # 37 steps hold 8 patches, one every 4 steps; the step that is left over is the oldest.
+    patches = torch.stack([series[..., start : start + 8] for start in range(1, 30, 4)], dim=2)
+    h = encoder.embedder.input_embedding(patches) + encoder.positional_encoder.position_enc
+    for layer in encoder.layers:
+        attention = layer.self_attn
+        q, k, v = attention.q_proj(h), attention.k_proj(h), attention.v_proj(h)
+        heads = [
+            (q[..., part] @ k[..., part].transpose(-1, -2) / 4**0.5).softmax(-1) @ v[..., part]
+            for part in torch.arange(8).chunk(2)
+        ]
+        h = batch_norm(h + attention.out_proj(torch.cat(heads, -1)), layer.norm_sublayer1)
+        fed = layer.ff[3](torch.nn.functional.gelu(layer.ff[0](h)))
+        h = batch_norm(h + fed, layer.norm_sublayer3)
+    y = network.head.projection(h.flatten(2)).transpose(1, 2) * deviation + mean
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), y, rtol=1e-4, atol=1e-4)
+
+
+def test_dropout_follows_positions_and_sublayers_but_not_attention_weights():
+    network = PatchTST(context=33, horizon=6, variates=4, **(SMALL | {"head_dropout": 0.25})).network
+    rates = [module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)]
+    assert sorted(rates) == [0.1] * (1 + 2 * 3) + [0.25]
+    assert all(layer.self_attn.dropout == 0 for layer in network.model.encoder.layers)
+
+
 def test_variates_are_apart_and_keep_their_scale(checks):
     model, x = small(), torch.randn(5, 33, 4)
     assert model(x).shape == (5, 6, 4)

@@ -1,6 +1,5 @@
 """The local server that the tests of fetching talk to."""
 
-import http.server
 import importlib.util
 import sys
 import threading
@@ -24,7 +23,7 @@ def web() -> ModuleType:
 @pytest.fixture
 def site(web: ModuleType) -> Iterator[object]:
     """A running server's `Site`."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), web.Handler)
+    server = web.Server(("127.0.0.1", 0), web.Handler)
     server.site = web.Site(address=f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -2,6 +2,7 @@
 
 import http.server
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -50,6 +51,17 @@ def hang(release: threading.Event) -> Callable:
     return answer
 
 
+def wait_then_send(event: threading.Event, pause: float) -> Callable:
+    """A good answer, `pause` seconds after `event`."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        event.wait(30)
+        time.sleep(pause)
+        send(handler)
+
+    return answer
+
+
 def close(handler: http.server.BaseHTTPRequestHandler) -> None:
     """The connection ends without an answer."""
     handler.close_connection = True
@@ -64,7 +76,8 @@ def send(handler: http.server.BaseHTTPRequestHandler, share: float = 1.0) -> Non
         site.requests.append((handler.path, handler.headers.get("Range"), 404))
         return
     asked, guard, begin = handler.headers.get("Range"), handler.headers.get("If-Range"), 0
-    if site.ranges and asked and guard in (None, site.tag, site.modified):
+    weak = guard is not None and guard.startswith("W/")  # RFC 9110, 13.1.5: a weak tag never matches
+    if site.ranges and asked and not weak and guard in (None, site.tag, site.modified):
         begin = int(asked.removeprefix("bytes=").removesuffix("-"))
     if begin and begin >= len(content):
         site.requests.append((handler.path, asked, 416))
@@ -93,4 +106,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         (site.answers.pop(0) if site.answers else send)(self)
 
     def log_message(self, *_: object) -> None:
+        """Tests stay quiet."""
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """A server that does not report clients that left."""
+
+    def handle_error(self, *_: object) -> None:
         """Tests stay quiet."""

@@ -9,6 +9,7 @@ import shutil
 import socket
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -416,16 +417,33 @@ def test_progress_goes_to_the_log_a_tenth_at_a_time(
     assert re.fullmatch(rf"a\.csv: \d+ of {len(CONTENT)} bytes \(10 %\)", lines[0])
 
 
-def test_two_processes_do_not_write_one_partial_file(bench: Bench, artifact: Artifact, tmp_path: Path) -> None:
-    others = [Bench(tmp_path) for _ in range(4)]
-    for i, other in enumerate(others):
-        other.target = tmp_path / "out" / f"{i}.csv"
-    threads = [threading.Thread(target=other.fetch, args=(artifact,)) for other in others]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [other.target.read_bytes() == CONTENT for other in others] == [True] * 4
+def test_the_rest_of_another_places_file_is_not_asked_for(
+    bench: Bench, site: object, web: object, artifact: Artifact
+) -> None:
+    site.files["/m/set/a.csv"] = CONTENT[::-1]
+    site.answers = [web.cut_after(0.5), *[web.status(503)] * 5]
+    bench.fetch(artifact, (f"{site.address}/m",))
+    assert bench.target.read_bytes() == CONTENT
+    assert site.requests == [("/m/set/a.csv", None, 200), ("/pub/a.csv", None, 200)]
+
+
+def test_a_file_that_two_want_at_once_is_fetched_once(
+    bench: Bench, site: object, web: object, artifact: Artifact, tmp_path: Path
+) -> None:
+    other, second_begins = Bench(tmp_path), threading.Event()
+    other.target = tmp_path / "out" / "other.csv"
+    site.answers = [web.wait_then_send(second_begins, 0.3)]
+    first = threading.Thread(target=bench.fetch, args=(artifact,))
+    first.start()
+    while site.answers:  # until the first has asked
+        time.sleep(0.01)
+    second = threading.Thread(target=other.fetch, args=(artifact,))
+    second.start()
+    second_begins.set()
+    first.join()
+    second.join()
+    assert bench.target.read_bytes() == other.target.read_bytes() == CONTENT
+    assert len(site.requests) == 1
 
 
 @pytest.mark.network

@@ -120,7 +120,7 @@ def _attempt(address: str, part: Path, size: int | None, progress: bool, timeout
     if begin:
         headers["Range"] = f"bytes={begin}-"
         if marker:
-            pass
+            headers["If-Range"] = marker
     try:
         request = urllib.request.Request(address, headers=headers)
         with urllib.request.urlopen(request, timeout=timeout) as response:

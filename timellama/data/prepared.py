@@ -5,6 +5,7 @@ own frozen embedder).
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,20 @@ def prompt_rows(folder: Path, text: str) -> Tensor:
     has no tokens at all and gives [0, D]; the caller decides whether that makes sense.
     """
     prepared = load_prepared(folder)
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    ids = tokenizer.encode(text).ids if text else []
+    ids = tokeniser(folder)(text) if text else []
     table = _open_embeddings(folder).get_slice("weight")
     rows = {token: table[token : token + 1] for token in sorted(set(ids))}
     gathered = torch.cat([table[:0], *(rows[token] for token in ids)])
     return gathered.float() * prepared.embedding_scale
+
+
+def tokeniser(folder: Path) -> Callable[[str], list[int]]:
+    """What turns a text into the model's token numbers, with its own special tokens."""
+    load_prepared(folder)
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return lambda text: tokenizer.encode(text).ids
 
 
 def embedding_table(folder: Path) -> Tensor:

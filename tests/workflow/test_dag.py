@@ -1,0 +1,101 @@
+"""The workflow: it lints, plans without anything, runs once, and re-runs exactly what an edit touches."""
+
+import json
+import re
+
+import pytest
+
+CONFIGURATIONS = ("config", "smoke", "cpu", "paper")
+
+
+def test_lint(make_project):
+    done = make_project().snakemake("--lint")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_configuration_plans_without_data_and_weights(make_project, name):
+    project = make_project()
+    done = project.snakemake("-n", "--quiet", "all", "--configfile", f"config/{name}.yaml", "all")
+    assert done.returncode == 0, done.stdout
+    assert not (project.folder / "results").exists() or not list((project.folder / "results").rglob("*.npz"))
+
+
+def test_a_second_configuration_is_not_merged_into_the_default(make_project):
+    done = make_project().snakemake("-n", "--configfile", "config/smoke.yaml", "all")
+    assert done.returncode == 0 and "Synthetic" in done.stdout and "NYCWeather" not in done.stdout
+
+
+def test_a_slip_in_the_configuration_is_told_without_a_traceback(make_project):
+    done = make_project().snakemake("-n", "--config", "seedz=1", "all")
+    assert done.returncode != 0 and "unknown key" in done.stdout and "seeds" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_results_are_there_and_carry_what_they_must(finished):
+    files = sorted(finished.folder.glob("results/long-term/Synthetic/*/*/metrics.json"))
+    assert len(files) == 3
+    for file in files:
+        metrics = json.loads(file.read_text(encoding="utf-8"))
+        for key in ("mse", "mae", "n_windows", "dataset", "horizon", "method", "backbone", "seed", "parameters", "run"):
+            assert key in metrics, (file, key)
+        for key in ("git_commit", "git_dirty", "source_digest", "data_sha256", "versions", "hardware"):
+            assert key in metrics["provenance"], (file, key)
+        assert metrics["n_windows"] == 217, "240 test rows of 1200, horizon 24"
+        assert (metrics["router"] is not None) == (metrics["method"] == "time-llama")
+
+
+def test_the_table_holds_the_numbers_and_says_that_the_data_are_generated(finished):
+    table = (finished.folder / "reports/table_long_term.md").read_text(encoding="utf-8")
+    for file in finished.folder.glob("results/long-term/Synthetic/*/*/metrics.json"):
+        assert f"{json.loads(file.read_text(encoding='utf-8'))['mse']:.3f}" in table
+    assert "generated" in table and "random" in table and "smoke" in table
+    figure = finished.folder / "reports/figures/forecasts_Synthetic.png"
+    assert figure.stat().st_size > 10_000
+
+
+def test_nothing_runs_a_second_time(finished):
+    assert finished.planned() == set()
+    done = finished.snakemake("all")
+    assert done.returncode == 0 and "Nothing to be done" in done.stdout
+
+
+def edited(project, file, pattern, replacement):
+    """The plan after an edit, which is taken back."""
+    path = project.folder / "timellama" / file
+    before = path.read_text(encoding="utf-8")
+    after, count = re.subn(pattern, replacement, before, count=1)
+    assert count == 1, f"{pattern!r} is not in {file}"
+    path.write_text(after, encoding="utf-8")
+    try:
+        return project.planned()
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def methods(planned):
+    return {path.split("/")[3] for path in planned if path.startswith("results/long-term/")}
+
+
+def test_a_comment_re_runs_nothing(finished):
+    for file in ("model/time_llama.py", "train.py", "data/normalise.py", "tables.py"):
+        assert edited(finished, file, r"\A", "# A remark.\n") == set()
+        assert edited(finished, file, r'\A"""', '"""Other words. ') == set()
+
+
+def test_an_edit_of_the_model_re_runs_its_own_runs_and_what_is_made_of_them(finished):
+    planned = edited(finished, "model/tokens.py", r"EPSILON = 1e-5", "EPSILON = 2e-5")
+    assert "time-llama" in methods(planned) and "dlinear" not in methods(planned)
+    assert "reports/table_long_term.tex" in planned
+    assert not [path for path in planned if path.startswith(("results/data", "results/backbones"))]
+
+
+def test_an_edit_of_training_re_runs_every_run_but_no_data(finished):
+    planned = edited(finished, "train.py", r"CHECK_EVERY = \d+", "CHECK_EVERY = 7")
+    assert methods(planned) == {"time-llama", "dlinear", "seasonal-naive"}
+    assert not [path for path in planned if path.startswith("results/data")]
+
+
+def test_an_edit_of_the_tables_re_runs_no_training(finished):
+    planned = edited(finished, "tables.py", r"\Z", "\nANOTHER = 1\n")
+    assert planned == {"reports/table_long_term.tex", "reports/table_long_term.md"}
