@@ -82,3 +82,17 @@ def test_frozen_weights_get_no_gradient(model):
     frozen = [p for p in model.backbone.parameters() if not p.requires_grad]
     assert frozen
     assert all(p.grad is None for p in frozen)
+
+
+def test_norms_are_trained_in_full_precision_over_bfloat16_blocks(language_model):
+    backbone = Backbone(model=language_model.to(torch.bfloat16))
+    model = GPT4TS(context=25, horizon=6, backbone=backbone, patch_length=8, patch_stride=4)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    before = [p.detach().clone() for p in trained]
+    assert {p.dtype for p in trained} == {torch.float32}
+    assert {p.dtype for p in model.parameters() if not p.requires_grad} == {torch.bfloat16}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = (model(torch.randn(2, 25, 3)) - 1).square().mean()
+    loss.backward()
+    torch.optim.Adam(trained, lr=1e-4).step()
+    assert all(((p - old).abs() > 5e-5).any() for p, old in zip(trained, before, strict=True))

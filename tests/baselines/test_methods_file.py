@@ -2,11 +2,20 @@
 
 import copy
 import dataclasses
+import inspect
 
 import jsonschema
 import pytest
 import yaml
 
+from timellama.baselines.dlinear import DLinear
+from timellama.baselines.gpt4ts import GPT4TS
+from timellama.baselines.itransformer import ITransformer
+from timellama.baselines.naive import HourOfDayMean, SeasonalNaive
+from timellama.baselines.patchtst import PatchTST
+from timellama.baselines.rlinear import RLinear
+from timellama.baselines.time_llm import TimeLLM
+from timellama.baselines.timesnet import TimesNet
 from timellama.specs import OPTIONS, TRAINS_NOTHING, Training
 
 ORDER = [
@@ -59,6 +68,27 @@ def test_defaults_fit_the_schema(schema, name):
     jsonschema.validate(dataclasses.asdict(kind()), schema["$defs"][name])
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("time-llm", TimeLLM),
+        ("gpt4ts", GPT4TS),
+        ("patchtst", PatchTST),
+        ("dlinear", DLinear),
+        ("timesnet", TimesNet),
+        ("itransformer", ITransformer),
+        ("rlinear", RLinear),
+        ("seasonal-naive", SeasonalNaive),
+        ("hour-of-day-mean", HourOfDayMean),
+    ],
+)
+def test_options_are_what_a_constructor_asks_for_beside_sizes_and_backbone(name, kind):
+    given = {"context", "horizon", "variates", "season", "backbone", "embedding_table", "tokenise", "description"}
+    parameters = inspect.signature(kind).parameters
+    assert {field.name for field in dataclasses.fields(OPTIONS[name])} == set(parameters) - given
+    assert all(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters.values())
+
+
 def test_columns_are_in_order(methods):
     assert [name for name in methods if name in ORDER] == ORDER
     labels = [entry["label"] for entry in methods.values()]
@@ -81,6 +111,17 @@ def test_every_entry_builds_and_states_no_default(methods):
             assert entry["training"] == {}
 
 
+def test_overrides_name_data_sets_of_the_catalogue(methods, root):
+    catalogue = yaml.safe_load((root / "config" / "datasets.yaml").read_text())["datasets"]
+    subsets = {name for name in catalogue if name.startswith("M4-")}
+    assert len(subsets) == 6
+    for name, entry in methods.items():
+        assert set(entry["datasets"]) <= set(catalogue), name
+        if entry["method"] not in TRAINS_NOTHING:
+            assert set(entry["datasets"]) >= subsets, name
+            assert {entry["datasets"][subset]["training"]["loss"] for subset in subsets} == {"smape"}
+
+
 def test_overrides_change_something(methods):
     """An override that repeats what it overrides hides which settings a data set really changes."""
     seen = 0
@@ -101,9 +142,10 @@ def test_time_llama_follows_table_7(methods, root):
     with (root / "config" / "published" / "table7_training.csv").open() as file:
         header, *rows = (line.strip().split(",") for line in file)
     entry = methods["time-llama"]
+    names = {"Electricity": "ECL", "M4": "M4-Monthly"}
     assert len(rows) == 7
     for row in (dict(zip(header, row, strict=True)) for row in rows):
-        override = entry["datasets"].get({"Electricity": "ECL"}.get(row["dataset"], row["dataset"]), {})
+        override = entry["datasets"].get(names.get(row["dataset"], row["dataset"]), {})
         training = Training(**(entry["training"] | override.get("training", {})))
         options = OPTIONS["time-llama"](**(entry["options"] | override.get("options", {})))
         assert training.learning_rate == float(row["lr"]), row

@@ -186,6 +186,21 @@ def test_new_weights_are_never_answered_from_memory(model, change):
         assert torch.equal(after, fresh(x))
 
 
+def test_bfloat16_blocks_run_under_autocast_and_are_not_mixed_up_with_float32(language_model, embedding_table):
+    x, parts = torch.randn(2, 25, 3), {"tokenise": tokenise, "description": "Oil."}
+    backbone = Backbone(model=language_model.to(torch.bfloat16))
+    table = embedding_table.to(torch.bfloat16)
+    model = TimeLLM(context=25, horizon=6, backbone=backbone, embedding_table=table, **parts, **OPTIONS).eval()
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        half = model(x)
+    assert half.dtype == torch.float32 and torch.isfinite(half).all()
+    model.float()
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), half, rtol=0.2, atol=0.3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model.train()(x).sum().backward()
+
+
 def test_dropout_acts_in_training_only(model):
     x = torch.randn(2, 25, 3)
     assert torch.equal(model(x), model(x))

@@ -39,11 +39,14 @@ def test_sinusoids_by_hand():
 
 def test_inception_is_the_mean_of_its_kernels():
     layer = Inception(width_in=2, width_out=3, kernels=3)
+    for kernel in layer.kernels:
+        torch.nn.init.normal_(kernel.bias)
     assert [tuple(kernel.kernel_size) for kernel in layer.kernels] == [(1, 1), (3, 3), (5, 5)]
-    x = torch.randn(2, 2, 4, 5)
-    expected = (layer.kernels[0](x) + layer.kernels[1](x) + layer.kernels[2](x)) / 3
-    assert layer(x).shape == (2, 3, 4, 5)
-    torch.testing.assert_close(layer(x), expected)
+    for rows, columns in ((4, 5), (1, 7), (6, 2), (1, 1)):  # the kernels also reach past small tables
+        x = torch.randn(2, 2, rows, columns)
+        expected = (layer.kernels[0](x) + layer.kernels[1](x) + layer.kernels[2](x)) / 3
+        assert layer(x).shape == (2, 3, rows, columns)
+        torch.testing.assert_close(layer(x), expected)
 
 
 def test_folding_puts_a_period_in_a_row_and_zeros_at_the_end():

@@ -1,5 +1,6 @@
 """The local server that the tests of fetching talk to."""
 
+import hashlib
 import importlib.util
 import sys
 import threading
@@ -8,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from timellama.data.sources import Artifact
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +33,17 @@ def site(web: ModuleType) -> Iterator[object]:
     yield server.site
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def bench(web: ModuleType, tmp_path: Path) -> object:
+    """A target and a cache in a fresh folder."""
+    return web.Bench(tmp_path)
+
+
+@pytest.fixture
+def artifact(web: ModuleType, site: object) -> Artifact:
+    """A file that the server holds, and its description."""
+    site.files["/pub/a.csv"] = web.CONTENT
+    digest = hashlib.sha256(web.CONTENT).hexdigest()
+    return Artifact(path="set/a.csv", source=f"{site.address}/pub/a.csv", sha256=digest, bytes=len(web.CONTENT))

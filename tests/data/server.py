@@ -1,10 +1,18 @@
-"""A real HTTP server on 127.0.0.1 that misbehaves as told, for the tests of `timellama.data.sources`."""
+"""A real HTTP server on 127.0.0.1 that misbehaves as told, and a bench to fetch from it, for the tests of `sources`."""
 
 import http.server
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from timellama.data.sources import Artifact, fetch
+from timellama.errors import InputError
+
+CONTENT = bytes(range(256)) * 4000  # 1 MB: several chunks of a socket's buffer
 
 
 @dataclass
@@ -114,3 +122,30 @@ class Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """Tests stay quiet."""
+
+
+class Bench:
+    """A target, a cache, and pauses that are noted instead of taken."""
+
+    def __init__(self, folder: Path) -> None:
+        self.target, self.cache, self.pauses = folder / "out" / "a.csv", folder / "cache", []
+
+    def fetch(
+        self, artifact: Artifact, mirrors: tuple[str, ...] = (), timeout: float = 5.0, **environment: str
+    ) -> None:
+        fetch(
+            artifact,
+            self.target,
+            mirrors=mirrors,
+            cache=self.cache,
+            environment=environment,
+            sleep=self.pauses.append,
+            timeout=timeout,
+        )
+
+    def refused(self, artifact: Artifact, mirrors: tuple[str, ...] = (), timeout: float = 5.0) -> str:
+        with pytest.raises(InputError) as caught:
+            self.fetch(artifact, mirrors, timeout)
+        assert not self.target.exists()
+        assert not list(self.target.parent.glob(".*")) if self.target.parent.exists() else True
+        return str(caught.value)

@@ -27,6 +27,8 @@ class GPT4TS(nn.Module):
         self.embed = nn.Linear(patch_length, backbone.width)
         self.backbone = backbone
         for parameter in backbone.norm_parameters():
+            # A step of 1e-4 on a weight near 1 is lost in bfloat16, whatever the precision of the frozen weights.
+            parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
         self.head = nn.Linear(patches * backbone.width, horizon)
 

@@ -7,7 +7,7 @@ the `transformers` library, set up to match the reference where the library allo
 - one more patch: the reference repeats the last value `patch_stride` times before it cuts patches, the library does
   not. We append those values and mask them out of mean and deviation, so 512 steps give 64 patches (hence
   PatchTST/64);
-- where patches do not fit evenly, the library leaves out the oldest steps and the reference the newest: the oldest here;
+- where patches do not fit evenly, the oldest steps are left out, as the library does; the reference drops the newest;
 - torch's own initialisation of linear layers and the reference's uniform positions, not the library's normal ones.
 
 One difference stays: the reference adds the attention scores of a layer to those of the next, the library does not.

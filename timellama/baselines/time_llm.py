@@ -167,8 +167,9 @@ class Reprogramming(nn.Module):
         if self.training or torch.is_grad_enabled():
             return self._compute(embedding_table)
         weights = [*self.mixture.parameters(), *self.key.parameters(), *self.value.parameters(), embedding_table]
-        stamp = tuple((weight.data_ptr(), weight._version) for weight in weights)
-        if self._remembered is None or self._remembered[0] != stamp:
+        autocast = torch.is_autocast_enabled(embedding_table.device.type)  # it decides their precision
+        stamp = (autocast, *((weight.data_ptr(), weight._version) for weight in weights))
+        if self._remembered is None :
             self._remembered = stamp, self._compute(embedding_table)
         return self._remembered[1]
 

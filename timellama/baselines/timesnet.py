@@ -109,7 +109,11 @@ class TimesBlock(nn.Module):
 
 
 class Inception(nn.Module):
-    """The mean of `kernels` square convolutions of sizes 1, 3, 5, ..., each keeping the table's size."""
+    """The mean of `kernels` square convolutions of sizes 1, 3, 5, ..., each keeping the table's size.
+
+    Convolution is linear in its kernel, so the mean of the outputs is one convolution with the mean kernel, small ones
+    filled up with zeros, and what reaches past the table on both sides is cut off: the same result for less work.
+    """
 
     def __init__(self, *, width_in: int, width_out: int, kernels: int) -> None:
         super().__init__()
@@ -122,7 +126,13 @@ class Inception(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, D_in, rows, columns] to [B, D_out, rows, columns]."""
-        return torch.stack([kernel(x) for kernel in self.kernels]).mean(dim=0)
+        side = len(self.kernels) - 1
+        weights = [F.pad(kernel.weight, [side - i] * 4) for i, kernel in enumerate(self.kernels)]
+        bias = torch.stack([kernel.bias for kernel in self.kernels]).mean(dim=0)
+        down, across = (min(side, size - 1) for size in x.shape[2:])
+        weight = torch.stack(weights).mean(dim=0)
+        weight = weight[:, :, side - down : side + down + 1, side - across : side + across + 1]
+        return F.conv2d(x, weight, bias, padding=(down, across))
 
 
 def strongest_periods(h: Tensor, count: int) -> tuple[Tensor, Tensor]:

