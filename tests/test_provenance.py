@@ -39,7 +39,8 @@ def test_comments_layout_and_docstrings_do_not_count(package):
     root, digest = package
     before = digest("timellama.a")
     (root / "a.py").write_text(
-        '"""Other words."""\n# Why.\nfrom timellama.b import f\n\ndef g(x):\n    """Other."""\n    return (f(x)\n            + 1)\n'
+        '"""Other words."""\n# Why.\nfrom timellama.b import f\n\n'
+        'def g(x):\n    """Other."""\n    return (f(x)\n            + 1)\n'
     )
     assert digest("timellama.a") == before
 

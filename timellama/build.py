@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from timellama.specs import WITH_BACKBONE, Run
+from timellama.specs import RANDOM_SEED, WITH_BACKBONE, Run
 
 METHODS = {
     "time-llama": "timellama.model.time_llama:TimeLlama",
@@ -27,6 +27,7 @@ METHODS = {
     "hour-of-day-mean": "timellama.baselines.naive:HourOfDayMean",
 }
 BACKBONE_MODULES = ("timellama.model.backbone", "timellama.data.prepared")
+STATISTICS_PROMPT = "timellama.model.statistics_prompt:StatisticsPrompt"
 
 
 def modules_of(method: str) -> tuple[str, ...]:
@@ -37,7 +38,11 @@ def modules_of(method: str) -> tuple[str, ...]:
 
 def model_class(method: str) -> type:
     """The class that `METHODS` names."""
-    module, name = METHODS[method].split(":")
+    return _named(METHODS[method])
+
+
+def _named(place: str) -> Any:
+    module, name = place.split(":")
     return getattr(importlib.import_module(module), name)
 
 
@@ -73,8 +78,25 @@ def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any
     dtype = torch.bfloat16 if run.precision == "bfloat16" else torch.float32
     return {
         "backbone": lambda: backbone.load_backbone(folder, dtype=dtype),
-        "prompt": lambda: prepared.prompt_rows(folder, run.prompt),
+        "prompt": lambda: _prompt(run, folder, prepared),
         "description": lambda: run.prompt,
         "embedding_table": lambda: prepared.embedding_table(folder).to(dtype),
         "tokenise": lambda: prepared.tokeniser(folder),
     }
+
+
+def _prompt(run: Run, folder: Path, prepared: Any) -> Any:
+    """The embeddings [P, D] of the run's prompt, or, for its kind `statistics`, what makes them for each sample."""
+    kind = run.options.prompt
+    if kind not in ("random", "statistics"):
+        return prepared.prompt_rows(folder, run.prompt)
+    tokenise, table = prepared.tokeniser(folder), prepared.embedding_table(folder)
+    scale = prepared.load_prepared(folder).embedding_scale
+    if kind == "random":
+        import torch
+
+        draw = torch.Generator().manual_seed(RANDOM_SEED)
+        return table[torch.randint(len(table), (len(tokenise(run.prompt)),), generator=draw)].float() * scale
+    return _named(STATISTICS_PROMPT)(
+        context=run.context, description=run.prompt, tokenise=tokenise, embedding_table=table, scale=scale
+    )

@@ -45,11 +45,14 @@ def evaluate(
         mae=errors.mae,
         windows=errors.windows,
         router=statistics.summary() if statistics else None,
-        shown=_shown(model, windows, columns=columns, device=device, precision=precision),
+        shown=shown_forecasts(model, windows, columns=columns, device=device, precision=precision),
     )
 
 
-def _shown(model: nn.Module, windows: Windows, *, columns: list[str], device: str, precision: str) -> dict:
+def shown_forecasts(
+    model: nn.Module, windows: Windows, *, columns: list[str], device: str, precision: str
+) -> dict[str, np.ndarray]:
+    """Context, truth and forecast of the few windows that the figures show, and which ones they are."""
     start = spread(len(windows), SHOWN_WINDOWS)
     [(_, forecast, truth, _)] = predictions(
         model, windows, indices=start, batch_size=len(start), device=device, precision=precision

@@ -13,18 +13,19 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from timellama import provenance
 from timellama.build import build
 from timellama.data.series import load_series
-from timellama.data.windows import Parts, prepare
-from timellama.evaluate import Evaluation, evaluate
-from timellama.specs import Run
+from timellama.data.windows import prepare
+from timellama.evaluate import evaluate
+from timellama.specs import Run, Training
 from timellama.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state, write_csv
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,41 @@ class Outputs:
     forecasts: Path
 
 
+class TaskWindows(Protocol):
+    """Windows of one part: `batch` gives contexts [B, T, N] and targets [B, H, N] of the windows at some indices."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class TaskParts(Protocol):
+    """A task's windows to train on, to choose by, and to test on."""
+
+    train: TaskWindows
+    validation: TaskWindows
+    test: TaskWindows
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A task's verdict on the test part: its `errors` by name, over `windows` windows, and the forecasts shown."""
+
+    errors: dict
+    windows: int
+    router: dict | None
+    shown: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a task brings to a run: its windows, the SHA-256 of its raw data, and how a model on a device is scored."""
+
+    parts: TaskParts
+    data_sha256: str
+    score: Callable[[nn.Module, str], Scored]
+
+
 def execute(
     run: Run,
     *,
@@ -51,13 +87,56 @@ def execute(
     source_digest: str,
 ) -> dict:
     """Train and evaluate `run`, write its files and return what stands in `metrics.json`."""
+
+    def load() -> Prepared:
+        data = load_series(series)
+        parts = prepare(data, run.split, context=run.context, horizon=run.horizon, train_percent=run.train_percent)
+
+        def score(model: nn.Module, device: str) -> Scored:
+            evaluation = evaluate(
+                model,
+                parts.test,
+                columns=list(data.columns),
+                batch_size=evaluation_batch_size(run),
+                device=device,
+                precision=run.precision,
+            )
+            return Scored(
+                errors={"mse": evaluation.mse, "mae": evaluation.mae},
+                windows=evaluation.windows,
+                router=evaluation.router,
+                shown=evaluation.shown,
+            )
+
+        return Prepared(parts=parts, data_sha256=data.raw_sha256, score=score)
+
+    return carry_out(
+        run,
+        load=load,
+        backbone_folder=backbone_folder,
+        outputs=outputs,
+        threads=threads,
+        source_digest=source_digest,
+    )
+
+
+def carry_out(
+    run: Run,
+    *,
+    load: Callable[[], Prepared],
+    backbone_folder: Path | None,
+    outputs: Outputs,
+    threads: int,
+    source_digest: str,
+) -> dict:
+    """What all tasks share: seed, build, train, score, write the files, and return what stands in `metrics.json`."""
     started = datetime.now(UTC)
     clock = time.perf_counter()
     device = pick_device(run.device)
     torch.set_num_threads(threads)
     seed_everything(run.seed, device)
-    data = load_series(series)
-    parts = prepare(data, run.split, context=run.context, horizon=run.horizon, train_percent=run.train_percent)
+    prepared = load()
+    parts = prepared.parts
     log.info(
         "%s: %d training, %d validation and %d test windows on %s",
         *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
@@ -65,14 +144,7 @@ def execute(
     model = build(run, backbone_folder=backbone_folder).to(device)
     trained = fit(model, run, parts, device) if run.training else None
     before = time.perf_counter()
-    evaluation = evaluate(
-        model,
-        parts.test,
-        columns=list(data.columns),
-        batch_size=run.training.evaluation_batch_size if run.training else 64,
-        device=device,
-        precision=run.precision,
-    )
+    scored = prepared.score(model, device)
     now = time.perf_counter()
     metrics = {
         "run": dataclasses.asdict(run),
@@ -83,14 +155,14 @@ def execute(
         "method": run.variant,
         "backbone": run.backbone.name if run.backbone else None,
         "seed": run.seed,
-        **_numbers(trained, evaluation),
+        **_numbers(trained, scored),
         "parameters": count_parameters(model),
         "seconds": {"train": trained.seconds if trained else 0.0, "evaluate": now - before, "total": now - clock},
         "peak_memory_bytes": peak_memory(device),
         "provenance": {
             **provenance.commit(),
             "source_digest": source_digest,
-            "data_sha256": data.raw_sha256,
+            "data_sha256": prepared.data_sha256,
             "backbone_digest": backbone_digest(backbone_folder),
             "versions": provenance.versions(),
             "hardware": provenance.hardware() | {"device": device_name(device)},
@@ -102,13 +174,19 @@ def execute(
     write(outputs.weights, lambda path: save_file(trainable_state(model), path))
     write(outputs.history, lambda path: write_csv(path, HISTORY, trained.history if trained else []))
     write(outputs.router, lambda path: write_csv(path, ROUTER_HISTORY, trained.router_history if trained else []))
-    write(outputs.forecasts, lambda path: write_npz(path, evaluation.shown))
+    write(outputs.forecasts, lambda path: write_npz(path, scored.shown))
     write(outputs.metrics, lambda path: path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8"))
-    log.info("test MSE %.5f, MAE %.5f over %d windows", evaluation.mse, evaluation.mae, evaluation.windows)
+    named = ", ".join(f"{name} {value:.5f}" for name, value in scored.errors.items() if isinstance(value, float))
+    log.info("test %s over %d windows", named, scored.windows)
     return metrics
 
 
-def fit(model: nn.Module, run: Run, parts: Parts, device: str) -> Trained:
+def evaluation_batch_size(run: Run) -> int:
+    """Windows of a batch of forecasts; for a method that trains nothing the default."""
+    return (run.training or Training()).evaluation_batch_size
+
+
+def fit(model: nn.Module, run: Run, parts: TaskParts, device: str) -> Trained:
     """Train the run's model on its training part, choosing by its validation part."""
     return train(
         model,
@@ -122,15 +200,14 @@ def fit(model: nn.Module, run: Run, parts: Parts, device: str) -> Trained:
     )
 
 
-def _numbers(trained: Trained | None, evaluation: Evaluation) -> dict:
+def _numbers(trained: Trained | None, scored: Scored) -> dict:
     return {
-        "mse": evaluation.mse,
-        "mae": evaluation.mae,
-        "n_windows": evaluation.windows,
+        **scored.errors,
+        "n_windows": scored.windows,
         "validation_loss": trained.validation_loss if trained else None,
         "steps": trained.steps if trained else 0,
         "best_step": trained.best_step if trained else 0,
-        "router": evaluation.router,
+        "router": scored.router,
     }
 
 

@@ -66,7 +66,7 @@ class RouterStatistics:
             self.patterns[block].update("".join("01"[int(v)] for v in row) for row in on)
 
     def summary(self) -> dict:
-        """Per block: selection rates, distinct patterns, top pattern's share, mean entropy; and the collapsed blocks."""
+        """Per block: selection rates, distinct patterns, top pattern's share, mean entropy; and collapsed blocks."""
         shares = [max(counts.values()) / self.windows for counts in self.patterns]
         return {
             "modules": list(self.modules),

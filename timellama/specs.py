@@ -72,11 +72,13 @@ class TimeLlamaOptions:
     """Options of Time-LlaMA (paper, section 3); defaults are the paper's or our answer to an open question."""
 
     rank: int = 8  # r: table 7 (section 4.3 also says 4, for Llama-3.2 1B)
-    heads: int = 8  # K: table 7
+    heads: int = 8  # K: table 7; also the heads of `blocks` "attention"
     active: int = 4  # n: table 7
     token_embedding: str = "linear"  # or "mlp"; the depth of TSEmb (eq. 2) is open: one layer is the least that fits it
     alignment: str = "cross-attention"  # eq. 3; "none" (Time-LlaMA-1) or "prefix" (Time-LlaMA-2)
-    adapter: str = "dynamic"  # eq. 1; "none" (-3), "static" (-4)
+    adapter: str = "dynamic"  # eq. 1; "none" (-3), "static" (-4), "adalora" (-5), "moelora" (-6)
+    # LoRA experts a module of "moelora", open: experts of rank 2, as in liuqidong07/MOELoRA-peft@2d9efa4e (16 / 8).
+    mixture_experts: int = 4
     # Open; or "straight-through", "scaled". Literal means that the forecast loss never reaches the router.
     gate_gradient: str = "literal"
     balance_weight: float = 0.01  # lambda_lb, open; keeps the router from collapsing without ruling the gradient
@@ -84,7 +86,9 @@ class TimeLlamaOptions:
     pooling: str = "last"  # section 3.5; or "mean", "max", "first"
     attention: str = "causal"  # open; or "bidirectional". Causal is what the pretrained blocks know
     positions: str = "backbone"  # open; or "none"
-    prompt: str = "descriptive"  # figure 1 shows a description of the data set
+    prompt: str = "descriptive"  # figure 1: a description of the data set; others in timellama/data/prompts.py
+    blocks: str = "pretrained"  # or "attention", "none" in their place: controls of arXiv 2406.16964
+    train_backbone: bool = False  # the paper freezes it; trained with random weights it is such a control too
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,12 +156,16 @@ def train(
         if balance is not None:
             balances.append(balance.detach())
             loss = loss + balance_weight * balance
+        if (penalty := model.penalty() if hasattr(model, "penalty") else None) is not None:
+            loss = loss + penalty
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(rest, training.clip_norm)
         if router:
             nn.utils.clip_grad_norm_(router, training.router_clip_norm)
         optimiser.step()
+        if hasattr(model, "after_step"):
+            model.after_step(step=step + 1, total_steps=total)
         progress.update()
         last = step + 1 == total
         if (step + 1) % CHECK_EVERY == 0 or (step + 1) % every == 0 or last:

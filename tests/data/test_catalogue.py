@@ -34,7 +34,7 @@ def test_every_data_set_of_table_6_is_there_with_its_shape(path: Path, root: Pat
 
 def test_every_file_is_pinned(path: Path) -> None:
     files = [file for dataset in load_catalogue(path).values() for file in dataset.files]
-    assert len(files) == 22
+    assert len(files) == 24
     for file in files:
         assert len(file.sha256) == 64
         assert "/main/" not in file.source and "/master/" not in file.source

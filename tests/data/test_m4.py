@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from timellama.data.catalogue import Dataset, load_catalogue
-from timellama.data.m4 import FREQUENCIES, M4Series, load_m4
+from timellama.data.m4_frequencies import FREQUENCIES
+from timellama.data.m4_series import M4Series, load_m4
 from timellama.data.m4_windows import M4Parts, prepare_m4
 from timellama.data.normalise import normalise
 from timellama.errors import InputError
@@ -173,6 +174,8 @@ def test_settings_that_do_not_fit_are_refused(desk: Desk) -> None:
 def test_the_catalogue_agrees_on_seasons_and_horizons(root: Path) -> None:
     published = {"Yearly": 6, "Quarterly": 8, "Monthly": 18, "Weekly": 13, "Daily": 14, "Hourly": 48}
     sets = {n: d for n, d in load_catalogue(root / "config" / "datasets.yaml").items() if d.reader == "m4"}
+    made_up = sets.pop("Synthetic-M4")
+    assert FREQUENCIES[made_up.frequency].season == made_up.season and made_up.generated
     assert len(sets) == 6
     for name, dataset in sets.items():
         frequency = FREQUENCIES[dataset.frequency]

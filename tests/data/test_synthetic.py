@@ -1,14 +1,20 @@
-"""The made-up data set is the same bytes everywhere."""
+"""The made-up data sets are the same bytes everywhere."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from timellama.data import synthetic
 from timellama.data.catalogue import load_catalogue
+from timellama.data.m4_series import load_m4
 from timellama.data.normalise import normalise
 from timellama.data.series import load_series
+from timellama.data.sources import fetch
+from timellama.errors import InputError
+from timellama.m4_scores import is_seasonal
 
 
 def test_its_bytes_are_those_of_the_catalogue(root: Path, tmp_path: Path) -> None:
@@ -20,6 +26,35 @@ def test_its_bytes_are_those_of_the_catalogue(root: Path, tmp_path: Path) -> Non
     assert dataset.generated
     synthetic.generate(tmp_path / "b.csv", seed=1)
     assert (tmp_path / "b.csv").read_bytes() != content
+
+
+def test_the_series_in_the_form_of_m4_are_those_of_the_catalogue(root: Path, tmp_path: Path) -> None:
+    dataset = load_catalogue(root / "config" / "datasets.yaml")["Synthetic-M4"]
+    files = [tmp_path / "train.csv", tmp_path / "test.csv"]
+    for file, entry in zip(files, dataset.files, strict=True):
+        fetch(entry, file, mirrors=[], cache=tmp_path / "cache")
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == entry.sha256
+        assert len(file.read_bytes()) == entry.bytes
+    assert dataset.generated
+    normalise(dataset, files, tmp_path / "s.npz", tmp_path / "q.json")
+    series = load_m4(tmp_path / "s.npz")
+    lengths = [len(series.training(i)) for i in range(len(series))]
+    seasonal = [is_seasonal(series.training(i), season=series.season) for i in range(len(series))]
+    assert (len(series), series.horizon, series.season) == (30, 48, 24)
+    assert min(lengths) < 72 and max(lengths) > 252  # filled-up contexts, no test for a season, and one
+    assert 0 < sum(seasonal) < len(series)
+    assert series.values.min() > 0 and series.values.max() > 20 * series.values.min()
+    # The test values go on where the training values end: their first step is no longer than the series' own.
+    for i in range(len(series)):
+        values = series.training(i)
+        assert abs(series.test[i, 0] - values[-1]) <= 1.5 * np.abs(np.diff(values)).max()
+
+
+def test_a_source_of_made_up_data_must_name_its_seed(root: Path, tmp_path: Path) -> None:
+    dataset = load_catalogue(root / "config" / "datasets.yaml")["Synthetic-M4"]
+    wrong = dataclasses.replace(dataset.files[0], source="synthetic:m4:seed=0")
+    with pytest.raises(InputError, match="must read synthetic:seed=NUMBER, or m4-train: or m4-test:"):
+        fetch(wrong, tmp_path / "a.csv", mirrors=[], cache=tmp_path / "cache")
 
 
 def test_it_has_the_seasons_it_claims(root: Path, tmp_path: Path) -> None:

@@ -47,11 +47,14 @@ def make_model(make_backbone) -> Callable[..., TimeLlama]:
             "token_embedding": "linear",
             "alignment": "cross-attention",
             "adapter": "dynamic",
+            "mixture_experts": 3,
             "gate_gradient": "literal",
             "router_activation": "tanh",
             "pooling": "last",
             "attention": "causal",
             "positions": "backbone",
+            "blocks": "pretrained",
+            "train_backbone": False,
         }
         prompt = torch.randn(5, WIDTH)
         sizes = {"context": CONTEXT, "horizon": HORIZON, "backbone": backbone, "prompt": prompt}

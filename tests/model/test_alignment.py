@@ -18,14 +18,14 @@ def test_equation_3_head_by_head():
         heads.append(torch.softmax(q @ keys.T / 3**0.5, dim=-1) @ values)
     attended = torch.cat(heads, dim=-1) @ align.output.weight.T
     expected = (h + attended) @ align.project.weight.T + align.project.bias
-    torch.testing.assert_close(align(h, prompt), expected)
+    torch.testing.assert_close(align(h, prompt, None), expected)
 
 
 def test_one_prompt_a_sample_is_the_same_as_a_shared_one():
     torch.manual_seed(0)
     align = Alignment(width=6, heads=3)
     h, prompt = torch.randn(2, 4, 6), torch.randn(3, 6)
-    torch.testing.assert_close(align(h, prompt.expand(2, 3, 6)), align(h, prompt))
+    torch.testing.assert_close(align(h, prompt.expand(2, 3, 6), None), align(h, prompt, None))
 
 
 def test_tokens_do_not_see_each_other():
@@ -34,7 +34,7 @@ def test_tokens_do_not_see_each_other():
     h, prompt = torch.randn(1, 4, 6), torch.randn(3, 6)
     changed = h.clone()
     changed[0, 0] += 1
-    difference = (align(changed, prompt) - align(h, prompt)).abs().amax(dim=-1)[0]
+    difference = (align(changed, prompt, None) - align(h, prompt, None)).abs().amax(dim=-1)[0]
     assert difference[0] > 0.01 and difference[1:].max() == 0
 
 

@@ -20,7 +20,7 @@ def wake(model) -> None:
 def test_a_fresh_model_is_the_frozen_backbone_between_embedding_and_head(make_model, x, family):
     model = make_model(family).eval()
     normal = instance_normalise(x)
-    h = model.backbone(model.align(model.embed(normal.values), model.prompt), causal=True)
+    h = model.backbone(model.align(model.embed(normal.values), model.prompt, None), causal=True)
     expected = normal.undo(model.head(h).transpose(1, 2))
     torch.testing.assert_close(model(x), expected)
     assert model(x).shape == (3, 8, 5)

@@ -16,18 +16,18 @@ def test_lint(make_project):
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_every_configuration_plans_without_data_and_weights(make_project, name):
     project = make_project()
-    done = project.snakemake("-n", "--quiet", "all", "--configfile", f"config/{name}.yaml", "all")
+    done = project.snakemake("all", "-n", "--configfile", f"config/{name}.yaml")
     assert done.returncode == 0, done.stdout
     assert not (project.folder / "results").exists() or not list((project.folder / "results").rglob("*.npz"))
 
 
 def test_a_second_configuration_is_not_merged_into_the_default(make_project):
-    done = make_project().snakemake("-n", "--configfile", "config/smoke.yaml", "all")
+    done = make_project().snakemake("all", "-n", "--configfile", "config/smoke.yaml")
     assert done.returncode == 0 and "Synthetic" in done.stdout and "NYCWeather" not in done.stdout
 
 
 def test_a_slip_in_the_configuration_is_told_without_a_traceback(make_project):
-    done = make_project().snakemake("-n", "--config", "seedz=1", "all")
+    done = make_project().snakemake("all", "-n", "--config", "seedz=1")
     assert done.returncode != 0 and "unknown key" in done.stdout and "seeds" in done.stdout
     assert "Traceback" not in done.stdout
 
@@ -49,7 +49,7 @@ def test_the_table_holds_the_numbers_and_says_that_the_data_are_generated(finish
     table = (finished.folder / "reports/table_long_term.md").read_text(encoding="utf-8")
     for file in finished.folder.glob("results/long-term/Synthetic/*/*/metrics.json"):
         assert f"{json.loads(file.read_text(encoding='utf-8'))['mse']:.3f}" in table
-    assert "generated" in table and "random" in table and "smoke" in table
+    assert "Generated data" in table and "random weights" in table and "smoke" in table
     figure = finished.folder / "reports/figures/forecasts_Synthetic.png"
     assert figure.stat().st_size > 10_000
 

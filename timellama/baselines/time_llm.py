@@ -169,7 +169,7 @@ class Reprogramming(nn.Module):
         weights = [*self.mixture.parameters(), *self.key.parameters(), *self.value.parameters(), embedding_table]
         autocast = torch.is_autocast_enabled(embedding_table.device.type)  # it decides their precision
         stamp = (autocast, *((weight.data_ptr(), weight._version) for weight in weights))
-        if self._remembered is None :
+        if self._remembered is None or self._remembered[0] != stamp:
             self._remembered = stamp, self._compute(embedding_table)
         return self._remembered[1]
 

@@ -1,12 +1,10 @@
 """The M4 competition's series: from the published CSVs to one canonical file for each frequency.
 
 Each row of a file is a series: its id, then its values; rows are of unequal length and filled up with empty cells. The
-training and the test file list the same series in the same order. Horizons and seasons are the competition's own
-(Makridakis, Spiliotis and Assimakopoulos 2020, The M4 Competition, tables 1 and 2 and its definition of MASE).
+training and the test file list the same series in the same order.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,57 +12,10 @@ import numpy as np
 from timellama.data.catalogue import Dataset
 from timellama.data.csvtext import numbers, read_text
 from timellama.data.download import sha256_of
-from timellama.data.store import read_arrays, write_arrays, write_json
+from timellama.data.m4_frequencies import FREQUENCIES, Frequency
+from timellama.data.m4_series import load_m4
+from timellama.data.store import write_arrays, write_json
 from timellama.errors import InputError
-
-ARRAYS = ("values", "offsets", "ids", "test", "season", "raw_sha256")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frequency:
-    """`horizon` steps to forecast; `season` steps of a season in MASE and Naive2."""
-
-    horizon: int
-    season: int
-
-
-FREQUENCIES = {  # by pandas alias
-    "YE": Frequency(horizon=6, season=1),
-    "QE": Frequency(horizon=8, season=4),
-    "ME": Frequency(horizon=18, season=12),
-    "W": Frequency(horizon=13, season=1),
-    "D": Frequency(horizon=14, season=1),
-    "h": Frequency(horizon=48, season=24),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class M4Series:
-    """All series of one frequency, in the published order.
-
-    Series i has the training values `values[offsets[i] : offsets[i + 1]]` (float64) and the test values `test[i]`
-    (float64 [series, H]); `season` is that of MASE.
-    """
-
-    values: np.ndarray
-    offsets: np.ndarray
-    ids: tuple[str, ...]
-    test: np.ndarray
-    season: int
-    raw_sha256: str
-
-    @property
-    def horizon(self) -> int:
-        """H of this frequency."""
-        return self.test.shape[1]
-
-    def __len__(self) -> int:
-        """How many series there are."""
-        return len(self.ids)
-
-    def training(self, i: int) -> np.ndarray:
-        """The training values of series i, float64 [length]."""
-        return self.values[self.offsets[i] : self.offsets[i + 1]]
 
 
 def normalise(dataset: Dataset, raw: Sequence[Path], out: Path, quirks: Path) -> None:
@@ -115,23 +66,6 @@ def normalise(dataset: Dataset, raw: Sequence[Path], out: Path, quirks: Path) ->
         "notes": list(dataset.quirks.notes),
     }
     write_json(quirks, facts)
-
-
-def load_m4(path: Path) -> M4Series:
-    """Reads what `normalise` wrote; InputError when the file is absent, damaged or holds something else."""
-    arrays = read_arrays(path, ARRAYS)
-    values, offsets, test, ids = arrays["values"], arrays["offsets"], arrays["test"], arrays["ids"]
-    fits = offsets.shape == (len(ids) + 1,) and test.shape[:1] == ids.shape and offsets[-1] == len(values)
-    if not fits or not np.isfinite(values).all() or not np.isfinite(test).all():
-        raise InputError(f"{path}: its arrays do not belong together; delete the file and let it be made again")
-    return M4Series(
-        values=values,
-        offsets=offsets,
-        ids=tuple(ids.tolist()),
-        test=test,
-        season=int(arrays["season"][0]),
-        raw_sha256=str(arrays["raw_sha256"][0]),
-    )
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from timellama.data.m4 import FREQUENCIES, Frequency, M4Series
+from timellama.data.m4_frequencies import FREQUENCIES, Frequency
+from timellama.data.m4_series import M4Series
 from timellama.errors import InputError
 
 # How many horizons before its end a training series is cut into windows: M4Meta.history_size of N-BEATS and

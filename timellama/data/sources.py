@@ -31,7 +31,7 @@ HUB_VARIABLE = "HF_ENDPOINT"  # the variable that huggingface_hub itself reads
 TOKEN_VARIABLE = "HF_TOKEN"  # likewise; gated repositories want it
 HUB_ADDRESS = "https://huggingface.co"
 HUB_SOURCE = re.compile(r"hub:(?P<repository>[^@!]+)@(?P<revision>[^@!]+)!(?P<file>[^@!]+)")
-SYNTHETIC_SOURCE = re.compile(r"synthetic:seed=(?P<seed>[0-9]+)")
+SYNTHETIC_SOURCE = re.compile(r"synthetic:(?P<kind>|m4-train:|m4-test:)seed=(?P<seed>[0-9]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,8 +182,11 @@ def _hub_address(source: str, environment: Mapping[str, str]) -> str:
 def _generate(source: str, part: Path) -> bool:
     match = SYNTHETIC_SOURCE.fullmatch(source)
     if not match:
-        raise InputError(f"the source {source!r} must read synthetic:seed=NUMBER; correct it in the catalogue")
-    synthetic.generate(part, seed=int(match["seed"]))
+        raise InputError(
+            f"the source {source!r} must read synthetic:seed=NUMBER, or m4-train: or m4-test: between; "
+            "correct it in the catalogue"
+        )
+    synthetic.GENERATORS[match["kind"]](part, seed=int(match["seed"]))
     return False
 
 

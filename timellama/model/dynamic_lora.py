@@ -29,7 +29,7 @@ class Routing(NamedTuple):
     """What one block's router decided for a batch."""
 
     probabilities: Tensor  # [B, E], rows sum to 1
-    gates: Tensor  # [B, E]; 0 or 1 but for the "scaled" gate
+    gates: Tensor  # [B, E]; 0 or 1 but for the "scaled" gate. [B, E, r] in a mixture (mixture.py)
 
 
 class LoRA(nn.Module):
@@ -46,8 +46,8 @@ class LoRA(nn.Module):
         nn.init.kaiming_uniform_(self.a.T, a=math.sqrt(5))
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
-        """x [B, S, in] and gate [B] -> [B, S, out]."""
-        return ((x @ self.a) * gate[:, None, None]) @ self.b
+        """x [B, S, in] and gate [B], or [B, r] for a gate a rank -> [B, S, out]."""
+        return ((x @ self.a) * gate.reshape(len(gate), 1, -1)) @ self.b
 
 
 class Router(nn.Module):
@@ -88,9 +88,12 @@ class Router(nn.Module):
 
 
 class BlockAdapter(nn.Module):
-    """The LoRA modules of one block; `router` None is static LoRA: the same code with every gate at 1."""
+    """The LoRA modules of one block; `router` None is static LoRA: the same code with every gate at 1.
 
-    def __init__(self, *, sizes: dict[str, tuple[int, int]], rank: int, router: Router | None):
+    `router` maps the block's input [B, N, D] to a Routing: a Router, or the Mixture of mixture.py.
+    """
+
+    def __init__(self, *, sizes: dict[str, tuple[int, int]], rank: int, router: nn.Module | None):
         super().__init__()
         self.lora = nn.ModuleDict({m: LoRA(width_in=i, width_out=o, rank=rank) for m, (i, o) in sizes.items()})
         self.router = router
@@ -103,7 +106,7 @@ class BlockAdapter(nn.Module):
         return Routing(everything / len(self.lora), everything)
 
     def forward(self, group: str, x: Tensor, frozen: tuple[Tensor, ...], gates: Tensor) -> tuple[Tensor, ...]:
-        """Add each module's LoRA to the frozen outputs of a group: x [B, S, in], gates [B, E]."""
+        """Add each module's LoRA to the frozen outputs of a group: x [B, S, in], gates [B, E] or [B, E, r]."""
         order = list(self.lora)
         return tuple(out + self.lora[m](x, gates[:, order.index(m)]) for m, out in zip(group, frozen, strict=True))
 

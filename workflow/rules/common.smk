@@ -47,7 +47,9 @@ def run_of(wildcards):
     """The run that a result folder belongs to; another configuration's folder is no target of this one."""
     folder = "{task}/{dataset}/{variant}/{identity}".format(**wildcards)
     if folder not in RUNS:
-        raise WorkflowError(f"results/{folder} is no run of configuration {config['name']!r}: name its own with --configfile")
+        raise WorkflowError(
+            f"results/{folder} is no run of configuration {config['name']!r}: name its own with --configfile"
+        )
     return RUNS[folder]
 
 
@@ -104,7 +106,9 @@ def shown_forecasts(wildcards):
     """The forecasts of the first seed of each method at a data set's first horizon and own look-back."""
     setting = config["experiments"]["long_term"]["datasets"].get(wildcards.dataset)
     if setting is None:
-        raise WorkflowError(f"configuration {config['name']!r} has no data set {wildcards.dataset!r} under experiments.long_term")
+        raise WorkflowError(
+            f"configuration {config['name']!r} has no data set {wildcards.dataset!r} under experiments.long_term"
+        )
     chosen = {}
     for run in PLAN.experiment("long_term"):
         if (run.dataset, run.context, run.horizon) == (wildcards.dataset, setting["context"], setting["horizons"][0]):

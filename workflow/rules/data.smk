@@ -6,12 +6,12 @@ rule fetch:
         "results/raw/{path}",
     log:
         "results/logs/fetch/{path}.log",
-    params:
-        artifact=lambda wildcards: dataclasses.asdict(ARTIFACTS[wildcards.path]),
-        cache=CACHE,
     resources:
         runtime=60,
         mem_mb=500,
+    params:
+        artifact=lambda wildcards: dataclasses.asdict(ARTIFACTS[wildcards.path]),
+        cache=CACHE,
     script:
         "../scripts/fetch.py"
 
@@ -24,11 +24,11 @@ rule normalise:
         quirks=report("results/data/{dataset}/quirks.json", category="Data"),
     log:
         "results/logs/normalise/{dataset}.log",
-    params:
-        code=code_of("timellama.data.normalise"),
     resources:
         runtime=10,
         mem_mb=2000,
+    params:
+        code=code_of("timellama.data.normalise"),
     script:
         "../scripts/normalise.py"
 
@@ -38,12 +38,12 @@ rule backbone:
         expand(f"{BACKBONE_FOLDER}/{{file}}", file=BACKBONE_FILES, allow_missing=True),
     log:
         "results/logs/backbone/{backbone}-x{blocks}-{weights}.log",
+    resources:
+        runtime=240,
+        mem_mb=4000,
     params:
         entry=lambda wildcards: dataclasses.asdict(PLAN.backbones[wildcards.backbone]),
         cache=CACHE,
         code=code_of("timellama.data.backbones"),
-    resources:
-        runtime=240,
-        mem_mb=4000,
     script:
         "../scripts/backbone.py"

@@ -10,12 +10,12 @@ rule table_long_term:
         md="reports/table_long_term.md",
     log:
         "results/logs/report/table_long_term.log",
-    params:
-        facts=lambda wildcards: report_facts("long_term"),
-        code=code_of("timellama.tables"),
     resources:
         runtime=5,
         mem_mb=1000,
+    params:
+        facts=lambda wildcards: report_facts("long_term"),
+        code=code_of("timellama.tables"),
     script:
         "../scripts/table_long_term.py"
 
@@ -25,14 +25,16 @@ rule figure_forecasts:
         shown_forecasts,
     output:
         pdf="reports/figures/forecasts_{dataset}.pdf",
-        png=report("reports/figures/forecasts_{dataset}.png", category="Figures", labels={"figure": "forecasts, {dataset}"}),
+        png=report(
+            "reports/figures/forecasts_{dataset}.png", category="Figures", labels={"figure": "forecasts, {dataset}"}
+        ),
     log:
         "results/logs/report/forecasts_{dataset}.log",
-    params:
-        facts=lambda wildcards: report_facts("long_term"),
-        code=code_of("timellama.figures"),
     resources:
         runtime=5,
         mem_mb=1000,
+    params:
+        facts=lambda wildcards: report_facts("long_term"),
+        code=code_of("timellama.figures"),
     script:
         "../scripts/figure_forecasts.py"

@@ -15,12 +15,12 @@ rule train:
         "results/logs/train/{task}/{dataset}/{variant}/{identity}.log",
     benchmark:
         "results/benchmarks/{task}/{dataset}/{variant}/{identity}.tsv"
-    params:
-        run=lambda wildcards: run_of(wildcards).to_json(),
-        code=training_code,
     threads: training_threads
     resources:
         runtime=600,
         mem_mb=4000,
+    params:
+        run=lambda wildcards: run_of(wildcards).to_json(),
+        code=training_code,
     script:
         "../scripts/train.py"

@@ -1,0 +1,78 @@
+"""AdaLoRA in place of dynamic LoRA (variant Time-LlaMA-5): ranks are moved to the modules that need them.
+
+Zhang et al. 2023 (arXiv 2303.10512), with peft's own layers and rank allocator wrapped around the backbone's linears;
+imported for this variant only. A pruned rank is a zero in a module's vector of singular values (`lora_E`), not a smaller
+tensor, so saving and restoring weights needs nothing else. GPT-2 keeps Q, K and V in one matrix, which gets one AdaLoRA.
+
+What peft does only inside its own training loop or forward pass is done here: the schedule of the budget is set when
+the number of steps is known (`after_step`), and the penalty is handed to the training loop (`penalty`).
+"""
+
+import math
+
+import torch
+from peft import AdaLoraConfig
+from peft.tuners.adalora import AdaLoraModel
+from torch import Tensor
+
+from timellama.model.backbone import Backbone
+
+ADAPTER = "default"
+# QingruZhang/AdaLoRA@f6968aae, NLU/scripts/run_debertav3_*.sh: the first rank is 2 to 3 times the target, 9 to 15 % of
+# the steps come before and 46 to 58 % after the pruning, a budget holds for 1 step in about 1000, the penalty weighs 0.1
+# to 0.3. Our choice among these; the first rank is 1.5 times the target, as in peft's defaults (12 and 8).
+FIRST_RANK = 1.5
+BEFORE, AFTER = 0.1, 0.5
+BUDGETS = 1000
+PENALTY_WEIGHT = 0.1
+LEAST_STEPS = 3  # one to measure the importance, one to prune, one to go on training
+
+
+class AdaLoRA:
+    """x W + x P diag(E) Q with Q = `lora_A` [r', in], E = `lora_E` [r', 1] and P = `lora_B` [out, r'].
+
+    Training starts at r' = ceil(1.5 r) ranks a matrix and ends with r ranks a matrix on average. The update has no
+    factor, as in equation 1: peft divides by r', so alpha is r'. `backbone` is changed in place: its linears become
+    peft's layers, whose new parameters are the only ones that train.
+    """
+
+    def __init__(self, *, backbone: Backbone, rank: int):
+        first = math.ceil(FIRST_RANK * rank)
+        self.config = AdaLoraConfig(
+            target_r=rank,
+            init_r=first,
+            lora_alpha=first,
+            target_modules=[path for paths in backbone.groups.values() for path in paths],
+            fan_in_fan_out=backbone.position_table is not None,  # GPT-2's Conv1D keeps [in, out]
+            orth_reg_weight=PENALTY_WEIGHT,
+            total_step=LEAST_STEPS,  # a stand-in: the first `after_step` sets it
+        )
+        self.backbone = backbone
+        self.tuner = AdaLoraModel(backbone, self.config, ADAPTER)
+        for parameter in self.parameters():
+            parameter.data = parameter.data.float()  # peft gives them the dtype of the frozen weights
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """The trained parameters, in the backbone's order."""
+        return [p for name, p in self.backbone.named_parameters() if "lora_" in name]
+
+    def penalty(self) -> Tensor:
+        """The weighted distance of P and Q from orthogonality: 0.1 times the mean of |Q Q^T - 1| and |P^T P - 1|."""
+        distances = []
+        for name, p in self.backbone.named_parameters():
+            if "lora_A" in name or "lora_B" in name:
+                product = p @ p.T if "lora_A" in name else p.T @ p
+                distances.append(torch.linalg.matrix_norm(product - torch.eye(len(product), device=p.device)))
+        return PENALTY_WEIGHT * torch.stack(distances).mean()
+
+    def after_step(self, *, step: int, total_steps: int) -> None:
+        """Prune to the budget of `step` (from 1) of `total_steps`; gradients of the step must still be there.
+
+        Raises ValueError for fewer steps than pruning needs.
+        """
+        if total_steps < LEAST_STEPS:
+            raise ValueError(f"{total_steps} training steps; AdaLoRA needs at least {LEAST_STEPS}: raise max_steps")
+        self.config.total_step = total_steps
+        self.config.tinit, self.config.tfinal = int(BEFORE * total_steps), int(AFTER * total_steps)
+        self.config.deltaT = max(1, total_steps // BUDGETS)
+        self.tuner.update_and_allocate(step)
