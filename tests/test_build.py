@@ -7,13 +7,24 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from timellama.build import METHODS, build, model_class
 from timellama.data.backbones import load_backbones, prepare
-from timellama.specs import OPTIONS, WITH_BACKBONE, Backbone, Run
+from timellama.data.prepared import embedding_table, load_prepared, prompt_rows, tokeniser
+from timellama.specs import OPTIONS, WITH_BACKBONE, Backbone, Run, TimeLlamaOptions
 
-# Options that training and the prompt use, not the model's constructor.
-ELSEWHERE = {"time-llama": {"balance_weight", "prompt"}}
+# Options that training uses, not the model's constructor.
+ELSEWHERE = {"time-llama": {"balance_weight"}}
+# What the tiny backbone, 32 wide, asks for.
+SMALL = {"time-llm": {"features": 32}}
+VARIANTS = {
+    *(f"time-llama-{number}" for number in range(1, 7)),
+    *(f"time-llama-n{number}" for number in (1, 2, 3, 5, 6, 7)),
+    *(f"time-llama-{name}" for name in ("mean", "max", "first", "st", "scaled", "bi", "bi-nopos")),
+    *(f"time-llama-prompt-{kind}" for kind in ("generic", "empty", "other", "shuffled", "random", "statistics")),
+    *(f"time-llama-{name}" for name in ("random-frozen", "random-trained", "attention", "none")),
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +37,9 @@ def tiny(root, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run_of(sample_run) -> Callable[[str], Run]:
-    def make(method: str) -> Run:
-        own = {"method": method, "variant": method, "options": OPTIONS[method](), "context": 96, "horizon": 24}
+    def make(method: str, **options: object) -> Run:
+        own = {"method": method, "variant": method, "options": OPTIONS[method](**options)}
+        own |= {"context": 96, "horizon": 24}
         own["backbone"] = Backbone(name="tiny-gpt2", blocks=2, pin="0") if method in WITH_BACKBONE else None
         return dataclasses.replace(sample_run, **own)
 
@@ -37,7 +49,7 @@ def run_of(sample_run) -> Callable[[str], Run]:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_builds_and_forecasts(method, tiny, run_of):
     torch.manual_seed(0)
-    model = build(run_of(method), backbone_folder=tiny).eval()
+    model = build(run_of(method, **SMALL.get(method, {})), backbone_folder=tiny).eval()
     with torch.no_grad():
         y = model(torch.randn(2, 96, 7))
     assert y.shape == (2, 24, 7) and torch.isfinite(y).all()
@@ -66,3 +78,62 @@ def test_equal_seeds_give_equal_weights(tiny, run_of):
 def test_a_method_with_a_language_model_needs_its_folder(run_of):
     with pytest.raises(ValueError, match="'time-llama' needs the prepared folder of backbone 'tiny-gpt2'"):
         build(run_of("time-llama"), backbone_folder=None)
+
+
+@pytest.fixture(scope="module")
+def variants(root) -> dict[str, dict]:
+    """The entries of config/methods.yaml that are Time-LlaMA with other options."""
+    methods = yaml.safe_load((root / "config/methods.yaml").read_text(encoding="utf-8"))
+    return {n: e for n, e in methods.items() if e["method"] == "time-llama" and n != "time-llama"}
+
+
+def test_the_variants_are_all_there_and_differ_in_what_they_run(variants):
+    assert set(variants) == VARIANTS
+    seen = [(TimeLlamaOptions(**entry["options"]), str(entry.get("backbone"))) for entry in variants.values()]
+    assert len(set(seen)) == len(seen) and (TimeLlamaOptions(), "None") not in seen
+    assert len({entry["label"] for entry in variants.values()}) == len(variants)
+    assert {n for n, e in variants.items() if "backbone" in e} == {
+        "time-llama-random-frozen",
+        "time-llama-random-trained",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(VARIANTS - {"time-llama-n7"}))
+def test_a_variant_builds_and_forecasts(name, variants, tiny, run_of):
+    torch.manual_seed(0)
+    run = run_of("time-llama", **variants[name]["options"])
+    run = dataclasses.replace(run, prompt="") if run.options.prompt == "empty" else run
+    model = build(run, backbone_folder=tiny).eval()
+    x = torch.randn(2, 96, 7)
+    with torch.no_grad():
+        y = model(x)
+    assert y.shape == (2, 24, 7) and torch.isfinite(y).all()
+
+
+def test_gpt2_has_no_seventh_module(variants, tiny, run_of):
+    with pytest.raises(ValueError, match="active is 7; it must be from 1 to the 6"):
+        build(run_of("time-llama", **variants["time-llama-n7"]["options"]), backbone_folder=tiny)
+
+
+def test_each_prompt_is_what_its_kind_says(tiny, run_of):
+    text = "Load of two transformers, one row an hour."
+    run = dataclasses.replace(run_of("time-llama"), prompt=text)
+
+    def prompt(kind: str, given: str = text):
+        options = TimeLlamaOptions(prompt=kind)
+        return build(dataclasses.replace(run, options=options, prompt=given), backbone_folder=tiny).prompt
+
+    assert torch.equal(prompt("descriptive"), prompt_rows(tiny, text))
+    assert prompt("empty", "").shape == (0, load_prepared(tiny).width)
+    first, table = prompt("random"), embedding_table(tiny).float()
+    torch.manual_seed(99)
+    again = prompt("random")
+    assert torch.equal(first, again) and first.shape == prompt_rows(tiny, text).shape
+    scale = load_prepared(tiny).embedding_scale
+    assert all((row == table * scale).all(dim=1).any() for row in first), "each is a row of the table"
+    assert not torch.equal(first, prompt("descriptive"))
+    statistics, x = prompt("statistics"), torch.randn(1, 96, 7)
+    embeddings, keep = statistics(x)
+    (words,) = statistics.texts(x)
+    assert words.startswith(text) and keep.all() and keep.shape == (1, len(tokeniser(tiny)(words)))
+    torch.testing.assert_close(embeddings[0], prompt_rows(tiny, words))

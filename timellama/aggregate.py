@@ -17,6 +17,7 @@ from timellama.errors import InputError
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
 FORECAST_ERRORS = ("mse", "mae")  # paper, tables 1 and 3
+KEYS = ("dataset", "horizon", "method", "backbone", "setting")  # columns that say which cell a published number is of
 M4_ERRORS = ("smape", "mase", "owa")  # paper, table 2
 OTHER_NAMES = {"Electricity": "ECL", "ECL": "Electricity"}  # one data set: ECL in the paper's table 1, Electricity in 6
 CONFIDENCE = 0.95  # our choice: the usual level of an interval
@@ -222,7 +223,7 @@ def read_published(csv: Path, *, key: str = "method") -> pd.DataFrame:
         raise InputError(f"{csv} cannot be read as a table ({error}). Restore it from the repository.") from error
     if key not in published:
         raise InputError(f"{csv} has no column `{key}`. Restore it from the repository.")
-    keys = [name for name in ("dataset", "horizon", "method") if name in published]
+    keys = [name for name in KEYS if name in published]
     if published.duplicated(keys).any():
         twice = published.loc[published.duplicated(keys), keys].iloc[0].tolist()
         raise InputError(f"{csv} has more than one line for {twice}. Choose one setting before comparing with it.")
@@ -238,7 +239,7 @@ def with_published(summary: pd.DataFrame, csv: Path) -> pd.DataFrame:
         InputError: as `read_published`.
     """
     published = read_published(csv)
-    keys = [key for key in ("dataset", "horizon", "method") if key in published]
+    keys = [key for key in KEYS if key in published]
     metrics = [column for column in published if f"{column}_mean" in summary]
     cells = {tuple(row[key] for key in keys): row for row in published.to_dict("records")}
     datasets = set(published["dataset"]) if "dataset" in published else set()
@@ -246,6 +247,8 @@ def with_published(summary: pd.DataFrame, csv: Path) -> pd.DataFrame:
     def cell(row: dict[str, Any], metric: str) -> float:
         dataset = row["dataset"] if row["dataset"] in datasets else OTHER_NAMES.get(row["dataset"], row["dataset"])
         names = {"dataset": dataset, "horizon": row["horizon"], "method": row["label"]}
+        names["backbone"] = row["backbone"].split(" x")[0]
+        names["setting"] = "full" if row["train_percent"] == 100 else f"few-shot-{row['train_percent']}pct"
         return cells.get(tuple(names[key] for key in keys), {}).get(metric, math.nan)
 
     joined = summary.copy()

@@ -21,7 +21,8 @@ from timellama.errors import InputError
 
 CRITICAL = 1.645  # two-sided 90 % of the normal distribution, as the organisers write it
 LEAST_PERIODS = 3  # fewer whole seasons are never called seasonal
-SAME = ("task", "variant", "method", "options", "training", "backbone", "seed", "train_percent", "precision")
+# What runs must share to have a common score. Options and training may differ: they are published by frequency.
+SAME = ("task", "variant", "method", "backbone", "seed", "train_percent", "precision")
 
 
 def smape(truth: np.ndarray, forecast: np.ndarray) -> np.ndarray:
@@ -175,8 +176,8 @@ def combine(metrics: list[Mapping[str, Any]]) -> dict[str, Any]:
     SMAPE and MASE, the method's and Naive2's, are means over all series of all frequencies given, which `frequencies`
     names; OWA divides these means. `n_windows` counts the series.
 
-    Raises InputError for no metrics, two of one frequency, or runs that differ in method, options, training, backbone,
-    seed, share of training rows or precision.
+    Raises InputError for no metrics, two of one frequency, or runs that differ in method, backbone, seed, share of
+    training rows or precision.
     """
     if not metrics:
         raise InputError("there are no M4 metrics to combine; give those of at least one frequency")

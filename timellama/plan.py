@@ -7,18 +7,21 @@ its values for a data set, the configuration's `training`, and the configuration
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from timellama.data.backbones import BackboneEntry, load_backbones
 from timellama.data.catalogue import Dataset, load_catalogue
-from timellama.data.parts import count_windows
+from timellama.data.m4_frequencies import require_m4_run
+from timellama.data.parts import count_windows, part_rows, train_rows
+from timellama.data.prompts import other_dataset, prompt_text
 from timellama.errors import InputError
 from timellama.schema import check, load_yaml
 from timellama.specs import OPTIONS, TRAINS_NOTHING, WITH_BACKBONE, Backbone, Run, Training
 
 SCHEMAS = Path("workflow/schemas")
+TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +88,9 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         chosen = section.get("backbones", config["backbones"]) if spec["method"] in WITH_BACKBONE else [None]
         for backbone in chosen:
             for seed in section.get("seeds", config["seeds"]):
-                yield Run(
-                    task=experiment_task(percent),
+                options = _options(spec, method, dataset, config, backbone)
+                run = Run(
+                    task="short-term" if entry.split.rule == "published" else experiment_task(percent),
                     dataset=dataset,
                     data_sha256=entry.sha256,
                     split=entry.split,
@@ -97,15 +101,18 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                     train_percent=percent,
                     variant=method,
                     method=spec["method"],
-                    options=_options(spec, method, dataset, config, backbone),
+                    options=options,
                     training=_training(spec, method, dataset, config),
-                    backbone=_backbone(backbone, backbones, where),
-                    prompt=_prompt(entry, context=context, horizon=horizon) if backbone else None,
+                    backbone=_backbone(backbone, spec, backbones, where),
+                    prompt=_prompt(entry, datasets, options, context=context, horizon=horizon) if backbone else None,
                     # A method that trains nothing has no chance in it: one seed says it all.
                     seed=0 if spec["method"] in TRAINS_NOTHING else seed,
                     precision=config["precision"],
                     device=config["device"],
                 )
+                if entry.split.rule == "published":
+                    require_m4_run(run)
+                yield run
 
 
 def experiment_task(percent: int) -> str:
@@ -121,6 +128,8 @@ def _named(catalogue: Mapping, name: str, where: str):
 
 def _has_windows(entry: Dataset, *, context: int, horizon: int, percent: int, where: str) -> bool:
     """Whether every part has a window; a few-shot part without one is the paper's dash, any other an error."""
+    if entry.split.rule == "published":
+        return True  # every series is padded to one window at least
     counts = count_windows(entry.split, rows=entry.rows, context=context, horizon=horizon, train_percent=percent)
     empty = [part for part, count in counts.items() if count < 1]
     if not empty:
@@ -133,10 +142,12 @@ def _has_windows(entry: Dataset, *, context: int, horizon: int, percent: int, wh
     )
 
 
-def _settings(spec: Mapping, method: str, dataset: str, config: Mapping, kind: str) -> dict:
-    override = config.get("overrides", {}).get(method, {})
-    layers = [spec, spec.get("datasets", {}).get(dataset, {}), {"training": config.get("training", {})}, override]
-    layers.append(override.get("datasets", {}).get(dataset, {}))
+def _settings(spec: Mapping, variant: str, dataset: str, config: Mapping, kind: str) -> dict:
+    """What is set beside the defaults. An override of a method goes for its variants too."""
+    overrides = [config.get("overrides", {}).get(name, {}) for name in dict.fromkeys([spec["method"], variant])]
+    layers = [spec, spec.get("datasets", {}).get(dataset, {}), {"training": config.get("training", {})}]
+    for override in overrides:
+        layers += [override, override.get("datasets", {}).get(dataset, {})]
     return {key: value for layer in layers for key, value in layer.get(kind, {}).items()}
 
 
@@ -154,7 +165,9 @@ def _training(spec: Mapping, method: str, dataset: str, config: Mapping) -> Trai
     return Training(**_settings(spec, method, dataset, config, "training"))
 
 
-def _backbone(chosen: Mapping | None, backbones: Mapping[str, BackboneEntry], where: str) -> Backbone | None:
+def _backbone(
+    chosen: Mapping | None, spec: Mapping, backbones: Mapping[str, BackboneEntry], where: str
+) -> Backbone | None:
     if chosen is None:
         return None
     entry = _named(backbones, chosen["name"], f"{where}: backbone")
@@ -167,5 +180,26 @@ def _backbone(chosen: Mapping | None, backbones: Mapping[str, BackboneEntry], wh
     )
 
 
-def _prompt(entry: Dataset, *, context: int, horizon: int) -> str:
-    return re.sub(r"\s+", " ", entry.prompt.format(context=context, horizon=horizon)).strip()
+def _prompt(entry: Dataset, datasets: Mapping[str, Dataset], options, *, context: int, horizon: int) -> str:
+    def filled(of: Dataset) -> str:
+        return re.sub(r"\s+", " ", of.prompt.format(context=context, horizon=horizon)).strip()
+
+    misleading = other_dataset(entry.name, domains={name: other.domain for name, other in datasets.items()})
+    kind = getattr(options, "prompt", "descriptive")
+    return prompt_text(kind, description=filled(entry), other=filled(datasets[misleading]))
+
+
+def dataset_row(entry: Dataset, *, horizons: Sequence[int]) -> dict[str, object]:
+    """A line of the table of data sets in the terms of the paper's table 6, which counts windows of 96 rows (M4:
+    series).
+
+    The windows of validation and test begin 96 rows before their part, so each has one more than the part has rows.
+    """
+    row = {"dataset": entry.name, "variates": entry.variates, "frequency": entry.frequency, "domain": entry.domain}
+    row["horizons"] = ", ".join(map(str, horizons))
+    if entry.split.rule == "published":
+        return row | {"train": entry.rows, "val": 0, "test": entry.rows}
+    train = train_rows(entry.split, rows=entry.rows)
+    parts = part_rows(entry.split, rows=entry.rows, context=1, horizon=1, train_percent=100)
+    counts = {"val": len(parts["validation"]) + 1, "test": len(parts["test"]) + 1}
+    return row | {"train": train - TABLE_6_WINDOW + 1} | counts

@@ -17,6 +17,7 @@ from timellama.aggregate import FORECAST_ERRORS, M4_ERRORS, OTHER_NAMES, read_pu
 from timellama.errors import InputError
 from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, fixed, listed, spread
 
+ALL = "all"  # stands for horizon and context 0: a row over several data sets
 Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
 NAMES = {"mse": "MSE", "mae": "MAE", "smape": "SMAPE", "mase": "MASE", "owa": "OWA"}
@@ -156,7 +157,12 @@ class _Grid:
                 paper.append(Cell(text=fixed(self.value(row, column, f"{metric}_paper"), decimals)))
                 gap.append(Cell(text=fixed(self.value(row, column, f"{metric}_gap"), 1, signed=True)))
         windows = self.windows.get((dataset, horizon))
-        head = [dataset if first else "", str(horizon), str(context), MISSING if windows is None else str(windows)]
+        head = [
+            dataset if first else "",
+            str(horizon or ALL),
+            str(context or ALL),
+            MISSING if windows is None else str(windows),
+        ]
         fill = (Cell(),) * (width - len(ours))
         body: list[Row] = [(*(Cell(text=text) for text in head), Cell(text="ours"), *ours, *fill)]
         if any(cell.text != MISSING for cell in paper):
@@ -279,6 +285,21 @@ def short_term(
         label="tab:short-term",
         source="table 2",
         metrics=M4_ERRORS,
+        configuration=configuration,
+        planned=planned,
+        generated=generated,
+    )
+
+
+def backbones(summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()) -> Table:
+    """The paper's table 4: one training share, several language models."""
+    percent = listed(sorted(set(summary["train_percent"])))
+    return comparison(
+        summary,
+        title=f"Language models: errors on standardised values, trained on {percent} % of the rows.",
+        label=f"tab:backbones-{percent}",
+        source="table 4",
+        metrics=FORECAST_ERRORS,
         configuration=configuration,
         planned=planned,
         generated=generated,

@@ -50,7 +50,7 @@ def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_
 
     cosine: from the full rate to 0 over all steps. halving: the full rate in the first two epochs, then half of the one
     before in each (thuml/Time-Series-Library, utils/tools.py, `type1`, called after each epoch). delayed-decay: the
-    full rate for three epochs, then 0.9 of the one before in each (the same file's `type3`). constant: the full rate.
+    full rate for four epochs, then 0.9 of the one before in each (the same file's `type3`). constant: the full rate.
     """
     epoch = step // steps_per_epoch
     if training.schedule == "cosine":

@@ -41,3 +41,24 @@ def test_tokens_do_not_see_each_other():
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="heads is 4.*width 6"):
         Alignment(width=6, heads=4)
+
+
+def test_an_empty_prompt_gives_no_attention_and_the_projection_alone():
+    torch.manual_seed(0)
+    align = Alignment(width=6, heads=2)
+    h = torch.randn(2, 4, 6)
+    expected = h @ align.project.weight.T + align.project.bias
+    for prompt in (torch.randn(0, 6), torch.randn(2, 0, 6)):
+        torch.testing.assert_close(align(h, prompt, None), expected)
+
+
+def test_padded_keys_do_not_count():
+    torch.manual_seed(0)
+    align = Alignment(width=6, heads=2)
+    h, prompt = torch.randn(2, 4, 6), torch.randn(2, 3, 6)
+    padded = torch.cat([prompt, 100 * torch.randn(2, 2, 6)], dim=1)
+    keep = torch.tensor([[True, True, True, False, False], [True, True, False, False, False]])
+    out = align(h, padded, keep)
+    torch.testing.assert_close(out[:1], align(h[:1], prompt[0], None))
+    torch.testing.assert_close(out[1:], align(h[1:], prompt[1, :2], None))
+    assert (out - align(h, padded, None)).abs().max() > 1e-3

@@ -108,9 +108,7 @@ def copy_stream(reading: IO[bytes], writing: IO[bytes], path: Path, meter: _Mete
             meter.update(len(chunk))
 
 
-def _attempt(
-    address: str, part: Path, size: int | None, progress: bool, token: str | None, timeout: float
-) -> bool:
+def _attempt(address: str, part: Path, size: int | None, progress: bool, token: str | None, timeout: float) -> bool:
     """One request; returns whether it continued a beginning."""
     begin = _length(part)
     if begin and begin == size:

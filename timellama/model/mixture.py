@@ -19,9 +19,7 @@ class Mixture(nn.Module):
     one LoRA whose gate is w_m,e at each rank of expert e. Raises ValueError where the experts do not divide the rank.
     """
 
-    def __init__(
-        self, *, width: int, modules: int, rank: int, mixture_experts: int, activation: str, pooling: str
-    ):
+    def __init__(self, *, width: int, modules: int, rank: int, mixture_experts: int, activation: str, pooling: str):
         super().__init__()
         if mixture_experts < 1 or rank % mixture_experts:
             raise ValueError(f"mixture_experts is {mixture_experts}; it must divide the rank {rank}")

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from timellama.build import modules_of
 from timellama.errors import InputError
-from timellama.plan import make_plan
+from timellama.plan import dataset_row, make_plan
 from timellama.provenance import source_digest
 
 # A mirror may hold everything; downloads are kept apart from outputs, which Snakemake deletes before it makes them anew.
@@ -17,6 +17,28 @@ RUN_FOLDER = "results/{task}/{dataset}/{variant}/{identity}"
 RUN_FILES = ["metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz"]
 BACKBONE_FOLDER = "results/backbones/{backbone}/x{blocks}-{weights}"
 BACKBONE_FILES = ["backbone.json", "config.json", "blocks.safetensors", "embeddings.safetensors", "tokenizer.json"]
+PUBLISHED_TABLES = {
+    "long_term": "config/published/table1_long_term.csv",
+    "short_term": "config/published/table2_short_term_m4.csv",
+    "few_shot": "config/published/table3_few_shot_5pct.csv",
+    "backbones": "config/published/table4_backbones.csv",
+    "backbones_few_shot": "config/published/table4_backbones.csv",
+    "ablation": "config/published/table5_ablation_few_shot.csv",
+}
+PUBLISHED_FIGURES = {
+    "active_loras": "config/published/figure2_active_loras.csv",
+    "lora_distribution": "config/published/figure3_lora_distribution.csv",
+}
+FIGURES = {  # what each figure reads of its runs
+    "forecasts": "forecasts.npz",
+    "learning_curves": "history.csv",
+    "router_training": "router.csv",
+    "router_heatmap": "metrics.json",
+    "lora_distribution": "metrics.json",
+    "active_loras": "metrics.json",
+    "depth": "metrics.json",
+    "prompts": "metrics.json",
+}
 
 
 def plan():
@@ -40,7 +62,8 @@ wildcard_constraints:
     backbone="[^/]+",
     blocks="[0-9]+",
     weights="pretrained|random",
-    experiment="[a-z_]+",
+    experiment="(?!datasets)[a-z_]+",
+    figure="[^/]+",
 
 
 def run_of(wildcards):
@@ -80,7 +103,9 @@ def code_of(*modules):
 
 def training_code(wildcards):
     """The digest of the code that a run's number hangs on."""
-    return source_digest("timellama.experiment", *modules_of(run_of(wildcards).method))
+    run = run_of(wildcards)
+    step = "timellama.short_term" if run.task == "short-term" else "timellama.experiment"
+    return source_digest(step, *modules_of(run.method))
 
 
 def metrics_of(experiment):
@@ -96,30 +121,90 @@ def report_facts(experiment):
     shown = ("label", "floor")
     return {
         "configuration": config["name"],
-        "planned": PLAN.cells(experiment),
+        "planned": PLAN.cells(experiment) if experiment in config["experiments"] else [],
         "methods": {name: {key: entry[key] for key in shown} for name, entry in PLAN.methods.items()},
         "generated": [name for name, entry in PLAN.datasets.items() if entry.generated],
     }
 
 
-def shown_forecasts(wildcards):
-    """The forecasts of the first seed of each method at a data set's first horizon and own look-back."""
-    setting = config["experiments"]["long_term"]["datasets"].get(wildcards.dataset)
-    if setting is None:
-        raise WorkflowError(
-            f"configuration {config['name']!r} has no data set {wildcards.dataset!r} under experiments.long_term"
-        )
-    chosen = {}
-    for run in PLAN.experiment("long_term"):
-        if (run.dataset, run.context, run.horizon) == (wildcards.dataset, setting["context"], setting["horizons"][0]):
-            name = (run.variant, run.backbone and run.backbone.name)
-            chosen.setdefault(name, f"results/{run.folder}/forecasts.npz")
-    return list(chosen.values())
+def published_numbers(wildcards):
+    """The paper's table that an experiment is compared with."""
+    return PUBLISHED_TABLES.get(wildcards.experiment, [])
+
+
+def published_curve(wildcards):
+    """The paper's figure that a figure is compared with."""
+    return PUBLISHED_FIGURES.get(wildcards.figure, [])
+
+
+def runs_of_figure(name, dataset):
+    """The runs that a figure shows. One of a single data set shows its first horizon and its own look-back."""
+    if name in ("depth", "prompts", "active_loras"):
+        return PLAN.experiment(name)
+    if name == "lora_distribution":
+        return [run for run in PLAN.experiment("active_loras") if run.variant == "time-llama"]
+    runs, settings = PLAN.experiment("long_term"), config["experiments"]["long_term"]["datasets"]
+    if name == "router_heatmap":
+        return [run for run in runs if run.variant == "time-llama" and run.horizon == first_horizon(run.dataset)]
+    dataset = dataset or next(iter(settings))
+    if dataset not in settings:
+        raise InputError(f"configuration {config['name']!r} has no data set {dataset!r} under experiments.long_term")
+    runs = [run for run in runs if run.dataset == dataset and run.horizon == first_horizon(dataset)]
+    runs = [run for run in runs if run.context == settings[dataset]["context"]]
+    if name == "router_training":
+        return [run for run in runs if run.variant == "time-llama"][:1]
+    if name == "learning_curves":
+        return [run for run in runs if run.training is not None]
+    first_seed = {(run.variant, run.backbone): run for run in reversed(runs)}
+    return list(reversed(first_seed.values()))
+
+
+def first_horizon(dataset):
+    """The horizon that figures of one data set show."""
+    return config["experiments"]["long_term"]["datasets"][dataset]["horizons"][0]
+
+
+def files_of_figure(wildcards):
+    """The files of the runs that a figure is drawn from."""
+    name, dataset = figure_and_dataset(wildcards.figure)
+    try:
+        return [f"results/{run.folder}/{FIGURES[name]}" for run in runs_of_figure(name, dataset)]
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def figure_and_dataset(figure):
+    """`forecasts_ETTh1` is the figure `forecasts` of `ETTh1`; the others are of one experiment."""
+    name = "forecasts" if figure.startswith("forecasts_") else figure
+    if name not in FIGURES:
+        raise WorkflowError(f"there is no figure {figure!r}; there are forecasts_<data set>, {', '.join(FIGURES)}")
+    return name, figure.removeprefix("forecasts_") if name == "forecasts" else None
+
+
+def figure_facts(figure):
+    """What a figure has to know beside its files."""
+    name, dataset = figure_and_dataset(figure)
+    if name in ("learning_curves", "router_training"):
+        dataset = next(iter(config["experiments"].get("long_term", {"datasets": {"": {}}})["datasets"]))
+    return {"figure": name, "dataset": dataset, "methods": report_facts("long_term")["methods"]}
+
+
+def dataset_rows():
+    """The catalogue's facts for the table of data sets, with the horizons that the configuration asks for."""
+    horizons = {name: set() for name in PLAN.datasets}
+    for run in RUNS.values():
+        horizons[run.dataset].add(run.horizon)
+    return [dataset_row(entry, horizons=sorted(horizons[name])) for name, entry in PLAN.datasets.items()]
 
 
 def every_report():
     """All reports of the active configuration."""
-    targets = [f"reports/table_{name}.{ending}" for name in config["experiments"] for ending in ("tex", "md")]
-    datasets = config["experiments"].get("long_term", {"datasets": {}})["datasets"]
-    targets += [f"reports/figures/forecasts_{name}.{ending}" for name in datasets for ending in ("pdf", "png")]
-    return targets
+    experiments = config["experiments"]
+    stems = [f"reports/table_{name}" for name in [*experiments, "datasets"]]
+    targets = [f"{stem}.{ending}" for stem in stems for ending in ("tex", "md")]
+    figures = [name for name in ("active_loras", "depth", "prompts") if name in experiments]
+    figures += ["lora_distribution"] if "active_loras" in experiments else []
+    if "long_term" in experiments:
+        figures += ["router_heatmap", "router_training", "learning_curves"]
+        figures += [f"forecasts_{name}" for name in experiments["long_term"]["datasets"]]
+    return targets + [f"reports/figures/{name}.{ending}" for name in figures for ending in ("pdf", "png")]

@@ -1,40 +1,57 @@
-"""Results -> tables and figures."""
+"""Results -> tables and figures. `timellama/report_tables.py` and `report_figures.py` say what is made of what."""
 
 
-rule table_long_term:
+rule table:
     input:
-        metrics=lambda wildcards: metrics_of("long_term"),
-        published="config/published/table1_long_term.csv",
+        metrics=lambda wildcards: metrics_of(wildcards.experiment),
+        published=published_numbers,
     output:
-        tex=report("reports/table_long_term.tex", category="Tables", labels={"table": "1, long-term"}),
-        md="reports/table_long_term.md",
+        tex=report("reports/table_{experiment}.tex", category="Tables", labels={"table": "{experiment}"}),
+        md="reports/table_{experiment}.md",
     log:
-        "results/logs/report/table_long_term.log",
+        "results/logs/report/table_{experiment}.log",
     resources:
         runtime=5,
         mem_mb=1000,
     params:
-        facts=lambda wildcards: report_facts("long_term"),
-        code=code_of("timellama.tables"),
+        facts=lambda wildcards: report_facts(wildcards.experiment),
+        code=code_of("timellama.report_tables", "timellama.markup"),
     script:
-        "../scripts/table_long_term.py"
+        "../scripts/table.py"
 
 
-rule figure_forecasts:
+rule table_datasets:
     input:
-        shown_forecasts,
+        published="config/published/table6_datasets.csv",
     output:
-        pdf="reports/figures/forecasts_{dataset}.pdf",
-        png=report(
-            "reports/figures/forecasts_{dataset}.png", category="Figures", labels={"figure": "forecasts, {dataset}"}
-        ),
+        tex=report("reports/table_datasets.tex", category="Tables", labels={"table": "datasets"}),
+        md="reports/table_datasets.md",
     log:
-        "results/logs/report/forecasts_{dataset}.log",
+        "results/logs/report/table_datasets.log",
     resources:
         runtime=5,
         mem_mb=1000,
     params:
-        facts=lambda wildcards: report_facts("long_term"),
-        code=code_of("timellama.figures"),
+        rows=dataset_rows(),
+        code=code_of("timellama.tables", "timellama.markup"),
     script:
-        "../scripts/figure_forecasts.py"
+        "../scripts/table_datasets.py"
+
+
+rule figure:
+    input:
+        files=files_of_figure,
+        published=published_curve,
+    output:
+        pdf="reports/figures/{figure}.pdf",
+        png=report("reports/figures/{figure}.png", category="Figures", labels={"figure": "{figure}"}),
+    log:
+        "results/logs/report/{figure}.log",
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    params:
+        facts=lambda wildcards: figure_facts(wildcards.figure),
+        code=code_of("timellama.report_figures", "timellama.style"),
+    script:
+        "../scripts/figure.py"

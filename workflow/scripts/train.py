@@ -1,18 +1,20 @@
-"""Trains and evaluates one run."""
+"""Trains and tests one run."""
 
 from pathlib import Path
 
 from timellama.experiment import Outputs, execute
 from timellama.joblog import job_log
+from timellama.short_term import execute_m4
 from timellama.specs import Run
 
 with job_log(snakemake.log[0]):
-    files = snakemake.output
-    execute(
-        Run.from_json(snakemake.params.run),
+    run, backbone = Run.from_json(snakemake.params.run), snakemake.input.backbone
+    carry_out = execute_m4 if run.task == "short-term" else execute
+    carry_out(
+        run,
         series=Path(snakemake.input.series),
-        backbone_folder=Path(snakemake.input.backbone[0]).parent if snakemake.input.backbone else None,
-        outputs=Outputs(**{name: Path(path) for name, path in files.items()}),
+        backbone_folder=Path(backbone[0]).parent if backbone else None,
+        outputs=Outputs(**{name: Path(path) for name, path in snakemake.output.items()}),
         threads=snakemake.config["threads"],
         source_digest=snakemake.params.code,
     )

@@ -1,0 +1,47 @@
+"""What each kind of prompt says, and which other data set misleads."""
+
+import pytest
+import yaml
+
+from timellama.data.prompts import GENERIC, KINDS, other_dataset, prompt_text
+from timellama.errors import InputError
+
+GIVEN = {"description": "Load of two transformers, one row an hour.", "other": "Rain in Jena."}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("descriptive", GIVEN["description"]),
+        ("statistics", GIVEN["description"]),
+        ("random", GIVEN["description"]),
+        ("other", GIVEN["other"]),
+        ("generic", GENERIC),
+        ("empty", ""),
+    ],
+)
+def test_each_kind(kind, text):
+    assert prompt_text(kind, **GIVEN) == text
+
+
+def test_shuffled_words_are_the_same_words_in_one_fixed_order():
+    text = prompt_text("shuffled", **GIVEN)
+    assert text == "one of row two Load transformers, hour. an", "the order is fixed for good: a run's digest holds it"
+    assert sorted(text.split()) == sorted(GIVEN["description"].split())
+
+
+def test_an_unknown_kind_is_named_with_the_known_ones():
+    with pytest.raises(InputError, match="prompt is 'poem'.*" + ".*".join(KINDS)):
+        prompt_text("poem", **GIVEN)
+
+
+def test_the_schema_knows_the_same_kinds(root):
+    schema = yaml.safe_load((root / "workflow/schemas/methods.schema.yaml").read_text(encoding="utf-8"))
+    assert schema["$defs"]["time-llama"]["properties"]["prompt"]["enum"] == list(KINDS)
+
+
+def test_the_other_data_set_is_the_next_of_another_domain():
+    domains = {"a": "load", "b": "load", "c": "rain", "d": "load"}
+    assert [other_dataset(name, domains=domains) for name in domains] == ["c", "c", "d", "c"]
+    with pytest.raises(InputError, match="all data sets are of the domain 'load'"):
+        other_dataset("a", domains={"a": "load", "b": "load"})

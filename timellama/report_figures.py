@@ -1,0 +1,37 @@
+"""Which figure is drawn from which files of the runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from timellama import aggregate, figures
+from timellama.errors import InputError
+
+
+def figure(
+    name: str, *, files: Sequence[Path], published: Path | None, methods: Mapping[str, Mapping], dataset: str | None
+) -> Figure:
+    """A figure from runs' files: `metrics.json`, or the CSV or NPZ file that it draws.
+
+    Raises InputError for an unknown figure, and as `figures` does.
+    """
+    labelled = [(methods[path.parts[-3]]["label"], path) for path in files]
+    if name == "forecasts":
+        return figures.forecasts(labelled, dataset=dataset)
+    if name == "learning_curves":
+        return figures.learning_curves(labelled, title=dataset)
+    if name == "router_training":
+        return figures.router_training(files[0], title=dataset)
+    if name == "router_heatmap":
+        return figures.router_heatmap(files)
+    if name == "lora_distribution":
+        return figures.lora_distribution(files, published=published)
+    frame = aggregate.collect(files, methods=methods)
+    if name == "active_loras":
+        return figures.active_loras(frame, published=published)
+    if name == "depth":
+        return figures.depth(frame)
+    if name == "prompts":
+        return figures.prompts(frame)
+    raise InputError(f"there is no figure {name!r}; see timellama/figures.py for those that there are")

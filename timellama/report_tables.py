@@ -1,0 +1,101 @@
+"""Which table an experiment of a configuration becomes.
+
+Tables 1 to 4 of the paper set methods side by side; the others set variants of Time-LlaMA against the full model, seed
+by seed, with table 5's numbers where the paper has the variant.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from timellama import aggregate, tables, variants
+from timellama.data.m4_frequencies import FREQUENCIES
+from timellama.errors import InputError
+from timellama.m4_scores import combine
+from timellama.markup import Table
+
+REFERENCE = "time-llama"
+NAIVE2 = "naive2"
+VARIANTS = {  # experiment: what its table is called
+    "ablation": "Ablation: what each part of Time-LlaMA is worth.",
+    "router": "Router: pooling, the gradient of the gate, and the order of the columns.",
+    "prompts": "Prompts: what the text before the series is worth.",
+    "depth": "Depth: how many blocks of the language model are used.",
+    "llm_value": "What the language model is worth: pretrained, random, one attention layer, nothing.",
+    "attention": "Attention between variate tokens, and their positions.",
+    "active_loras": "Active LoRA modules: n of the modules of a block are on.",
+}
+
+
+def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any]) -> Table:
+    """The table of an experiment from its runs' `metrics.json`.
+
+    `facts` holds `configuration`, `planned` cells, `methods` (label and floor by variant) and `generated` data sets.
+    Raises InputError for an experiment without a table, and as `aggregate` does.
+    """
+    frame = aggregate.collect(metrics, methods=facts["methods"])
+    common = {key: facts[key] for key in ("configuration", "planned", "generated")}
+    if name in VARIANTS:
+        return variants.variants(
+            frame,
+            title=VARIANTS[name],
+            label=f"tab:{name.replace('_', '-')}",
+            reference=REFERENCE,
+            published=published,
+            source="table 5",
+            extras=_extras(name, frame),
+            **common,
+        )
+    if name == "short_term":
+        frame, overall = with_overall(frame, [aggregate.read_metrics(path) for path in metrics])
+        common["planned"] = [*common["planned"], *overall]
+    summary = aggregate.summarise(frame, aggregate.M4_ERRORS if name == "short_term" else aggregate.FORECAST_ERRORS)
+    if published is not None:
+        summary = aggregate.with_published(summary, published)
+    if name in ("long_term", "few_shot", "short_term"):
+        return getattr(tables, name)(summary, **common)
+    if name in ("backbones", "backbones_few_shot"):
+        return tables.backbones(summary, **common)
+    raise InputError(f"there is no table of {name!r}; there are those of {', '.join([*VARIANTS, 'long_term'])}")
+
+
+def with_overall(frame: pd.DataFrame, documents: Sequence[Mapping]) -> tuple[pd.DataFrame, list[tuple]]:
+    """Add Naive2 and the scores over all frequencies that every method was run on, and the cells that these are.
+
+    The overall row is called M4 where all six frequencies are in it and by its frequencies otherwise, so that only the
+    former stands beside the paper's numbers. Horizon and context 0 mean: over several.
+    """
+    frame = pd.concat([frame, _naive2(frame, documents)], ignore_index=True)
+    datasets = list(dict.fromkeys(document["run"]["dataset"] for document in documents))
+    name = "M4" if len(datasets) == len(FREQUENCIES) else f"Overall: {', '.join(datasets)}"
+    rows, keys = [], ["variant", "backbone", "seed"]
+    by_run = {document["identity"]: document for document in documents}
+    for _, runs in frame[frame["variant"] != NAIVE2].groupby(keys):
+        if len(runs) == len(datasets):
+            scores = combine([by_run[identity] for identity in runs["identity"]])
+            changed = {key: scores[key] for key in (*aggregate.M4_ERRORS, "n_windows")}
+            rows.append({**runs.iloc[0], **changed, "dataset": name, "horizon": 0, "context": 0, "settings": ""})
+    overall = pd.concat([frame, pd.DataFrame(rows)], ignore_index=True)
+    complete = pd.concat([overall, _naive2(pd.DataFrame(rows), documents)], ignore_index=True) if rows else frame
+    return complete, [(name, 0, 0, row["variant"]) for row in rows]
+
+
+def _naive2(frame: pd.DataFrame, documents: Sequence[Mapping]) -> pd.DataFrame:
+    """Naive2's row of each data set in `frame`: it is scored on the same series as every run, and its OWA is 1."""
+    scores = {document["run"]["dataset"]: document["naive2"] for document in documents}
+    rows = []
+    for dataset, runs in frame.groupby("dataset", sort=False):
+        naive2 = scores.get(dataset) or combine(list({d["run"]["dataset"]: d for d in documents}.values()))["naive2"]
+        same = {"variant": NAIVE2, "label": "Naive2", "floor": True, "backbone": "", "seed": 0, "settings": ""}
+        rows.append({**runs.iloc[0], **same, **naive2, "owa": 1.0, "identity": f"{NAIVE2}-{dataset}"})
+    return pd.DataFrame(rows)
+
+
+def _extras(name: str, frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """More columns: trained parameters, and where there are routers how many of their blocks collapsed."""
+    columns = {"Trained, thousands": variants.trainable(frame)}
+    if name in ("ablation", "router", "active_loras"):
+        columns["Collapsed blocks"] = variants.collapsed(frame)
+    return columns

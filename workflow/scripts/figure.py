@@ -1,0 +1,18 @@
+"""One figure, as PDF and PNG."""
+
+from pathlib import Path
+
+from timellama import report_figures, style
+from timellama.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    facts, published = snakemake.params.facts, snakemake.input.get("published")
+    files = snakemake.input.files
+    figure = report_figures.figure(
+        facts["figure"],
+        files=[Path(path) for path in ([files] if isinstance(files, str) else files)],
+        published=Path(published) if published else None,
+        methods=facts["methods"],
+        dataset=facts["dataset"],
+    )
+    style.save(figure, Path(snakemake.output.pdf), Path(snakemake.output.png))

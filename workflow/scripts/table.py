@@ -1,0 +1,16 @@
+"""The table of one experiment, as LaTeX and Markdown."""
+
+from pathlib import Path
+
+from timellama import markup, report_tables
+from timellama.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    published = snakemake.input.get("published")
+    table = report_tables.table(
+        snakemake.wildcards.experiment,
+        metrics=[Path(path) for path in snakemake.input.metrics],
+        published=Path(published) if published else None,
+        facts=snakemake.params.facts,
+    )
+    markup.write(table, Path(snakemake.output.tex), Path(snakemake.output.md))

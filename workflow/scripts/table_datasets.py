@@ -1,0 +1,10 @@
+"""The table of the catalogue's data sets, beside the paper's table 6."""
+
+from pathlib import Path
+
+from timellama import markup, tables
+from timellama.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    table = tables.datasets(snakemake.params.rows, published=Path(snakemake.input.published))
+    markup.write(table, Path(snakemake.output.tex), Path(snakemake.output.md))
