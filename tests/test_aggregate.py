@@ -5,6 +5,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from timellama.aggregate import (
@@ -134,14 +135,12 @@ def test_gap_by_hand(put, tmp_path):
 
 
 def test_the_papers_tables_can_be_read(root):
-    tables = sorted((root / "config/published").glob("table[1235]*.csv"))
-    assert len(tables) == 4
+    tables = sorted((root / "config/published").glob("table[12345]*.csv"))
+    assert len(tables) == 5
     for csv in tables:
         assert len(read_published(csv))
     first = read_published(root / "config/published/table1_long_term.csv").set_index(["dataset", "horizon", "method"])
     assert first.loc[("ETTh1", 96, "Time-LlaMA"), "mse"] == 0.377
-    with pytest.raises(InputError, match="more than one line"):
-        read_published(root / "config/published/table4_backbones.csv")
     with pytest.raises(InputError, match="Restore it"):
         read_published(root / "config/published/none.csv")
 
@@ -242,3 +241,20 @@ def test_paired_difference_by_hand(put):
     mean, half, pairs = paired_difference(ours.iloc[:1], theirs, "mse")
     assert (pairs, mean) == (1, pytest.approx(0.1))
     assert math.isnan(half)
+
+
+def test_a_number_of_another_language_model_or_share_is_not_set_beside_ours(tmp_path, root):
+    rows = [
+        {
+            "dataset": "ETTh1",
+            "horizon": 96,
+            "label": "Time-LlaMA",
+            "backbone": name,
+            "train_percent": percent,
+            "mse_mean": 1.0,
+        }
+        for name, percent in (("Gemma-2B x8", 100), ("Gemma-2B x8", 5), ("SmolLM2-135M x6", 100))
+    ]
+    joined = with_published(pd.DataFrame(rows), root / "config/published/table4_backbones.csv")
+    assert joined["mse_paper"].tolist()[:2] == [0.379, 0.553]
+    assert np.isnan(joined["mse_paper"].iloc[2])

@@ -13,7 +13,15 @@ from timellama.plan import make_plan
 
 @pytest.fixture
 def smoke(root):
-    return yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
+    """The smoke configuration with one small grid."""
+    config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
+    grid = {
+        "datasets": {"Synthetic": {"context": 96, "horizons": [24, 48]}},
+        "methods": ["time-llama", "patchtst", "dlinear", "rlinear", "seasonal-naive", "hour-of-day-mean"],
+        "also": [{"dataset": "Synthetic", "method": "dlinear", "context": 48, "horizons": [24]}],
+    }
+    changed = {"seeds": [0, 1], "training": {"max_steps": 8}, "overrides": {}, "experiments": {"long_term": grid}}
+    return config | changed
 
 
 def test_every_configuration_plans(root):
@@ -58,6 +66,26 @@ def test_what_a_setting_does_not_touch_keeps_its_identity(root, smoke):
     changed["overrides"] = {"dlinear": {"training": {"max_steps": 9}}}
     after = {r.folder for r in make_plan(changed, root=root).experiment("long_term")}
     assert all("/dlinear/" in folder for folder in before ^ after) and before ^ after
+
+
+def test_variants_share_everything_but_their_own_option(root, smoke):
+    smoke["overrides"] = {"time-llama": {"training": {"max_steps": 5}}}
+    names = [
+        "time-llama",
+        "time-llama-4",
+        "time-llama-random-frozen",
+        "time-llama-prompt-other",
+        "time-llama-prompt-empty",
+    ]
+    smoke["experiments"]["long_term"]["methods"] = names
+    runs = {run.variant: run for run in reversed(make_plan(smoke, root=root).experiment("long_term"))}
+    full = runs["time-llama"]
+    assert {run.training for run in runs.values() if run.method == "time-llama"} == {full.training}
+    assert full.training.max_steps == 5
+    assert (full.options.adapter, runs["time-llama-4"].options.adapter) == ("dynamic", "static")
+    assert (full.backbone.weights, runs["time-llama-random-frozen"].backbone.weights) == ("pretrained", "random")
+    assert runs["time-llama-prompt-empty"].prompt == ""
+    assert runs["time-llama-prompt-other"].prompt != full.prompt != ""
 
 
 @pytest.mark.parametrize(

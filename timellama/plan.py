@@ -175,18 +175,19 @@ def _backbone(
         raise InputError(
             f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen['blocks']} were asked for"
         )
-    return Backbone(
-        name=entry.name, blocks=chosen["blocks"], pin=entry.pin, weights=chosen.get("weights", "pretrained")
-    )
+    # A control with random weights says so itself, whatever the configuration's backbone is.
+    weights = spec.get("backbone", {}).get("weights", chosen.get("weights", "pretrained"))
+    return Backbone(name=entry.name, blocks=chosen["blocks"], pin=entry.pin, weights=weights)
 
 
 def _prompt(entry: Dataset, datasets: Mapping[str, Dataset], options, *, context: int, horizon: int) -> str:
     def filled(of: Dataset) -> str:
         return re.sub(r"\s+", " ", of.prompt.format(context=context, horizon=horizon)).strip()
 
-    misleading = other_dataset(entry.name, domains={name: other.domain for name, other in datasets.items()})
-    kind = getattr(options, "prompt", "descriptive")
-    return prompt_text(kind, description=filled(entry), other=filled(datasets[misleading]))
+    kind, other = getattr(options, "prompt", "descriptive"), entry
+    if kind == "other":
+        other = datasets[other_dataset(entry.name, domains={name: of.domain for name, of in datasets.items()})]
+    return prompt_text(kind, description=filled(entry), other=filled(other))
 
 
 def dataset_row(entry: Dataset, *, horizons: Sequence[int]) -> dict[str, object]:

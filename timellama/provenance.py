@@ -16,7 +16,7 @@ from pathlib import Path
 
 PACKAGE = "timellama"
 ROOT = Path(__file__).resolve().parent
-LIBRARIES = ("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "snakemake")
+LIBRARIES = ("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "peft", "snakemake")
 
 
 def _module_file(module: str) -> Path | None:
