@@ -48,15 +48,16 @@ class Trained:
 def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_steps: int) -> float:
     """The rate of a step (from 0). Raises ValueError for an unknown schedule.
 
-    cosine: from the full rate to 0 over all steps. halving: the full rate in the first two epochs, then half of the one
-    before in each (thuml/Time-Series-Library, utils/tools.py, `type1`, called after each epoch). delayed-decay: the
-    full rate for four epochs, then 0.9 of the one before in each (the same file's `type3`). constant: the full rate.
+    cosine: from the full rate to 0 over all steps. halving: half of the one before in each epoch, as the authors of
+    DLinear describe it (the loop of thuml/Time-Series-Library, utils/tools.py, `type1`, halves for the first time after
+    the second epoch). delayed-decay: the full rate for four epochs, then 0.9 of the one before in each (the same file's
+    `type3`). constant: the full rate.
     """
     epoch = step // steps_per_epoch
     if training.schedule == "cosine":
         factor = (1 + math.cos(math.pi * step / total_steps)) / 2
     elif training.schedule == "halving":
-        factor = 0.5 ** max(0, epoch - 1)
+        factor = 0.5**epoch
     elif training.schedule == "delayed-decay":
         factor = 0.9 ** max(0, epoch - 3)
     elif training.schedule == "constant":
