@@ -87,13 +87,15 @@ def describe_commits(commits: Collection[str]) -> str:
 def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collection[str]) -> str:
     """What each caption says about where its numbers come from."""
     made_up = [name for name in first_seen(summary["dataset"]) if name in generated]
-    contexts = sorted(set(summary["context"]))
+    contexts = sorted(set(summary["context"]) - {0})  # 0 stands for a row over several data sets
+    shares = sorted(set(summary["train_percent"]))
     devices = sorted({device for devices in summary["devices"] for device in devices})
     sentences = [
         f"Configuration: {configuration}.",
         describe_backbones(summary),
         f"Generated data, not measurements: {listed(made_up)}." if made_up else "",
         f"Look-back T: {listed(contexts)} steps.",
+        f"Trained on {listed(shares)} % of the training rows." if shares != [100] else "",
         describe_seeds(summary),
         f"Precision: {listed(sorted(set(summary['precision'])))}, on {listed(devices)}.",
         describe_commits({commit for commits in summary["commits"] for commit in commits}),
