@@ -15,13 +15,14 @@ from timellama.data.prepared import embedding_table, load_prepared, prompt_rows,
 from timellama.specs import OPTIONS, WITH_BACKBONE, Backbone, Run, TimeLlamaOptions
 
 # Options that training uses, not the model's constructor.
-ELSEWHERE = {"time-llama": {"balance_weight"}}
+ELSEWHERE = {"time-llama": {"balance_weight", "column_order"}}
 # What the tiny backbone, 32 wide, asks for.
 SMALL = {"time-llm": {"features": 32}}
 VARIANTS = {
     *(f"time-llama-{number}" for number in range(1, 7)),
     *(f"time-llama-n{number}" for number in (1, 2, 3, 5, 6, 7)),
     *(f"time-llama-{name}" for name in ("mean", "max", "first", "st", "scaled", "bi", "bi-nopos")),
+    *(f"time-llama-order-{seed}" for seed in (1, 2, 3)),
     *(f"time-llama-prompt-{kind}" for kind in ("generic", "empty", "other", "shuffled", "random", "statistics")),
     *(f"time-llama-{name}" for name in ("random-frozen", "random-trained", "attention", "none")),
 }

@@ -1,12 +1,14 @@
 """A configuration becomes exactly the runs it names; a slip in it is told with key, value and remedy."""
 
 import copy
+import dataclasses
 import subprocess
 import sys
 
 import pytest
 import yaml
 
+from timellama import plan as plan_module
 from timellama.errors import InputError
 from timellama.plan import make_plan
 
@@ -115,6 +117,38 @@ def test_a_slip_is_named_with_value_and_remedy(root, smoke, path, value, words):
         make_plan(smoke, root=root)
     for word in [*words, "smoke"]:
         assert word in str(error.value)
+
+
+def test_a_prompt_belongs_to_the_runs_that_read_it(root, smoke):
+    smoke["experiments"]["long_term"]["methods"] = ["time-llama", "time-llama-1", "gpt4ts"]
+    runs = {run.variant: run for run in make_plan(smoke, root=root).experiment("long_term")}
+    assert runs["time-llama"].prompt and runs["time-llama-1"].prompt is None and runs["gpt4ts"].prompt is None
+    assert runs["gpt4ts"].backbone == runs["time-llama"].backbone
+
+
+def test_a_single_season_has_no_mean_of_its_own(root, smoke):
+    ili = {"context": 96, "horizons": [24]}
+    smoke["experiments"]["long_term"]["datasets"] = {"ILI": ili}
+    plan = make_plan(smoke, root=root)
+    assert "hour-of-day-mean" not in {r.variant for r in plan.experiment("long_term") if r.dataset == "ILI"}
+    assert ("ILI", 96, 24, "hour-of-day-mean") in plan.cells("long_term"), "the table shows a dash"
+
+
+def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monkeypatch):
+    own = tmp_path / "own.csv"
+    catalogue = plan_module.load_catalogue(root / "config/datasets.yaml")
+    file = dataclasses.replace(catalogue["Synthetic"].files[0], source=str(own), sha256=None)
+    entry = dataclasses.replace(catalogue["Synthetic"], files=(file,))
+    monkeypatch.setattr(plan_module, "load_catalogue", lambda _: catalogue | {"Synthetic": entry})
+
+    def digests():
+        return {run.digest for run in make_plan(smoke, root=root).experiment("long_term")}
+
+    absent = digests()
+    own.write_text("date,a\n", encoding="utf-8")
+    before = digests()
+    own.write_text("date,b\n", encoding="utf-8")
+    assert not absent & before and not before & digests()
 
 
 def test_an_experiment_that_is_not_there_names_the_configuration(root, smoke):

@@ -60,8 +60,12 @@ def model(seed: int = 0) -> Linear:
         ("cosine", 20, 0.5),
         ("cosine", 39, (1 + math.cos(math.pi * 39 / 40)) / 2),
         ("halving", 9, 1.0),
-        ("halving", 10, 0.5),
-        ("halving", 39, 0.125),
+        ("halving", 19, 1.0),
+        ("halving", 20, 0.5),
+        ("halving", 39, 0.25),
+        ("early-halving", 9, 1.0),
+        ("early-halving", 10, 0.5),
+        ("early-halving", 39, 0.125),
         ("delayed-decay", 39, 1.0),
         ("delayed-decay", 40, 0.9),
         ("constant", 39, 1.0),
@@ -168,6 +172,13 @@ def test_a_loss_that_is_no_number_stops_at_its_step(where):
 
     with pytest.raises(TrainingFailed, match=f"at step {where + 1}:"):
         run(Broken(), epochs=4, validations_per_epoch=1, least_validations=1)
+
+
+def test_a_validation_loss_that_is_no_number_stops_at_its_step(monkeypatch):
+    losses = iter([1.0, math.nan])
+    monkeypatch.setattr(training_module, "validate", lambda *_, **__: (next(losses), []))
+    with pytest.raises(TrainingFailed, match="validation loss is NaN or infinite after step 2:"):
+        run(model(), epochs=2, validations_per_epoch=3)
 
 
 def test_the_router_is_clipped_apart_and_the_balance_loss_is_weighted(monkeypatch):

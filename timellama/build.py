@@ -89,7 +89,7 @@ def _prompt(run: Run, folder: Path, prepared: Any) -> Any:
     """The embeddings [P, D] of the run's prompt, or, for its kind `statistics`, what makes them for each sample."""
     kind = run.options.prompt
     if kind not in ("random", "statistics"):
-        return prepared.prompt_rows(folder, run.prompt)
+        return prepared.prompt_rows(folder, run.prompt or "")
     tokenise, table = prepared.tokeniser(folder), prepared.embedding_table(folder)
     scale = prepared.load_prepared(folder).embedding_scale
     if kind == "random":

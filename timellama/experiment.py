@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from timellama import provenance
 from timellama.build import build
-from timellama.data.series import load_series
+from timellama.data.series import Series, load_series
 from timellama.data.windows import prepare
 from timellama.evaluate import evaluate
 from timellama.specs import Run, Training
@@ -89,7 +89,7 @@ def execute(
     """Train and evaluate `run`, write its files and return what stands in `metrics.json`."""
 
     def load() -> Prepared:
-        data = load_series(series)
+        data = in_order(load_series(series), getattr(run.options, "column_order", 0))
         parts = prepare(data, run.split, context=run.context, horizon=run.horizon, train_percent=run.train_percent)
 
         def score(model: nn.Module, device: str) -> Scored:
@@ -179,6 +179,15 @@ def carry_out(
     named = ", ".join(f"{name} {value:.5f}" for name, value in scored.errors.items() if isinstance(value, float))
     log.info("test %s over %d windows", named, scored.windows)
     return metrics
+
+
+def in_order(data: Series, order: int) -> Series:
+    """The series with its columns permuted by the seed `order`; 0 leaves them as they are."""
+    if order == 0:
+        return data
+    columns = np.random.default_rng(order).permutation(len(data.columns))
+    named = tuple(data.columns[column] for column in columns)
+    return dataclasses.replace(data, values=data.values[:, columns], columns=named)
 
 
 def evaluation_batch_size(run: Run) -> int:

@@ -74,7 +74,12 @@ class RouterStatistics:
             "distinct_patterns": [len(counts) for counts in self.patterns],
             "top_pattern_share": shares,
             "entropy": [e / self.windows for e in self.entropy],
-            "collapsed_blocks": [block for block, share in enumerate(shares) if share > COLLAPSE_SHARE],
+            # With every module on there is only one pattern, and nothing to collapse.
+            "collapsed_blocks": [
+                block
+                for block, share in enumerate(shares)
+                if share > COLLAPSE_SHARE and self.patterns[block].most_common(1)[0][0] != "1" * len(self.modules)
+            ],
         }
 
 

@@ -16,9 +16,10 @@ from timellama.data.catalogue import Dataset, load_catalogue
 from timellama.data.m4_frequencies import require_m4_run
 from timellama.data.parts import count_windows, part_rows, train_rows
 from timellama.data.prompts import other_dataset, prompt_text
+from timellama.data.sources import sha256_of
 from timellama.errors import InputError
 from timellama.schema import check, load_yaml
-from timellama.specs import OPTIONS, TRAINS_NOTHING, WITH_BACKBONE, Backbone, Run, Training
+from timellama.specs import OPTIONS, TRAINS_NOTHING, WITH_BACKBONE, WITH_PROMPT, Backbone, Run, Training
 
 SCHEMAS = Path("workflow/schemas")
 TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
@@ -85,6 +86,8 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         percent = section.get("train_percent", 100)
         if not _has_windows(entry, context=context, horizon=horizon, percent=percent, where=where):
             continue
+        if spec["method"] == "hour-of-day-mean" and context < 2 * entry.season:
+            continue  # the mean of a single season is the seasonal naive under another name
         chosen = section.get("backbones", config["backbones"]) if spec["method"] in WITH_BACKBONE else [None]
         for backbone in chosen:
             for seed in section.get("seeds", config["seeds"]):
@@ -92,7 +95,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                 run = Run(
                     task="short-term" if entry.split.rule == "published" else experiment_task(percent),
                     dataset=dataset,
-                    data_sha256=entry.sha256,
+                    data_sha256=entry.sha256 or _digest_of_own(entry),
                     split=entry.split,
                     season=entry.season,
                     variates=entry.variates,
@@ -104,7 +107,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                     options=options,
                     training=_training(spec, method, dataset, config),
                     backbone=_backbone(backbone, spec, backbones, where),
-                    prompt=_prompt(entry, datasets, options, context=context, horizon=horizon) if backbone else None,
+                    prompt=_prompt(entry, datasets, spec["method"], options, context=context, horizon=horizon),
                     # A method that trains nothing has no chance in it: one seed says it all.
                     seed=0 if spec["method"] in TRAINS_NOTHING else seed,
                     precision=config["precision"],
@@ -134,12 +137,18 @@ def _has_windows(entry: Dataset, *, context: int, horizon: int, percent: int, wh
     empty = [part for part, count in counts.items() if count < 1]
     if not empty:
         return True
-    if percent < 100 and "test" not in empty:
+    if percent < 100 and empty == ["train"]:
         return False
     raise InputError(
         f"{where}: {entry.name} has {entry.rows} rows, which leave no {' and no '.join(empty)} window at context "
         f"{context} and horizon {horizon}: lower one of them"
     )
+
+
+def _digest_of_own(entry: Dataset) -> str | None:
+    """The SHA-256 of a file of a person's own that the catalogue does not pin, so that an edit is another run."""
+    files = [Path(file.source).expanduser() for file in entry.files]
+    return "+".join(sha256_of(file) for file in files) if all(file.is_file() for file in files) else None
 
 
 def _settings(spec: Mapping, variant: str, dataset: str, config: Mapping, kind: str) -> dict:
@@ -180,7 +189,13 @@ def _backbone(
     return Backbone(name=entry.name, blocks=chosen["blocks"], pin=entry.pin, weights=weights)
 
 
-def _prompt(entry: Dataset, datasets: Mapping[str, Dataset], options, *, context: int, horizon: int) -> str:
+def _prompt(
+    entry: Dataset, datasets: Mapping[str, Dataset], method: str, options, *, context: int, horizon: int
+) -> str | None:
+    """The prompt's text; None for a run that reads none, so that its number does not hang on the wording."""
+    if method not in WITH_PROMPT or getattr(options, "alignment", "") == "none":
+        return None
+
     def filled(of: Dataset) -> str:
         return re.sub(r"\s+", " ", of.prompt.format(context=context, horizon=horizon)).strip()
 

@@ -67,12 +67,6 @@ def source_digest(*modules: str) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def commit() -> dict:
     """The checkout's commit and whether tracked or new files differ from it; `unknown` where git cannot tell."""
 

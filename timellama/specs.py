@@ -88,6 +88,7 @@ class TimeLlamaOptions:
     positions: str = "backbone"  # open; or "none"
     prompt: str = "descriptive"  # figure 1: a description of the data set; others in timellama/data/prompts.py
     blocks: str = "pretrained"  # or "attention", "none" in their place: controls of arXiv 2406.16964
+    column_order: int = 0  # 0: the file's; else the seed of a permutation, since "last token" means the last column
     train_backbone: bool = False  # the paper freezes it; trained with random weights it is such a control too
 
 
@@ -187,6 +188,7 @@ OPTIONS = {
     "hour-of-day-mean": HourOfDayMeanOptions,
 }
 WITH_BACKBONE = ("time-llama", "time-llm", "gpt4ts")
+WITH_PROMPT = ("time-llama", "time-llm")
 TRAINS_NOTHING = ("seasonal-naive", "hour-of-day-mean")
 
 

@@ -55,7 +55,7 @@ def describe_backbones(summary: pd.DataFrame) -> str:
         return ""
     one = len(used) == 1
     sentence = f"{'Backbone' if one else 'Backbones'} (name x blocks): {listed(used)}."
-    if any("(random weights)" in text for text in used):
+    if all("(random weights)" in text for text in used):
         sentence += " A backbone with random weights has learned no language: its numbers test the code, not the paper."
     return sentence
 
@@ -312,7 +312,7 @@ def datasets(rows: Sequence[Mapping[str, Any]], *, published: Path, notes: Seque
     """The paper's table 6: what each data set is, ours above the paper's line where it has one.
 
     A row has `dataset`, `variates`, `horizons` (text), `train`, `val`, `test`, `frequency` and `domain`. The counts
-    of the paper are of windows of 96 steps: rows - 96 + 1.
+    of the paper are of windows of 96 rows, which for validation and test begin up to 96 rows before the part.
 
     Raises:
         InputError: a row lacks one of these, or as `read_published`.
@@ -347,8 +347,9 @@ def datasets(rows: Sequence[Mapping[str, Any]], *, published: Path, notes: Seque
     return Table(
         columns="llrlrrrll",
         blocks=(Block(header=header, groups=(tuple(entries),)),),
-        caption="Data sets: number of variates, horizons and sizes of the parts. Paper: its table 6, whose counts of "
-        "the long-term sets are the windows of 96 steps of each part (rows \N{MINUS SIGN} 96 + 1).",
+        caption="Data sets: number of variates, horizons and sizes of the parts. Paper: its table 6. The "
+        "counts of the long-term sets are windows of 96 rows; those of validation and test begin up to 96 rows before "
+        "the part; the paper's counts of ILI are of 60 rows.",
         label="tab:datasets",
         notes=tuple(notes),
     )

@@ -48,15 +48,19 @@ class Trained:
 def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_steps: int) -> float:
     """The rate of a step (from 0). Raises ValueError for an unknown schedule.
 
-    cosine: from the full rate to 0 over all steps. halving: half of the one before in each epoch, as the authors of
-    DLinear describe it (the loop of thuml/Time-Series-Library, utils/tools.py, `type1`, halves for the first time after
-    the second epoch). delayed-decay: the full rate for four epochs, then 0.9 of the one before in each (the same file's
-    `type3`). constant: the full rate.
+    cosine: from the full rate to 0 over all steps.
+    halving: the full rate in the first two epochs, then half of the one before in each (thuml/Time-Series-Library,
+    utils/tools.py, `type1`, which is called after each epoch).
+    early-halving: half of the one before in each epoch from the second on; our choice where a configuration says so.
+    delayed-decay: the full rate for four epochs, then 0.9 of the one before in each (the same file's `type3`).
+    constant: the full rate.
     """
     epoch = step // steps_per_epoch
     if training.schedule == "cosine":
         factor = (1 + math.cos(math.pi * step / total_steps)) / 2
     elif training.schedule == "halving":
+        factor = 0.5 ** max(0, epoch - 1)
+    elif training.schedule == "early-halving":
         factor = 0.5**epoch
     elif training.schedule == "delayed-decay":
         factor = 0.9 ** max(0, epoch - 3)
@@ -64,7 +68,8 @@ def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_
         factor = 1.0
     else:
         raise ValueError(
-            f"schedule is {training.schedule!r}; it must be 'cosine', 'halving', 'delayed-decay' or 'constant'"
+            f"schedule is {training.schedule!r}; it must be 'cosine', 'halving', 'early-halving', 'delayed-decay' or "
+            "'constant'"
         )
     return training.learning_rate * factor
 
@@ -175,6 +180,10 @@ def train(
         if (step + 1) % every and not last:
             continue
         validation_loss, rows = validate(model, validation, training=training, device=device, precision=precision)
+        if not math.isfinite(validation_loss):
+            raise TrainingFailed(
+                f"the validation loss is NaN or infinite after step {step + 1}: lower learning_rate or check the data"
+            )
         router_history += [{"step": step + 1, **row} for row in rows]
         seconds = time.perf_counter() - started
         history.append(
@@ -235,8 +244,6 @@ def validate(
         if routings:
             statistics = statistics or RouterStatistics(modules=model.modules_routed)
             statistics.add([r.gates for r in routings], [r.probabilities for r in routings])
-    if not math.isfinite(total):
-        raise TrainingFailed("the validation loss is NaN or infinite: lower learning_rate or check the data")
     summary = statistics.summary() if statistics else {"selection_rate": [], "modules": []}
     rows = [
         {"block": block, "module": module, "selection_rate": rate, "entropy": summary["entropy"][block]}

@@ -339,7 +339,7 @@ def test_a_gated_repository_says_how_to_get_in(repository, tmp_path, monkeypatch
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
     monkeypatch.setattr(backbones, "fetch", _refuse)
     with pytest.raises(
-        InputError, match=r"(?s)HTTP 403.*https://example.org/licence, set HF_TOKEN.*TIMELLAMA_MIRROR"
+        InputError, match=r"(?s)HTTP 403.*https://example.org/licence and set HF_TOKEN.*TIMELLAMA_MIRROR"
     ) as info:
         fetch_backbone(
             entry, blocks=1, weights="pretrained", folder=tmp_path, mirrors=[], cache=tmp_path, progress=False

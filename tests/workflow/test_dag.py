@@ -98,4 +98,5 @@ def test_an_edit_of_training_re_runs_every_run_but_no_data(finished):
 
 def test_an_edit_of_the_tables_re_runs_no_training(finished):
     planned = edited(finished, "tables.py", r"\Z", "\nANOTHER = 1\n")
-    assert planned == {"reports/table_long_term.tex", "reports/table_long_term.md"}
+    stems = ("reports/table_long_term", "reports/table_datasets")
+    assert planned == {f"{stem}.{ending}" for stem in stems for ending in ("tex", "md")}

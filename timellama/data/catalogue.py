@@ -4,6 +4,7 @@ Planning needs nothing but this module: it imports neither numpy nor torch. The 
 of the paper's sections 4.1 and 4.2 and its table 6.
 """
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,13 @@ class Dataset:
         """The SHA-256 of the raw files, joined by '+'; None where a file of a person's own has none."""
         digests = [file.sha256 for file in self.files]
         return None if None in digests else "+".join(digests)
+
+    @property
+    def read_as(self) -> dict[str, object]:
+        """What decides how the raw files are read; another text of prompt or licence is not among it."""
+        kept = ("reader", "rows", "variates", "columns", "frequency", "time_column")
+        counts = {name: value for name, value in dataclasses.asdict(self.quirks).items() if name != "notes"}
+        return {name: getattr(self, name) for name in kept} | {"quirks": counts, "sha256": self.sha256}
 
     @property
     def generated(self) -> bool:

@@ -81,7 +81,7 @@ class Router(nn.Module):
             p = torch.softmax(self.weight(self.activate(self.pool(h).float())), dim=-1)
         chosen = torch.zeros_like(p).scatter(1, p.topk(self.active, dim=-1).indices, 1.0)
         if self.gate_gradient == "straight-through":
-            return Routing(p, chosen + p - p.detach())
+            return Routing(p, chosen + (p - p.detach()))
         if self.gate_gradient == "scaled":
             return Routing(p, chosen * p * p.shape[1])
         return Routing(p, chosen)
@@ -112,8 +112,7 @@ class BlockAdapter(nn.Module):
 
 
 def balance_loss(routings: list[Routing]) -> Tensor:
-    """Equation 7: L_lb = E * sum over blocks and modules of f_i pbar_i, at least 1 a block, which a uniform router
-    reaches.
+    """Equation 7: L_lb = E * sum over blocks and modules of f_i pbar_i, 1 a block for a uniform router.
 
     f_i is the share of the batch's samples whose most probable module is i, pbar_i the mean probability of i.
     """

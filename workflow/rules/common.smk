@@ -76,6 +76,12 @@ def run_of(wildcards):
     return RUNS[folder]
 
 
+def own_file(wildcards):
+    """The source of a file of a person's own: editing it makes everything anew that hangs on it."""
+    artifact = ARTIFACTS.get(wildcards.path)
+    return [artifact.source] if artifact and artifact.is_local else []
+
+
 def raw_files(wildcards):
     """The published files that a data set is made from."""
     return [f"results/raw/{file.path}" for file in PLAN.datasets[wildcards.dataset].files]

@@ -2,6 +2,8 @@
 
 
 rule fetch:
+    input:
+        own_file,
     output:
         "results/raw/{path}",
     log:
@@ -28,6 +30,7 @@ rule normalise:
         runtime=10,
         mem_mb=2000,
     params:
+        facts=lambda wildcards: PLAN.datasets[wildcards.dataset].read_as,
         code=code_of("timellama.data.normalise"),
     script:
         "../scripts/normalise.py"

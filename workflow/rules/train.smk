@@ -19,6 +19,7 @@ rule train:
     resources:
         runtime=600,
         mem_mb=4000,
+        gpu=int(config["device"].startswith("cuda")),
     params:
         run=lambda wildcards: run_of(wildcards).to_json(),
         code=training_code,

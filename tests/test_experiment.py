@@ -1,0 +1,42 @@
+"""What an experiment does before and after training: the order of columns, the device, whole files."""
+
+import numpy as np
+import pytest
+
+from timellama.data.series import Series
+from timellama.experiment import in_order, pick_device, write
+
+SERIES = Series(
+    values=np.arange(21.0).reshape(3, 7),
+    time=np.array(["2020-01-01", "2020-01-02", "2020-01-03"], dtype="datetime64[s]"),
+    columns=("a", "b", "c", "d", "e", "f", "g"),
+    raw_sha256="0",
+)
+
+
+def test_order_0_is_the_files_and_others_move_names_with_values():
+    assert in_order(SERIES, 0) is SERIES
+    moved = in_order(SERIES, 1)
+    assert moved.columns != SERIES.columns and sorted(moved.columns) == sorted(SERIES.columns)
+    for place, name in enumerate(moved.columns):
+        assert np.array_equal(moved.values[:, place], SERIES.values[:, SERIES.columns.index(name)])
+    assert in_order(SERIES, 1).columns == moved.columns != in_order(SERIES, 2).columns
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert pick_device("auto") == "cpu"
+    with pytest.raises(ValueError, match="device is 'cuda'.*auto or cpu"):
+        pick_device("cuda")
+
+
+def test_a_file_is_whole_or_absent(tmp_path):
+    def half(path):
+        path.write_text("half", encoding="utf-8")
+        raise OSError("disk full")
+
+    target = tmp_path / "metrics.json"
+    target.write_text("old", encoding="utf-8")
+    with pytest.raises(OSError, match="disk full"):
+        write(target, half)
+    assert target.read_text(encoding="utf-8") == "old"
