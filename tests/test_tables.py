@@ -13,7 +13,7 @@ import pytest
 from timellama.errors import InputError
 from timellama.markup import to_latex, to_markdown
 from timellama.tables import datasets, few_shot, long_term, marks, panels, short_term
-from timellama.variants import collapsed, trainable, variants
+from timellama.variants import collapsed, pooled, speed, trainable, variants
 
 NAN = math.nan
 LABELS = {"time-llama": "Time-LlaMA", "dlinear": "DLinear", "patchtst": "PatchTST", "rlinear": "RLinear"}
@@ -292,6 +292,31 @@ def test_variants_with_the_papers_numbers_and_extra_columns(tmp_path):
     assert lines[5][1:4] == ["paper", "0.538", "+0.007"]
     assert lines[6][0] == "patchtst"  # planned, without a run
     assert lines[6][2] == "–"
+
+
+def test_the_difference_over_all_cells_counts_each_pair_once():
+    cells = [(96, 0, 0.1), (96, 1, 0.2), (192, 0, 0.3), (192, 1, 0.4)]
+    runs = [run("time-llama", seed, 0.4, horizon=horizon) for horizon, seed, _ in cells]
+    runs += [run("dlinear", seed, 0.4 * (1 + more), horizon=horizon) for horizon, seed, more in cells]
+    runs += [run("patchtst", 0, 0.5, horizon=96)]
+    # 25 % on average, deviation 12.91, and 3.182446 * 12.91 / sqrt(4) = 20.54
+    expected = {("dlinear", ""): "+25.0* ±20.5 (4)"}
+    assert pooled(pd.DataFrame(runs), reference="time-llama") == expected
+
+
+def test_depth_compares_with_one_depth_and_tells_the_speed():
+    depths = {"m x1": (0.5, 10.0), "m x6": (0.4, 20.0)}
+    runs = [
+        run("time-llama", seed, mse, backbone=name, n_windows=100, seconds_evaluate=seconds)
+        for name, (mse, seconds) in depths.items()
+        for seed in (0, 1)
+    ]
+    frame = pd.DataFrame(runs)
+    extras = {"speed": speed(frame), "all": pooled(frame, reference="time-llama", backbone="m x6")}
+    lines = rows_of(to_markdown(ablation(runs, planned=[], backbone="m x6", extras=extras)))
+    assert lines[2][0] == "Time-LlaMA m x1" and lines[2][3].startswith("+0.1000")
+    assert lines[2][4:] == ["10", r"+25.0\* ±0.0 (2)"]
+    assert lines[3][3:] == ["–", "5", "–"]
 
 
 def test_an_absent_reference_is_named():

@@ -38,6 +38,7 @@ def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: 
     frame = aggregate.collect(metrics, methods=facts["methods"])
     common = {key: facts[key] for key in ("configuration", "planned", "generated")}
     if name in VARIANTS:
+        backbone = _reference_backbone(frame, facts["backbone"]) if name == "depth" else None
         return variants.variants(
             frame,
             title=VARIANTS[name],
@@ -45,7 +46,8 @@ def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: 
             reference=REFERENCE,
             published=published,
             source="table 5",
-            extras=_extras(name, frame),
+            backbone=backbone,
+            extras=_extras(name, frame, backbone),
             **common,
         )
     if name == "short_term":
@@ -93,9 +95,19 @@ def _naive2(frame: pd.DataFrame, documents: Sequence[Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _extras(name: str, frame: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """More columns: trained parameters, and where there are routers how many of their blocks collapsed."""
-    columns = {"Trained, thousands": variants.trainable(frame)}
-    if name in ("ablation", "router", "active_loras"):
-        columns["Collapsed blocks"] = variants.collapsed(frame)
-    return columns
+def _extras(name: str, frame: pd.DataFrame, backbone: str | None) -> dict[str, variants.Column]:
+    """More columns: the difference over all cells, trained parameters, collapsed routers, and speed over depth."""
+    columns = {"All cells, % (pairs)": variants.pooled(frame, reference=REFERENCE, backbone=backbone)}
+    columns["Trained, thousands"] = variants.trainable(frame)
+    columns["Collapsed blocks"] = variants.collapsed(frame)
+    if name == "depth":
+        columns["Windows a second"] = variants.speed(frame)
+    return {heading: column for heading, column in columns.items() if column}
+
+
+def _reference_backbone(frame: pd.DataFrame, main: str) -> str:
+    """The configuration's own backbone, as the frame calls it. Raises InputError where the experiment leaves it out."""
+    for name in frame["backbone"]:
+        if name == main or name.startswith(f"{main} ("):
+            return name
+    raise InputError(f"the experiment `depth` has no run on {main}, the configuration's own backbone: add it")

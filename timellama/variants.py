@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from timellama.aggregate import paired_difference, summarise, with_published
+from timellama.aggregate import paired_difference, summarise, t_quantile, with_published
 from timellama.errors import InputError
 from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, fixed, listed, spread
 from timellama.tables import (
@@ -27,32 +27,85 @@ from timellama.tables import (
 
 Place = tuple[str, int, int]  # data set, horizon, context
 Variant = tuple[str, str]  # variant, backbone
+Column = dict[Variant, str]
+ROW = ["variant", "backbone"]
 
 
-def collapsed(frame: pd.DataFrame) -> dict[str, str]:
+def collapsed(frame: pd.DataFrame) -> Column:
     """A column for `variants`: in how many routed blocks the router collapsed, from the best run to the worst."""
     texts = {}
-    for variant, runs in frame.dropna(subset="collapsed_blocks").groupby("variant"):
+    for row, runs in frame.dropna(subset="collapsed_blocks").groupby(ROW):
         low, high = int(runs["collapsed_blocks"].min()), int(runs["collapsed_blocks"].max())
         blocks = listed(sorted({int(count) for count in runs["routed_blocks"]}))
-        texts[variant] = f"{low if low == high else f'{low} to {high}'} of {blocks}"
+        texts[row] = f"{low if low == high else f'{low} to {high}'} of {blocks}"
     return texts
 
 
-def trainable(frame: pd.DataFrame) -> dict[str, str]:
+def trainable(frame: pd.DataFrame) -> Column:
     """A column for `variants`: trained parameters in thousands, from the smallest run to the largest."""
     texts = {}
-    for variant, runs in frame.groupby("variant"):
+    for row, runs in frame.groupby(ROW):
         counts = runs["parameters_trainable"]
         low, high = (f"{count / 1000:.1f}" for count in (counts.min(), counts.max()))
-        texts[variant] = low if low == high else f"{low} to {high}"
+        texts[row] = low if low == high else f"{low} to {high}"
     return texts
+
+
+def speed(frame: pd.DataFrame) -> Column:
+    """A column for `variants`: test windows forecast a second, over all runs; what else the machine did is in it."""
+    sums = frame.groupby(ROW)[["n_windows", "seconds_evaluate"]].sum()
+    return {row: f"{windows / seconds:.0f}" for row, windows, seconds in sums.itertuples() if seconds > 0}
+
+
+def pooled(frame: pd.DataFrame, *, reference: str, backbone: str | None = None, metric: str = "mse") -> Column:
+    """A column for `variants`: the difference from the reference in per cent, over all cells and seeds together.
+
+    Each pair of runs with the same data set, horizon, context and seed counts once, as (ours - reference) / reference;
+    the 95 % t interval is over these pairs. Cells of one data set are not independent, so it is a lower bound of the
+    doubt.
+    """
+    keys = ["dataset", "horizon", "context", "seed"]
+    table = frame.set_index([*ROW, *keys])[metric].sort_index()
+    texts = {}
+    for row in table.index.droplevel(keys).unique():
+        against = opposite(frame, row, reference=reference, backbone=backbone)
+        if row == against or against not in table.index.droplevel(keys):
+            continue
+        change = ((table.loc[row] - table.loc[against]) / table.loc[against] * 100).dropna()
+        if len(change) < 2:
+            continue
+        half = t_quantile(len(change) - 1) * change.std(ddof=1) / math.sqrt(len(change))
+        star = "*" if abs(change.mean()) > half else ""
+        texts[row] = f"{fixed(change.mean(), 1, signed=True)}{star} {spread(half, 1)} ({len(change)})"
+    return texts
+
+
+def opposite(frame: pd.DataFrame, row: Variant, *, reference: str, backbone: str | None) -> Variant:
+    """The row that `row` is compared with.
+
+    It is the reference on `backbone` where that is named; else on the row's own backbone, or on the only one that the
+    reference has.
+    """
+    if backbone is not None:
+        return reference, backbone
+    available = sorted(set(frame.loc[frame["variant"] == reference, "backbone"]))
+    alone = available[0] if len(available) == 1 else row[1]
+    return reference, row[1] if row[1] in available else alone
 
 
 class _Variants:
     """The cells of a table of variants."""
 
-    def __init__(self, frame: pd.DataFrame, summary: pd.DataFrame, planned: Planned, reference: str, metric: str):
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        summary: pd.DataFrame,
+        planned: Planned,
+        reference: str,
+        backbone: str | None,
+        metric: str,
+    ):
+        self.frame, self.backbone = frame, backbone
         keys = ["dataset", "horizon", "context", "variant", "backbone"]
         self.cells = {tuple(row[key] for key in keys): row for row in summary.to_dict("records")}
         self.runs = dict(iter(frame.groupby(keys)))
@@ -65,7 +118,6 @@ class _Variants:
         for variant, backbone in sorted(key[3:] for key in self.cells):
             used[variant] = first_seen([*used[variant], backbone])
         self.rows: list[Variant] = [(variant, backbone) for variant in used for backbone in used[variant] or [""]]
-        self.reference_backbones = used[reference]
         self.names = {(row["variant"], row["backbone"]): row["name"] for row in self.cells.values()}
 
     def field(self, place: Place, row: Variant, name: str) -> float:
@@ -73,9 +125,8 @@ class _Variants:
         return self.cells.get((*place, *row), {}).get(f"{self.metric}_{name}", math.nan)
 
     def opposite(self, row: Variant) -> Variant:
-        """The reference that a row is compared with: on its own backbone, or on the only one that the reference has."""
-        alone = self.reference_backbones[0] if len(self.reference_backbones) == 1 else row[1]
-        return self.reference, row[1] if row[1] in self.reference_backbones else alone
+        """The row that `row` is compared with."""
+        return opposite(self.frame, row, reference=self.reference, backbone=self.backbone)
 
     def marked(self, place: Place) -> dict[Variant, str]:
         """The mark of each row in one column."""
@@ -85,7 +136,7 @@ class _Variants:
     def difference(self, place: Place, row: Variant) -> Cell:
         """Ours - reference with its interval; a dash for the reference itself and below two common seeds."""
         ours, theirs = (*place, *row), (*place, *self.opposite(row))
-        if row[0] == self.reference or ours not in self.runs or theirs not in self.runs:
+        if row == self.opposite(row) or ours not in self.runs or theirs not in self.runs:
             return Cell(text=MISSING)
         mean, half, pairs = paired_difference(self.runs[ours], self.runs[theirs], self.metric)
         if pairs < 2:
@@ -104,7 +155,7 @@ class _Variants:
             ours.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
             ours.append(self.difference(place, row))
             number = self.field(place, row, "paper")
-            gap = math.nan if row[0] == self.reference else number - self.field(place, self.opposite(row), "paper")
+            gap = math.nan if row == self.opposite(row) else number - self.field(place, self.opposite(row), "paper")
             paper.append(Cell(text=fixed(number, self.decimals)))
             paper.append(Cell(text=fixed(gap, self.decimals, signed=True)))
         fill = (Cell(),) * (width - len(ours))
@@ -123,18 +174,19 @@ def variants(
     reference: str,
     configuration: str,
     planned: Planned,
+    backbone: str | None = None,
     metric: str = "mse",
     published: Path | None = None,
     source: str = "",
-    extras: Mapping[str, Mapping[str, str]] | None = None,
+    extras: Mapping[str, Column] | None = None,
     generated: Collection[str] = (),
 ) -> Table:
     """Variants as rows, (data set, horizon) as columns: the metric, and how far each is from the variant `reference`.
 
     The difference is paired: ours - reference for each seed that both have, with the 95 % t interval of its mean; it is
-    a dash below two such seeds. A variant is compared with the reference on its own backbone, or on the only one that
-    the reference has. `frame` comes from `collect`; `published` is the paper's table, called `source` in the caption;
-    `extras` are more columns: heading to variant to text.
+    a dash below two such seeds. A variant is compared with the reference on `backbone` or, where that is None, on its
+    own backbone, or on the only one that the reference has. `frame` comes from `collect`; `published` is the paper's
+    table, called `source` in the caption; `extras` are more columns: heading to row to text.
 
     Raises:
         InputError: no run is of the reference; else as `summarise` and `with_published`.
@@ -144,7 +196,7 @@ def variants(
         raise InputError(f"There is no run of the reference {reference!r}: add it to the experiment, or name another.")
     if published is not None:
         summary = with_published(summary, published)
-    grid = _Variants(frame, summary.assign(name=name_columns(summary)), planned, reference, metric)
+    grid = _Variants(frame, summary.assign(name=name_columns(summary)), planned, reference, backbone, metric)
     parts = panels(grid.places, VALUES_PER_PANEL // 2)
     width = 2 * max(len(part) for part in parts)
     headings = list(extras or {})
@@ -160,10 +212,10 @@ def variants(
         )
         rows = []
         for row in grid.rows:
-            texts = [extras[heading].get(row[0], MISSING) for heading in headings] if extras else []
+            texts = [extras[heading].get(row, MISSING) for heading in headings] if extras else []
             rows.append(grid.lines(row, part, width=width, more=texts))
         blocks.append(Block(header=header, groups=(tuple(rows),)))
-    name = summary.loc[summary["variant"] == reference, "label"].iloc[0]
+    name = summary.loc[summary["variant"] == reference, "label"].iloc[0] + (f" on {backbone}" if backbone else "")
     reading = [
         title,
         f"{NAMES[metric]}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1); "

@@ -127,6 +127,7 @@ def report_facts(experiment):
     shown = ("label", "floor")
     return {
         "configuration": config["name"],
+        "backbone": "{name} x{blocks}".format(**config["backbones"][0]),
         "planned": PLAN.cells(experiment) if experiment in config["experiments"] else [],
         "methods": {name: {key: entry[key] for key in shown} for name, entry in PLAN.methods.items()},
         "generated": [name for name, entry in PLAN.datasets.items() if entry.generated],
