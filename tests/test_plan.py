@@ -126,12 +126,22 @@ def test_a_prompt_belongs_to_the_runs_that_read_it(root, smoke):
     assert runs["gpt4ts"].backbone == runs["time-llama"].backbone
 
 
+def test_a_method_that_is_too_heavy_is_a_column_without_runs(root, smoke):
+    smoke["experiments"]["long_term"]["not_run"] = ["time-llm"]
+    plan = make_plan(smoke, root=root)
+    assert "time-llm" not in {run.variant for run in plan.experiment("long_term")}
+    assert ("Synthetic", 96, 24, "Time-LLM") in plan.cells("long_term")
+    smoke["experiments"]["long_term"]["not_run"] = ["prophet"]
+    with pytest.raises(InputError, match="not_run 'prophet' is not in the catalogue"):
+        make_plan(smoke, root=root)
+
+
 def test_a_single_season_has_no_mean_of_its_own(root, smoke):
     ili = {"context": 96, "horizons": [24]}
     smoke["experiments"]["long_term"]["datasets"] = {"ILI": ili}
     plan = make_plan(smoke, root=root)
     assert "hour-of-day-mean" not in {r.variant for r in plan.experiment("long_term") if r.dataset == "ILI"}
-    assert ("ILI", 96, 24, "hour-of-day-mean") in plan.cells("long_term"), "the table shows a dash"
+    assert ("ILI", 96, 24, "Hour-of-day mean") in plan.cells("long_term"), "the table shows a dash"
 
 
 def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monkeypatch):

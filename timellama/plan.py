@@ -45,8 +45,16 @@ class Plan:
         return self.runs[name]
 
     def cells(self, name: str) -> list[tuple[str, int, int, str]]:
-        """(data set, context, horizon, method) of an experiment, also those that are too small to be run."""
-        return list(_cells(self.config["experiments"][name]))
+        """(data set, context, horizon, method) of an experiment, also those that are too small or too heavy to be run.
+
+        A method that has no run at all stands under its label, since no result will tell it.
+        """
+        section = self.config["experiments"][name]
+        planned = section | {"methods": [*section["methods"], *section.get("not_run", ())]}
+        run = {run.variant for run in self.experiment(name)}
+        return [
+            (*cell, method if method in run else self.methods[method]["label"]) for *cell, method in _cells(planned)
+        ]
 
     def every_run(self) -> dict[str, Run]:
         """All runs by folder; experiments share a run where its settings are the same."""
@@ -84,6 +92,8 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         entry = _named(datasets, dataset, f"{where}: dataset")
         spec = _named(methods, method, f"{where}: method")
         percent = section.get("train_percent", 100)
+        for heavy in section.get("not_run", ()):
+            _named(methods, heavy, f"{where}: method under not_run")
         if not _has_windows(entry, context=context, horizon=horizon, percent=percent, where=where):
             continue
         if spec["method"] == "hour-of-day-mean" and context < 2 * entry.season:
