@@ -324,9 +324,10 @@ def prompts(frame: pd.DataFrame) -> Figure:
             for text in axis.get_yticklabels():
                 text.set_parse_math(False)
             axis.set_ylim(len(order) - 0.5, -0.5)
-            axis.xaxis.set_major_locator(MaxNLocator(4))
+            axis.xaxis.set_major_locator(MaxNLocator(3))
+            axis.ticklabel_format(axis="x", useOffset=False)  # an offset would stand on the label
             axis.set_title(f"{dataset}, H {horizon}", parse_math=False)
-            axis.set_xlabel("test MSE (dot: a seed; bar: the mean)")
+            axis.set_xlabel("test MSE\n(dot: a seed; bar: the mean)")
     return figure
 
 
