@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from timellama.data.series import Series
-from timellama.experiment import in_order, pick_device, write
+from timellama.experiment import in_order, pick_device
 
 SERIES = Series(
     values=np.arange(21.0).reshape(3, 7),
@@ -28,15 +28,3 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
     assert pick_device("auto") == "cpu"
     with pytest.raises(ValueError, match="device is 'cuda'.*auto or cpu"):
         pick_device("cuda")
-
-
-def test_a_file_is_whole_or_absent(tmp_path):
-    def half(path):
-        path.write_text("half", encoding="utf-8")
-        raise OSError("disk full")
-
-    target = tmp_path / "metrics.json"
-    target.write_text("old", encoding="utf-8")
-    with pytest.raises(OSError, match="disk full"):
-        write(target, half)
-    assert target.read_text(encoding="utf-8") == "old"

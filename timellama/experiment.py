@@ -17,16 +17,17 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from timellama import provenance
 from timellama.build import build
 from timellama.data.series import Series, load_series
+from timellama.data.store import atomic, write_arrays, write_csv, write_json
 from timellama.data.windows import prepare
 from timellama.evaluate import evaluate
 from timellama.specs import Run, Training
-from timellama.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state, write_csv
+from timellama.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state
 
 log = logging.getLogger(__name__)
 
@@ -171,11 +172,12 @@ def carry_out(
             "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     }
-    write(outputs.weights, lambda path: save_file(trainable_state(model), path))
-    write(outputs.history, lambda path: write_csv(path, HISTORY, trained.history if trained else []))
-    write(outputs.router, lambda path: write_csv(path, ROUTER_HISTORY, trained.router_history if trained else []))
-    write(outputs.forecasts, lambda path: write_npz(path, scored.shown))
-    write(outputs.metrics, lambda path: path.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8"))
+    with atomic(outputs.weights) as file:
+        file.write(save(trainable_state(model)))
+    write_csv(outputs.history, HISTORY, trained.history if trained else [])
+    write_csv(outputs.router, ROUTER_HISTORY, trained.router_history if trained else [])
+    write_arrays(outputs.forecasts, scored.shown)
+    write_json(outputs.metrics, metrics)
     named = ", ".join(f"{name} {value:.5f}" for name, value in scored.errors.items() if isinstance(value, float))
     log.info("test %s over %d windows", named, scored.windows)
     return metrics
@@ -264,17 +266,3 @@ def peak_memory(device: str) -> int:
 def backbone_digest(folder: Path | None) -> str | None:
     """The weight digest that the prepared folder carries."""
     return json.loads((folder / "backbone.json").read_text(encoding="utf-8"))["sha256"] if folder else None
-
-
-def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Compressed arrays under the exact name: numpy would put `.npz` behind it."""
-    with path.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
-
-
-def write(path: Path, fill: Callable[[Path], object]) -> None:
-    """Fill a file beside `path` and rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.half")
-    fill(half)
-    half.replace(path)

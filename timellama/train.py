@@ -4,14 +4,12 @@ Paper, section 4.3 and table 7. Nothing here ever sees the test part. The data o
 so two methods with one seed see the same batches in the same order; a last, smaller batch is trained on like any other.
 """
 
-import csv
 import logging
 import math
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -261,11 +259,3 @@ def _must_be_finite(losses: list[Tensor], *, end: int) -> None:
         raise TrainingFailed(
             f"the training loss is NaN or infinite at step {step}: lower learning_rate or clip_norm, or check the data"
         )
-
-
-def write_csv(path: Path, columns: tuple[str, ...], rows: list[dict]) -> None:
-    """Write rows under a header; the header stands even where there are no rows."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows(rows)
