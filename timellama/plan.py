@@ -47,10 +47,12 @@ class Plan:
     def cells(self, name: str) -> list[tuple[str, int, int, str]]:
         """(data set, context, horizon, method) of an experiment, also those that are too small or too heavy to be run.
 
-        A method that has no run at all stands under its label, since no result will tell it.
+        Methods come in the order of `config/methods.yaml`, which is the paper's. One that has no run at all stands
+        under its label, since no result will tell it.
         """
         section = self.config["experiments"][name]
-        planned = section | {"methods": [*section["methods"], *section.get("not_run", ())]}
+        wanted = {*section["methods"], *section.get("not_run", ())}
+        planned = section | {"methods": [method for method in self.methods if method in wanted]}
         run = {run.variant for run in self.experiment(name)}
         return [
             (*cell, method if method in run else self.methods[method]["label"]) for *cell, method in _cells(planned)
