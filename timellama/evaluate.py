@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from timellama.data.windows import Windows
-from timellama.metrics import Errors, RouterStatistics
-from timellama.train import predictions, spread
+from timellama.metrics import Errors
+from timellama.train import predictions, spread, with_choices
 
 SHOWN_WINDOWS = 3  # our choice: what a page-wide figure can show
 SHOWN_VARIATES = 3
@@ -35,9 +35,7 @@ def evaluate(
         model, windows, indices=everything, batch_size=batch_size, device=device, precision=precision
     ):
         errors.add(forecast, y)
-        if routings:
-            statistics = statistics or RouterStatistics(modules=model.modules_routed)
-            statistics.add([r.gates for r in routings], [r.probabilities for r in routings])
+        statistics = with_choices(statistics, model, routings)
     if errors.windows != len(windows):
         raise RuntimeError(f"{errors.windows} windows were counted, the test part has {len(windows)}")
     return Evaluation(

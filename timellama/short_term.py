@@ -19,9 +19,8 @@ from timellama.errors import InputError
 from timellama.evaluate import shown_forecasts
 from timellama.experiment import Outputs, Prepared, Scored, carry_out, evaluation_batch_size
 from timellama.m4_scores import Reference
-from timellama.metrics import RouterStatistics
 from timellama.specs import Run
-from timellama.train import predictions
+from timellama.train import predictions, with_choices
 
 COLUMN = "value"  # our choice: what the one variate of a series is called in the forecasts shown
 
@@ -88,9 +87,7 @@ def forecasts(
         precision=precision,
     ):
         found.append(forecast[..., 0].double().cpu().numpy())
-        if routings:
-            statistics = statistics or RouterStatistics(modules=model.modules_routed)
-            statistics.add([r.gates for r in routings], [r.probabilities for r in routings])
+        statistics = with_choices(statistics, model, routings)
     return np.concatenate(found), statistics.summary() if statistics else None
 
 

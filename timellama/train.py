@@ -105,6 +105,15 @@ def outputs(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None, list]:
     return tuple(model.forecast(x)) if hasattr(model, "forecast") else (model(x), None, [])
 
 
+def with_choices(statistics: RouterStatistics | None, model: nn.Module, routings: list) -> RouterStatistics | None:
+    """The statistics with a batch's routings added; None until a method with routers has been seen."""
+    if not routings:
+        return statistics
+    statistics = statistics or RouterStatistics(modules=model.modules_routed)
+    statistics.add([r.gates for r in routings], [r.probabilities for r in routings])
+    return statistics
+
+
 def autocast(device: str, precision: str) -> torch.autocast:
     """bfloat16 autocast where the run's precision asks for it."""
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
@@ -239,9 +248,7 @@ def validate(
     ):
         total += LOSSES[training.loss](forecast.double(), y.double()).item() * len(chosen)
         count += len(chosen)
-        if routings:
-            statistics = statistics or RouterStatistics(modules=model.modules_routed)
-            statistics.add([r.gates for r in routings], [r.probabilities for r in routings])
+        statistics = with_choices(statistics, model, routings)
     summary = statistics.summary() if statistics else {"selection_rate": [], "modules": []}
     rows = [
         {"block": block, "module": module, "selection_rate": rate, "entropy": summary["entropy"][block]}
