@@ -1,10 +1,18 @@
 """What an experiment does before and after training: the order of columns, the device, whole files."""
 
+import dataclasses
+import json
+import platform
+
 import numpy as np
 import pytest
 
-from timellama.data.series import Series
-from timellama.experiment import in_order, pick_device
+from timellama import experiment
+from timellama.data.series import Series, save_series
+from timellama.errors import InputError
+from timellama.experiment import Outputs, execute, in_order, pick_device
+from timellama.lock import locked
+from timellama.specs import DLinearOptions, Split, Training
 
 SERIES = Series(
     values=np.arange(21.0).reshape(3, 7),
@@ -28,3 +36,84 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
     assert pick_device("auto") == "cpu"
     with pytest.raises(ValueError, match="device is 'cuda'.*auto or cpu"):
         pick_device("cuda")
+
+
+@pytest.fixture
+def start(sample_run, tmp_path):
+    """Carries out a small run of DLinear; arguments change its `source_digest` and the like."""
+    values = np.random.default_rng(0).normal(size=(120, 2)).cumsum(axis=0)
+    time = np.datetime64("2020-01-01", "s") + np.arange(120) * np.timedelta64(3600, "s")
+    save_series(tmp_path / "series.npz", Series(values=values, time=time, columns=("a", "b"), raw_sha256="ef"))
+    run = dataclasses.replace(
+        sample_run,
+        split=Split(rule="ratio", train=0.6, validation=0.2, test=0.2),
+        **{"context": 16, "horizon": 4, "variates": 2, "variant": "dlinear", "method": "dlinear"},
+        options=DLinearOptions(kernel=3),
+        training=Training(batch_size=16, max_steps=12),
+        backbone=None,
+        prompt=None,
+    )
+    names = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
+    given = {
+        "series": tmp_path / "series.npz",
+        "backbone_folder": None,
+        "outputs": Outputs(**{name.split(".")[0]: tmp_path / "run" / name for name in names}),
+        "checkpoints": tmp_path / "kept",
+        "threads": 1,
+        "source_digest": "cd",
+    }
+    return lambda **changed: execute(run, **given | changed)
+
+
+def test_metrics_say_where_the_number_came_from(start, tmp_path):
+    metrics = start()
+    assert metrics == json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    origin = metrics["provenance"]
+    assert origin["data_sha256"] == "ef" and origin["source_digest"] == "cd" and origin["backbone_digest"] is None
+    assert metrics["identity"].endswith(origin["run_digest"]) and metrics["seed"] == 0 and origin["threads"] == 1
+    assert origin["started"] <= origin["ended"] and origin["resumed_at"] == []
+    assert origin["versions"]["torch"] and origin["versions"]["python"] and "git_commit" in origin
+    hardware = origin["hardware"]
+    assert hardware["host_class"].startswith(f"{hardware['processor']}, {hardware['cores']} cores")
+    assert hardware["host_class"].endswith(f"{hardware['memory_gib']} GiB, cpu") and hardware["memory_gib"] >= 1
+    assert platform.node() not in json.dumps(metrics)
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_finished_training_waits_for_its_test_but_not_for_other_code(start, tmp_path, monkeypatch, caplog):
+    def broken(*_, **__):
+        raise OSError("no space left")
+
+    expected = start()
+    monkeypatch.setattr(experiment, "evaluate", broken)
+    with pytest.raises(OSError, match="no space left"):
+        start()
+    monkeypatch.undo()
+    assert start(source_digest="12")["provenance"]["resumed_at"] == []
+    assert "was made with another source_digest: the training starts afresh" in caplog.text
+    assert not (tmp_path / "kept").exists()
+
+    monkeypatch.setattr(experiment, "evaluate", broken)
+    with pytest.raises(OSError, match="no space left"):
+        start()
+    monkeypatch.undo()
+    again = start()
+    assert again["provenance"]["resumed_at"] == [12]
+    assert {name: again[name] for name in ("mse", "mae", "best_step")} == {
+        name: expected[name] for name in ("mse", "mae", "best_step")
+    }
+
+
+def test_a_run_that_another_process_is_at_is_left_alone(start, tmp_path):
+    with locked(tmp_path / "kept", purpose="it"), pytest.raises(InputError, match="is being computed already"):
+        start()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_that_fills_up_leaves_the_old_results_whole(start, tmp_path, monkeypatch):
+    start()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    monkeypatch.setattr("timellama.data.store.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="No space left"):
+        start(source_digest="12")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before

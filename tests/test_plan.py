@@ -174,3 +174,52 @@ def test_planning_needs_no_torch(root):
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "timellama.plan" in loaded
     assert not {"torch", "transformers", "pandas", "numpy"} & set(loaded)
+
+
+def test_efficiency_sweeps_have_published_options_and_hang_on_nothing_else(root, smoke):
+    section = {"settings_of": "Traffic", "context": 512, "horizon": 96, "variates": [7, 21], "batch_sizes": [1, 32]}
+    section |= {
+        "methods": ["patchtst", "time-llama"],
+        "threads": 2,
+        "seconds": 1,
+        "longest_call": 9,
+        "memory_share": 0.5,
+    }
+    smoke["experiments"]["efficiency"] = section
+    plan = make_plan(smoke, root=root)
+    ours, theirs = plan.efficiency()
+    assert (ours.run.variant, theirs.run.variant) == ("time-llama", "patchtst"), "the order of methods.yaml"
+    assert "efficiency" not in plan.runs and ours.run.folder not in plan.every_run()
+    assert (theirs.run.options.width, theirs.run.context, theirs.run.horizon) == (128, 512, 96)
+    assert "862 sensors" in ours.run.prompt and ours.run.backbone.name == "tiny-gpt2"
+    assert list(ours.cells()) == [(7, 1), (21, 1), (7, 32), (21, 32)]
+    before = set(plan.sweeps)
+    smoke["training"], smoke["seeds"] = {"max_steps": 3}, [5]
+    assert set(make_plan(smoke, root=root).sweeps) == before
+    section["threads"] = 1
+    assert not set(make_plan(smoke, root=root).sweeps) & before
+    del smoke["experiments"]["efficiency"]
+    with pytest.raises(InputError, match="no experiment 'efficiency'"):
+        make_plan(smoke, root=root).efficiency()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("settings_of", "Mars", ["Mars", "Traffic"]),
+        ("variates", [], ["variates", "at least 1"]),
+        ("batch_sizes", [0], ["batch_sizes", "0"]),
+        ("methods", ["prophet"], ["prophet", "time-llama"]),
+        ("seconds", 0, ["seconds", "0"]),
+        ("memory_share", 1.5, ["memory_share", "1.5"]),
+        ("second", 1, ["second", "seconds"]),
+    ],
+)
+def test_a_slip_in_the_efficiency_section_is_named(root, smoke, key, value, words):
+    good = {"settings_of": "Traffic", "context": 512, "horizon": 96, "variates": [7], "batch_sizes": [1]}
+    good |= {"methods": ["dlinear"], "threads": 1, "seconds": 1, "longest_call": 9, "memory_share": 0.5}
+    smoke["experiments"]["efficiency"] = good | {key: value}
+    with pytest.raises(InputError) as error:
+        make_plan(smoke, root=root)
+    for word in [*words, "smoke"]:
+        assert word in str(error.value)

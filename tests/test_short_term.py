@@ -87,7 +87,15 @@ def run_of(method: str, **changed: object) -> Run:
 def execute(run: Run, file: Path, folder: Path) -> tuple[dict, Outputs]:
     names = {"metrics": "json", "weights": "safetensors", "history": "csv", "router": "csv", "forecasts": "npz"}
     outputs = Outputs(**{name: folder / f"{name}.{suffix}" for name, suffix in names.items()})
-    metrics = execute_m4(run, series=file, backbone_folder=None, outputs=outputs, threads=1, source_digest="cd")
+    metrics = execute_m4(
+        run,
+        series=file,
+        backbone_folder=None,
+        outputs=outputs,
+        checkpoints=folder / "checkpoints",
+        threads=1,
+        source_digest="cd",
+    )
     return metrics, outputs
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from timellama.data.windows import Windows
 from timellama.metrics import Errors
-from timellama.train import predictions, spread, with_choices
+from timellama.predictions import predictions, spread, with_choices
 
 SHOWN_WINDOWS = 3  # our choice: what a page-wide figure can show
 SHOWN_VARIATES = 3

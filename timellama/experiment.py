@@ -21,11 +21,15 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from timellama import provenance
+from timellama.allocator import keep_freed_memory
 from timellama.build import build
+from timellama.checkpoint import Checkpoint
 from timellama.data.series import Series, load_series
-from timellama.data.store import atomic, write_arrays, write_csv, write_json
+from timellama.data.store import atomic, remove_unfinished, write_arrays, write_csv, write_json
 from timellama.data.windows import prepare
 from timellama.evaluate import evaluate
+from timellama.interruption import Signals
+from timellama.lock import locked
 from timellama.specs import Run, Training
 from timellama.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state
 
@@ -84,10 +88,15 @@ def execute(
     series: Path,
     backbone_folder: Path | None,
     outputs: Outputs,
+    checkpoints: Path,
     threads: int,
     source_digest: str,
 ) -> dict:
-    """Train and evaluate `run`, write its files and return what stands in `metrics.json`."""
+    """Train and evaluate `run`, write its files and return what stands in `metrics.json`.
+
+    The folder `checkpoints` is the run's own: it keeps a training that was stopped, and is gone when the files stand.
+    Raises InputError while another process is at work there, and Interrupted when the process is asked to stop.
+    """
 
     def load() -> Prepared:
         data = in_order(load_series(series), getattr(run.options, "column_order", 0))
@@ -116,6 +125,7 @@ def execute(
         load=load,
         backbone_folder=backbone_folder,
         outputs=outputs,
+        checkpoints=checkpoints,
         threads=threads,
         source_digest=source_digest,
     )
@@ -127,60 +137,77 @@ def carry_out(
     load: Callable[[], Prepared],
     backbone_folder: Path | None,
     outputs: Outputs,
+    checkpoints: Path,
     threads: int,
     source_digest: str,
 ) -> dict:
     """What all tasks share: seed, build, train, score, write the files, and return what stands in `metrics.json`."""
-    started = datetime.now(UTC)
-    clock = time.perf_counter()
-    device = pick_device(run.device)
-    torch.set_num_threads(threads)
-    seed_everything(run.seed, device)
-    prepared = load()
-    parts = prepared.parts
-    log.info(
-        "%s: %d training, %d validation and %d test windows on %s",
-        *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
-    )
-    model = build(run, backbone_folder=backbone_folder).to(device)
-    trained = fit(model, run, parts, device) if run.training else None
-    before = time.perf_counter()
-    scored = prepared.score(model, device)
-    now = time.perf_counter()
-    metrics = {
-        "run": dataclasses.asdict(run),
-        "identity": run.identity,
-        "dataset": run.dataset,
-        "horizon": run.horizon,
-        "context": run.context,
-        "method": run.variant,
-        "backbone": run.backbone.name if run.backbone else None,
-        "seed": run.seed,
-        **_numbers(trained, scored),
-        "parameters": count_parameters(model),
-        "seconds": {"train": trained.seconds if trained else 0.0, "evaluate": now - before, "total": now - clock},
-        "peak_memory_bytes": peak_memory(device),
-        "provenance": {
-            **provenance.commit(),
+    with locked(checkpoints, purpose=run.folder), Signals() as signals:
+        started = datetime.now(UTC)
+        clock = time.perf_counter()
+        device = pick_device(run.device)
+        torch.set_num_threads(threads)
+        keep_freed_memory()
+        seed_everything(run.seed, device)
+        prepared = load()
+        parts = prepared.parts
+        log.info(
+            "%s: %d training, %d validation and %d test windows on %s",
+            *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
+        )
+        model = build(run, backbone_folder=backbone_folder).to(device)
+        code_and_data = {
+            "run_digest": run.digest,
             "source_digest": source_digest,
             "data_sha256": prepared.data_sha256,
             "backbone_digest": backbone_digest(backbone_folder),
             "versions": provenance.versions(),
-            "hardware": provenance.hardware() | {"device": device_name(device)},
             "threads": threads,
-            "started": started.isoformat(timespec="seconds"),
-            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    }
+        }
+        checkpoint = Checkpoint(checkpoints, identity=code_and_data | {"device": processor_of(device)})
+        trained = fit(model, run, parts, device, checkpoint, signals) if run.training else None
+        before = time.perf_counter()
+        scored = prepared.score(model, device)
+        now = time.perf_counter()
+        metrics = {
+            "run": dataclasses.asdict(run),
+            "identity": run.identity,
+            "dataset": run.dataset,
+            "horizon": run.horizon,
+            "context": run.context,
+            "method": run.variant,
+            "backbone": run.backbone.name if run.backbone else None,
+            "seed": run.seed,
+            **_numbers(trained, scored),
+            "parameters": count_parameters(model),
+            "seconds": {"train": trained.seconds if trained else 0.0, "evaluate": now - before, "total": now - clock},
+            "peak_memory_bytes": peak_memory(device),
+            "provenance": {
+                **provenance.commit(),
+                **code_and_data,
+                "hardware": hardware(device),
+                "started": started.isoformat(timespec="seconds"),
+                "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+                "resumed_at": trained.resumed_at if trained else [],
+            },
+        }
+        _write(outputs, metrics=metrics, model=model, trained=trained, scored=scored)
+        checkpoint.remove()
+    named = ", ".join(f"{name} {value:.5f}" for name, value in scored.errors.items() if isinstance(value, float))
+    log.info("test %s over %d windows", named, scored.windows)
+    return metrics
+
+
+def _write(outputs: Outputs, *, metrics: dict, model: nn.Module, trained: Trained | None, scored: Scored) -> None:
+    """All files of a run, the metrics last."""
+    for path in dataclasses.astuple(outputs):
+        remove_unfinished(path)
     with atomic(outputs.weights) as file:
         file.write(save(trainable_state(model)))
     write_csv(outputs.history, HISTORY, trained.history if trained else [])
     write_csv(outputs.router, ROUTER_HISTORY, trained.router_history if trained else [])
     write_arrays(outputs.forecasts, scored.shown)
     write_json(outputs.metrics, metrics)
-    named = ", ".join(f"{name} {value:.5f}" for name, value in scored.errors.items() if isinstance(value, float))
-    log.info("test %s over %d windows", named, scored.windows)
-    return metrics
 
 
 def in_order(data: Series, order: int) -> Series:
@@ -197,7 +224,7 @@ def evaluation_batch_size(run: Run) -> int:
     return (run.training or Training()).evaluation_batch_size
 
 
-def fit(model: nn.Module, run: Run, parts: TaskParts, device: str) -> Trained:
+def fit(model: nn.Module, run: Run, parts: TaskParts, device: str, checkpoint: Checkpoint, signals: Signals) -> Trained:
     """Train the run's model on its training part, choosing by its validation part."""
     return train(
         model,
@@ -208,6 +235,8 @@ def fit(model: nn.Module, run: Run, parts: TaskParts, device: str) -> Trained:
         seed=run.seed,
         device=device,
         precision=run.precision,
+        checkpoint=checkpoint,
+        signals=signals,
     )
 
 
@@ -248,6 +277,18 @@ def pick_device(wanted: str) -> str:
 def device_name(device: str) -> str:
     """What the device calls itself."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+
+
+def processor_of(device: str) -> str:
+    """The make of what computes: bits agree between equal makes only."""
+    return device_name(device) if device.startswith("cuda") else provenance.processor()
+
+
+def hardware(device: str) -> dict:
+    """The machine, and in `host_class` the short of it; never its name."""
+    found = provenance.hardware()
+    host_class = f"{found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB, {device_name(device)}"
+    return found | {"device": device_name(device), "host_class": host_class}
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:

@@ -17,32 +17,46 @@ from timellama.data.m4_frequencies import require_m4_run
 from timellama.data.parts import count_windows, part_rows, train_rows
 from timellama.data.prompts import other_dataset, prompt_text
 from timellama.data.sources import sha256_of
+from timellama.efficiency_specs import Sweep
 from timellama.errors import InputError
 from timellama.schema import check, load_yaml
 from timellama.specs import OPTIONS, TRAINS_NOTHING, WITH_BACKBONE, WITH_PROMPT, Backbone, Run, Training
 
 SCHEMAS = Path("workflow/schemas")
+EFFICIENCY = "efficiency"  # the one experiment that measures time and memory in place of errors
 TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A configuration with the catalogues that it draws on, and its runs by experiment."""
+    """A configuration with the catalogues that it draws on, its runs by experiment, and its efficiency sweeps."""
 
     config: Mapping
     datasets: Mapping[str, Dataset]
     backbones: Mapping[str, BackboneEntry]
     methods: Mapping[str, Mapping]
     runs: Mapping[str, list[Run]]
+    sweeps: Mapping[str, Sweep]  # by folder
 
     def experiment(self, name: str) -> list[Run]:
         """The runs of an experiment. Raises InputError, naming the configuration, where it has no such experiment."""
         if name not in self.runs:
-            raise InputError(
-                f"configuration {self.config['name']!r} has no experiment {name!r} (it has {', '.join(self.runs)}): "
-                "add it under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
-            )
+            raise self._lacks(name)
         return self.runs[name]
+
+    def efficiency(self) -> list[Sweep]:
+        """The efficiency sweeps, in the order of `config/methods.yaml`. Raises InputError as `experiment` does."""
+        if not self.sweeps:
+            raise self._lacks(EFFICIENCY)
+        order = list(self.methods)
+        return sorted(self.sweeps.values(), key=lambda sweep: order.index(sweep.run.variant))
+
+    def _lacks(self, name: str) -> InputError:
+        return InputError(
+            f"configuration {self.config['name']!r} has no experiment {name!r} (it has "
+            f"{', '.join(self.config['experiments'])}): add it under `experiments:`, or choose a configuration that "
+            "has it with --configfile config/cpu.yaml"
+        )
 
     def cells(self, name: str) -> list[tuple[str, int, int, str]]:
         """(data set, context, horizon, method) of an experiment, also those that are too small or too heavy to be run.
@@ -71,11 +85,35 @@ def make_plan(config: Mapping, *, root: Path) -> Plan:
     datasets = load_catalogue(root / "config/datasets.yaml")
     backbones = load_backbones(root / "config/backbones.yaml")
     methods = load_yaml(root / "config/methods.yaml", schema=root / SCHEMAS / "methods.schema.yaml")
+    catalogues = (config, datasets, backbones, methods, origin)
     runs = {}
     for experiment, section in config["experiments"].items():
-        found = list(_runs(experiment, section, config, datasets, backbones, methods, origin))
-        runs[experiment] = list({run.folder: run for run in found}.values())
-    return Plan(config=config, datasets=datasets, backbones=backbones, methods=methods, runs=runs)
+        if experiment != EFFICIENCY:
+            found = list(_runs(experiment, section, *catalogues))
+            runs[experiment] = list({run.folder: run for run in found}.values())
+    sweeps = {sweep.folder: sweep for sweep in _sweeps(config["experiments"].get(EFFICIENCY), *catalogues)}
+    return Plan(config=config, datasets=datasets, backbones=backbones, methods=methods, runs=runs, sweeps=sweeps)
+
+
+def _sweeps(section: Mapping | None, *catalogues) -> Iterator[Sweep]:
+    """A sweep a method and backbone: what the long-term experiment would run on `settings_of`, at other sizes.
+
+    Neither the data nor the seed nor the training recipe change time and memory, so they are left out of the identity.
+    """
+    if section is None:
+        return
+    shape = {"context": section["context"], "horizons": [section["horizon"]]}
+    chosen = {key: section[key] for key in ("methods", "backbones") if key in section}
+    for run in _runs(EFFICIENCY, chosen | {"datasets": {section["settings_of"]: shape}, "seeds": [0]}, *catalogues):
+        yield Sweep(
+            run=dataclasses.replace(run, task=EFFICIENCY, data_sha256=None, training=run.training and Training()),
+            variates=tuple(section["variates"]),
+            batch_sizes=tuple(section["batch_sizes"]),
+            threads=section["threads"],
+            seconds=section["seconds"],
+            longest_call=section["longest_call"],
+            memory_share=section["memory_share"],
+        )
 
 
 def _cells(section: Mapping) -> Iterator[tuple[str, int, int, str]]:
@@ -90,6 +128,8 @@ def _cells(section: Mapping) -> Iterator[tuple[str, int, int, str]]:
 
 def _runs(experiment, section, config, datasets, backbones, methods, origin) -> Iterator[Run]:
     where = f"{origin}, experiments.{experiment}"
+    # What an experiment sets goes over what the configuration sets for all.
+    overrides = [source.get("overrides", {}) for source in (config, section)]
     for dataset, context, horizon, method in _cells(section):
         entry = _named(datasets, dataset, f"{where}: dataset")
         spec = _named(methods, method, f"{where}: method")
@@ -101,9 +141,10 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         if spec["method"] == "hour-of-day-mean" and context < 2 * entry.season:
             continue  # the mean of a single season is the seasonal naive under another name
         chosen = section.get("backbones", config["backbones"]) if spec["method"] in WITH_BACKBONE else [None]
+        seeds = section["datasets"].get(dataset, {}).get("seeds", section.get("seeds", config["seeds"]))
         for backbone in chosen:
-            for seed in section.get("seeds", config["seeds"]):
-                options = _options(spec, method, dataset, config, backbone)
+            for seed in seeds:
+                options = _options(spec, backbone, _settings("options", spec, method, dataset, config, overrides))
                 run = Run(
                     task="short-term" if entry.split.rule == "published" else experiment_task(percent),
                     dataset=dataset,
@@ -117,7 +158,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                     variant=method,
                     method=spec["method"],
                     options=options,
-                    training=_training(spec, method, dataset, config),
+                    training=_training(spec, _settings("training", spec, method, dataset, config, overrides)),
                     backbone=_backbone(backbone, spec, backbones, where),
                     prompt=_prompt(entry, datasets, spec["method"], options, context=context, horizon=horizon),
                     # A method that trains nothing has no chance in it: one seed says it all.
@@ -163,27 +204,27 @@ def _digest_of_own(entry: Dataset) -> str | None:
     return "+".join(sha256_of(file) for file in files) if all(file.is_file() for file in files) else None
 
 
-def _settings(spec: Mapping, variant: str, dataset: str, config: Mapping, kind: str) -> dict:
+def _settings(
+    kind: str, spec: Mapping, variant: str, dataset: str, config: Mapping, overrides: Sequence[Mapping]
+) -> dict:
     """What is set beside the defaults. An override of a method goes for its variants too."""
-    overrides = [config.get("overrides", {}).get(name, {}) for name in dict.fromkeys([spec["method"], variant])]
     layers = [spec, spec.get("datasets", {}).get(dataset, {}), {"training": config.get("training", {})}]
-    for override in overrides:
-        layers += [override, override.get("datasets", {}).get(dataset, {})]
+    for source in overrides:
+        for name in dict.fromkeys([spec["method"], variant]):
+            override = source.get(name, {})
+            layers += [override, override.get("datasets", {}).get(dataset, {})]
     return {key: value for layer in layers for key, value in layer.get(kind, {}).items()}
 
 
-def _options(spec: Mapping, method: str, dataset: str, config: Mapping, backbone: Mapping | None):
+def _options(spec: Mapping, backbone: Mapping | None, settings: Mapping):
     kind = OPTIONS[spec["method"]]
-    settings = _settings(spec, method, dataset, config, "options")
     if backbone and "rank" in {field.name for field in dataclasses.fields(kind)}:
         settings = {"rank": backbone["rank"]} | settings
     return kind(**settings)
 
 
-def _training(spec: Mapping, method: str, dataset: str, config: Mapping) -> Training | None:
-    if spec["method"] in TRAINS_NOTHING:
-        return None
-    return Training(**_settings(spec, method, dataset, config, "training"))
+def _training(spec: Mapping, settings: Mapping) -> Training | None:
+    return None if spec["method"] in TRAINS_NOTHING else Training(**settings)
 
 
 def _backbone(

@@ -105,6 +105,16 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def memory_gib() -> int:
+    """Main memory, rounded to GiB."""
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+
+
 def hardware() -> dict:
-    """Processor, cores and system; the device is added by whoever computes on it."""
-    return {"processor": processor(), "cores": os.cpu_count(), "system": platform.platform()}
+    """Processor, cores, memory and system; the device is added by whoever computes on it."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": memory_gib(),
+        "system": platform.platform(),
+    }

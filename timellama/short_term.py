@@ -19,8 +19,8 @@ from timellama.errors import InputError
 from timellama.evaluate import shown_forecasts
 from timellama.experiment import Outputs, Prepared, Scored, carry_out, evaluation_batch_size
 from timellama.m4_scores import Reference
+from timellama.predictions import predictions, with_choices
 from timellama.specs import Run
-from timellama.train import predictions, with_choices
 
 COLUMN = "value"  # our choice: what the one variate of a series is called in the forecasts shown
 
@@ -31,6 +31,7 @@ def execute_m4(
     series: Path,
     backbone_folder: Path | None,
     outputs: Outputs,
+    checkpoints: Path,
     threads: int,
     source_digest: str,
 ) -> dict:
@@ -38,7 +39,8 @@ def execute_m4(
 
     In place of `mse` and `mae`, which mean nothing across series of other sizes, stand `smape`, `mase`, `owa`, `naive2`
     (Naive2's SMAPE and MASE on the same series) and `frequencies`, the same by data set with the number of series;
-    `n_windows` is that number. Raises InputError for a run that does not fit M4, or not this file.
+    `n_windows` is that number. `checkpoints` as for `experiment.execute`. Raises InputError for a run that does not
+    fit M4, or not this file.
     """
     require_m4_run(run)
 
@@ -68,6 +70,7 @@ def execute_m4(
         load=load,
         backbone_folder=backbone_folder,
         outputs=outputs,
+        checkpoints=checkpoints,
         threads=threads,
         source_digest=source_digest,
     )

@@ -13,6 +13,7 @@ open, the field's comment says so and gives our reason; `docs/open_questions.md`
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -218,7 +219,7 @@ class Run:
     precision: str
     device: str
 
-    @property
+    @functools.cached_property  # planning asks for the folder of each run many times
     def digest(self) -> str:
         """Hexadecimal digest of every field."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:DIGEST_LENGTH]

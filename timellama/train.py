@@ -8,15 +8,20 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from timellama.checkpoint import Checkpoint, generator_states, restore_generators
 from timellama.data.windows import Windows
-from timellama.metrics import RouterStatistics, smape_loss
+from timellama.interruption import Interrupted, Signals
+from timellama.metrics import smape_loss
+from timellama.predictions import autocast, outputs, predictions, spread, with_choices
 from timellama.specs import Training
 
 log = logging.getLogger(__name__)
@@ -41,6 +46,7 @@ class Trained:
     seconds: float
     history: list[dict]
     router_history: list[dict]
+    resumed_at: list[int]  # the steps after which another process went on
 
 
 def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_steps: int) -> float:
@@ -78,51 +84,38 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
     return {name: t.detach().cpu().clone() for name, t in model.state_dict().items() if name not in frozen}
 
 
-def spread(total: int, wanted: int | None) -> Tensor:
-    """`wanted` of `total` indices, evenly spaced, with the first and the last; all where `wanted` is None or more."""
-    if wanted is None or wanted >= total:
-        return torch.arange(total)
-    return torch.linspace(0, total - 1, wanted, dtype=torch.float64).round().long()
-
-
-def predictions(
-    model: nn.Module, windows: Windows, *, indices: Tensor, batch_size: int, device: str, precision: str
-) -> Iterator[tuple[Tensor, Tensor, Tensor, list]]:
-    """Forecast the windows at `indices`, in order, in evaluation mode without gradients.
-
-    Yields (indices, forecast [B, H, N], truth [B, H, N], routings) a batch; the last batch is as small as it has to be.
-    """
-    model.eval()
-    with torch.inference_mode(), autocast(device, precision):
-        for chosen in indices.split(batch_size):
-            x, y = (part.to(device) for part in windows.batch(chosen))
-            forecast, _, routings = outputs(model, x)
-            yield chosen, forecast.float(), y, routings
-
-
-def outputs(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None, list]:
-    """Forecast, balance loss and routings; the last two are empty for a method without a router."""
-    return tuple(model.forecast(x)) if hasattr(model, "forecast") else (model(x), None, [])
-
-
-def with_choices(statistics: RouterStatistics | None, model: nn.Module, routings: list) -> RouterStatistics | None:
-    """The statistics with a batch's routings added; None until a method with routers has been seen."""
-    if not routings:
-        return statistics
-    statistics = statistics or RouterStatistics(modules=model.modules_routed)
-    statistics.add([r.gates for r in routings], [r.probabilities for r in routings])
-    return statistics
-
-
-def autocast(device: str, precision: str) -> torch.autocast:
-    """bfloat16 autocast where the run's precision asks for it."""
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
-
-
 def batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Endless passes over a shuffled 0 .. count - 1."""
     while True:
         yield from torch.randperm(count, generator=generator).split(batch_size)
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a training stands after a whole step; the weights, the optimiser and the generators are kept elsewhere."""
+
+    best_state: dict[str, Tensor]
+    step: int = 0
+    best: float = math.inf
+    best_step: int = 0
+    worse: int = 0  # validations since the best one
+    seconds: float = 0.0  # of training, in all the processes that it took
+    history: list[dict] = field(default_factory=list)
+    router_history: list[dict] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)  # of the steps since the last validation
+    balances: list[Tensor] = field(default_factory=list)
+    resumed_at: list[int] = field(default_factory=list)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds; many small tensors become one."""
+        state = {item.name: getattr(self, item.name) for item in fields(self)}
+        stacked = {name: torch.stack(state[name]) if state[name] else torch.empty(0) for name in ("losses", "balances")}
+        return state | stacked
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any], *, device: str) -> "Progress":
+        """The inverse of `state`."""
+        return cls(**state | {name: list(state[name].to(device).unbind()) for name in ("losses", "balances")})
 
 
 def train(
@@ -135,105 +128,222 @@ def train(
     seed: int,
     device: str,
     precision: str,
+    checkpoint: Checkpoint | None = None,
+    signals: Signals | None = None,
 ) -> Trained:
     """Train `model` in place and leave the weights of the best validation loss in it.
 
-    Raises TrainingFailed where the loss is NaN or infinite, naming the step.
+    With a `checkpoint`, the state is kept there at every validation, and what it holds already is not done again: the
+    end is the same, bit by bit on a CPU. Without `signals`, or without one that comes, nothing interrupts.
+
+    Raises TrainingFailed where the loss is NaN or infinite, naming the step, and Interrupted after a whole step.
     """
-    router = list(model.router_parameters()) if hasattr(model, "router_parameters") else []
-    in_router = {id(p) for p in router}
-    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
-    optimiser = torch.optim.Adam(
-        [{"params": rest}, *([{"params": router}] if router else [])], lr=training.learning_rate
+    trainer = _Trainer(
+        model,
+        windows=windows,
+        validation=validation,
+        training=training,
+        balance_weight=balance_weight,
+        seed=seed,
+        device=device,
+        precision=precision,
     )
-    loss_of = LOSSES[training.loss]
-    steps_per_epoch = math.ceil(len(windows) / training.batch_size)
-    total = min(training.epochs * steps_per_epoch, training.max_steps or sys.maxsize)
-    every = max(1, min(steps_per_epoch // training.validations_per_epoch, total // training.least_validations))
-    order = batches(len(windows), training.batch_size, torch.Generator().manual_seed(seed))
-    best, best_step, best_state, worse = math.inf, 0, trainable_state(model), 0
-    history, router_history, losses, balances = [], [], [], []
-    started = time.perf_counter()
-    # A bar only where somebody looks: tqdm leaves itself out when standard error is no terminal.
-    progress = tqdm(total=total, unit="step", disable=None, leave=False, dynamic_ncols=True)
-    for step in range(total):
+    signals = signals or Signals()
+    state = checkpoint.load() if checkpoint else None
+    if state is not None:
+        trainer.restore(state)
+
+    def keep() -> None:
+        if checkpoint:
+            checkpoint.save(trainer.state())
+
+    with signals.held():
+        try:
+            trainer.run(signals, keep)
+        except Interrupted as stop:
+            keep()
+            log.warning("%s after step %d of %d", stop, trainer.progress.step, trainer.total)
+            raise
+    return trainer.finish()
+
+
+class _Trainer:
+    """One training in course. Between two calls of its methods, `state` is all that a new process needs to go on."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        windows: Windows,
+        validation: Windows,
+        training: Training,
+        balance_weight: float,
+        seed: int,
+        device: str,
+        precision: str,
+    ):
+        self.model, self.windows, self.validation, self.training = model, windows, validation, training
+        self.balance_weight, self.seed, self.device, self.precision = balance_weight, seed, device, precision
+        self.router = list(model.router_parameters()) if hasattr(model, "router_parameters") else []
+        in_router = {id(p) for p in self.router}
+        self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
+        groups = [{"params": parameters} for parameters in (self.rest, self.router) if parameters]
+        # Fused: one pass over the weights for a step, where the default makes a dozen.
+        self.optimiser = torch.optim.Adam(groups, lr=training.learning_rate, fused=True)
+        self.steps_per_epoch = math.ceil(len(windows) / training.batch_size)
+        self.total = total = min(training.epochs * self.steps_per_epoch, training.max_steps or sys.maxsize)
+        often = (self.steps_per_epoch // training.validations_per_epoch, total // training.least_validations)
+        self.every = max(1, min(often))
+        self.progress = Progress(best_state=trainable_state(model))
+        self.clock = time.perf_counter()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on. The order of the data is not in it: seed and step give it."""
+        self._count_seconds()
+        return {
+            "progress": self.progress.state(),
+            "model": trainable_state(self.model),
+            "schedule": self.model.schedule_state() if hasattr(self.model, "schedule_state") else {},
+            "optimiser": self.optimiser.state_dict(),
+            "generators": generator_states(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.progress = Progress.of_state(state["progress"], device=self.device)
+        self.progress.resumed_at.append(self.progress.step)
+        self.model.load_state_dict(state["model"], strict=False)
+        if hasattr(self.model, "load_schedule_state"):
+            self.model.load_schedule_state(state["schedule"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        restore_generators(state["generators"])
+        log.info("goes on from the checkpoint after step %d of %d", self.progress.step, self.total)
+
+    @property
+    def validation_due(self) -> bool:
+        """Whether the step was one of those followed by a validation, and that validation has not been made."""
+        step, history = self.progress.step, self.progress.history
+        validated = history[-1]["step"] if history else 0
+        return step > validated and (step % self.every == 0 or step == self.total)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step is made, or patience is at its end."""
+        done = self.progress.step == self.total or self.progress.worse >= self.training.patience
+        return done and not self.validation_due
+
+    def run(self, signals: Signals, keep: Callable[[], None]) -> None:
+        """Steps and validations to the end; `keep` is called after each validation."""
+        order = batches(len(self.windows), self.training.batch_size, torch.Generator().manual_seed(self.seed))
+        order = islice(order, self.progress.step, None)
+        # A bar only where somebody looks: tqdm leaves itself out when standard error is no terminal.
+        shown = {"unit": "step", "disable": None, "leave": False, "dynamic_ncols": True}
+        with tqdm(total=self.total, initial=self.progress.step, **shown) as bar:
+            while not self.finished:
+                if not self.validation_due:
+                    self._step(next(order))
+                    bar.update()
+                    self._check(bar)
+                signals.check()
+                if self.validation_due:
+                    self._validate(signals)
+                    keep()
+
+    def _step(self, indices: Tensor) -> None:
+        progress, model, training = self.progress, self.model, self.training
         model.train()
-        rate = learning_rate(training, step=step, steps_per_epoch=steps_per_epoch, total_steps=total)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        x, y = (part.to(device, non_blocking=True) for part in windows.batch(next(order)))
-        with autocast(device, precision):
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate(progress.step)
+        x, y = (part.to(self.device, non_blocking=True) for part in self.windows.batch(indices))
+        with autocast(self.device, self.precision):
             forecast, balance, _ = outputs(model, x)
-            loss = loss_of(forecast.float(), y)
-        losses.append(loss.detach())
+            loss = LOSSES[training.loss](forecast.float(), y)
+        progress.losses.append(loss.detach())
         if balance is not None:
-            balances.append(balance.detach())
-            loss = loss + balance_weight * balance
+            progress.balances.append(balance.detach())
+            loss = loss + self.balance_weight * balance
         if (penalty := model.penalty() if hasattr(model, "penalty") else None) is not None:
             loss = loss + penalty
-        optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(rest, training.clip_norm)
-        if router:
-            nn.utils.clip_grad_norm_(router, training.router_clip_norm)
-        optimiser.step()
+        nn.utils.clip_grad_norm_(self.rest, training.clip_norm)
+        if self.router:
+            nn.utils.clip_grad_norm_(self.router, training.router_clip_norm)
+        self.optimiser.step()
+        progress.step += 1
         if hasattr(model, "after_step"):
-            model.after_step(step=step + 1, total_steps=total)
-        progress.update()
-        last = step + 1 == total
-        if (step + 1) % CHECK_EVERY == 0 or (step + 1) % every == 0 or last:
-            _must_be_finite(losses, end=step + 1)
-            progress.set_postfix(loss=f"{losses[-1].item():.4f}", best=f"{best:.4f}", refresh=False)
-        if (step + 1) % every and not last:
-            continue
-        validation_loss, rows = validate(model, validation, training=training, device=device, precision=precision)
-        if not math.isfinite(validation_loss):
-            raise TrainingFailed(
-                f"the validation loss is NaN or infinite after step {step + 1}: lower learning_rate or check the data"
-            )
-        router_history += [{"step": step + 1, **row} for row in rows]
-        seconds = time.perf_counter() - started
-        history.append(
-            dict(
-                zip(
-                    HISTORY,
-                    (
-                        step + 1,
-                        (step + 1) / steps_per_epoch,
-                        torch.stack(losses).mean().item(),
-                        validation_loss,
-                        torch.stack(balances).mean().item() if balances else None,
-                        rate,
-                        seconds,
-                    ),
-                    strict=True,
+            model.after_step(step=progress.step, total_steps=self.total)
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(self.training, step=step, steps_per_epoch=self.steps_per_epoch, total_steps=self.total)
+
+    def _check(self, bar: tqdm) -> None:
+        progress = self.progress
+        if progress.step % CHECK_EVERY == 0 or self.validation_due:
+            _must_be_finite(progress.losses, end=progress.step)
+            bar.set_postfix(loss=f"{progress.losses[-1].item():.4f}", best=f"{progress.best:.4f}", refresh=False)
+
+    def _validate(self, signals: Signals) -> None:
+        progress, step = self.progress, self.progress.step
+        before = generator_states()
+        try:
+            with signals.released():
+                loss, rows = validate(
+                    self.model, self.validation, training=self.training, device=self.device, precision=self.precision
                 )
+        except Interrupted:
+            restore_generators(before)  # as if it had not begun
+            raise
+        if not math.isfinite(loss):
+            raise TrainingFailed(
+                f"the validation loss is NaN or infinite after step {step}: lower learning_rate or check the data"
             )
-        )
-        left = seconds / (step + 1) * (total - step - 1)
+        progress.router_history += [{"step": step, **row} for row in rows]
+        self._count_seconds()
+        row = {
+            "step": step,
+            "epoch": step / self.steps_per_epoch,
+            "train_loss": torch.stack(progress.losses).mean().item(),
+            "validation_loss": loss,
+            "balance_loss": torch.stack(progress.balances).mean().item() if progress.balances else None,
+            "learning_rate": self._rate(step - 1),
+            "seconds": progress.seconds,
+        }
+        progress.history.append(row)
+        speed = step / progress.seconds
         log.info(
             "step %d of %d, epoch %.2f: train %.5f, validation %.5f, rate %.2e, %.1f steps/s, at most %.0f s left",
-            *(step + 1, total, (step + 1) / steps_per_epoch, history[-1]["train_loss"], validation_loss, rate),
-            *((step + 1) / seconds, left),
+            *(step, self.total, row["epoch"], row["train_loss"], loss, row["learning_rate"]),
+            *(speed, (self.total - step) / speed),
         )
-        losses, balances = [], []
-        if validation_loss < best:
-            best, best_step, best_state, worse = validation_loss, step + 1, trainable_state(model), 0
-        else:
-            worse += 1
-            if worse >= training.patience:
-                log.info("no better validation loss in %d validations: stopped at step %d", worse, step + 1)
-                break
-    progress.close()
-    model.load_state_dict(best_state, strict=False)
-    return Trained(
-        steps=history[-1]["step"],
-        best_step=best_step,
-        validation_loss=best,
-        seconds=time.perf_counter() - started,
-        history=history,
-        router_history=router_history,
-    )
+        progress.losses, progress.balances = [], []
+        if loss < progress.best:
+            progress.best, progress.best_step, progress.worse = loss, step, 0
+            progress.best_state = trainable_state(self.model)
+            return
+        progress.worse += 1
+        if progress.worse >= self.training.patience:
+            log.info("no better validation loss in %d validations: stopped at step %d", progress.worse, step)
+
+    def _count_seconds(self) -> None:
+        now = time.perf_counter()
+        self.progress.seconds += now - self.clock
+        self.clock = now
+
+    def finish(self) -> Trained:
+        """Give the model its best weights, and say how it went."""
+        progress = self.progress
+        self._count_seconds()
+        self.model.load_state_dict(progress.best_state, strict=False)
+        return Trained(
+            steps=progress.step,
+            best_step=progress.best_step,
+            validation_loss=progress.best,
+            seconds=progress.seconds,
+            history=progress.history,
+            router_history=progress.router_history,
+            resumed_at=progress.resumed_at,
+        )
 
 
 def validate(

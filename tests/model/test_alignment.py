@@ -28,6 +28,35 @@ def test_one_prompt_a_sample_is_the_same_as_a_shared_one():
     torch.testing.assert_close(align(h, prompt.expand(2, 3, 6), None), align(h, prompt, None))
 
 
+def test_what_was_read_of_a_prompt_is_kept_only_while_nothing_it_hangs_on_changes():
+    torch.manual_seed(0)
+    align = Alignment(width=6, heads=2).eval()
+    h, prompt = torch.randn(2, 4, 6), torch.randn(3, 6)
+    optimiser = torch.optim.Adam(align.parameters(), lr=0.1, fused=True)
+
+    def agree() -> bool:
+        """Twice in evaluation without gradients, the second time from what was kept, against once with gradients."""
+        with torch.inference_mode():
+            first, second = align(h, prompt, None), align(h, prompt, None)
+        return torch.equal(first, second) and torch.allclose(first, align(h, prompt, None))
+
+    assert agree()
+    align(h, prompt, None).square().sum().backward()
+    align.train()
+    optimiser.step()
+    align.eval()
+    assert agree(), "a step of the optimiser changes keys and values"
+    align.load_state_dict({name: tensor + 1 for name, tensor in align.state_dict().items()})
+    assert agree(), "so do loaded weights"
+    prompt.mul_(2)
+    assert agree(), "and another text"
+    prompt = prompt + 1
+    assert agree()
+    align.double()
+    h, prompt = h.double(), prompt.double()
+    assert agree()
+
+
 def test_tokens_do_not_see_each_other():
     torch.manual_seed(0)
     align = Alignment(width=6, heads=2)

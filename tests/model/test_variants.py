@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from timellama.model.attention import AttentionLayer
-from timellama.model.dynamic_lora import BlockAdapter, LoRA
+from timellama.model.dynamic_lora import BlockAdapter
 from timellama.model.mixture import Mixture
 from timellama.model.tokens import instance_normalise
 
@@ -108,11 +108,11 @@ def test_a_mixture_is_the_weighted_sum_over_its_experts():
     adapter = BlockAdapter(sizes=sizes, rank=4, router=gate)
     for lora in adapter.lora.values():
         torch.nn.init.normal_(lora.b)
-    frozen = tuple(torch.randn(2, 5, out) for _, out in sizes.values())
-    outputs = adapter("QKV", x, frozen, adapter.route(h).gates)
+    frozen = tuple(torch.randn(6, out) for _, out in sizes.values())
+    outputs = adapter("QKV", x, (frozen, (None, None, None)), adapter.route(h).gates)
     for index, name in enumerate(sizes):
         weights = torch.softmax(torch.tanh(h[:, -1]) @ gate.weight.weight[2 * index : 2 * index + 2].T, dim=-1)
-        expected, lora = frozen[index].clone(), adapter.lora[name]
+        expected, lora = x @ frozen[index], adapter.lora[name]
         for expert in range(2):
             ranks = slice(2 * expert, 2 * expert + 2)
             expected += weights[:, expert, None, None] * (x @ lora.a[:, ranks] @ lora.b[ranks])
@@ -120,11 +120,13 @@ def test_a_mixture_is_the_weighted_sum_over_its_experts():
 
 
 def test_even_experts_are_one_lora_of_their_mean():
-    gate, x = mixture(), torch.randn(2, 5, 6)
+    gate, x, frozen = mixture(), torch.randn(2, 5, 6), torch.randn(6, 3)
     torch.nn.init.zeros_(gate.weight.weight)
-    lora = LoRA(width_in=6, width_out=3, rank=4)
+    adapter = BlockAdapter(sizes={"O": (6, 3)}, rank=4, router=gate)
+    lora = adapter.lora["O"]
     torch.nn.init.normal_(lora.b)
-    torch.testing.assert_close(lora(x, gate(torch.randn(2, 5, 6)).gates[:, 0]), x @ lora.a @ lora.b / 2)
+    [output] = adapter("O", x, ((frozen,), (None,)), gate(torch.randn(2, 5, 6)).gates)
+    torch.testing.assert_close(output, x @ frozen + x @ lora.a @ lora.b / 2)
 
 
 def test_a_mixture_has_no_router_to_balance_or_to_count(make_model, x):

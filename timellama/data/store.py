@@ -40,6 +40,12 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def remove_unfinished(path: Path) -> None:
+    """Delete what processes killed within `atomic` have left beside `path`; nobody may be writing it now."""
+    for staged in path.parent.glob(f".{path.name}.*"):
+        staged.unlink(missing_ok=True)
+
+
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes `arrays` as an uncompressed `.npz`, the same bytes for the same content, atomically."""
     with atomic(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:

@@ -76,3 +76,17 @@ class AdaLoRA:
         self.config.tinit, self.config.tfinal = int(BEFORE * total_steps), int(AFTER * total_steps)
         self.config.deltaT = max(1, total_steps // BUDGETS)
         self.tuner.update_and_allocate(step)
+
+    def schedule_state(self) -> dict:
+        """What the next pruning depends on beside the weights: the importances so far and the ranks kept."""
+        allocator = self.tuner.rankallocator
+        state = {name: getattr(allocator, name) for name in ("ipt", "exp_avg_ipt", "exp_avg_unc")}
+        return state | {"rank_pattern": self.config.rank_pattern}
+
+    def load_schedule_state(self, state: dict) -> None:
+        """The inverse of `schedule_state`; tensors go where the weights are."""
+        places = {name: p.device for name, p in self.tuner.model.named_parameters()}
+        for average in ("ipt", "exp_avg_ipt", "exp_avg_unc"):
+            kept = {name: t.to(places[name]) for name, t in state[average].items()}
+            setattr(self.tuner.rankallocator, average, kept)
+        self.config.rank_pattern = state["rank_pattern"]

@@ -5,6 +5,7 @@ gives keys and values only and never passes through the blocks, so it adds no to
 attention as in Vaswani et al. 2017.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ class Alignment(nn.Module):
         if width % heads:
             raise ValueError(f"heads is {heads}; it must divide the width {width} of the backbone")
         self.heads = heads
+        self._kept: tuple | None = None  # a prompt, the state of what it was read with, and its keys and values
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
@@ -34,15 +36,36 @@ class Alignment(nn.Module):
 
         `keep` [B, P] is True for the prompt tokens that count, each sample having at least one; None keeps them all.
         """
-        prompt = prompt if prompt.dim() == 3 else prompt[None]
-        if prompt.shape[1] == 0:
+        if prompt.shape[-2] == 0:
             return self.project(h)
-        q, k, v = self._split(self.query(h)), self._split(self.key(prompt)), self._split(self.value(prompt))
-        batch = h.shape[0]
-        k, v = k.expand(batch, -1, -1, -1), v.expand(batch, -1, -1, -1)
-        mask = None if keep is None else keep[:, None, None]  # [B, 1, 1, P]
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # [B, K, N, D / K]
-        return self.project(h + self.output(attended.transpose(1, 2).flatten(2)))
+        if prompt.dim() == 2:  # one prompt for all: the batch is one long sample of B N queries
+            k, v = self._read_once(prompt)
+            attended = F.scaled_dot_product_attention(self._split(self.query(h.flatten(0, 1)[None])), k, v)
+        else:
+            k, v = self._read(prompt)
+            mask = None if keep is None else keep[:, None, None]  # [B, 1, 1, P]
+            attended = F.scaled_dot_product_attention(self._split(self.query(h)), k, v, attn_mask=mask)
+        attended = attended.transpose(1, 2).flatten(2).view(*h.shape[:2], -1)  # [B, K, N, D / K] -> [B, N, D]
+        return self.project(h + self.output(attended))
+
+    def _read(self, prompt: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of prompts [B, P, D], each [B, K, P, D / K]."""
+        return self._split(self.key(prompt)), self._split(self.value(prompt))
+
+    def _read_once(self, prompt: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of one prompt [P, D]; in evaluation they are kept as long as nothing they hang on changes."""
+        if self.training or torch.is_grad_enabled():
+            return self._read(prompt[None])
+        parts = (prompt, self.key.weight, self.value.weight)
+        state = (*((part.data_ptr(), part._version) for part in parts), torch.is_autocast_enabled(prompt.device.type))
+        if self._kept is None or self._kept[0] is not prompt or self._kept[1] != state:
+            self._kept = (prompt, state, self._read(prompt[None]))
+        return self._kept[2]
+
+    def train(self, mode: bool = True) -> "Alignment":
+        """Also forgets what was kept: torch's fused optimisers change weights without counting up their versions."""
+        self._kept = None
+        return super().train(mode)
 
     def _split(self, x: Tensor) -> Tensor:
         """[B, S, D] -> [B, K, S, D / K]."""

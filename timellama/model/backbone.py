@@ -31,6 +31,7 @@ FAMILIES = {"llama": GATED, "mistral": GATED, "qwen2": GATED, "qwen3": GATED, "g
 Project = Callable[
     [str, Tensor], tuple[Tensor, ...]
 ]  # (group, x [B, S, in]) -> one [B, S, out] per letter of the group
+Frozen = tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]  # weights [in, out] and biases [out], one a letter
 Rope = tuple[Tensor, Tensor]  # cosine and sine, each [1, 1, S, head width]
 
 
@@ -78,6 +79,14 @@ class Backbone(nn.Module):
         """The frozen linears of a group: x [B, S, in] -> one [B, S, out] per letter."""
         outputs = [attrgetter(path)(self.layers[block])(x) for path in self.groups[group]]
         return outputs[0].chunk(len(group), dim=-1) if len(outputs) < len(group) else tuple(outputs)
+
+    def matrices(self, block: int, group: str) -> Frozen:
+        """Weights [in, out] and biases [out] (None without one) of a group, one a letter; views, not copies."""
+        linears = [attrgetter(path)(self.layers[block]) for path in self.groups[group]]
+        if self.position_table is None:
+            return tuple(linear.weight.T for linear in linears), tuple(linear.bias for linear in linears)
+        [fused] = linears
+        return fused.weight.chunk(len(group), dim=1), fused.bias.chunk(len(group))
 
     def enter(self, h: Tensor, *, positions: bool) -> tuple[Tensor, Rope | None]:
         """Give tokens h [B, S, D] their positions 0 .. S - 1: added (GPT-2), or as angles for the blocks (the others).

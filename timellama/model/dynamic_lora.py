@@ -1,4 +1,4 @@
-"""Dynamic LoRA: a router per block decides, per sample, which LoRA modules are on (section 3.5, equations 1 and 7 to
+"""Dynamic LoRA: a router per block decides, per sample, which LoRA modules are on (section 3.5, equations 7 and 9 to
 11).
 
 The ACL version calls it DynaLoRA, the arXiv version D-LoRA. References: LoRA (Hu et al. 2021, arXiv 2106.09685) and the
@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from timellama.model.backbone import Frozen
+from timellama.model.gated_linear import gated_linears
 
 ACTIVATIONS = {"tanh": torch.tanh, "gelu": nn.functional.gelu, "relu": torch.relu, "identity": lambda h: h}
 POOLERS = {
@@ -33,10 +36,10 @@ class Routing(NamedTuple):
 
 
 class LoRA(nn.Module):
-    """Equation 1 without its frozen part: g x W^A W^B, the gate masking the rank-r activations.
+    """The two matrices of equation 1's g x W^A W^B; gated_linear.py applies them together with the frozen W.
 
-    W^A starts as nn.Linear does (kaiming uniform, as in peft), W^B at zero, so training starts from the frozen model.
-    The paper's equation has no factor alpha / r, so there is none here.
+    W^A [in, r] starts as nn.Linear does (kaiming uniform, as in peft), W^B [r, out] at zero, so training starts from
+    the frozen model. The paper's equation has no factor alpha / r, so there is none here.
     """
 
     def __init__(self, *, width_in: int, width_out: int, rank: int):
@@ -44,10 +47,6 @@ class LoRA(nn.Module):
         self.a = nn.Parameter(torch.empty(width_in, rank))
         self.b = nn.Parameter(torch.zeros(rank, width_out))
         nn.init.kaiming_uniform_(self.a.T, a=math.sqrt(5))
-
-    def forward(self, x: Tensor, gate: Tensor) -> Tensor:
-        """x [B, S, in] and gate [B], or [B, r] for a gate a rank -> [B, S, out]."""
-        return ((x @ self.a) * gate.reshape(len(gate), 1, -1)) @ self.b
 
 
 class Router(nn.Module):
@@ -95,6 +94,7 @@ class BlockAdapter(nn.Module):
 
     def __init__(self, *, sizes: dict[str, tuple[int, int]], rank: int, router: nn.Module | None):
         super().__init__()
+        self.rank = rank
         self.lora = nn.ModuleDict({m: LoRA(width_in=i, width_out=o, rank=rank) for m, (i, o) in sizes.items()})
         self.router = router
 
@@ -105,10 +105,20 @@ class BlockAdapter(nn.Module):
         everything = h.new_ones(h.shape[0], len(self.lora))
         return Routing(everything / len(self.lora), everything)
 
-    def forward(self, group: str, x: Tensor, frozen: tuple[Tensor, ...], gates: Tensor) -> tuple[Tensor, ...]:
-        """Add each module's LoRA to the frozen outputs of a group: x [B, S, in], gates [B, E] or [B, E, r]."""
-        order = list(self.lora)
-        return tuple(out + self.lora[m](x, gates[:, order.index(m)]) for m, out in zip(group, frozen, strict=True))
+    def forward(self, group: str, x: Tensor, frozen: Frozen, gates: Tensor) -> tuple[Tensor, ...]:
+        """The outputs of a group of linears with their LoRA: x [B, S, in], gates [B, E], or [B, E, r] for one a rank.
+
+        `frozen` holds weights [in, out] and biases of the group's modules. One [B, S, out] a module.
+        """
+        first = list(self.lora).index(group[0])  # the letters of a group stand side by side
+        gates = gates[:, first : first + len(group)]
+        mask = gates[:, :, None].expand(-1, -1, self.rank) if gates.dim() == 2 else gates
+        lora = [self.lora[m] for m in group]
+        a = torch.cat([module.a for module in lora], dim=1)
+        weights, biases = frozen
+        return gated_linears(
+            x, weights=weights, biases=biases, a=a, b=[module.b for module in lora], mask=mask.flatten(1)[:, None]
+        )
 
 
 def balance_loss(routings: list[Routing]) -> Tensor:

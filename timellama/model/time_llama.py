@@ -1,8 +1,9 @@
 """Time-LlaMA: the forward pass, one line an equation (arXiv 2502.13725, section 3; ACL 2025 SRW, 2025.acl-srw.90).
 
-Reading order: tokens.py (equation 2), alignment.py (3), backbone.py (the frozen blocks), dynamic_lora.py (1, 7 and 9 to
-11), this. There is no public reference implementation; what the paper leaves open is a constructor argument, and so is
-what its variants change (mixture.py, adalora.py) and what our controls change (attention.py, statistics_prompt.py).
+Reading order: tokens.py (equation 2), alignment.py (3), backbone.py (the frozen blocks), gated_linear.py (1),
+dynamic_lora.py (7 and 9 to 11), this. There is no public reference implementation; what the paper leaves open is a
+constructor argument, and so is what its variants change (mixture.py, adalora.py) and what our controls change
+(attention.py, statistics_prompt.py).
 """
 
 from functools import partial
@@ -143,7 +144,7 @@ class TimeLlama(nn.Module):
         return self.backbone.norm(h), routings
 
     def _adapted(self, block: int, gates: Tensor, group: str, x: Tensor) -> tuple[Tensor, ...]:
-        return self.adapters[block](group, x, self.backbone.linear(block, group, x), gates)
+        return self.adapters[block](group, x, self.backbone.matrices(block, group), gates)
 
     @property
     def modules_routed(self) -> str:
@@ -162,6 +163,15 @@ class TimeLlama(nn.Module):
         """To be called after each optimiser step (from 1), before gradients are cleared: AdaLoRA prunes its ranks."""
         if self.adalora:
             self.adalora.after_step(step=step, total_steps=total_steps)
+
+    def schedule_state(self) -> dict:
+        """What `after_step` goes by beside the weights: a checkpoint holds it."""
+        return self.adalora.schedule_state() if self.adalora else {}
+
+    def load_schedule_state(self, state: dict) -> None:
+        """The inverse of `schedule_state`."""
+        if self.adalora:
+            self.adalora.load_schedule_state(state)
 
 
 def _adalora(backbone: Backbone, rank: int):

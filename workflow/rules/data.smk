@@ -8,9 +8,10 @@ rule fetch:
         "results/raw/{path}",
     log:
         "results/logs/fetch/{path}.log",
+    # Measured: 30 MB whatever the file's size. An hour lets the largest file, 136 MB, come at 40 kB/s.
     resources:
         runtime=60,
-        mem_mb=500,
+        mem_mb=100,
     params:
         artifact=lambda wildcards: dataclasses.asdict(ARTIFACTS[wildcards.path]),
         cache=CACHE,
@@ -26,9 +27,10 @@ rule normalise:
         quirks=report("results/data/{dataset}/quirks.json", category="Data"),
     log:
         "results/logs/normalise/{dataset}.log",
+    # Measured: 14 s and 673 MB for 17544 rows of 862 variates, the largest series; 2 s and 134 MB for ETTm1.
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=5,
+        mem_mb=1000,
     params:
         facts=lambda wildcards: PLAN.datasets[wildcards.dataset].read_as,
         code=code_of("timellama.data.normalise"),
@@ -41,9 +43,10 @@ rule backbone:
         expand(f"{BACKBONE_FOLDER}/{{file}}", file=BACKBONE_FILES, allow_missing=True),
     log:
         "results/logs/backbone/{backbone}-x{blocks}-{weights}.log",
+    # Measured: 19 s for six blocks of SmolLM2-135M. Four hours let the 13.5 GB of Llama-2 7B come at 1 MB/s.
     resources:
         runtime=240,
-        mem_mb=4000,
+        mem_mb=backbone_memory,
     params:
         entry=lambda wildcards: dataclasses.asdict(PLAN.backbones[wildcards.backbone]),
         cache=CACHE,

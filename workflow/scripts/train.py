@@ -1,8 +1,10 @@
 """Trains and tests one run."""
 
+import sys
 from pathlib import Path
 
 from timellama.experiment import Outputs, execute
+from timellama.interruption import Interrupted
 from timellama.joblog import job_log
 from timellama.short_term import execute_m4
 from timellama.specs import Run
@@ -10,11 +12,16 @@ from timellama.specs import Run
 with job_log(snakemake.log[0]):
     run, backbone = Run.from_json(snakemake.params.run), snakemake.input.backbone
     carry_out = execute_m4 if run.task == "short-term" else execute
-    carry_out(
-        run,
-        series=Path(snakemake.input.series),
-        backbone_folder=Path(backbone[0]).parent if backbone else None,
-        outputs=Outputs(**{name: Path(path) for name, path in snakemake.output.items()}),
-        threads=snakemake.config["threads"],
-        source_digest=snakemake.params.code,
-    )
+    try:
+        carry_out(
+            run,
+            series=Path(snakemake.input.series),
+            backbone_folder=Path(backbone[0]).parent if backbone else None,
+            outputs=Outputs(**{name: Path(path) for name, path in snakemake.output.items()}),
+            checkpoints=Path(snakemake.params.checkpoints),
+            threads=snakemake.config["threads"],
+            source_digest=snakemake.params.code,
+        )
+    except Interrupted as stop:
+        print(f"{stop}: {run.folder} goes on from its last checkpoint when it is started again", file=sys.stderr)
+        raise

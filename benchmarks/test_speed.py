@@ -1,0 +1,228 @@
+"""The goals of docs/benchmarks.md, measured: each ratio's two sides in turn in one process. Nothing is asserted.
+
+`python -m pytest benchmarks -q`. The inputs are random numbers of the shapes of ETTh1 (7 variates) and Traffic (862).
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PatchTSTConfig, PatchTSTForPrediction
+
+from timellama.data.windows import Windows
+from timellama.efficiency import operations
+from timellama.evaluate import evaluate
+from timellama.specs import PatchTSTOptions, TimeLlamaOptions, Training
+
+CONTEXT, HORIZON = 512, 96
+ETT, TRAFFIC = 7, 862
+ETTH1_TEST_WINDOWS = 2785  # 2880 test rows, horizon 96
+PEAK_SIZE = 2048  # large enough for a CPU to reach its rate
+
+
+def random_input(batch: int, variates: int) -> Tensor:
+    """x [B, T, N]."""
+    return torch.randn(batch, CONTEXT, variates, generator=torch.Generator().manual_seed(0))
+
+
+def forecasting(model: nn.Module, x: Tensor) -> Callable[[], Tensor]:
+    """A call that forecasts without gradients; it has been called once."""
+
+    def call() -> Tensor:
+        with torch.inference_mode():
+            return model(x)
+
+    call()
+    return call
+
+
+def training_step(model: nn.Module, batch: int) -> Callable[[], None]:
+    """A call that makes one training step as timellama/train.py does; it has been made twice."""
+    model.train()
+    x, training, options = random_input(batch, ETT), Training(), TimeLlamaOptions()
+    y = torch.randn(batch, HORIZON, ETT)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(trained, lr=training.learning_rate, fused=True)
+
+    def step() -> None:
+        forecast = model.forecast(x)
+        loss = F.mse_loss(forecast.values, y)
+        if forecast.balance is not None:
+            loss = loss + options.balance_weight * forecast.balance
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, training.clip_norm)
+        optimiser.step()
+
+    for _ in range(2):
+        step()
+    return step
+
+
+def fresh(code: str, folder: Path) -> float:
+    """Run `code` in an interpreter of its own, with the prepared folder as its argument -> the number it prints."""
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, text=True, capture_output=True)
+    return float(done.stdout)
+
+
+def test_throughput_over_patchtst(make, interleaved, record):
+    options = PatchTSTOptions()
+    config = PatchTSTConfig(
+        num_input_channels=TRAFFIC,
+        context_length=CONTEXT,
+        prediction_length=HORIZON,
+        patch_length=options.patch_length,
+        patch_stride=options.patch_stride,
+        d_model=options.width,
+        num_hidden_layers=options.layers,
+        num_attention_heads=options.heads,
+        ffn_dim=options.feed_forward,
+    )
+    x, model = random_input(4, TRAFFIC), PatchTSTForPrediction(config).eval()
+
+    def patchtst() -> None:
+        with torch.inference_mode():
+            model(past_values=x)
+
+    ours, other = interleaved(forecasting(make("time-llama", variates=TRAFFIC), x), patchtst, rounds=3)
+    record("samples a second over transformers' PatchTST, 862 variates, batch 4", other / ours, "x", ">= 7")
+
+
+def test_throughput_over_time_llm(make, interleaved, record):
+    x, time_llm = random_input(1, TRAFFIC), make("time-llm", variates=TRAFFIC)
+    forecasting(time_llm, random_input(1, 1))  # what it computes once for all forecasts is not timed
+    ours = forecasting(make("time-llama", variates=TRAFFIC), x)
+
+    def other() -> None:
+        with torch.inference_mode():
+            time_llm(x)
+
+    seconds, theirs = interleaved(ours, other, rounds=1)
+    record("samples a second over our Time-LLM, 862 variates, batch 1", theirs / seconds, "x", ">= 150")
+
+
+def test_share_of_the_matmul_peak(make, interleaved, record):
+    model, x = make("time-llama", variates=TRAFFIC), random_input(4, TRAFFIC)
+    left, right = torch.randn(PEAK_SIZE, PEAK_SIZE), torch.randn(PEAK_SIZE, PEAK_SIZE)
+    call = forecasting(model, x)
+    with torch.no_grad():
+        count, _ = operations(lambda: model(x))
+    ours, other = interleaved(call, lambda: left @ right, rounds=7)
+    rate, peak = count / ours, 2 * PEAK_SIZE**3 / other
+    details = {"gigaflops": rate / 1e9, "peak_gigaflops": peak / 1e9}
+    record("share of the matmul peak, 862 variates, batch 4", 100 * rate / peak, "%", ">= 75", **details)
+
+
+def test_dynamic_lora_over_frozen_in_inference(make, interleaved, record):
+    x = random_input(32, ETT)
+    calls = [forecasting(make("time-llama", variates=ETT, adapter=adapter), x) for adapter in ("dynamic", "none")]
+    ours, other = interleaved(*calls, rounds=30)
+    record("dynamic LoRA over frozen blocks, inference, batch 32, 7 variates", ours / other, "x", "<= 1.08")
+
+
+def test_dynamic_lora_over_frozen_in_training(make, interleaved, record):
+    steps = [training_step(make("time-llama", variates=ETT, adapter=adapter), 16) for adapter in ("dynamic", "none")]
+    ours, other = interleaved(*steps, rounds=20)
+    record("dynamic LoRA over frozen blocks, training, batch 16, 7 variates", ours / other, "x", "<= 1.15")
+
+
+def test_training_step_over_its_bound(make, interleaved, record):
+    """The bound: the frozen linears' products alone, forward and for the gradient of their input."""
+    model, rows = make("time-llama", variates=ETT), 16 * ETT
+    matrices = [torch.randn(size) for _ in model.backbone.layers for size in model.backbone.sizes().values()]
+    inputs = {size: torch.randn(rows, size) for matrix in matrices for size in matrix.shape}
+
+    def bound() -> None:
+        with torch.inference_mode():
+            for matrix in matrices:
+                inputs[matrix.shape[0]] @ matrix
+            for matrix in reversed(matrices):
+                inputs[matrix.shape[1]] @ matrix.T
+
+    bound()
+    ours, other = interleaved(training_step(model, 16), bound, rounds=20)
+    record("training step over its matmul bound, batch 16, 7 variates", ours / other, "x", "<= 1.6")
+
+
+LOADING = """
+import sys, time
+start = time.perf_counter()
+from pathlib import Path
+import torch
+after_torch = time.perf_counter()
+from timellama.data.prepared import prompt_rows
+from timellama.model.backbone import load_backbone
+load_backbone(Path(sys.argv[1]), dtype=torch.float32)
+prompt_rows(Path(sys.argv[1]), "Oil temperature, hourly.")
+print(time.perf_counter() - {since})
+"""
+
+
+def test_loading(benchmark, folder, record):
+    """In a fresh process, its imports included; what torch's own import takes is told beside it."""
+    whole, beyond_torch = [], []
+
+    def load() -> None:
+        whole.append(fresh(LOADING.format(since="start"), folder))
+        beyond_torch.append(fresh(LOADING.format(since="after_torch"), folder))
+
+    benchmark.pedantic(load, rounds=3, warmup_rounds=1, iterations=1)
+    record("loading backbone and prompt, beyond torch's import", statistics.median(beyond_torch[1:]), "s", "<= 1.5")
+    record("loading backbone and prompt, in a fresh process", statistics.median(whole[1:]), "s", "<= 1.5")
+
+
+MEMORY = """
+import inspect, sys, dataclasses
+from pathlib import Path
+import torch
+from timellama.data.prepared import prompt_rows
+from timellama.model.backbone import load_backbone
+from timellama.model.time_llama import TimeLlama
+from timellama.specs import TimeLlamaOptions
+torch.set_num_threads(2)
+folder = Path(sys.argv[1])
+options = dataclasses.asdict(TimeLlamaOptions())
+options = {name: options[name] for name in inspect.signature(TimeLlama).parameters if name in options}
+options |= {"backbone": load_backbone(folder, dtype=torch.float32), "prompt": prompt_rows(folder, "Hourly. " * 30)}
+model = TimeLlama(context=512, horizon=96, **options).eval()
+Path("/proc/self/clear_refs").write_text("5")  # from here on, the peak is a new one
+with torch.inference_mode():
+    for _ in range(3):
+        model(torch.randn(1, 512, 862))
+[line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+print(int(line.split()[1]) * 1024 / 1e6)
+"""
+
+
+def test_resident_memory(benchmark, folder, record):
+    """The largest resident memory of a process that forecasts, without what loading took for a moment."""
+    found = []
+    benchmark.pedantic(lambda: found.append(fresh(MEMORY, folder)), rounds=3, iterations=1)
+    record("resident memory, 862 variates, batch 1", max(found), "MB", "<= 450")
+
+
+def test_evaluation(benchmark, make, record):
+    model = make("time-llama", variates=ETT)
+    rows = torch.randn(CONTEXT + HORIZON - 1 + ETTH1_TEST_WINDOWS, ETT, generator=torch.Generator().manual_seed(0))
+    windows, seconds = Windows(rows=rows, context=CONTEXT, horizon=HORIZON), []
+
+    def test() -> None:
+        start = time.perf_counter()
+        evaluate(
+            model,
+            windows,
+            columns=[f"random {n}" for n in range(ETT)],
+            batch_size=Training().evaluation_batch_size,
+            device="cpu",
+            precision="float32",
+        )
+        seconds.append(time.perf_counter() - start)
+
+    benchmark.pedantic(test, rounds=3, iterations=1)
+    record("evaluation of 2785 windows of 7 variates", statistics.median(seconds), "s", "<= 7", windows=len(windows))

@@ -1,0 +1,51 @@
+import pytest
+
+from timellama import style
+from timellama.efficiency_figures import latency, memory_scaling
+from timellama.efficiency_rows import read_sweeps
+
+
+@pytest.fixture
+def rows(made, tmp_path):
+    ours = [made.measured(7, 1, seconds=0.01), made.measured(21, 1, seconds=0.02, megabytes=700)]
+    ours += [made.measured(7, 32, seconds=0.3), made.not_run(21, 32, why="out of memory", seconds=0.6, gigabytes=9)]
+    theirs = [made.measured(7, 1, seconds=0.04), made.measured(21, 1, seconds=0.05)]
+    files = [made.write_sweep(tmp_path, "time-llama", ours), made.write_sweep(tmp_path, "patchtst", theirs)]
+    return read_sweeps(files, methods=made.methods)
+
+
+def points(axis, color, *, hollow):
+    """The points of the lines with markers in this colour."""
+    found = []
+    for line in axis.lines:
+        if line.get_color() == color and line.get_marker() not in (None, "None"):
+            assert line.get_marker() == style.METHODS["Time-LlaMA"].marker or color != style.BLUE
+            if (line.get_markerfacecolor() == "white") == hollow:
+                found += list(zip(line.get_xdata(), line.get_ydata(), strict=True))
+    return [(x, pytest.approx(y)) for x, y in found]
+
+
+def test_latency_has_measured_points_filled_and_predicted_ones_hollow(rows):
+    one, many = latency(rows).axes
+    assert points(one, style.BLUE, hollow=False) == [(7, 10), (21, 20)]
+    assert points(one, style.GREEN, hollow=False) == [(7, 40), (21, 50)]
+    assert points(many, style.BLUE, hollow=False) == [(7, 300)]
+    assert points(many, style.BLUE, hollow=True) == [(21, 600)]
+    assert one.get_xscale() == one.get_yscale() == "log"
+    assert points(many, "black", hollow=False) == [(21, 600)], "a cross: out of memory"
+    assert [text.get_text() for text in one.get_xticklabels()] == ["7", "21"]
+
+
+def test_memory_has_the_limit_as_a_line(rows):
+    figure = memory_scaling(rows)
+    one, many = figure.axes
+    assert points(one, style.BLUE, hollow=False) == [(7, 500), (21, 700)]
+    assert points(many, style.BLUE, hollow=True) == [(21, 9000)]
+    for axis in (one, many):
+        assert any(set(line.get_ydata()) == {8000} for line in axis.lines)
+
+
+def test_both_are_saved(rows, tmp_path):
+    for make in (latency, memory_scaling):
+        style.save(make(rows), tmp_path / "figure.pdf", tmp_path / "figure.png")
+        assert (tmp_path / "figure.png").stat().st_size > 10_000

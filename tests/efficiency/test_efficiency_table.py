@@ -1,0 +1,103 @@
+import pytest
+
+from timellama.efficiency_rows import read_sweeps
+from timellama.efficiency_table import efficiency, significant
+from timellama.markup import MISSING, to_latex, to_markdown
+
+
+@pytest.fixture
+def table(made, root, tmp_path):
+    llama = [made.measured(7, 1, seconds=0.01), made.measured(862, 1, seconds=0.5, megabytes=900)]
+    llama[0]["parameters"]["adapters"] = 512_640
+    slow = made.measured(7, 1, seconds=2.0)
+    slow |= {"training_status": "too slow", "training_predicted": {"seconds": 99, "bytes": 3e9}}
+    del slow["training"]
+    files = [
+        made.write_sweep(tmp_path, "time-llama", llama, backbone=made.backbone),
+        made.write_sweep(
+            tmp_path, "patchtst", [made.measured(7, 1, seconds=0.02), made.measured(862, 1, seconds=0.25)]
+        ),
+        made.write_sweep(
+            tmp_path,
+            "time-llm",
+            [slow, made.not_run(862, 1, why="out of memory", seconds=88, gigabytes=12.34)],
+            backbone=made.backbone,
+        ),
+    ]
+    rows = read_sweeps(files, methods=made.methods)
+    return efficiency(rows, configuration="cpu", published=root / "config/published/efficiency_traffic.csv")
+
+
+def lines(table):
+    """The cells of each line of the Markdown table, by its first two."""
+    rows = [line[2:-2].split(" | ") for line in to_markdown(table).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12345.6, "12300"), (99.96, "100"), (0.0012345, "0.00123"), (1.0, "1.00"), (0, "0"), (None, MISSING)],
+)
+def test_three_digits_that_count(value, text):
+    assert significant(value) == text
+
+
+def test_numbers_of_a_measured_row(table):
+    row = next(row for row in lines(table) if row[1] == "Time-LlaMA")
+    numbers = "10.0 | 20.0 | 100 | 1.00 | 30.0 | 500 | 1000 | 2.00 | 200 | 25.0 | 1.25 | 0.513"
+    assert " | ".join(row) == f"7 | Time-LlaMA | {numbers}"
+
+
+def test_the_papers_numbers_stand_below_ours_with_their_ratio(table):
+    rows = lines(table)
+    at = next(index for index, row in enumerate(rows) if row[0] == "862")
+    assert rows[at][4:6] == ["2.00", "1.00"]
+    assert rows[at + 1][1:6] == ["paper, NVIDIA L20", "", "", "10.47", "1.00"]
+    assert rows[at + 2][1] == "PatchTST" and rows[at + 2][4:6] == ["4.00", "2.00"]
+    assert rows[at + 3][4:6] == ["13.24", "1.26"]
+    assert rows[at + 5][4:6] == ["3.510", "0.335"]
+    assert sum("paper" in row[1] for row in rows) == 3, "at 862 variates alone"
+
+
+def test_what_was_not_run_says_so(table):
+    rows = lines(table)
+    slow = next(row for row in rows if row[1] == "Time-LLM" and row[2] == "2000")
+    assert slow[6] == "too slow" and slow[8] == "(3000)"
+    missing = next(row for row in rows if row[1] == "Time-LLM" and "memory" in row[2])
+    assert missing[2] == "out of memory (predicted 12.3 GB)" and missing[7] == "(12300)"
+
+
+def test_the_caption_says_where_the_numbers_come_from(table):
+    for words in (
+        "random inputs of the shape",
+        "published for Traffic",
+        "T 512, H 96",
+        "A processor, 2 threads, device cpu, float32",
+        "torch 2.13.0",
+        "commit 0123456",
+        "Memory limit: 8.00 GB",
+        "SmolLM2-135M x6",
+        "30 to 30 calls",
+    ):
+        assert words in table.caption
+    assert "_softmax" in table.notes[0] and "PatchTST" in table.notes[0]
+
+
+def test_every_line_has_as_many_cells_as_the_table_has_columns(table):
+    counted = 0
+    for block in table.blocks:
+        for row in [*block.header, *(row for group in block.groups for entry in group for row in entry)]:
+            assert sum(cell.span for cell in row) == len(table.columns)
+            counted += 1
+    assert counted == 2 + 6 + 3
+    assert to_latex(table).isascii()
+
+
+def test_on_cuda_the_reserved_memory_is_told_too(made, tmp_path):
+    row = made.measured(7, 1, seconds=0.01) | {"device": "A GPU"}
+    row["training"] = row["training"] | {"reserved": 2_000_000_000}
+    rows = read_sweeps([made.write_sweep(tmp_path, "patchtst", [row])], methods=made.methods)
+    table = efficiency(rows, configuration="paper", published=None)
+    assert len(table.columns) == 15 and "reserved" in to_markdown(table)
+    assert lines(table)[-1][7:10] == ["500", "1000", "2000"]
+    assert lines(table)[-1][5] == MISSING, "no Time-LlaMA to compare with"

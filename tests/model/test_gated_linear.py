@@ -1,0 +1,84 @@
+"""The fused operation against equation 1 as it stands, module by module, with autograd's own gradients."""
+
+import pytest
+import torch
+
+from timellama.model.gated_linear import gated_linears
+
+SIZES = (5, 3, 4)  # outputs of three modules that read the same input
+
+
+def plain(x, weights, biases, a, b, mask):
+    rank = len(b[0])
+    gated = (x @ a) * mask
+    outputs = []
+    for m, (weight, bias, up) in enumerate(zip(weights, biases, b, strict=True)):
+        frozen = x @ weight if bias is None else x @ weight + bias
+        outputs.append(frozen + gated[..., m * rank : (m + 1) * rank] @ up)
+    return outputs
+
+
+def parts(*, biased: bool, dtype=torch.float64):
+    torch.manual_seed(0)
+    x = torch.randn(2, 4, 6, dtype=dtype, requires_grad=True)
+    weights = tuple(torch.randn(out, 6, dtype=dtype).T for out in SIZES)
+    biases = tuple(torch.randn(out, dtype=dtype) if biased else None for out in SIZES)
+    a = torch.randn(6, 2 * len(SIZES), dtype=dtype, requires_grad=True)
+    b = [torch.randn(2, out, dtype=dtype, requires_grad=True) for out in SIZES]
+    gates = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.5]], dtype=dtype)
+    mask = gates.repeat_interleave(2, dim=1)[:, None].requires_grad_()
+    return x, weights, biases, a, b, mask
+
+
+def test_equation_1_by_hand():
+    x, weight = torch.tensor([[[1.0, 2.0]], [[1.0, 2.0]]]), torch.tensor([[1.0], [10.0]])
+    a, b = torch.tensor([[3.0], [1.0]]), torch.tensor([[100.0]])
+    on_and_off = torch.tensor([[[1.0]], [[0.0]]])
+    [y] = gated_linears(x, weights=(weight,), biases=(None,), a=a, b=[b], mask=on_and_off)
+    assert y.flatten().tolist() == [21 + 5 * 100, 21]
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("biased", [False, True])
+def test_values_and_all_gradients_are_the_plain_paths(biased, trained):
+    x, weights, biases, a, b, mask = parts(biased=biased)
+    backbone = [matrix for matrix in (*weights, *biases) if matrix is not None and trained]
+    for matrix in backbone:
+        matrix.requires_grad_()
+    fused = gated_linears(x, weights=weights, biases=biases, a=a, b=b, mask=mask)
+    expected = plain(x, weights, biases, a, b, mask)
+    for one, other in zip(fused, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    pull = [torch.randn_like(y) for y in expected]
+    inputs = (x, a, mask, *b, *backbone)
+    for one, other in zip(
+        torch.autograd.grad(fused, inputs, pull), torch.autograd.grad(expected, inputs, pull), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
+def test_gradients_agree_with_finite_differences():
+    x, weights, biases, a, b, mask = parts(biased=True)
+    assert torch.autograd.gradcheck(
+        lambda x, a, mask, *b: gated_linears(x, weights=weights, biases=biases, a=a, b=list(b), mask=mask),
+        (x, a, mask, *b),
+    )
+
+
+def test_frozen_weights_get_no_gradient_and_stay_as_they_are():
+    x, weights, biases, a, b, mask = parts(biased=True, dtype=torch.float32)
+    before = [weight.clone() for weight in weights]
+    sum(y.sum() for y in gated_linears(x, weights=weights, biases=biases, a=a, b=b, mask=mask)).backward()
+    assert all(weight.grad is None for weight in weights)
+    assert all(torch.equal(one, other) for one, other in zip(before, weights, strict=True))
+
+
+def test_bfloat16_weights_compute_in_bfloat16_and_train_float32_adapters():
+    x, weights, biases, a, b, mask = parts(biased=False, dtype=torch.float32)
+    low = tuple(weight.bfloat16() for weight in weights)
+    outputs = gated_linears(x, weights=low, biases=biases, a=a, b=b, mask=mask)
+    assert {y.dtype for y in outputs} == {torch.bfloat16}
+    sum(y.float().sum() for y in outputs).backward()
+    assert a.grad.dtype == torch.float32 and x.grad.dtype == torch.float32
+    for y, exact in zip(outputs, plain(x, weights, biases, a, b, mask), strict=True):
+        torch.testing.assert_close(y.float(), exact, atol=0.2, rtol=0.05)

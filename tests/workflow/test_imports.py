@@ -1,0 +1,67 @@
+"""Which scripts of the workflow may load torch: a table or a download that waits for it wastes seconds a job."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from timellama.provenance import _module_file, modules_used
+
+HEAVY = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "peft")
+NEEDS_TORCH = {"train.py"}  # the one that computes with a model in its own process
+LOADS_IT_LATE = {"backbone.py"}  # needs torch, but not before its files are fetched
+DRAWS = {"figure.py", "figure_efficiency.py"}
+
+
+@pytest.fixture(scope="module")
+def scripts(root) -> dict[str, Path]:
+    found = {path.name: path for path in sorted((root / "workflow/scripts").glob("*.py"))}
+    assert NEEDS_TORCH | LOADS_IT_LATE | DRAWS | {"fetch.py", "normalise.py", "table.py"} <= set(found)
+    return found
+
+
+def imported(path: Path) -> list[str]:
+    """The package's modules that a script names."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "timellama":
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += [module for module in [node.module, *inner] if _module_file(module)]
+    assert names, f"{path} imports nothing of the package"
+    return names
+
+
+def libraries(module: str) -> set[str]:
+    """The top-level packages that a module's code imports anywhere, also inside a function."""
+    tree = ast.parse(_module_file(module).read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.split(".")[0] for name in names}
+
+
+def loaded(root: Path, script: Path) -> set[str]:
+    """The top-level packages in memory after a fresh interpreter has made the script's imports."""
+    code = "\n".join([*(f"import {name}" for name in imported(script)), "import sys", "print(*sys.modules)"])
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, text=True, capture_output=True)
+    modules = {name.split(".")[0] for name in done.stdout.split()}
+    assert "timellama" in modules
+    return modules
+
+
+def test_only_the_named_scripts_load_torch(root, scripts):
+    for name, script in scripts.items():
+        modules = loaded(root, script)
+        if name in NEEDS_TORCH:
+            assert "torch" in modules, f"{name} no longer loads torch: take it off the list"
+        else:
+            assert not modules & set(HEAVY), name
+        assert ("matplotlib" in modules) == (name in DRAWS), name
+
+
+def test_no_other_script_loads_torch_later(scripts):
+    """Also an import inside a function counts, wherever in the package the script's calls may lead."""
+    for name, script in scripts.items():
+        users = {module for module in modules_used(tuple(imported(script))) if libraries(module) & set(HEAVY)}
+        assert bool(users) == (name in NEEDS_TORCH | LOADS_IT_LATE), (name, users)
