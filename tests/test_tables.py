@@ -171,6 +171,14 @@ def test_the_caption_says_where_the_numbers_come_from():
         [cell("dlinear", 1, 1), cell("rlinear", 1, 1), cell("dlinear", 1, 1, horizon=192, seeds=(1,))]
     ).caption
     assert "Seeds: 0 and 1 (DLinear in some rows and RLinear); 1 (DLinear in some rows)." in seeds
+    seeds = build(
+        [
+            *(cell(variant, 1, 1, dataset="ETTh1") for variant in ("dlinear", "rlinear")),
+            *(cell(variant, 1, 1, dataset="Weather", seeds=(0,)) for variant in ("dlinear", "rlinear")),
+            cell("seasonal-naive", 1, 1, dataset="ETTh1", seeds=(0,)),  # trains nothing, so it has no seed to name
+        ]
+    ).caption
+    assert "Seeds: 0 and 1 (ETTh1); 0 (Weather)." in seeds
     assert "gap" not in caption  # no number of the paper is in this table
     assert "gap: (ours − paper) / paper in per cent" in build([cell("dlinear", 1, 1, mse_paper=1.0)]).caption
 

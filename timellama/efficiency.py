@@ -74,15 +74,25 @@ def _attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *
     return 2 * batch * heads * queries * key[2] * (width + value[3])
 
 
+def _product_in_place(_: Sequence[int], a: Sequence[int], b: Sequence[int], *__: Any, **___: Any) -> int:
+    """Operations of a product [.., m, k] times [.., k, n] that is added to what is there."""
+    return 2 * math.prod(a) * b[-1]
+
+
 def operations(call: Callable[[], object]) -> tuple[int, dict[str, int]]:
     """Floating-point operations of `call` by torch's counter, and the calculations that it does not count.
 
     A multiplication and an addition are two operations. torch's counter knows matrix products, convolutions and GPU
-    attention kernels; the CPU's attention kernel is added here. The second value maps what else was called to how
-    often: everything but views, pointwise operations (torch's own tag) and `MOVES`.
+    attention kernels; the CPU's attention kernel and products in place are added here. The second value maps what else
+    was called to how often: everything but views, pointwise operations (torch's own tag) and `MOVES`.
     """
-    cpu_attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    counter = FlopCounterMode(display=False, custom_mapping={cpu_attention: _attention})
+    aten = torch.ops.aten
+    added = {
+        aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+        aten.addmm_: _product_in_place,
+        aten.baddbmm_: _product_in_place,
+    }
+    counter = FlopCounterMode(display=False, custom_mapping=added)
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one fused encoder layer would hide all its products
     try:

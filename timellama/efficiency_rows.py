@@ -64,13 +64,13 @@ def read_sweeps(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any
 def place(row: Mapping[str, Any], stage: str, field: str) -> tuple[float | None, bool]:
     """A row's number of a stage (`forward`, `training`), and whether it was measured; predicted ones are not.
 
-    `field` is `seconds` or `bytes`. None where there is neither.
+    `field` is `seconds` or `bytes`. Where the first call was the only one, it stands for the median. None where there
+    is neither.
     """
-    if row[f"{stage}_status"] == MEASURED:
-        numbers = row.get(stage)
-        return (numbers and numbers["peak" if field == "bytes" else field]), True
+    if numbers := row.get(stage):
+        return (numbers["peak"] if field == "bytes" else numbers["seconds"] or numbers["first"]), True
     predicted = row.get(f"{stage}_predicted")
-    return (predicted and predicted[field]), False
+    return (predicted[field] if predicted and row[f"{stage}_status"] != MEASURED else None), False
 
 
 def order(values: Sequence[Any]) -> list[Any]:

@@ -16,6 +16,7 @@ import pandas as pd
 from timellama.aggregate import FORECAST_ERRORS, M4_ERRORS, OTHER_NAMES, read_published
 from timellama.errors import InputError
 from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, fixed, listed, spread
+from timellama.specs import TRAINS_NOTHING
 
 ALL = "all"  # stands for horizon and context 0: a row over several data sets
 Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
@@ -61,13 +62,20 @@ def describe_backbones(summary: pd.DataFrame) -> str:
 
 
 def describe_seeds(summary: pd.DataFrame) -> str:
-    """A sentence about the seeds: one list, or which column has which."""
-    by_seeds: dict[tuple[int, ...], list[str]] = {}
-    for seeds, name in zip(summary["seeds"], name_columns(summary), strict=True):
-        by_seeds.setdefault(seeds, []).append(name)
-    if len(by_seeds) == 1:
-        (seeds,) = by_seeds
+    """A sentence about the seeds: one list, or which data set or column has which."""
+    if summary["seeds"].nunique() == 1:
+        seeds = summary["seeds"].iloc[0]
         return f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {listed(seeds)}."
+    trained = summary[~summary["variant"].isin(TRAINS_NOTHING)]
+    by_column = trained.groupby(name_columns(summary))["seeds"].nunique()
+    by_dataset = trained.groupby("dataset")["seeds"].nunique()
+    if by_column.max() > 1 and by_dataset.max() == 1:
+        rows, names = trained, trained["dataset"]
+    else:
+        rows, names = summary, name_columns(summary)
+    by_seeds: dict[tuple[int, ...], list[str]] = {}
+    for seeds, name in zip(rows["seeds"], names, strict=True):
+        by_seeds.setdefault(seeds, []).append(name)
     lists = Counter(name for names in by_seeds.values() for name in set(names))
     parts = [
         f"{listed(seeds)} ({listed(f'{name} in some rows' if lists[name] > 1 else name for name in first_seen(names))})"

@@ -164,7 +164,7 @@ def test_prototypes_are_computed_once_without_training(model):
     assert model.reprogram.mixture.weight.grad is not None
 
 
-@pytest.mark.parametrize("change", ["load", "step", "in place"])
+@pytest.mark.parametrize("change", ["load", "step", "in place", "data"])
 def test_new_weights_are_never_answered_from_memory(model, change):
     x = torch.randn(2, 25, 3)
     with torch.no_grad():
@@ -175,6 +175,9 @@ def test_new_weights_are_never_answered_from_memory(model, change):
         model.train()
         model(x).square().mean().backward()
         torch.optim.SGD(model.reprogram.value.parameters(), lr=1.0).step()
+        model.eval()
+    elif change == "data":
+        model.train().reprogram.mixture.weight.data.normal_()  # leaves the weight's version as it was
         model.eval()
     else:
         nn.init.normal_(model.reprogram.mixture.weight)

@@ -52,6 +52,14 @@ def test_operations_of_a_linear_layer_by_hand():
     assert flops == 2 * 11 * 5 * 7 and uncounted == {}
 
 
+def test_operations_of_products_in_place_by_hand():
+    a, b = torch.randn(3, 5), torch.randn(5, 7)
+    flops, uncounted = operations(lambda: torch.zeros(3, 7).addmm_(a, b))
+    assert flops == 2 * 3 * 5 * 7 and uncounted == {}
+    flops, uncounted = operations(lambda: torch.zeros(2, 3, 7).baddbmm_(a.expand(2, 3, 5), b.expand(2, 5, 7)))
+    assert flops == 2 * 2 * 3 * 5 * 7 and uncounted == {}
+
+
 @pytest.mark.parametrize("guard", [torch.inference_mode, torch.enable_grad])
 def test_operations_of_attention_by_hand(guard):
     q, k, v = torch.randn(2, 4, 6, 8), torch.randn(2, 4, 10, 8), torch.randn(2, 4, 10, 8)

@@ -49,6 +49,10 @@ def test_a_place_says_whether_it_was_measured(made):
     row = made.measured(7, 1, seconds=0.5, megabytes=600)
     assert place(row, "forward", "seconds") == (0.5, True)
     assert place(row, "training", "bytes") == (1_200_000_000, True)
+    row["forward"] |= {"seconds": None, "first": 7.0}
+    row["forward_status"] = "too slow"
+    assert place(row, "forward", "seconds") == (7.0, True), "the one call that there was"
+    assert place(row, "forward", "bytes") == (600_000_000, True)
     row = made.not_run(7, 1, why="too slow", seconds=9, gigabytes=2)
     assert place(row, "forward", "bytes") == (2e9, False)
     assert place(row, "training", "seconds") == (None, False)

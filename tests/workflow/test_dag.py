@@ -4,6 +4,9 @@ import json
 import re
 
 import pytest
+import yaml
+
+from timellama.plan import make_plan
 
 CONFIGURATIONS = ("config", "smoke", "cpu", "paper")
 
@@ -100,3 +103,17 @@ def test_an_edit_of_the_tables_re_runs_no_training(finished):
     planned = edited(finished, "tables.py", r"\Z", "\nANOTHER = 1\n")
     stems = ("reports/table_long_term", "reports/table_datasets")
     assert planned == {f"{stem}.{ending}" for stem in stems for ending in ("tex", "md")}
+
+
+def test_a_measurement_takes_every_core_so_that_nothing_runs_beside_it(make_project, root):
+    project = make_project()
+    config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
+    (sweep,) = [sweep for sweep in make_plan(config, root=root).efficiency() if sweep.run.variant == "dlinear"]
+    target = f"results/{sweep.folder}.json"
+    done = project.snakemake(target, "--configfile", "config/smoke.yaml")
+    assert done.returncode == 0, done.stdout
+    assert sweep.threads == 1 and "threads: 2" in done.stdout, "both cores of -j2 for one measured thread"
+    rows = json.loads((project.folder / target).read_text(encoding="utf-8"))["rows"]
+    assert [(row["variates"], row["forward_status"]) for row in rows] == [(7, "measured"), (21, "measured")]
+    done = project.snakemake("-n", "results/efficiency/dlinear/H1-T1-abc.json", "--configfile", "config/smoke.yaml")
+    assert done.returncode != 0 and "is no sweep of configuration 'smoke'" in done.stdout

@@ -158,6 +158,11 @@ class Reprogramming(nn.Module):
         z = F.scaled_dot_product_attention(queries[None], keys[None], values[None], dropout_p=dropout)[0]
         return self.out(z.transpose(0, 1).flatten(1)).unflatten(0, tokens.shape[:2])
 
+    def train(self, mode: bool = True) -> "Reprogramming":
+        """Change the mode, and forget: the version counters do not tell of a change made through `.data`."""
+        self._remembered = None
+        return super().train(mode)
+
     def keys_and_values(self, embedding_table: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of the text prototypes, each [heads, prototypes, head width].
 

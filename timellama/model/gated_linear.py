@@ -33,7 +33,7 @@ def gated_linears(
 
 class _GatedLinears(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, modules, x, a, mask, *matrices):  # noqa: D102
+    def forward(ctx, modules, x, a, mask, *matrices):
         weights, biases, b = (matrices[i * modules : (i + 1) * modules] for i in range(3))
         rows = x.reshape(-1, x.shape[-1])
         reduced = (rows @ a).view(*x.shape[:2], -1)
@@ -47,7 +47,7 @@ class _GatedLinears(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *gradients):  # noqa: D102
+    def backward(ctx, *gradients):
         modules = len(gradients)
         rows, a, mask, reduced, gated, *matrices = ctx.saved_tensors
         weights, b = matrices[:modules], matrices[modules:]
