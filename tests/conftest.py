@@ -26,6 +26,22 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def backbone_of():
+    """Turns a model of transformers into ours, through what a prepared folder keeps of it."""
+    from timellama.data.backbone_parts import architecture
+    from timellama.model.backbone import Architecture, Backbone
+
+    def backbone_of(model):
+        described = architecture(model.config.to_dict(), where="the test's model")
+        embedding = {id(parameter) for parameter in model.get_input_embeddings().parameters()}
+        weights = {n: p.detach() for n, p in model.named_parameters() if id(p) not in embedding}
+        described["frequencies"] = tuple(described["frequencies"])
+        return Backbone(architecture=Architecture(**described), weights=weights).eval()
+
+    return backbone_of
+
+
+@pytest.fixture(scope="session")
 def sample_run() -> Run:
     """A run of Time-LlaMA on ETTh1 with a tiny language model."""
     return Run(

@@ -7,12 +7,11 @@ from transformers import GPT2Config, GPT2Model
 from timellama.baselines.gpt4ts import GPT4TS
 from timellama.baselines.patches import cut_patches, patch_count
 from timellama.errors import InputError
-from timellama.model.backbone import Backbone
 
 
 @pytest.fixture
-def model(language_model) -> GPT4TS:
-    return GPT4TS(context=25, horizon=6, backbone=Backbone(model=language_model), patch_length=8, patch_stride=4).eval()
+def model(language_model, backbone_of) -> GPT4TS:
+    return GPT4TS(context=25, horizon=6, backbone=backbone_of(language_model), patch_length=8, patch_stride=4).eval()
 
 
 def test_patches_by_hand():
@@ -44,24 +43,19 @@ def test_forward_is_that_of_transformers(model, language_model):
 
 
 def test_only_norms_positions_and_the_two_ends_are_trained(model, language_model):
-    of_backbone = {id(p) for p in model.backbone.parameters() if p.requires_grad}
-    trained = {name for name, p in language_model.named_parameters() if id(p) in of_backbone}
-    if isinstance(language_model, GPT2Model):
-        norms = {f"h.{i}.ln_{j}.{part}" for i in (0, 1) for j in (1, 2) for part in ("weight", "bias")}
-        assert trained == norms | {"ln_f.weight", "ln_f.bias", "wpe.weight"}
-    else:
-        norms = {
-            f"layers.{i}.{name}.weight" for i in (0, 1) for name in ("input_layernorm", "post_attention_layernorm")
-        }
-        assert trained == norms | {"norm.weight"}
+    trained = {name for name, p in model.backbone.named_parameters() if p.requires_grad}
+    parts = ("weight", "bias") if isinstance(language_model, GPT2Model) else ("weight",)
+    norms = {f"layers.{block}.norms.{norm}.{part}" for block in (0, 1) for norm in (0, 1) for part in parts}
+    positions = {"position_table"} if isinstance(language_model, GPT2Model) else set()
+    assert trained == norms | {f"norm.{part}" for part in parts} | positions
     own = {name for name, p in model.named_parameters() if p.requires_grad and not name.startswith("backbone.")}
     assert own == {"embed.weight", "embed.bias", "head.weight", "head.bias"}
 
 
-def test_count_of_the_published_setting(checks):
+def test_count_of_the_published_setting(checks, backbone_of):
     """GPT-2's first 6 blocks at look-back 336: 42 patches, 1024 positions (arXiv 2302.11939, ETTh1.sh)."""
     with torch.device("meta"):
-        backbone = Backbone(model=GPT2Model(GPT2Config(n_layer=6)))
+        backbone = backbone_of(GPT2Model(GPT2Config(n_layer=6)))
         model = GPT4TS(context=336, horizon=96, backbone=backbone, patch_length=16, patch_stride=8)
     norms, positions = (6 * 2 + 1) * 2 * 768, 1024 * 768
     ends = 16 * 768 + 768 + 42 * 768 * 96 + 96
@@ -84,8 +78,8 @@ def test_frozen_weights_get_no_gradient(model):
     assert all(p.grad is None for p in frozen)
 
 
-def test_norms_are_trained_in_full_precision_over_bfloat16_blocks(language_model):
-    backbone = Backbone(model=language_model.to(torch.bfloat16))
+def test_norms_are_trained_in_full_precision_over_bfloat16_blocks(language_model, backbone_of):
+    backbone = backbone_of(language_model.to(torch.bfloat16))
     model = GPT4TS(context=25, horizon=6, backbone=backbone, patch_length=8, patch_stride=4)
     trained = [p for p in model.parameters() if p.requires_grad]
     before = [p.detach().clone() for p in trained]

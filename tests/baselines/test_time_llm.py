@@ -8,7 +8,6 @@ from torch import nn
 
 from timellama.baselines.time_llm import Reprogramming, TimeLLM, describe
 from timellama.errors import InputError
-from timellama.model.backbone import Backbone
 
 OPTIONS = {
     "patch_length": 8,
@@ -32,11 +31,11 @@ def embedding_table(language_model) -> torch.Tensor:
 
 
 @pytest.fixture
-def model(language_model, embedding_table) -> TimeLLM:
+def model(language_model, embedding_table, backbone_of) -> TimeLLM:
     return TimeLLM(
         context=25,
         horizon=6,
-        backbone=Backbone(model=language_model),
+        backbone=backbone_of(language_model),
         embedding_table=embedding_table,
         tokenise=tokenise,
         description="Oil.",
@@ -189,9 +188,11 @@ def test_new_weights_are_never_answered_from_memory(model, change):
         assert torch.equal(after, fresh(x))
 
 
-def test_bfloat16_blocks_run_under_autocast_and_are_not_mixed_up_with_float32(language_model, embedding_table):
+def test_bfloat16_blocks_run_under_autocast_and_are_not_mixed_up_with_float32(
+    language_model, embedding_table, backbone_of
+):
     x, parts = torch.randn(2, 25, 3), {"tokenise": tokenise, "description": "Oil."}
-    backbone = Backbone(model=language_model.to(torch.bfloat16))
+    backbone = backbone_of(language_model.to(torch.bfloat16))
     table = embedding_table.to(torch.bfloat16)
     model = TimeLLM(context=25, horizon=6, backbone=backbone, embedding_table=table, **parts, **OPTIONS).eval()
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
@@ -237,10 +238,10 @@ def test_count_of_the_published_setting(checks):
     assert checks.trained_count(model) == 3 * 16 * 32 + mixture + attention + head
 
 
-def test_sizes_that_do_not_fit_are_refused(language_model, embedding_table):
+def test_sizes_that_do_not_fit_are_refused(language_model, embedding_table, backbone_of):
     parts = {
         "horizon": 6,
-        "backbone": Backbone(model=language_model),
+        "backbone": backbone_of(language_model),
         "embedding_table": embedding_table,
         "tokenise": tokenise,
         "description": "",

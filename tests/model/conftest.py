@@ -13,7 +13,7 @@ WIDTH, CONTEXT, HORIZON = 32, 24, 8
 
 
 @pytest.fixture
-def make_backbone() -> Callable[[str], Backbone]:
+def make_backbone(backbone_of) -> Callable[[str], Backbone]:
     def make(family: str = "llama") -> Backbone:
         torch.manual_seed(0)
         config = {
@@ -28,7 +28,7 @@ def make_backbone() -> Callable[[str], Backbone]:
             ),
             "gpt2": GPT2Config(vocab_size=16, n_embd=WIDTH, n_layer=2, n_head=4, n_positions=64),
         }[family]
-        return Backbone(model=AutoModel.from_config(config)).eval()
+        return backbone_of(AutoModel.from_config(config))
 
     return make
 

@@ -1,5 +1,8 @@
 """The blocks give what transformers' own blocks give, for every family, and attention is what was asked for."""
 
+import dataclasses
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -9,13 +12,14 @@ from transformers import (
     GPT2Config,
     LlamaConfig,
     MistralConfig,
-    OPTConfig,
     PretrainedConfig,
     Qwen2Config,
     Qwen3Config,
 )
 
-from timellama.model.backbone import FAMILIES, Backbone, load_backbone
+from timellama.data.backbone_parts import architecture
+from timellama.errors import InputError
+from timellama.model.backbone import ACTIVATIONS, FAMILIES, Backbone, load_backbone
 
 SMALL = {
     "vocab_size": 64,
@@ -59,7 +63,8 @@ def reference(config: PretrainedConfig) -> torch.nn.Module:
 def saved(model: torch.nn.Module, folder) -> None:
     """Write what `load_backbone` reads."""
     embedding = {id(p) for p in model.get_input_embeddings().parameters()}
-    model.config.save_pretrained(folder)
+    described = architecture(model.config.to_dict(), where="the test's model")
+    (folder / "backbone.json").write_text(json.dumps({"architecture": described}))
     weights = {n: p.detach().clone() for n, p in model.named_parameters() if id(p) not in embedding}
     save_file(weights, folder / "blocks.safetensors")
 
@@ -76,19 +81,19 @@ def test_causal_blocks_equal_transformers(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
-def test_bidirectional_blocks_equal_transformers_with_an_open_mask(name):
+def test_bidirectional_blocks_equal_transformers_with_an_open_mask(name, backbone_of):
     model = reference(CONFIGS[name])
     h = torch.randn(2, 9, 32)
     open_mask = torch.zeros(2, 1, 9, 9)
     with torch.no_grad():
         expected = model(inputs_embeds=h, attention_mask=open_mask, use_cache=False).last_hidden_state
-        ours = Backbone(model=model)(h, causal=False)
+        ours = backbone_of(model)(h, causal=False)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
-def test_causal_means_that_later_tokens_do_not_matter(name):
-    backbone = Backbone(model=reference(CONFIGS[name]))
+def test_causal_means_that_later_tokens_do_not_matter(name, backbone_of):
+    backbone = backbone_of(reference(CONFIGS[name]))
     h = torch.randn(1, 8, 32)
     changed = h.clone()
     changed[:, 5:] += torch.randn(3, 32)
@@ -98,8 +103,8 @@ def test_causal_means_that_later_tokens_do_not_matter(name):
     assert full.min() > 1e-4
 
 
-def test_sizes_name_every_linear_module():
-    sizes = Backbone(model=reference(CONFIGS["llama"])).sizes()
+def test_sizes_name_every_linear_module(backbone_of):
+    sizes = backbone_of(reference(CONFIGS["llama"])).sizes()
     assert sizes == {
         "Q": (32, 32),
         "K": (32, 16),
@@ -109,25 +114,39 @@ def test_sizes_name_every_linear_module():
         "U": (32, 48),
         "D": (48, 32),
     }
-    sizes = Backbone(model=reference(CONFIGS["gpt2"])).sizes()
+    sizes = backbone_of(reference(CONFIGS["gpt2"])).sizes()
     assert sizes == {"Q": (32, 32), "K": (32, 32), "V": (32, 32), "O": (32, 32), "U": (32, 128), "D": (128, 32)}
 
 
-def test_everything_is_frozen_and_the_norms_can_be_named():
-    backbone = Backbone(model=reference(CONFIGS["gpt2"]))
+def test_everything_is_frozen_and_the_norms_can_be_named(backbone_of):
+    backbone = backbone_of(reference(CONFIGS["gpt2"]))
     assert not any(p.requires_grad for p in backbone.parameters())
     # Two LayerNorms a block and the last one, weight and bias each, and the table of positions.
     assert len(backbone.norm_parameters()) == 2 * (2 * 3 + 1) + 1
-    llama = Backbone(model=reference(CONFIGS["llama"]))
+    llama = backbone_of(reference(CONFIGS["llama"]))
     assert len(llama.norm_parameters()) == 2 * 3 + 1
 
 
-def test_an_unknown_family_is_refused_with_the_known_ones():
-    model = AutoModel.from_config(OPTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, ffn_dim=16))
-    with pytest.raises(ValueError, match="'opt'.*" + ".*".join(FAMILIES)):
-        Backbone(model=model)
+@pytest.mark.parametrize(("changed", "known"), [({"family": "opt"}, FAMILIES), ({"activation": "relu"}, ACTIVATIONS)])
+def test_what_is_unknown_is_refused_with_what_is_known(backbone_of, changed, known):
+    [(key, value)] = changed.items()
+    llama = backbone_of(reference(CONFIGS["llama"])).architecture
+    with pytest.raises(ValueError, match=f"{key} is '{value}'.*" + ".*".join(known)):
+        Backbone(architecture=dataclasses.replace(llama, **changed), weights={})
 
 
-def test_more_tokens_than_positions_is_an_error():
+@pytest.mark.parametrize(
+    "config",
+    [
+        GPT2Config(n_embd=32, n_layer=1, n_head=4, scale_attn_by_inverse_layer_idx=True),
+        LlamaConfig(**SMALL, rope_parameters={"rope_type": "yarn", "rope_theta": 10000.0, "factor": 8.0}),
+    ],
+)
+def test_attention_that_the_blocks_do_not_have_is_refused(config):
+    with pytest.raises(InputError, match="my model: .*scales attention"):
+        architecture(config.to_dict(), where="my model")
+
+
+def test_more_tokens_than_positions_is_an_error(backbone_of):
     with pytest.raises(ValueError, match="65 tokens.*64"):
-        Backbone(model=reference(CONFIGS["gpt2"]))(torch.randn(1, 65, 32), causal=True)
+        backbone_of(reference(CONFIGS["gpt2"]))(torch.randn(1, 65, 32), causal=True)

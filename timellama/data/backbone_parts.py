@@ -70,6 +70,36 @@ def embedding_scale(config: dict[str, Any]) -> float:
     return float(width_of(config) ** 0.5) if config["model_type"] in SCALED_BY_ROOT_WIDTH else 1.0
 
 
+def architecture(config: dict[str, Any], *, where: object) -> dict[str, Any]:
+    """What `model.backbone.Architecture` holds, with the defaults that transformers gives a configuration.
+
+    Raises InputError as `empty_model` does, and where attention is scaled in a way that the blocks do not have.
+    """
+    model = empty_model(config, where=where)
+    full = model.config
+    positions, window = full.max_position_embeddings, getattr(full, "sliding_window", None)
+    frequencies: list[float] = []
+    if config["model_type"] == "gpt2":
+        plain = full.scale_attn_weights and not full.scale_attn_by_inverse_layer_idx
+        head_width = full.hidden_size // full.num_attention_heads
+    else:
+        rotary = type(model.rotary_emb)(full)  # not on the meta device, which keeps no numbers
+        plain = rotary.attention_scaling == 1
+        head_width = model.layers[0].self_attn.head_dim
+        frequencies = rotary.inv_freq.tolist()
+    if not plain:
+        raise InputError(f"{where}: the configuration scales attention, which is not supported; name another model")
+    gated = config["model_type"] != "gpt2"
+    return {
+        "family": config["model_type"],
+        "head_width": head_width,
+        "max_tokens": min(positions, window or positions),
+        "norm_epsilon": full.rms_norm_eps if gated else full.layer_norm_epsilon,
+        "activation": full.hidden_act if gated else full.activation_function,
+        "frequencies": frequencies,
+    }
+
+
 def cut_config(config: dict[str, Any], *, blocks: int, where: object) -> dict[str, Any]:
     """The same configuration with only the first `blocks` blocks.
 

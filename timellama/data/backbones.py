@@ -231,6 +231,7 @@ def prepare(
         "width": width,
         "vocabulary": len(parts.embedding),
         "modules": list(entry.modules),
+        "architecture": backbone_parts.architecture(parts.config, where=entry.name),
         "embedding_scale": backbone_parts.embedding_scale(parts.config),
         "licence": entry.licence,
         "storage": parts.note,

@@ -24,7 +24,8 @@ class Prepared:
     """A prepared folder: its path, the content of `config.json` and that of `backbone.json`.
 
     weights: `pretrained` or `random`; seed: what random weights were drawn from. blocks: L of `blocks_available`.
-    width: D. vocabulary: V. embedding_scale: what the model multiplies embeddings by. storage: how the source kept the
+    width: D. vocabulary: V. architecture: what the blocks are built from beside their
+    weights. embedding_scale: what the model multiplies embeddings by. storage: how the source kept the
     numbers. sha256: by file name.
     """
 
@@ -40,6 +41,7 @@ class Prepared:
     width: int
     vocabulary: int
     modules: tuple[str, ...]
+    architecture: dict[str, Any]
     embedding_scale: float
     licence: str
     storage: str

@@ -2,7 +2,7 @@
 
 Zhang et al. 2023 (arXiv 2303.10512), with peft's own layers and rank allocator wrapped around the backbone's linears;
 imported for this variant only. A pruned rank is a zero in a module's singular values (`lora_E`), not a smaller tensor,
-so saving and restoring weights needs nothing else. GPT-2 keeps Q, K and V in one matrix, which gets one AdaLoRA.
+so saving and restoring weights needs nothing else.
 
 What peft does only inside its own training loop or forward pass is done here: the schedule of the budget is set when
 the number of steps is known (`after_step`), and the penalty is handed to the training loop (`penalty`).
@@ -43,8 +43,7 @@ class AdaLoRA:
             target_r=rank,
             init_r=first,
             lora_alpha=first,
-            target_modules=[path for paths in backbone.groups.values() for path in paths],
-            fan_in_fan_out=backbone.position_table is not None,  # GPT-2's Conv1D keeps [in, out]
+            target_modules=list(backbone.letters),
             orth_reg_weight=PENALTY_WEIGHT,
             total_step=LEAST_STEPS,  # a stand-in: the first `after_step` sets it
         )
