@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from timellama.allocator import keep_freed_memory
 from timellama.build import build
 from timellama.data.catalogue import load_catalogue
 from timellama.specs import OPTIONS, WITH_BACKBONE, Backbone, Run, Training
@@ -40,7 +41,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def two_threads() -> None:
-    """Every benchmark, and every process that one starts, computes on two threads."""
+    """Every benchmark, and every process that one starts, computes on two threads, with memory kept as in a run."""
+    keep_freed_memory()
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
     torch.set_num_threads(THREADS)
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from timellama.allocator import keep_freed_memory
 from timellama.build import build
 from timellama.efficiency_specs import Cell
 from timellama.experiment import count_parameters, device_name, pick_device
@@ -28,6 +29,7 @@ from timellama.train import LOSSES, autocast, outputs
 
 WARM_UP = 3  # our choice: the first call allocates and fills caches, the third no longer differs from the tenth
 LEAST_CALLS, MOST_CALLS = 3, 100  # our choice: 3 give a median; from 20 on the 95th percentile is not the slowest call
+LONG = 3  # our choice: a call this many times longer than the time for all of them is told by itself
 MOST_STEPS = 10  # our choice: a training step is reported by its median alone
 MATMUL_SIZE, MATMULS = 2048, 5  # our choice: large enough for a CPU or GPU to reach its rate, 17 GFLOP each
 # Operations that move numbers or write constants and calculate nothing. Views and pointwise operations are known by
@@ -126,9 +128,14 @@ def clock(call: Callable[[], object], device: str) -> float:
 
 
 def repeated(call: Callable[[], object], *, device: str, seconds: float, most: int) -> list[float]:
-    """Seconds of each call: `LEAST_CALLS` at least, then as many as `seconds` allow, `most` at most."""
+    """Seconds of each call: `LEAST_CALLS` at least, then as many as `seconds` allow, `most` at most.
+
+    A call that takes more than `LONG` times `seconds` is not repeated.
+    """
     taken: list[float] = []
-    while len(taken) < LEAST_CALLS or (sum(taken) < seconds and len(taken) < most):
+    while not taken or (
+        taken[0] <= LONG * seconds and (len(taken) < LEAST_CALLS or (sum(taken) < seconds and len(taken) < most))
+    ):
         taken.append(clock(call, device))
     return taken
 
@@ -190,7 +197,7 @@ def training_call(cell: Cell, model: nn.Module, x: Tensor, y: Tensor, *, device:
     balance_weight = getattr(cell.run.options, "balance_weight", 0.0)
     trained = [p for p in model.parameters() if p.requires_grad]
     # The step's length does not hang on the rate: the default's stands for all.
-    optimiser = torch.optim.Adam(trained, lr=Training().learning_rate)
+    optimiser = torch.optim.Adam(trained, lr=Training().learning_rate, fused=True)
     loss_of = LOSSES[Training().loss]
 
     def call() -> None:
@@ -213,6 +220,7 @@ def measure(cell: Cell, say: Callable[[dict], None]) -> None:
     run = cell.run
     device = pick_device(run.device)
     torch.set_num_threads(cell.threads)
+    keep_freed_memory()  # as a run does
     torch.manual_seed(RANDOM_SEED)
     free = torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else None
     folder = Path(cell.backbone_folder) if cell.backbone_folder else None
