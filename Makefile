@@ -6,7 +6,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake -j$(JOBS)
 
-.PHONY: help install test lint all FORCE
+.PHONY: help install test lint all resume benchmarks FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,6 +35,14 @@ lint: install  ## formatter, linters, import contract, the workflow's own lint
 
 all: install  ## every report of the configuration
 	$(SNAKEMAKE) all --configfile $(CONFIG)
+
+resume: install  ## after a crash: unlock the folder and go on with what is unfinished
+	$(SNAKEMAKE) --unlock --configfile $(CONFIG)
+	$(SNAKEMAKE) all --rerun-incomplete --configfile $(CONFIG)
+
+benchmarks: install  ## speed against goals and peers, on an idle machine (docs/benchmarks.md)
+	$(SNAKEMAKE) results/backbones/SmolLM2-135M/x6-pretrained/backbone.json
+	$(BIN)/python -m pytest benchmarks -q
 
 # Any other target is the workflow's. Snakemake, not make, decides what is out of date.
 reports/% results/%: install FORCE
