@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from timellama.model.dynamic_lora import BlockAdapter
 from timellama.model.gated_linear import gated_linears
 
 SIZES = (5, 3, 4)  # outputs of three modules that read the same input
@@ -82,3 +83,38 @@ def test_bfloat16_weights_compute_in_bfloat16_and_train_float32_adapters():
     assert a.grad.dtype == torch.float32 and x.grad.dtype == torch.float32
     for y, exact in zip(outputs, plain(x, weights, biases, a, b, mask), strict=True):
         torch.testing.assert_close(y.float(), exact, atol=0.2, rtol=0.05)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize("adapter", ["dynamic", "static", "moelora"])
+def test_the_whole_model_is_within_1e5_of_the_plain_path(make_model, x, monkeypatch, family, adapter):
+    """Module by module, equation 1 as it stands, with a prompt that is read anew; forecasts and all gradients."""
+    model = make_model(family, adapter=adapter, gate_gradient="straight-through")
+    for block in model.adapters:
+        for lora in block.lora.values():
+            torch.nn.init.normal_(lora.b, std=0.2)
+
+    def forecast_and_gradients():
+        model.zero_grad()
+        y = model(x)
+        y.square().mean().backward()
+        return y.detach(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+    def plain_group(self, group, x, frozen, gates):
+        outputs, order = [], list(self.lora)
+        for letter, weight, bias in zip(group, *frozen, strict=True):
+            lora, gate = self.lora[letter], gates[:, order.index(letter)]
+            y = x @ weight if bias is None else x @ weight + bias
+            outputs.append(y + ((x @ lora.a) * gate.reshape(len(gate), 1, -1)) @ lora.b)
+        return tuple(outputs)
+
+    fused, fused_gradients = forecast_and_gradients()
+    with torch.inference_mode():
+        evaluated = [model.eval()(x) for _ in range(2)]  # the second time with what was kept of the prompt
+    monkeypatch.setattr(BlockAdapter, "forward", plain_group)
+    plain, plain_gradients = forecast_and_gradients()
+    for y in (fused, *evaluated):
+        torch.testing.assert_close(y, plain, atol=1e-5, rtol=1e-5)
+    assert fused_gradients.keys() == plain_gradients.keys() and len(plain_gradients) > 20
+    for name, gradient in plain_gradients.items():
+        torch.testing.assert_close(fused_gradients[name], gradient, atol=1e-5, rtol=1e-4, msg=name)
