@@ -6,7 +6,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake -j$(JOBS)
 
-.PHONY: help install test lint all resume benchmarks FORCE
+.PHONY: help install test lint all resume partial benchmarks FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -33,12 +33,15 @@ lint: install  ## formatter, linters, import contract, the workflow's own lint
 	$(BIN)/snakefmt --check -l 120 Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
-all: install  ## every report of the configuration
-	$(SNAKEMAKE) all --configfile $(CONFIG)
+all: install  ## every report of the configuration; a run that fails fails alone
+	$(SNAKEMAKE) all --keep-going --configfile $(CONFIG)
 
 resume: install  ## after a crash: unlock the folder and go on with what is unfinished
 	$(SNAKEMAKE) --unlock --configfile $(CONFIG)
-	$(SNAKEMAKE) all --rerun-incomplete --configfile $(CONFIG)
+	$(SNAKEMAKE) all --keep-going --rerun-incomplete --configfile $(CONFIG)
+
+partial: install  ## the reports of what is there; computes no result
+	TIMELLAMA_PARTIAL=1 $(SNAKEMAKE) all --configfile $(CONFIG)
 
 benchmarks: install  ## speed against goals and peers, on an idle machine (docs/benchmarks.md)
 	$(SNAKEMAKE) results/backbones/SmolLM2-135M/x6-pretrained/backbone.json

@@ -21,9 +21,16 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/efficiency.smk"
+
+
+# The pass that makes reports of what is there computes no result, whatever is out of date.
+if not PARTIAL:
+
+    include: "workflow/rules/data.smk"
+    include: "workflow/rules/train.smk"
+    include: "workflow/rules/efficiency.smk"
+
+
 include: "workflow/rules/report.smk"
 
 
@@ -31,3 +38,7 @@ rule all:
     default_target: True
     input:
         every_report(),
+
+
+onerror:
+    report_what_is_there()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from timellama import figures, style
+from timellama import figures, report_figures, style
 from timellama.errors import InputError
 
 BACKBONE = {"name": "tiny", "blocks": 2, "weights": "random", "pin": "x"}
@@ -283,3 +283,30 @@ def test_router_training(tmp_path):
     (tmp_path / "none.csv").write_text("step,block,module,selection_rate,entropy\n")
     with pytest.raises(InputError, match="without a router"):
         figures.router_training(tmp_path / "none.csv", title="ETTh1")
+
+
+def test_a_remark_stands_below_the_figure_and_changes_nothing_else(tmp_path):
+    plain, remarked = tmp_path / "plain.png", tmp_path / "remarked.png"
+    style.save(style.blank("nothing"), tmp_path / "a.pdf", plain)
+    style.save(style.blank("nothing"), tmp_path / "b.pdf", remarked, remark="NOT COMPLETE: $_x^ of 3 runs. " * 8)
+    without, with_it = Image.open(plain), Image.open(remarked)
+    assert with_it.height > without.height + 20
+    ink = np.asarray(with_it.convert("L")) < 128
+    assert ink[: without.height // 2].any() and ink[-without.height // 2 :].any()
+    assert not ink[:, -1].any(), "the remark is broken into lines that fit"
+
+
+def test_a_figure_of_nothing_says_so(tmp_path):
+    figure = report_figures.figure("depth", files=[], published=None, methods={}, dataset=None)
+    assert [text.get_text() for text in figure.texts] == ["depth: no run has a result"]
+
+
+def test_a_figure_of_several_commits_says_so(tmp_path):
+    files = []
+    for name, commit in (("a", "1" * 40), ("b", "2" * 40), ("c", "1" * 40)):
+        (tmp_path / name).mkdir()
+        text = json.dumps({"provenance": {"git_commit": commit, "git_dirty": False}})
+        (tmp_path / name / "metrics.json").write_text(text, encoding="utf-8")
+        files.append(tmp_path / name / "history.csv")
+    assert report_figures.origin(files) == "Code: these runs come from 2 different versions: commits 1111111, 2222222."
+    assert report_figures.origin(files[::2]) == ""

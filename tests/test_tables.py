@@ -329,7 +329,14 @@ def test_depth_compares_with_one_depth_and_tells_the_speed():
 
 def test_an_absent_reference_is_named():
     with pytest.raises(InputError, match="no run of the reference 'time-llama'"):
-        ablation([run("dlinear", 0, 0.4)])
+        ablation([run("dlinear", 0, 0.4)], planned=[("ETTh1", 512, 96, "dlinear")])
+
+
+def test_a_planned_reference_without_a_result_is_a_dash():
+    planned = [("ETTh1", 512, 96, v) for v in ("time-llama", "dlinear")]
+    lines = rows_of(to_markdown(ablation([run("dlinear", 0, 0.4)], planned=planned, labels=LABELS)))
+    assert [line[0] for line in lines[2:]] == ["Time-LlaMA", "DLinear"]
+    assert lines[2][2:4] == ["–", "–"] and lines[3][2:4] == ["0.400", "–"]
 
 
 @needs_latex

@@ -10,7 +10,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -318,9 +318,14 @@ def to_markdown(table: Table) -> str:
 
 
 def write(table: Table, tex: Path, md: Path) -> None:
-    """Writes both renderings; a reader sees a whole file, old or new, and never a part of one."""
+    """Writes both renderings."""
+    write_files({tex: to_latex(table), md: to_markdown(table)})
+
+
+def write_files(texts: Mapping[Path, str]) -> None:
+    """Writes each text to its path; a reader sees a whole file, old or new, and never a part of one."""
     parts = []
-    for path, text in ((Path(tex), to_latex(table)), (Path(md), to_markdown(table))):
+    for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}")
         part.write_text(text, encoding="utf-8", newline="\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from timellama import aggregate, figures
+from timellama import aggregate, figures, style
 from timellama.errors import InputError
 
 
@@ -14,8 +14,10 @@ def figure(
 ) -> Figure:
     """A figure from runs' files: `metrics.json`, or the CSV or NPZ file that it draws.
 
-    Raises InputError for an unknown figure, and as `figures` does.
+    Without files it says that it has nothing to show. Raises InputError for an unknown figure, and as `figures` does.
     """
+    if not files:
+        return style.blank(f"{name}: no run has a result")
     labelled = [(methods[path.parts[-3]]["label"], path) for path in files]
     if name == "forecasts":
         return figures.forecasts(labelled, dataset=dataset)
@@ -35,3 +37,14 @@ def figure(
     if name == "prompts":
         return figures.prompts(frame)
     raise InputError(f"there is no figure {name!r}; see timellama/figures.py for those that there are")
+
+
+def origin(files: Sequence[Path]) -> str:
+    """What a figure says of the code of its runs, where it is of more than one version; else nothing.
+
+    Each file stands beside the `metrics.json` of its run. Raises InputError where that cannot be read.
+    """
+    documents = [aggregate.read_metrics(path.with_name("metrics.json")) for path in files]
+    commits = sorted({aggregate.describe_commit(document["provenance"]) for document in documents})
+    versions = f"Code: these runs come from {len(commits)} different versions: commits {', '.join(commits)}."
+    return versions if len(commits) > 1 else ""

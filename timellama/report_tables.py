@@ -4,13 +4,14 @@ Tables 1 to 4 of the paper set methods side by side; the others set variants of 
 by seed, with table 5's numbers where the paper has the variant.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from timellama import aggregate, tables, variants
+from timellama import aggregate, failures, tables, variants
 from timellama.data.m4_frequencies import FREQUENCIES
 from timellama.errors import InputError
 from timellama.m4_scores import combine
@@ -32,13 +33,21 @@ VARIANTS = {  # experiment: what its table is called
 def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any]) -> Table:
     """The table of an experiment from its runs' `metrics.json`.
 
-    `facts` holds `configuration`, `planned` cells, `methods` (label and floor by variant) and `generated` data sets.
-    Raises InputError for an experiment without a table, and as `aggregate` does.
+    `facts` holds `configuration`, `planned` cells, `methods` (label and floor by variant), `generated` data sets, and
+    in `remark` what the caption ends with, empty where all runs have a result. Raises InputError for an experiment
+    without a table, and as `aggregate` does.
     """
+    if not metrics and facts["remark"]:
+        return failures.without_results(name, text=facts["remark"])
+    made = _table(name, metrics=metrics, published=published, facts=facts)
+    return dataclasses.replace(made, caption=f"{made.caption} {facts['remark']}".strip())
+
+
+def _table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any]) -> Table:
     frame = aggregate.collect(metrics, methods=facts["methods"])
     common = {key: facts[key] for key in ("configuration", "planned", "generated")}
     if name in VARIANTS:
-        backbone = _reference_backbone(frame, facts["backbone"]) if name == "depth" else None
+        backbone = _reference_backbone(frame, facts) if name == "depth" else None
         return variants.variants(
             frame,
             title=VARIANTS[name],
@@ -48,8 +57,10 @@ def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: 
             source="table 5",
             backbone=backbone,
             extras=_extras(name, frame, backbone),
+            labels={variant: entry["label"] for variant, entry in facts["methods"].items()},
             **common,
         )
+    common["planned"] = _named(common["planned"], frame, facts["methods"])
     if name == "short_term":
         frame, overall = with_overall(frame, [aggregate.read_metrics(path) for path in metrics])
         common["planned"] = [*common["planned"], *overall]
@@ -61,6 +72,12 @@ def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: 
     if name in ("backbones", "backbones_few_shot"):
         return tables.backbones(summary, **common)
     raise InputError(f"there is no table of {name!r}; there are those of {', '.join([*VARIANTS, 'long_term'])}")
+
+
+def _named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:
+    """The planned cells, those of a variant that has no result at all under its label."""
+    labels = {variant: entry["label"] for variant, entry in methods.items() if variant not in set(frame["variant"])}
+    return [(*cell, labels.get(variant, variant)) for *cell, variant in planned]
 
 
 def with_overall(frame: pd.DataFrame, documents: Sequence[Mapping]) -> tuple[pd.DataFrame, list[tuple]]:
@@ -105,9 +122,12 @@ def _extras(name: str, frame: pd.DataFrame, backbone: str | None) -> dict[str, v
     return {heading: column for heading, column in columns.items() if column}
 
 
-def _reference_backbone(frame: pd.DataFrame, main: str) -> str:
+def _reference_backbone(frame: pd.DataFrame, facts: Mapping[str, Any]) -> str:
     """The configuration's own backbone, as the frame calls it. Raises InputError where the experiment leaves it out."""
+    main = facts["backbone"]
     for name in frame["backbone"]:
         if name == main or name.startswith(f"{main} ("):
             return name
+    if facts["remark"]:
+        return main  # planned, but its runs have no result
     raise InputError(f"the experiment `depth` has no run on {main}, the configuration's own backbone: add it")

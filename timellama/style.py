@@ -5,6 +5,7 @@ are made without pyplot: nothing global changes, and no display is needed.
 """
 
 import os
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 from timellama.errors import InputError
 
 COLUMN, PAGE = 3.3, 7.0  # inches: a column and the text of a two-column A4 page
+CHARACTERS_PER_INCH = 17  # our choice: of 7 point text, so that a line of it stays within a figure's width
 DOTS_PER_INCH = 200  # our choice: sharp on a screen, small in a report
 TRUTH, CONTEXT = "black", "0.6"
 BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, _, YELLOW, SKY = seaborn.color_palette("colorblind", 10).as_hex()
@@ -111,14 +113,29 @@ def canvas(width: float, height: float) -> Figure:
     return figure
 
 
-def save(figure: Figure, pdf: Path, png: Path) -> None:
-    """Writes both files, each whole or not at all; one figure always gives the same bytes, as no date is in them."""
+def blank(text: str) -> Figure:
+    """A figure that shows nothing, with its title: what stands in place of one that has no results to draw."""
+    with theme():
+        figure = canvas(PAGE, 0.5)
+        figure.text(0, 0.5, text, va="center", parse_math=False)
+    return figure
+
+
+def save(figure: Figure, pdf: Path, png: Path, *, remark: str = "") -> None:
+    """Writes both files, each whole or not at all; one figure always gives the same bytes, as no date is in them.
+
+    A `remark` stands below the figure, which becomes higher by it.
+    """
     parts = []
     with theme():
+        if remark:
+            lines = textwrap.wrap(remark, int(figure.get_figwidth() * CHARACTERS_PER_INCH))
+            figure.text(0, 0, "\n".join(lines), va="top", fontsize=7, parse_math=False)
         for path, metadata in ((Path(pdf), {"CreationDate": None}), (Path(png), {"Software": None})):
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f".{path.name}.{os.getpid()}")
-            figure.savefig(part, format=path.suffix[1:], metadata=metadata)
+            # Cutting to what is drawn changes the size, so a figure without a remark is left as it is.
+            figure.savefig(part, format=path.suffix[1:], metadata=metadata, bbox_inches="tight" if remark else None)
             parts.append((part, path))
     for part, path in parts:
         part.replace(path)

@@ -104,6 +104,7 @@ class _Variants:
         reference: str,
         backbone: str | None,
         metric: str,
+        labels: Mapping[str, str],
     ):
         self.frame, self.backbone = frame, backbone
         keys = ["dataset", "horizon", "context", "variant", "backbone"]
@@ -118,7 +119,8 @@ class _Variants:
         for variant, backbone in sorted(key[3:] for key in self.cells):
             used[variant] = first_seen([*used[variant], backbone])
         self.rows: list[Variant] = [(variant, backbone) for variant in used for backbone in used[variant] or [""]]
-        self.names = {(row["variant"], row["backbone"]): row["name"] for row in self.cells.values()}
+        self.names = {(variant, ""): label for variant, label in labels.items()}
+        self.names |= {(row["variant"], row["backbone"]): row["name"] for row in self.cells.values()}
 
     def field(self, place: Place, row: Variant, name: str) -> float:
         """A field of a cell; NaN where there is no result."""
@@ -180,23 +182,26 @@ def variants(
     source: str = "",
     extras: Mapping[str, Column] | None = None,
     generated: Collection[str] = (),
+    labels: Mapping[str, str] | None = None,
 ) -> Table:
     """Variants as rows, (data set, horizon) as columns: the metric, and how far each is from the variant `reference`.
 
     The difference is paired: ours - reference for each seed that both have, with the 95 % t interval of its mean; it is
     a dash below two such seeds. A variant is compared with the reference on `backbone` or, where that is None, on its
     own backbone, or on the only one that the reference has. `frame` comes from `collect`; `published` is the paper's
-    table, called `source` in the caption; `extras` are more columns: heading to row to text.
+    table, called `source` in the caption; `extras` are more columns: heading to row to text; `labels` are the names of
+    variants that have no run.
 
     Raises:
-        InputError: no run is of the reference; else as `summarise` and `with_published`.
+        InputError: no run is of the reference, and none was planned; else as `summarise` and `with_published`.
     """
     summary = summarise(frame, [metric])
-    if reference not in set(summary["variant"]):
+    if reference not in {*summary["variant"], *(variant for *_, variant in planned)}:
         raise InputError(f"There is no run of the reference {reference!r}: add it to the experiment, or name another.")
     if published is not None:
         summary = with_published(summary, published)
-    grid = _Variants(frame, summary.assign(name=name_columns(summary)), planned, reference, backbone, metric)
+    named, labels = summary.assign(name=name_columns(summary)), labels or {}
+    grid = _Variants(frame, named, planned, reference, backbone, metric, labels)
     parts = panels(grid.places, VALUES_PER_PANEL // 2)
     width = 2 * max(len(part) for part in parts)
     headings = list(extras or {})
@@ -215,7 +220,8 @@ def variants(
             texts = [extras[heading].get(row, MISSING) for heading in headings] if extras else []
             rows.append(grid.lines(row, part, width=width, more=texts))
         blocks.append(Block(header=header, groups=(tuple(rows),)))
-    name = summary.loc[summary["variant"] == reference, "label"].iloc[0] + (f" on {backbone}" if backbone else "")
+    labels = {**labels, **dict(zip(summary["variant"], summary["label"], strict=True))}
+    name = labels.get(reference, reference) + (f" on {backbone}" if backbone else "")
     reading = [
         title,
         f"{NAMES[metric]}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1); "

@@ -2,12 +2,15 @@
 
 import dataclasses
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from timellama.build import modules_of
 from timellama.errors import InputError
+from timellama.failures import REPORT, SWITCH, Failure, Step, absence, command, options, remark
 from timellama.plan import dataset_row, make_plan
 from timellama.provenance import source_digest
 
@@ -51,6 +54,8 @@ def plan():
         raise WorkflowError(str(error)) from None
 
 
+# Set for a second pass after jobs failed: reports are made of the results that are there.
+PARTIAL = os.environ.get(SWITCH, "") not in ("", "0")
 PLAN = plan()
 RUNS = PLAN.every_run()
 SWEEPS = PLAN.sweeps
@@ -65,7 +70,7 @@ wildcard_constraints:
     backbone="[^/]+",
     blocks="[0-9]+",
     weights="pretrained|random",
-    experiment="(?!datasets|efficiency)[a-z_]+",
+    experiment="(?!datasets|efficiency|failures)[a-z_]+",
     figure="(?!latency|memory_scaling)[^/]+",
 
 
@@ -138,14 +143,18 @@ def all_threads(wildcards):
 
 def sweep_code(wildcards):
     """The digest of the code that a sweep's numbers hang on."""
-    modules = ("timellama.efficiency", "timellama.efficiency_sweep")
-    return source_digest(*modules, *modules_of(sweep_of(wildcards).run.method))
+    return code_of_sweep(sweep_of(wildcards))
+
+
+def code_of_sweep(sweep):
+    """As `sweep_code`, of a sweep."""
+    return source_digest("timellama.efficiency", "timellama.efficiency_sweep", *modules_of(sweep.run.method))
 
 
 def sweep_files(wildcards):
     """The results that the efficiency reports are made from."""
     try:
-        return [f"results/{sweep.folder}.json" for sweep in PLAN.efficiency()]
+        return [file for file in map(sweep_file, PLAN.efficiency()) if file not in ABSENT]
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
@@ -157,7 +166,11 @@ def code_of(*modules):
 
 def training_code(wildcards):
     """The digest of the code that a run's number hangs on."""
-    run = run_of(wildcards)
+    return code_of_run(run_of(wildcards))
+
+
+def code_of_run(run):
+    """As `training_code`, of a run."""
     step = "timellama.short_term" if run.task == "short-term" else "timellama.experiment"
     return source_digest(step, *modules_of(run.method))
 
@@ -165,9 +178,87 @@ def training_code(wildcards):
 def metrics_of(experiment):
     """The results that a report is made from."""
     try:
-        return [f"results/{run.folder}/metrics.json" for run in PLAN.experiment(experiment)]
+        return [file for file in map(metrics_file, PLAN.experiment(experiment)) if file not in ABSENT]
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+def metrics_file(run):
+    """Where a run's numbers are, written last of its files."""
+    return f"results/{run.folder}/metrics.json"
+
+
+def sweep_file(sweep):
+    """Where a sweep's numbers are."""
+    return f"results/{sweep.folder}.json"
+
+
+def steps_before(run):
+    """The jobs that a run needs, in their order."""
+    dataset, backbone = PLAN.datasets[run.dataset], run.backbone
+    for file in dataset.files:
+        path = f"results/raw/{file.path}"
+        yield Step(name=f"fetching {file.path}", output=Path(path), log=Path(f"results/logs/fetch/{file.path}.log"))
+    log = Path(f"results/logs/normalise/{run.dataset}.log")
+    yield Step(name=f"reading {run.dataset}", output=Path(f"results/data/{run.dataset}/series.npz"), log=log)
+    yield from steps_of_backbone(backbone)
+
+
+def steps_of_backbone(backbone):
+    """The job that prepares a backbone, where a method has one."""
+    if backbone is not None:
+        name = f"{backbone.name}-x{backbone.blocks}-{backbone.weights}"
+        log = Path(f"results/logs/backbone/{name}.log")
+        yield Step(name=f"preparing {backbone.name}", output=Path(prepared_files(backbone)[0]), log=log)
+
+
+def absent():
+    """What has no result of the present code, by its file. Nothing, while results are still to be made."""
+    if not PARTIAL:
+        return {}
+    wanted = [(metrics_file(run), f"train/{run.folder}", code_of_run(run), steps_before(run)) for run in RUNS.values()]
+    for sweep in SWEEPS.values():
+        wanted.append((sweep_file(sweep), sweep.folder, code_of_sweep(sweep), steps_of_backbone(sweep.run.backbone)))
+    found = {}
+    for file, log, code, before in wanted:
+        log = Path(f"results/logs/{log}.log")
+        reason = absence(Path(file), source_digest=code, log=log, before=list(before))
+        if reason:
+            found[file] = Failure(result=file, reason=reason, command=command(file, **configuration_given()))
+    return found
+
+
+def configuration_given():
+    """The file and the settings by which Snakemake was told the configuration, as a person would give them."""
+    files, here = workflow.config_settings.configfiles, Path.cwd()
+    shown = [str(file.relative_to(here)) if file.is_relative_to(here) else str(file) for file in files]
+    return {"configfiles": shown, "settings": [f"{k}={v}" for k, v in workflow.config_settings.config.items()]}
+
+
+ABSENT = absent()
+
+
+def every_result():
+    """Every result that is there, or will be."""
+    wanted = [*map(metrics_file, RUNS.values()), *map(sweep_file, SWEEPS.values())]
+    return [file for file in wanted if file not in ABSENT]
+
+
+def report_what_is_there():
+    """After jobs failed, with --keep-going: the reports of what is there, by a Snakemake that computes nothing.
+
+    Without it, or after Ctrl-C, jobs are left that could still be run, so nothing is made.
+    """
+    scheduler, wanted = workflow.scheduler, workflow.dag_settings.targets
+    if PARTIAL or not workflow.execution_settings.keep_going or scheduler.running or scheduler.open_jobs:
+        return
+    targets = [target for target in wanted if target == "all" or target.startswith("reports/")]
+    if wanted and not targets:
+        return
+    words = [sys.executable, "-m", "snakemake", f"-j{workflow.cores}", "--nolock", "--keep-going", "--quiet", "rules"]
+    words += ["--snakefile", workflow.main_snakefile, *options(**configuration_given())]
+    print(f"making the reports of what is there; reports/{REPORT}.md will say what failed", file=sys.stderr)
+    subprocess.run([*words, "--", *(targets or ["all"]), f"reports/{REPORT}.md"], env=os.environ | {SWITCH: "1"})
 
 
 def report_facts(experiment):
@@ -178,8 +269,21 @@ def report_facts(experiment):
         "backbone": "{name} x{blocks}".format(**config["backbones"][0]),
         "planned": PLAN.cells(experiment) if experiment in PLAN.runs else [],
         "methods": {name: {key: entry[key] for key in shown} for name, entry in PLAN.methods.items()},
+        "remark": remark_on(planned_files(experiment)),
         "generated": [name for name, entry in PLAN.datasets.items() if entry.generated],
     }
+
+
+def planned_files(experiment):
+    """The results that an experiment has when it is complete."""
+    if experiment == "efficiency":
+        return [sweep_file(sweep) for sweep in SWEEPS.values()]
+    return [metrics_file(run) for run in PLAN.runs.get(experiment, [])]
+
+
+def remark_on(files):
+    """What a report of `files` says where some of them are absent."""
+    return remark(sum(file in ABSENT for file in files), len(files))
 
 
 def published_numbers(wildcards):
@@ -223,9 +327,10 @@ def files_of_figure(wildcards):
     """The files of the runs that a figure is drawn from."""
     name, dataset = figure_and_dataset(wildcards.figure)
     try:
-        return [f"results/{run.folder}/{FIGURES[name]}" for run in runs_of_figure(name, dataset)]
+        runs = runs_of_figure(name, dataset)
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    return [f"results/{run.folder}/{FIGURES[name]}" for run in runs if metrics_file(run) not in ABSENT]
 
 
 def figure_and_dataset(figure):
@@ -241,7 +346,11 @@ def figure_facts(figure):
     name, dataset = figure_and_dataset(figure)
     if name in ("learning_curves", "router_training"):
         dataset = next(iter(config["experiments"].get("long_term", {"datasets": {"": {}}})["datasets"]))
-    return {"figure": name, "dataset": dataset, "methods": report_facts("long_term")["methods"]}
+    facts = {"figure": name, "dataset": dataset, "methods": report_facts("long_term")["methods"]}
+    try:
+        return facts | {"remark": remark_on([metrics_file(run) for run in runs_of_figure(name, dataset)])}
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def dataset_rows():
@@ -255,7 +364,7 @@ def dataset_rows():
 def every_report():
     """All reports of the active configuration."""
     experiments = config["experiments"]
-    stems = [f"reports/table_{name}" for name in [*experiments, "datasets"]]
+    stems = [f"reports/table_{name}" for name in [*experiments, "datasets", "failures"]]
     targets = [f"{stem}.{ending}" for stem in stems for ending in ("tex", "md")]
     figures = [name for name in ("active_loras", "depth", "prompts") if name in experiments]
     figures += ["lora_distribution"] if "active_loras" in experiments else []

@@ -55,3 +55,62 @@ rule figure:
         code=code_of("timellama.report_figures", "timellama.style"),
     script:
         "../scripts/figure.py"
+
+
+rule table_efficiency:
+    input:
+        sweeps=sweep_files,
+        published="config/published/efficiency_traffic.csv",
+    output:
+        tex=report("reports/table_efficiency.tex", category="Tables", labels={"table": "efficiency"}),
+        md="reports/table_efficiency.md",
+    log:
+        "results/logs/report/table_efficiency.log",
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    params:
+        facts=report_facts("efficiency"),
+        code=code_of("timellama.efficiency_table", "timellama.failures", "timellama.markup"),
+    script:
+        "../scripts/table_efficiency.py"
+
+
+rule figure_efficiency:
+    input:
+        sweeps=sweep_files,
+    output:
+        pdf="reports/figures/{efficiency}.pdf",
+        png=report("reports/figures/{efficiency}.png", category="Figures", labels={"figure": "{efficiency}"}),
+    log:
+        "results/logs/report/{efficiency}.log",
+    wildcard_constraints:
+        efficiency="|".join(EFFICIENCY_FIGURES),
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    params:
+        facts=report_facts("efficiency"),
+        code=code_of("timellama.efficiency_figures", "timellama.tables", "timellama.style"),
+    script:
+        "../scripts/figure_efficiency.py"
+
+
+rule table_failures:
+    input:
+        every_result(),
+    output:
+        tex=report("reports/table_failures.tex", category="Tables", labels={"table": "failures"}),
+        md="reports/table_failures.md",
+    log:
+        "results/logs/report/table_failures.log",
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    params:
+        failures=[dataclasses.asdict(failure) for failure in ABSENT.values()],
+        configuration=config["name"],
+        planned=len(RUNS) + len(SWEEPS),
+        code=code_of("timellama.failures", "timellama.markup"),
+    script:
+        "../scripts/table_failures.py"

@@ -8,11 +8,13 @@ from timellama.joblog import job_log
 with job_log(snakemake.log[0]):
     facts, published = snakemake.params.facts, snakemake.input.get("published")
     files = snakemake.input.files
+    paths = [Path(path) for path in ([files] if isinstance(files, str) else files)]
     figure = report_figures.figure(
         facts["figure"],
-        files=[Path(path) for path in ([files] if isinstance(files, str) else files)],
+        files=paths,
         published=Path(published) if published else None,
         methods=facts["methods"],
         dataset=facts["dataset"],
     )
-    style.save(figure, Path(snakemake.output.pdf), Path(snakemake.output.png))
+    remark = f"{facts['remark']} {report_figures.origin(paths)}".strip()
+    style.save(figure, Path(snakemake.output.pdf), Path(snakemake.output.png), remark=remark)

@@ -1,0 +1,138 @@
+"""What the report of failures says: the reason out of the log, whether a result counts, and a command that works."""
+
+import json
+import logging
+import shlex
+from pathlib import Path
+
+import pytest
+
+from timellama import failures
+from timellama.failures import Failure, Step, absence, command, last_error, to_markdown, to_table
+from timellama.joblog import job_log
+from timellama.markup import to_latex
+
+
+def logged(path: Path, work) -> Path:
+    """The log of a job that does `work`, made by the jobs' own logging."""
+    with pytest.raises(SystemExit), job_log(str(path)):
+        logging.getLogger("timellama").info("begins")
+        work()
+    return path
+
+
+def raising(error, cause=None):
+    def work():
+        raise error from cause
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("work", "expected"),
+    [
+        (raising(MemoryError("no room")), "MemoryError: no room"),
+        (raising(OSError(28, "No space left on device")), "OSError: [Errno 28] No space left on device"),
+        (raising(ValueError("two\n  - lines\nof it")), "ValueError: two - lines of it"),
+        (raising(ValueError("outer"), cause=KeyError("inner")), "ValueError: outer"),
+        (raising(MemoryError()), "MemoryError"),
+    ],
+)
+def test_the_error_is_taken_out_of_the_log(tmp_path, work, expected):
+    assert last_error(logged(tmp_path / "log", work)) == expected
+
+
+def test_a_log_without_an_error(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("2026-01-01 00:00:00,000 INFO step 1 of 9\n", encoding="utf-8")
+    assert last_error(log) is None
+    with log.open("a", encoding="utf-8") as file:
+        file.write("2026-01-01 00:00:01,000 WARNING stopped by SIGTERM after step 4 of 9\n")
+    assert last_error(log) == "stopped by SIGTERM after step 4 of 9; it goes on from there"
+
+
+def test_what_follows_an_error_in_the_log_is_no_part_of_it(tmp_path):
+    log = logged(tmp_path / "log", raising(ValueError("bad")))
+    with log.open("a", encoding="utf-8") as file:
+        file.write("2026-01-01 00:00:00,000 INFO later\n")
+    assert last_error(log) == "ValueError: bad"
+
+
+def test_a_long_reason_is_cut(tmp_path):
+    found = last_error(logged(tmp_path / "log", raising(ValueError("word " * 500))))
+    assert len(found) <= failures.LONGEST and found.endswith(" ...")
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Where a run's files would be; `state` says why its result is absent."""
+    step = Step(name="reading X", output=tmp_path / "series.npz", log=tmp_path / "normalise.log")
+    result, log = tmp_path / "metrics.json", tmp_path / "train.log"
+
+    class Place:
+        def state(self):
+            return absence(result, source_digest="new", log=log, before=[step])
+
+        def write(self, content):
+            result.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+
+    found = Place()
+    found.step, found.log = step, log
+    return found
+
+
+def test_a_result_of_the_present_code_counts_and_no_other(place):
+    place.write({"provenance": {"source_digest": "new"}})
+    assert place.state() is None
+    place.write({"provenance": {"source_digest": "old"}})
+    assert place.state() == failures.OTHER_CODE
+    for damaged in ("{", "[]", "{}", '{"provenance": 3}'):
+        place.write(damaged)
+        assert place.state().startswith("metrics.json is damaged")
+
+
+def test_the_reason_is_that_of_the_first_job_that_failed(place):
+    assert place.state() == failures.NOT_STARTED
+    logged(place.log, raising(ValueError("its own")))
+    assert place.state() == "ValueError: its own"
+    logged(place.step.log, raising(ValueError("of the data")))
+    assert place.state() == "not started, since reading X failed: ValueError: of the data"
+    place.step.output.touch()
+    assert place.state() == "ValueError: its own", "the data are there now: their log is history"
+    place.log.write_text("", encoding="utf-8")
+    assert place.state() == failures.KILLED
+
+
+HOSTILE = "results/x/$(touch owned) `id`; & | 'a' \"b\" %_&$#{} \N{GREEK SMALL LETTER PI}/metrics.json"
+
+
+def test_a_command_is_one_line_that_a_shell_reads_as_meant():
+    text = command(HOSTILE, configfiles=["my config.yaml"], settings=["name=a b"])
+    words = ["snakemake", "-j1", HOSTILE, "--configfile", "my config.yaml", "--config", "name=a b"]
+    assert shlex.split(text) == words
+    assert command("a", configfiles=[], settings=[]) == "snakemake -j1 a"
+
+
+def test_the_report_holds_all_and_says_when_there_is_nothing(tmp_path):
+    failure = Failure(result=HOSTILE, reason="out of *memory* " * 20, command=command("a", configfiles=[], settings=[]))
+    tex, md = tmp_path / "t.tex", tmp_path / "t.md"
+    failures.write([failure], tex, md, configuration="cpu", planned=3)
+    text = md.read_text(encoding="utf-8")
+    assert "1 of 3 results of configuration cpu are absent" in text and r"\*memory\*" in text
+    assert "\n    snakemake -j1 a\n" in text
+    latex = tex.read_text(encoding="utf-8")
+    assert latex.isascii() and r"\$(touch owned)" in latex and r"snakemake -j1 a \\" in latex
+    failures.write([], tex, md, configuration="cpu", planned=3)
+    assert md.read_text(encoding="utf-8") == "Failures: none. All 3 results of configuration cpu are there.\n"
+    assert "none failed" in tex.read_text(encoding="utf-8")
+
+
+def test_a_remark_only_where_something_is_missing():
+    assert failures.remark(0, 4) == ""
+    assert failures.remark(1, 4).startswith("NOT COMPLETE: 1 of 4 runs have no result")
+
+
+def test_a_table_of_nothing_renders():
+    table = failures.without_results("few_shot", text=failures.remark(2, 2))
+    assert "None of the runs of few\\_shot" in to_latex(table) and "NOT COMPLETE" in to_latex(table)
+    assert to_markdown([], text="a") == "a\n" and "none failed" in to_latex(to_table([], text="a"))

@@ -1,0 +1,15 @@
+"""Which runs have no result, why, and the command that runs each alone."""
+
+from pathlib import Path
+
+from timellama import failures
+from timellama.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    failures.write(
+        [failures.Failure(**fields) for fields in snakemake.params.failures],
+        Path(snakemake.output.tex),
+        Path(snakemake.output.md),
+        configuration=snakemake.params.configuration,
+        planned=snakemake.params.planned,
+    )
