@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from timellama.build import build, modules_of
+from timellama.build import build
 from timellama.data.parts import train_rows
 from timellama.data.series import Series, load_series
 from timellama.data.store import atomic
@@ -27,8 +27,7 @@ from timellama.errors import InputError
 from timellama.experiment import backbone_digest, in_order, pick_device
 from timellama.look_back import LookBack
 from timellama.predictions import autocast, outputs
-from timellama.provenance import source_digest
-from timellama.runs import Finished
+from timellama.runs import Finished, code_digest
 from timellama.specs import RANDOM_SEED, Run
 from timellama.train import trainable_state
 
@@ -77,8 +76,6 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
     model = build(run, backbone_folder=_backbone(finished, origin["backbone_digest"])).to(device).eval()
     _load_weights(model, finished.folder / WEIGHTS)
     scaler = None if data is None else Scaler.fit(data.values[: train_rows(run.split, rows=len(data.values))])
-    step = "timellama.short_term" if single else "timellama.experiment"
-    same_code = source_digest(step, *modules_of(run.method)) == origin["source_digest"]
     return Forecaster(
         run=run,
         model=model,
@@ -86,7 +83,9 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
         columns=None if data is None else data.columns,
         scaler=scaler,
         seconds=None if data is None else float(np.diff(data.time).astype(float).mean()),
-        warnings=() if same_code else ("the code has changed since this run was trained",),
+        warnings=()
+        if code_digest(run) == origin["source_digest"]
+        else ("the code has changed since this run was trained",),
     )
 
 

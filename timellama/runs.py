@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from timellama.aggregate import read_metrics
+from timellama.build import modules_of
 from timellama.errors import InputError
+from timellama.provenance import source_digest
 from timellama.specs import Run
 
 METRICS = "metrics.json"
@@ -45,6 +47,12 @@ def read_run(folder: Path) -> Finished:
             "written by another version. Delete it and run again"
         )
     return Finished(run=run, folder=folder, metrics=metrics)
+
+
+def code_digest(run: Run) -> str:
+    """The digest of the code, as it is now, that the run's number hangs on; the workflow asks for the same."""
+    step = "timellama.short_term" if run.task == "short-term" else "timellama.experiment"
+    return source_digest(step, *modules_of(run.method))
 
 
 def find_run(text: str, *, results: Path) -> Finished:
