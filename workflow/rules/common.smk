@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from timellama.build import modules_of
+from timellama.digests import code_of_run, code_of_sweep
 from timellama.errors import InputError
 from timellama.failures import REPORT, SWITCH, Failure, Step, absence, command, options, remark
 from timellama.plan import dataset_row, make_plan
@@ -146,11 +146,6 @@ def sweep_code(wildcards):
     return code_of_sweep(sweep_of(wildcards))
 
 
-def code_of_sweep(sweep):
-    """As `sweep_code`, of a sweep."""
-    return source_digest("timellama.efficiency", "timellama.efficiency_sweep", *modules_of(sweep.run.method))
-
-
 def sweep_files(wildcards):
     """The results that the efficiency reports are made from."""
     try:
@@ -167,12 +162,6 @@ def code_of(*modules):
 def training_code(wildcards):
     """The digest of the code that a run's number hangs on."""
     return code_of_run(run_of(wildcards))
-
-
-def code_of_run(run):
-    """As `training_code`, of a run."""
-    step = "timellama.short_term" if run.task == "short-term" else "timellama.experiment"
-    return source_digest(step, *modules_of(run.method))
 
 
 def metrics_of(experiment):

@@ -1,0 +1,100 @@
+"""A tiny project with finished runs: two seeds of two methods and one that trains nothing, on made-up hourly rows."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from timellama.data.series import Series, save_series
+from timellama.experiment import Outputs, execute
+from timellama.specs import DLinearOptions, RLinearOptions, Run, SeasonalNaiveOptions, Split, Training
+
+FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
+ROWS = 160
+COLUMNS = ("load", "oil temperature")
+START = np.datetime64("2024-01-01T00:00:00", "s")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Made:
+    """The project's folder and its runs by name."""
+
+    folder: Path
+    runs: dict[str, Run]
+    values: np.ndarray
+
+    def place(self, name: str) -> Path:
+        return self.folder / "results" / self.runs[name].folder
+
+
+def carry_out(folder: Path, run: Run, *, backbone_folder: Path | None = None) -> None:
+    place = folder / "results" / run.folder
+    execute(
+        run,
+        series=folder / "results/data" / run.dataset / "series.npz",
+        backbone_folder=backbone_folder,
+        outputs=Outputs(**{name.split(".")[0]: place / name for name in FILES}),
+        checkpoints=folder / "results/checkpoints" / run.folder,
+        threads=1,
+        source_digest="of other code",
+    )
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory, sample_run) -> Made:
+    folder = tmp_path_factory.mktemp("made")
+    values = np.random.default_rng(0).normal(size=(ROWS, 2)).cumsum(axis=0) * [1, 50] + [10, 500]
+    time = START + np.arange(ROWS) * np.timedelta64(3600, "s")
+    save_series(
+        folder / "results/data/ETTh1/series.npz", Series(values=values, time=time, columns=COLUMNS, raw_sha256="ef")
+    )
+    small = dataclasses.replace(
+        sample_run,
+        split=Split(rule="ratio", train=0.6, validation=0.2, test=0.2),
+        **{"context": 16, "horizon": 4, "variates": 2, "variant": "dlinear", "method": "dlinear"},
+        options=DLinearOptions(kernel=3),
+        training=Training(batch_size=16, max_steps=8),
+        backbone=None,
+        prompt=None,
+    )
+    linear = dataclasses.replace(small, variant="rlinear", method="rlinear", options=RLinearOptions())
+    naive = {"variant": "seasonal-naive", "method": "seasonal-naive", "options": SeasonalNaiveOptions()}
+    runs = {
+        "dlinear-0": small,
+        "dlinear-1": dataclasses.replace(small, seed=1),
+        "rlinear-0": linear,
+        "rlinear-1": dataclasses.replace(linear, seed=1),
+        "naive": dataclasses.replace(small, **naive, training=None, season=8),
+        "longer": dataclasses.replace(small, horizon=8),
+    }
+    for run in runs.values():
+        carry_out(folder, run)
+    return Made(folder=folder, runs=runs, values=values)
+
+
+@pytest.fixture
+def made(made_once, tmp_path, monkeypatch) -> Made:
+    """A copy of its own, which is also the folder that the test runs in."""
+    folder = tmp_path / "project"
+    shutil.copytree(made_once.folder, folder)
+    monkeypatch.chdir(folder)
+    return dataclasses.replace(made_once, folder=folder)
+
+
+@pytest.fixture
+def say(monkeypatch):
+    """Runs the command line with these arguments; the result has `exit_code`, `stdout` and `stderr`."""
+    from timellama.cli.main import app
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def say(*arguments: object, code: int = 0):
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert done.exit_code == code, (done.output, done.exception)
+        assert "Traceback" not in done.output
+        return done
+
+    return say

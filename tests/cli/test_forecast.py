@@ -1,0 +1,122 @@
+"""`timellama forecast`: the run's own forecasts come out again, in the file's units, and wrong input loses nothing."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from timellama.data.windows import Scaler
+
+
+def write_csv(path: Path, values: np.ndarray, *, start="2024-03-01", freq="h", columns=("load", "oil temperature")):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(values, columns=list(columns))
+    frame.insert(0, "when", pd.date_range(start, periods=len(values), freq=freq).strftime("%Y-%m-%d %H:%M:%S"))
+    frame.to_csv(path, index=False)
+    return path
+
+
+def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+    header, *rows = list(csv.reader(path.open(encoding="utf-8")))
+    return header, rows
+
+
+def test_a_window_of_the_test_part_gets_the_forecast_that_the_run_itself_made(made, say):
+    kept = np.load(made.place("dlinear-0") / "forecasts.npz", allow_pickle=False)
+    first = int(0.8 * len(made.values))  # the first test target
+    begin = first + int(kept["start"][1]) - 16
+    write_csv(made.folder / "my.csv", made.values[begin : begin + 16])
+    say("forecast", "--run", made.place("dlinear-0"), "--csv", "my.csv", "--out", "out/forecast.csv")
+    header, rows = read_csv(made.folder / "out/forecast.csv")
+    assert header == ["when", "load", "oil temperature"]
+    assert [row[0] for row in rows] == [f"2024-03-01 {hour}:00:00" for hour in (16, 17, 18, 19)]
+    scaler = Scaler.fit(made.values[: int(0.6 * len(made.values))])
+    expected = scaler.inverse(kept["forecast"][1].astype(float))
+    assert np.allclose(np.array([row[1:] for row in rows], dtype=float), expected, rtol=1e-5)
+
+
+def test_the_order_of_columns_and_the_rows_before_change_nothing_but_the_order(made, say):
+    write_csv(made.folder / "one.csv", made.values[-16:])
+    swapped = made.values[-40:, ::-1]
+    write_csv(made.folder / "two.csv", swapped, start="2024-02-29", columns=("oil temperature", "load"))
+    for name in ("one", "two"):
+        say("forecast", "--run", made.place("dlinear-0"), "--csv", f"{name}.csv", "--out", f"{name}-out.csv")
+    (header, rows), (other_header, other_rows) = read_csv(Path("one-out.csv")), read_csv(Path("two-out.csv"))
+    assert other_header == [header[0], header[2], header[1]]
+    assert rows == [[a, c, b] for a, b, c in other_rows]
+
+
+def test_many_files_are_forecast_and_the_bad_one_is_named(made, say):
+    for name in ("a", "b", "c"):
+        write_csv(made.folder / f"mine/{name}.csv", made.values[-20:])
+    (made.folder / "mine/b.csv").write_text("when,load\n", encoding="utf-8")
+    done = say(
+        *("forecast", "--run", "dlinear/H4-T16-s0", "--csv", "mine", "--out", "made", "--plot", "pictures", "--json"),
+        code=2,
+    )
+    assert "b.csv, line 1: lacks 1 of the 2 columns" in done.stderr and "error:" in done.stderr
+    told = json.loads(done.stdout)
+    assert [Path(item["out"]).name for item in told["forecasts"]] == ["a.csv", "c.csv"]
+    assert [Path(item["csv"]).name for item in told["failures"]] == ["b.csv"]
+    assert sorted(path.name for path in Path("made").iterdir()) == ["a.csv", "c.csv"]
+    pictures = sorted(Path("pictures").iterdir())
+    assert [path.name for path in pictures] == ["a.png", "c.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_another_step_and_other_code_are_told(made, say):
+    write_csv(made.folder / "my.csv", made.values[-16:], freq="D")
+    done = say("forecast", "--run", "dlinear/H4-T16-s0", "--csv", "my.csv", "--out", "out.csv")
+    assert "1 days 00:00:00 apart, those that the run was trained on 0 days 01:00:00" in " ".join(done.stderr.split())
+    assert "the code has changed since this run was trained" in done.stderr
+    assert [row[0] for row in read_csv(Path("out.csv"))[1]][:2] == ["2024-03-17 00:00:00", "2024-03-18 00:00:00"]
+    write_csv(made.folder / "my.csv", made.values[-16:])
+    assert "apart" not in say("forecast", "--run", "dlinear/H4-T16-s0", "--csv", "my.csv", "--out", "out.csv").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--run", "nothing", "--csv", "my.csv", "--out", "o.csv"], "'nothing' is neither a run's folder nor"),
+        (["--run", "dlinear", "--csv", "my.csv", "--out", "o.csv"], "'dlinear' fits 3 runs"),
+        (["--run", "s1", "--csv", "my.csv", "--out", "o.csv"], "'s1' fits 2 runs"),
+        (["--run", "dlinear/H4-T16-s0", "--csv", "absent.csv", "--out", "o.csv"], "absent.csv: cannot be read"),
+        (["--run", "dlinear/H4-T16-s0", "--csv", "my.csv", "--out", "my.csv"], "my.csv is one of the files"),
+        (["--run", "dlinear/H4-T16-s0", "--csv", "my.csv", "--out", "o.csv", "--plot", "p.gif"], "must end in .png or"),
+        (["--run", "dlinear/H4-T16-s0", "--csv", "my.csv", "--out", "o.csv", "--plot", "o.csv"], "written twice"),
+        (["--run", "dlinear/H4-T16-s0", "--csv", "my.csv", "--out", "results"], "for one file --out and --plot are"),
+        (["--run", "dlinear/H4-T16-s0", "--csv", "my.csv", "--out", "o.csv", "--device", "gpu"], "--device is 'gpu'"),
+        (["--run", "dlinear/H4-T16-s0", "--csv", "results", "--out", "o"], "holds no file that ends in .csv"),
+        (["--run", "dlinear/H4-T16-s0", "--csv", "my.csv"], "Missing option '--out'"),
+    ],
+)
+def test_wrong_input_ends_with_one_clear_line_and_code_2(made, say, arguments, message):
+    before = write_csv(made.folder / "my.csv", made.values[-16:]).read_bytes()
+    done = say("forecast", *arguments, code=2)
+    assert message in " ".join(done.stderr.split()) and done.stdout == ""
+    assert not Path("o.csv").exists() and Path("my.csv").read_bytes() == before
+
+
+def test_what_is_not_the_runs_own_is_refused(made, say):
+    write_csv(made.folder / "my.csv", made.values[-16:])
+    place = made.place("dlinear-0")
+    arguments = ("forecast", "--run", place, "--csv", "my.csv", "--out", "o.csv")
+    weights = load_file(place / "weights.safetensors")
+    save_file({name: torch.zeros(1) for name in weights}, place / "weights.safetensors")
+    assert "does not hold the weights of this model" in say(*arguments, code=2).stderr
+    (place / "weights.safetensors").write_bytes(b"torn")
+    assert "weights.safetensors cannot be read" in say(*arguments, code=2).stderr
+    metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
+    metrics["provenance"]["data_sha256"] = "00"
+    (place / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    assert "was made from other raw data" in say(*arguments, code=2).stderr
+    (made.folder / "results/data/ETTh1/series.npz").unlink()
+    assert "snakemake -j1 results/data/ETTh1/series.npz" in say(*arguments, code=2).stderr
+    metrics["run"]["horizon"] = 5
+    (place / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    assert "it was edited" in say(*arguments, code=2).stderr

@@ -1,0 +1,108 @@
+"""`timellama show` and `compare`: what stands in the files comes out, and the test is the tables' own."""
+
+import json
+import math
+
+import pytest
+
+from timellama.aggregate import t_quantile
+
+
+def metrics_of(made, name):
+    return json.loads((made.place(name) / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_show_prints_numbers_settings_and_origin(made, say):
+    metrics = metrics_of(made, "dlinear-0")
+    text = say("show", "dlinear/H4-T16-s0").stdout
+    for wanted in (f"{metrics['mse']:.6f}", str(metrics["n_windows"]), "kernel", "max_steps", "of other code", "ef"):
+        assert wanted in text, wanted
+    told = json.loads(say("show", "dlinear/H4-T16-s0", "--json").stdout)
+    assert told.pop("folder").endswith(made.runs["dlinear-0"].folder)
+    assert told == metrics
+    assert "router: share" not in text, "DLinear has none"
+
+
+def test_show_prints_what_routers_chose(made, say):
+    place = made.place("dlinear-0")
+    metrics = metrics_of(made, "dlinear-0")
+    metrics["router"] = {
+        "modules": ["Q", "K"],
+        "selection_rate": [[0.25, 0.75], [1.0, 0.0]],
+        "distinct_patterns": [2, 1],
+        "top_pattern_share": [0.75, 1.0],
+        "entropy": [0.5, 0.125],
+        "collapsed_blocks": [1],
+    }
+    (place / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    text = say("show", place / "metrics.json").stdout
+    rows = [line.split() for line in text.splitlines()]
+    assert "router: share of windows with each module on" in text
+    assert ["0", "0.25", "0.75", "2", "0.75", "0.500"] in rows and ["1", "1.00", "0.00", "1", "1.00", "0.125"] in rows
+    assert "collapsed: block 1" in text
+
+
+def test_compare_pairs_the_seeds_of_both(made, say):
+    told = json.loads(say("compare", made.place("dlinear-0"), made.place("rlinear-1"), "--json").stdout)
+    assert told["seeds"] == [0, 1]
+    assert told["settings"]["method"] == ["dlinear", "rlinear"] and told["settings"]["seed"] == [0, 1]
+    for difference in told["differences"]:
+        metric = difference["metric"]
+        pairs = [metrics_of(made, f"dlinear-{s}")[metric] - metrics_of(made, f"rlinear-{s}")[metric] for s in (0, 1)]
+        assert difference["mean"] == pytest.approx(sum(pairs) / 2)
+        half = t_quantile(1) * (abs(pairs[0] - pairs[1]) / math.sqrt(2)) / math.sqrt(2)
+        assert difference["half_width"] == pytest.approx(half)
+        assert difference["decided"] == (abs(difference["mean"]) > half)
+        assert (difference["first"], difference["pairs"]) == (metrics_of(made, "dlinear-0")[metric], 2)
+    assert [difference["metric"] for difference in told["differences"]] == ["mse", "mae"]
+    text = say("compare", made.place("dlinear-0"), made.place("rlinear-1")).stdout
+    assert "the interval is of 95% over 2 seeds" in text and "kernel" in text
+
+
+def test_a_method_without_chance_is_paired_with_every_seed(made, say):
+    told = json.loads(say("compare", made.place("naive"), made.place("dlinear-0"), "--json").stdout)
+    assert told["seeds"] == [0, 1]
+    naive = metrics_of(made, "naive")["mse"]
+    expected = sum(naive - metrics_of(made, f"dlinear-{seed}")["mse"] for seed in (0, 1)) / 2
+    assert told["differences"][0]["mean"] == pytest.approx(expected)
+    assert any("stands for every seed" in note for note in told["notes"])
+
+
+def test_one_pair_is_no_test_and_says_so(made, say):
+    for name in ("dlinear-1", "rlinear-1"):
+        (made.place(name) / "metrics.json").unlink()
+    text = say("compare", made.place("dlinear-0"), made.place("rlinear-0")).stdout
+    assert "not tested" in text and "no test: 1 seed(s)" in text and "+-" not in text
+    told = json.loads(say("compare", made.place("dlinear-0"), made.place("rlinear-0"), "--json").stdout)
+    assert [(each["half_width"], each["decided"]) for each in told["differences"]] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "nothing"], "'nothing' is neither"),
+        (["show", "results/data"], "results/data has no metrics.json"),
+        (["show"], "Missing argument"),
+        (["compare", "dlinear/H4-T16-s0", "dlinear/H8"], "differ in horizon (4 and 8)"),
+        (["compare", "dlinear/H4-T16-s0", "dlinear/H4-T16-s0"], "both names mean"),
+        (["compare", "dlinear/H4-T16-s0"], "Missing argument"),
+    ],
+)
+def test_wrong_input_ends_with_one_clear_line_and_code_2(made, say, arguments, message):
+    done = say(*arguments, code=2)
+    assert message in " ".join(done.stderr.split()) and done.stdout == ""
+
+
+def test_other_data_are_not_compared(made, say):
+    metrics = metrics_of(made, "rlinear-0")
+    metrics["provenance"]["data_sha256"] = "12"
+    (made.place("rlinear-0") / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    done = say("compare", made.place("dlinear-0"), made.place("rlinear-0"), code=2)
+    assert "other raw data (ef and 12)" in done.stderr
+
+
+def test_a_damaged_result_is_told(made, say):
+    (made.place("rlinear-0") / "metrics.json").write_text("{", encoding="utf-8")
+    assert "is not valid JSON" in say("show", made.place("rlinear-0"), code=2).stderr
+    (made.place("rlinear-0") / "metrics.json").write_text("{}", encoding="utf-8")
+    assert "does not describe a run of this version" in say("show", made.place("rlinear-0"), code=2).stderr

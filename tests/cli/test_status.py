@@ -1,0 +1,75 @@
+"""`timellama status` on the project's own smoke configuration: the counts are those of the files."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from timellama.lock import locked
+from timellama.plan import make_plan
+
+
+@pytest.fixture
+def project(root, tmp_path, monkeypatch) -> Path:
+    """The project's configurations alone; nothing has been run."""
+    shutil.copytree(root / "config", tmp_path / "config")
+    shutil.copytree(root / "workflow/schemas", tmp_path / "workflow/schemas")
+    (tmp_path / "Snakefile").write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def runs(project):
+    config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
+    return make_plan(config, root=project).every_run()
+
+
+def test_every_run_is_in_one_state(project, say):
+    folders = list(runs(project))
+    done, failed, running = folders[:3]
+    (project / "results" / done).mkdir(parents=True)
+    text = json.dumps({"mse": 0.25, "mae": 0.5, "steps": 4, "validation_loss": 0.125})
+    (project / "results" / done / "metrics.json").write_text(text, encoding="utf-8")
+    log = project / f"results/logs/train/{failed}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        "2024-06-01 10:00:00,123 ERROR the job failed\nTraceback (most recent call last):\nValueError: too hot\n",
+        encoding="utf-8",
+    )
+    with locked(project / "results/checkpoints" / running, purpose="the test"):
+        told = json.loads(say("status", "--configfile", "config/smoke.yaml", "--json", code=1).stdout)
+        text = say("status", "--configfile", "config/smoke.yaml", "--all", code=1).stdout
+    assert told["total"] == {"done": 1, "running": 1, "failed": 1, "left": len(folders) - 3}
+    states = {each["folder"]: each["state"] for each in told["runs"]}
+    assert [states[folder] for folder in folders[:4]] == ["done", "failed", "running", "left"]
+    assert sum(told["experiments"]["long_term"].values()) == 10 and told["experiments"]["efficiency"]["left"] == 2
+    for wanted in ("ValueError: too hot", "mse 0.2500", "1 done run(s) are of other code", done, running):
+        assert wanted in text, wanted
+
+
+def test_nothing_run_yet_is_no_failure(project, say):
+    told = json.loads(say("status", "--json").stdout)
+    assert told["configuration"] == "default" and told["total"]["left"] == len(told["runs"]) - len(
+        [each for each in told["runs"] if each["folder"].startswith("efficiency/")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("absent.yaml", None, "absent.yaml: cannot be read"),
+        ("bad.yaml", "seedz: 1\n", "seedz: unknown key"),
+        ("torn.yaml", "a: [1\n", "torn.yaml: not valid YAML"),
+    ],
+)
+def test_a_wrong_configuration_is_told(project, say, file, text, message):
+    if text is not None:
+        (project / file).write_text(text, encoding="utf-8")
+    assert message in say("status", "--configfile", file, code=2).stderr
+
+
+def test_another_folder_is_not_the_project(say, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "is not the project's folder" in say("status", code=2).stderr

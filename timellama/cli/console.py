@@ -1,0 +1,144 @@
+"""What all commands share: where they print, how they fail, and the folder that they work in.
+
+Results go to standard output, everything else to standard error, so that a pipe gets results alone.
+"""
+
+import inspect
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from timellama.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from timellama.plan import Plan
+
+OK, CHECK_FAILED, WRONG_INPUT = 0, 1, 2
+CODES = "Exit code: 0 done; 1 a check failed; 2 wrong usage or input."
+PIPED_WIDTH = 120  # our choice: columns of a table that goes to a file or a pipe
+RESULTS = Path("results")
+EXAMPLES = "Examples:"  # begins the paragraph of a docstring whose lines stay as they are
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
+ConfigFile = Annotated[Path, typer.Option("--configfile", help="The configuration, as for snakemake.")]
+DEFAULT_CONFIG = Path("config/config.yaml")
+
+
+class Commands(TyperGroup):
+    """The commands; an error that a person can put right ends with one clear line and code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            fail(str(error))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            fail(f"{place}{error.strerror or error}")
+        raise typer.Exit(WRONG_INPUT)
+
+
+def add(app: typer.Typer, name: str, function: Callable[..., None]) -> None:
+    """Give `app` the command `name`; its help is the function's docstring, with paragraphs that fill the terminal."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    flowing = [text if text.startswith(EXAMPLES) else text.replace("\n", " ") for text in paragraphs]
+    app.command(name, help="\n\n".join(flowing), epilog=CODES)(function)
+
+
+def fail(message: str) -> None:
+    """Say what is wrong, on standard error."""
+    typer.echo(f"error: {message}", err=True)
+
+
+def warn(message: str) -> None:
+    """Say what a person should know, on standard error."""
+    typer.echo(f"warning: {message}", err=True)
+
+
+def console() -> "Console":
+    """Where people read: a terminal at its width, anything else at `PIPED_WIDTH`."""
+    from rich.console import Console
+
+    found = Console(highlight=False, emoji=False, markup=False)
+    return found if found.is_terminal else Console(width=PIPED_WIDTH, highlight=False, emoji=False, markup=False)
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = (), title: str | None = None
+) -> None:
+    """A table; cells are shown as they are, columns named in `right` on the right. None is an empty cell."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, title=title and Text(title), title_justify="left", pad_edge=False)
+    for name in columns:
+        table.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    console().print(table)
+
+
+def print_json(value: Any) -> None:
+    """Indented JSON; a number that is not finite is null, a path is text."""
+    typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def load_plan(configfile: Path) -> "Plan":
+    """The plan of a configuration of the project in this folder."""
+    from timellama.plan import SCHEMAS, make_plan
+    from timellama.schema import load_yaml
+
+    root = project()
+    return make_plan(load_yaml(configfile, schema=root / SCHEMAS / "config.schema.yaml"), root=root)
+
+
+def project() -> Path:
+    """The project's folder, which is the one that the command runs in, as for snakemake."""
+    if not Path("Snakefile").is_file() or not Path("config/datasets.yaml").is_file():
+        raise InputError(f"{Path.cwd()} is not the project's folder: change into it (it holds Snakefile and config/)")
+    return Path()
+
+
+def spell_bytes(count: float | None) -> str:
+    """`1.2 GB`; a question mark for what is not known."""
+    if count is None:
+        return "?"
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def spell_time(seconds: float | None) -> str:
+    """`3 h 5 min`, in the two largest units; a question mark for what is not known."""
+    if seconds is None:
+        return "?"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"

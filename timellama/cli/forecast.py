@@ -1,0 +1,116 @@
+"""`timellama forecast`: a trained run applied to a person's own files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timellama.cli.console import RESULTS, WRONG_INPUT, Json, fail, print_json, print_table, warn
+from timellama.errors import InputError
+
+PLOT = ".png"  # what a plot is called where a folder is given
+
+
+def forecast(
+    run: Annotated[str, typer.Option(help="The run's folder, or a part of its path that no other has.")],
+    csv: Annotated[list[Path], typer.Option(help="A file, or a folder with CSV files; may be given several times.")],
+    out: Annotated[Path, typer.Option(help="The CSV to write; for several files a folder.")],
+    plot: Annotated[Path | None, typer.Option(help="A .png or .pdf to draw; for several files a folder.")] = None,
+    time_column: Annotated[str | None, typer.Option(help="The column of time stamps, where it is not clear.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Apply a trained run to the last look-back of your own CSV files.
+
+    A file has the run's columns under their names, in any order, and one column of time stamps; the last rows must be
+    evenly spaced. The forecast has the file's units, and its stamps go on at the file's step. Of several files those
+    that can be read are forecast; each other one is named, and the exit code is 2.
+
+    Examples:
+      timellama forecast --run 1f2e3d4c5b --csv my.csv --out forecast.csv
+      timellama forecast --run 1f2e3d4c5b --csv my.csv --out f.csv --plot f.png
+      timellama forecast --run ETTh1/dlinear/H96-T512-s0 --csv stations/ --out made/
+    """
+    from timellama.runs import find_run
+
+    files, many = _files(csv)
+    jobs = [(file, *_targets(file, out, plot, many)) for file in files]
+    _check_targets(jobs, files)
+    if device not in ("auto", "cpu", "cuda"):
+        raise InputError(f"--device is {device!r}; it must be auto, cpu or cuda")
+    finished = find_run(run, results=RESULTS)
+
+    from timellama.forecasting import forecast as apply
+    from timellama.forecasting import load_forecaster, step_warning, write_forecast
+    from timellama.look_back import read_look_back
+
+    forecaster = load_forecaster(finished, device=device)
+    for message in forecaster.warnings:
+        warn(message)
+    done, failures = [], []
+    for file, target, picture in jobs:
+        try:
+            look_back = read_look_back(
+                file, columns=forecaster.columns, context=forecaster.run.context, time_column=time_column
+            )
+            made = apply(forecaster, look_back)
+        except InputError as error:
+            failures.append({"csv": str(file), "error": str(error)})
+            continue
+        warning = step_warning(forecaster, look_back)
+        if warning:
+            warn(warning)
+        write_forecast(target, made)
+        if picture:
+            from timellama.forecast_figure import draw_forecast
+
+            draw_forecast(made, label=forecaster.run.variant, path=picture)
+        ends = look_back.written(made.time[[0, -1]])
+        done.append(
+            {"csv": file, "out": target, "plot": picture, "first": ends[0], "last": ends[1], "warning": warning}
+        )
+    if as_json:
+        print_json({"run": forecaster.run.folder, "forecasts": done, "failures": failures})
+    elif done:
+        rows = [[item["csv"], item["first"], item["last"], item["out"], item["plot"]] for item in done]
+        print_table(["file", "from", "to", "forecast", "plot"], rows, title=forecaster.run.folder)
+    for failure in failures:
+        fail(failure["error"])
+    if failures:
+        raise typer.Exit(WRONG_INPUT)
+
+
+def _files(given: list[Path]) -> tuple[list[Path], bool]:
+    """Every file to forecast, and whether folders are to be written."""
+    files = []
+    for path in given:
+        inside = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+        if not inside:
+            raise InputError(f"{path}: the folder holds no file that ends in .csv")
+        files += inside
+    return files, len(given) > 1 or given[0].is_dir()
+
+
+def _targets(file: Path, out: Path, plot: Path | None, many: bool) -> tuple[Path, Path | None]:
+    """Where a file's forecast and picture go."""
+    if not many:
+        return out, plot
+    return out / file.name, plot and plot / f"{file.stem}{PLOT}"
+
+
+def _check_targets(jobs: list[tuple[Path, Path, Path | None]], files: list[Path]) -> None:
+    """Nothing may be written over a file that is read, over another forecast, or under a name that cannot be."""
+    read, written = {file.resolve() for file in files}, set()
+    for file, target, picture in jobs:
+        for path in filter(None, (target, picture)):
+            if path.resolve() in read:
+                raise InputError(f"{path} is one of the files to forecast; write to another place")
+            if path.resolve() in written:
+                raise InputError(f"{path} would be written twice, the second time for {file}; name the files apart")
+            if path.is_dir() or any(parent.is_file() for parent in path.parents):
+                raise InputError(f"{path}: for one file --out and --plot are files, for several they are folders")
+            written.add(path.resolve())
+        if picture:
+            from timellama.forecast_figure import require_format
+
+            require_format(picture)

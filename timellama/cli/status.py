@@ -1,0 +1,83 @@
+"""`timellama status`: what is done, running, failed and left."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timellama.cli.console import (
+    CHECK_FAILED,
+    DEFAULT_CONFIG,
+    RESULTS,
+    ConfigFile,
+    Json,
+    console,
+    load_plan,
+    print_json,
+    print_table,
+    spell_time,
+)
+
+if TYPE_CHECKING:
+    from timellama.status import Status
+
+
+def status(
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    everything: Annotated[bool, typer.Option("--all", help="List the done and the left runs too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say which runs of a configuration are done, running, failed and left.
+
+    A running one shows its losses at the last validation and how long its training takes at most; a failed one shows
+    its error, and the exit code is 1. Runs on other machines of a cluster show as left.
+
+    Examples:
+      timellama status
+      timellama status --configfile config/cpu.yaml --all
+      watch -n 10 timellama status
+    """
+    import dataclasses
+    from datetime import datetime
+
+    from timellama.status import FAILED, RUNNING, STATES, count, run_status, sweep_status
+
+    plan, now = load_plan(configfile), datetime.now()
+    found = {folder: run_status(run, results=RESULTS, now=now) for folder, run in plan.every_run().items()}
+    sweeps = [sweep_status(sweep, results=RESULTS) for sweep in plan.sweeps.values()]
+    by_experiment = {name: count(found[run.folder] for run in runs) for name, runs in plan.runs.items()}
+    by_experiment |= {"efficiency": count(sweeps)} if sweeps else {}
+    total, listed = count(found.values()), [*found.values(), *sweeps]
+    outdated = sum(each.outdated for each in listed)
+    failed = any(each.state == FAILED for each in listed)
+    if as_json:
+        runs = [dataclasses.asdict(each) for each in listed]
+        print_json({"configuration": plan.config["name"], "total": total, "experiments": by_experiment, "runs": runs})
+        raise typer.Exit(CHECK_FAILED if failed else 0)
+    rows = [[name, *counts.values()] for name, counts in by_experiment.items()]
+    rows.append([f"all {len(found)} runs, each once", *total.values()])
+    print_table(["experiment", *STATES], rows, right=STATES, title=f"configuration {plan.config['name']}")
+    shown = [each for each in listed if everything or each.state in (RUNNING, FAILED)]
+    for each in shown:
+        console().print(f"{each.state:8}{each.folder}", soft_wrap=True)
+        details = _details(each)
+        if details:
+            console().print(f"{'':8}{details}", soft_wrap=True)
+    if outdated:
+        console().print(f"{outdated} done run(s) are of other code than there is now: the workflow makes them again")
+    raise typer.Exit(CHECK_FAILED if failed else 0)
+
+
+def _details(each: "Status") -> str:
+    """All that is known of a run, in a line; empty where nothing is."""
+    parts = []
+    if each.total is not None:
+        parts.append(f"step {each.step} of {each.total}")
+    if each.train_loss is not None:
+        parts.append(f"train loss {each.train_loss:.4f}")
+    if each.validation_loss is not None:
+        parts.append(f"validation loss {each.validation_loss:.4f}")
+    if each.seconds_left is not None:
+        parts.append(f"at most {spell_time(each.seconds_left)} left")
+    if each.note:
+        parts.append(each.note)
+    return ", ".join(parts)

@@ -1,0 +1,20 @@
+"""The digest of today's code that a number hangs on: what the workflow asks for and what `metrics.json` keeps.
+
+A run or sweep whose digest differs from that of its result is made again.
+"""
+
+from timellama.build import modules_of
+from timellama.efficiency_specs import Sweep
+from timellama.provenance import source_digest
+from timellama.specs import Run
+
+
+def code_of_run(run: Run) -> str:
+    """Of a training and its test."""
+    step = "timellama.short_term" if run.task == "short-term" else "timellama.experiment"
+    return source_digest(step, *modules_of(run.method))
+
+
+def code_of_sweep(sweep: Sweep) -> str:
+    """Of a measurement of time and memory."""
+    return source_digest("timellama.efficiency", "timellama.efficiency_sweep", *modules_of(sweep.run.method))
