@@ -178,7 +178,13 @@ def _caption(rows: Sequence[Mapping[str, Any]], *, configuration: str, cuda: boo
         memory,
         "GFLOP: by torch's counter, which leaves out what the notes list; % peak: GFLOP a second in per cent of a "
         f"{'GPU' if cuda else 'CPU'} matmul timed in the same process"
-        + (f" ({significant(min(peaks))} to {significant(max(peaks))} GFLOP a second)." if peaks else "."),
+        + (f" ({significant(min(peaks))} to {significant(max(peaks))} GFLOP a second" if peaks else "")
+        + (
+            "; above 100, the machine was slower when it was timed"
+            if any(row.get("peak_share", 0) > 1 for row in rows)
+            else ""
+        )
+        + (")." if peaks else "."),
         "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed; numbers in "
         f"parentheses are predictions. Memory limit: {significant(min(row['limit_bytes'] for row in rows) / 1e9)} GB.",
         f"Configuration: {configuration}.",
