@@ -35,7 +35,7 @@ def cell(sample_run):
         context=48,
         horizon=12,
     )
-    return Cell(run=run, batch_size=2, threads=1, seconds=0.001, longest_call=60, train=True, backbone_folder=None)
+    return Cell(run=run, batch_size=2, threads=1, seconds=1, longest_call=60, train=True, backbone_folder=None)
 
 
 def test_percentile_is_the_nearest_rank():
