@@ -10,9 +10,10 @@ import subprocess
 import pandas as pd
 import pytest
 
+from timellama.dataset_table import dataset_table
 from timellama.errors import InputError
 from timellama.markup import to_latex, to_markdown
-from timellama.tables import datasets, few_shot, long_term, marks, panels, short_term
+from timellama.tables import few_shot, long_term, marks, panels, short_term
 from timellama.variants import collapsed, pooled, speed, trainable, variants
 
 NAN = math.nan
@@ -115,6 +116,18 @@ def test_missing_and_extra_cells_are_dashes():
     assert extra[5:] == ["–", "–", "0.380<sub>±0.001</sub>", "0.410<sub>±0.003</sub>", "–", "–"]
     (note,) = table.notes
     assert note.startswith("Not complete: 2 of 4 planned cells have no result, ")
+
+
+def test_a_method_that_is_too_heavy_is_not_run_where_others_are():
+    planned = [("ETTh1", 512, h, v) for h in (96, 720) for v in ("time-llama", "Time-LLM", "dlinear")]
+    cells = [cell("time-llama", 0.39, 0.4), cell("dlinear", 0.38, 0.41)]
+    table = build(cells, planned, not_run=["Time-LLM"])
+    short, long = rows_of(to_markdown(table))[2:]
+    assert [short[5], *short[7:10]] == ["<u>0.390</u><sub>±0.001</sub>", "not run", "", "**0.380**<sub>±0.001</sub>"]
+    assert long[3:] == ["–", "ours", *["–"] * 6], "too few rows for a window is something else"
+    assert table.notes[0] == "Not run: Time-LLM, too heavy for this configuration."
+    assert table.notes[1].startswith("Not complete: 3 of 6 planned cells")
+    assert r"\multicolumn{2}{l}{not run}" in to_latex(table)
 
 
 def test_rows_follow_the_plan():
@@ -222,7 +235,7 @@ FACTS = {"variates": 7, "horizons": "96|192", "train": 8033, "val": 2785, "test"
 
 def test_datasets(root):
     rows = [{"dataset": name, "domain": "x|y", **FACTS} for name in ("ETTh1", "ECL", "NYCWeather")]
-    lines = rows_of(to_markdown(datasets(rows, published=root / "config/published/table6_datasets.csv")))[2:]
+    lines = rows_of(to_markdown(dataset_table(rows, published=root / "config/published/table6_datasets.csv")))[2:]
     assert [line[:2] for line in lines] == [
         ["ETTh1", "ours"],
         ["", "paper"],
@@ -234,7 +247,7 @@ def test_datasets(root):
     assert lines[1][4:7] == ["8545", "2881", "2881"]
     assert lines[3][2] == "321"
     with pytest.raises(InputError, match="lack domain"):
-        datasets([{"dataset": "ETTh1", **FACTS}], published=root / "config/published/table6_datasets.csv")
+        dataset_table([{"dataset": "ETTh1", **FACTS}], published=root / "config/published/table6_datasets.csv")
 
 
 def run(variant, seed, mse, **changes):

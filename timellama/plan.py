@@ -72,6 +72,11 @@ class Plan:
             (*cell, method if method in run else self.methods[method]["label"]) for *cell, method in _cells(planned)
         ]
 
+    def not_run(self, name: str) -> list[str]:
+        """The labels of the methods that the configuration lists as too heavy for an experiment."""
+        heavy = self.config["experiments"][name].get("not_run", ())
+        return [entry["label"] for method, entry in self.methods.items() if method in heavy]
+
     def every_run(self) -> dict[str, Run]:
         """All runs by folder; experiments share a run where its settings are the same."""
         return {run.folder: run for runs in self.runs.values() for run in runs}

@@ -33,9 +33,9 @@ VARIANTS = {  # experiment: what its table is called
 def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any]) -> Table:
     """The table of an experiment from its runs' `metrics.json`.
 
-    `facts` holds `configuration`, `planned` cells, `methods` (label and floor by variant), `generated` data sets, and
-    in `remark` what the caption ends with, empty where all runs have a result. Raises InputError for an experiment
-    without a table, and as `aggregate` does.
+    `facts` holds `configuration`, `planned` cells, `not_run` (labels of methods that are too heavy), `methods` (label
+    and floor by variant), `generated` data sets, and in `remark` what the caption ends with, empty where all runs have
+    a result. Raises InputError for an experiment without a table, and as `aggregate` does.
     """
     if not metrics and facts["remark"]:
         return failures.without_results(name, text=facts["remark"])
@@ -60,6 +60,7 @@ def _table(name: str, *, metrics: Sequence[Path], published: Path | None, facts:
             labels={variant: entry["label"] for variant, entry in facts["methods"].items()},
             **common,
         )
+    common["not_run"] = facts["not_run"]
     common["planned"] = _named(common["planned"], frame, facts["methods"])
     if name == "short_term":
         frame, overall = with_overall(frame, [aggregate.read_metrics(path) for path in metrics])

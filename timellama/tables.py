@@ -8,12 +8,11 @@ simple that a trained Transformer has to beat them. Printed to the paper's decim
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from timellama.aggregate import FORECAST_ERRORS, M4_ERRORS, OTHER_NAMES, read_published
+from timellama.aggregate import FORECAST_ERRORS, M4_ERRORS
 from timellama.errors import InputError
 from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, fixed, listed, spread
 from timellama.specs import TRAINS_NOTHING
@@ -22,6 +21,7 @@ ALL = "all"  # stands for horizon and context 0: a row over several data sets
 Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
 NAMES = {"mse": "MSE", "mae": "MAE", "smape": "SMAPE", "mase": "MASE", "owa": "OWA"}
+NOT_RUN = "not run"
 DECIMALS = {"mse": 3, "mae": 3, "smape": 2, "mase": 3, "owa": 3}  # the paper's tables 1 and 2
 
 
@@ -114,7 +114,7 @@ def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collecti
 class _Grid:
     """The cells of a comparison: rows (data set, horizon, context), columns the named methods."""
 
-    def __init__(self, summary: pd.DataFrame, planned: Planned, metrics: Sequence[str]):
+    def __init__(self, summary: pd.DataFrame, planned: Planned, metrics: Sequence[str], not_run: Collection[str]):
         if summary["train_percent"].nunique() > 1:
             raise InputError(
                 f"One table cannot hold several training shares {sorted(set(summary['train_percent']))}: "
@@ -133,7 +133,10 @@ class _Grid:
             for dataset, context, horizon, variant in planned
             for name in labels.get(variant, [variant])
         ]
-        self.missing = [key for key in wanted if key not in self.cells]
+        self.not_run = {
+            key for key in wanted if key not in self.cells and key[3] in not_run and key[:2] in self.windows
+        }
+        self.missing = [key for key in wanted if key not in self.cells and key not in self.not_run]
         every = [*wanted, *self.cells]
         datasets = first_seen(dataset for dataset, *_ in every)
         contexts = first_seen(context for _, _, context, _ in every)
@@ -152,19 +155,27 @@ class _Grid:
         texts = [fixed(self.value(row, column, f"{metric}_mean"), DECIMALS[metric]) for column in self.columns]
         return dict(zip(self.columns, marks(texts), strict=True))
 
+    def ours(self, row: tuple[str, int, int], column: str, marked: Mapping[str, str]) -> list[Cell]:
+        """Our numbers in a cell, by metric; one cell over all where the method is too heavy to be run."""
+        if (*row, column) in self.not_run:
+            return [Cell(text=NOT_RUN, span=len(self.metrics))]
+        cells = []
+        for metric in self.metrics:
+            text = fixed(self.value(row, column, f"{metric}_mean"), DECIMALS[metric])
+            deviation = spread(self.value(row, column, f"{metric}_std"), DECIMALS[metric])
+            mark = marked[metric]
+            cells.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
+        return cells
+
     def lines(self, row: tuple[str, int, int], columns: Sequence[str], *, first: bool, width: int) -> Entry:
         """Our numbers, and below them the paper's and the gap where the paper has one for any of these columns."""
         dataset, horizon, context = row
         marked = {metric: self.marked(row, metric) for metric in self.metrics}
         ours, paper, gap = [], [], []
         for column in columns:
+            ours += self.ours(row, column, {metric: marked[metric][column] for metric in self.metrics})
             for metric in self.metrics:
-                decimals = DECIMALS[metric]
-                mark = marked[metric][column]
-                text = fixed(self.value(row, column, f"{metric}_mean"), decimals)
-                deviation = spread(self.value(row, column, f"{metric}_std"), decimals)
-                ours.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
-                paper.append(Cell(text=fixed(self.value(row, column, f"{metric}_paper"), decimals)))
+                paper.append(Cell(text=fixed(self.value(row, column, f"{metric}_paper"), DECIMALS[metric])))
                 gap.append(Cell(text=fixed(self.value(row, column, f"{metric}_gap"), 1, signed=True)))
         windows = self.windows.get((dataset, horizon))
         head = [
@@ -173,7 +184,7 @@ class _Grid:
             str(context or ALL),
             MISSING if windows is None else str(windows),
         ]
-        fill = (Cell(),) * (width - len(ours))
+        fill = (Cell(),) * (width - len(paper))
         body: list[Row] = [(*(Cell(text=text) for text in head), Cell(text="ours"), *ours, *fill)]
         if any(cell.text != MISSING for cell in paper):
             body.append((*[Cell()] * len(head), Cell(text="paper"), *paper, *fill))
@@ -215,17 +226,18 @@ def comparison(
     metrics: Sequence[str],
     configuration: str,
     planned: Planned,
+    not_run: Collection[str] = (),
     generated: Collection[str] = (),
 ) -> Table:
     """Methods side by side, with the paper's numbers, in panels, and the floor in a block of its own.
 
     `title` is the caption's first sentence and `source` names the paper's table. A cell of `planned` without a result
-    is a dash, and so is a method that is not part of a row.
+    is a dash, and so is a method that is not part of a row; those of a method in `not_run` (labels) say so.
 
     Raises:
         InputError: the summary is of more than one training share.
     """
-    grid = _Grid(summary, planned, metrics)
+    grid = _Grid(summary, planned, metrics, not_run)
     trained = [column for column in grid.columns if column not in grid.floor]
     floor = [column for column in grid.columns if column in grid.floor]
     size = VALUES_PER_PANEL // len(metrics)
@@ -243,6 +255,9 @@ def comparison(
             f" Paper: its {source}; gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
         )
     notes = []
+    if grid.not_run:
+        heavy = first_seen(name for name in grid.columns if name in {key[3] for key in grid.not_run})
+        notes.append(f"Not run: {listed(heavy)}, too heavy for this configuration.")
     if grid.missing:
         without = f"{len(grid.missing)} of {len(set(planned))} planned cells have no result"
         notes.append(f"Not complete: {without}, as they have not been run or their rows do not fill one window.")
@@ -256,7 +271,14 @@ def comparison(
     )
 
 
-def long_term(summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()) -> Table:
+def long_term(
+    summary: pd.DataFrame,
+    *,
+    configuration: str,
+    planned: Planned,
+    not_run: Collection[str] = (),
+    generated: Collection[str] = (),
+) -> Table:
     """The paper's table 1: MSE and MAE at each horizon, trained on the whole training part."""
     return comparison(
         summary,
@@ -266,11 +288,19 @@ def long_term(summary: pd.DataFrame, *, configuration: str, planned: Planned, ge
         metrics=FORECAST_ERRORS,
         configuration=configuration,
         planned=planned,
+        not_run=not_run,
         generated=generated,
     )
 
 
-def few_shot(summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()) -> Table:
+def few_shot(
+    summary: pd.DataFrame,
+    *,
+    configuration: str,
+    planned: Planned,
+    not_run: Collection[str] = (),
+    generated: Collection[str] = (),
+) -> Table:
     """The paper's table 3: as table 1, trained on the first few per cent of the training rows."""
     percent = listed(sorted(set(summary["train_percent"])))
     return comparison(
@@ -281,12 +311,18 @@ def few_shot(summary: pd.DataFrame, *, configuration: str, planned: Planned, gen
         metrics=FORECAST_ERRORS,
         configuration=configuration,
         planned=planned,
+        not_run=not_run,
         generated=generated,
     )
 
 
 def short_term(
-    summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()
+    summary: pd.DataFrame,
+    *,
+    configuration: str,
+    planned: Planned,
+    not_run: Collection[str] = (),
+    generated: Collection[str] = (),
 ) -> Table:
     """The paper's table 2: SMAPE, MASE and OWA on M4. The summary is made with `aggregate.M4_ERRORS`."""
     return comparison(
@@ -297,11 +333,19 @@ def short_term(
         metrics=M4_ERRORS,
         configuration=configuration,
         planned=planned,
+        not_run=not_run,
         generated=generated,
     )
 
 
-def backbones(summary: pd.DataFrame, *, configuration: str, planned: Planned, generated: Collection[str] = ()) -> Table:
+def backbones(
+    summary: pd.DataFrame,
+    *,
+    configuration: str,
+    planned: Planned,
+    not_run: Collection[str] = (),
+    generated: Collection[str] = (),
+) -> Table:
     """The paper's table 4: one training share, several language models."""
     percent = listed(sorted(set(summary["train_percent"])))
     return comparison(
@@ -312,52 +356,6 @@ def backbones(summary: pd.DataFrame, *, configuration: str, planned: Planned, ge
         metrics=FORECAST_ERRORS,
         configuration=configuration,
         planned=planned,
+        not_run=not_run,
         generated=generated,
-    )
-
-
-def datasets(rows: Sequence[Mapping[str, Any]], *, published: Path, notes: Sequence[str] = ()) -> Table:
-    """The paper's table 6: what each data set is, ours above the paper's line where it has one.
-
-    A row has `dataset`, `variates`, `horizons` (text), `train`, `val`, `test`, `frequency` and `domain`. The counts
-    of the paper are of windows of 96 rows, which for validation and test begin up to 96 rows before the part.
-
-    Raises:
-        InputError: a row lacks one of these, or as `read_published`.
-    """
-    headings = {
-        "variates": "Variates",
-        "horizons": "Horizons",
-        "train": "Train",
-        "val": "Validation",
-        "test": "Test",
-        "frequency": "Frequency",
-        "domain": "Domain",
-    }
-    paper = {row["dataset"]: row for row in read_published(published, key="dataset").to_dict("records")}
-
-    def cells(row: Mapping[str, Any]) -> Row:
-        return tuple(Cell(text=str(row[key]).replace("|", ", ")) for key in headings)
-
-    entries = []
-    for row in rows:
-        lacking = [key for key in ("dataset", *headings) if key not in row]
-        if lacking:
-            raise InputError(
-                f"The facts {dict(row)} lack {listed(lacking)}: a row of the table of data sets needs them."
-            )
-        entry = [(Cell(text=row["dataset"]), Cell(text="ours"), *cells(row))]
-        theirs = paper.get(row["dataset"], paper.get(OTHER_NAMES.get(row["dataset"], "")))
-        if theirs:
-            entry.append((Cell(), Cell(text="paper"), *cells(theirs)))
-        entries.append(tuple(entry))
-    header = (tuple(Cell(text=text) for text in ("Data set", "", *headings.values())),)
-    return Table(
-        columns="llrlrrrll",
-        blocks=(Block(header=header, groups=(tuple(entries),)),),
-        caption="Data sets: number of variates, horizons and sizes of the parts. Paper: its table 6. The "
-        "counts of the long-term sets are windows of 96 rows; those of validation and test begin up to 96 rows before "
-        "the part; the paper's counts of ILI are of 60 rows.",
-        label="tab:datasets",
-        notes=tuple(notes),
     )

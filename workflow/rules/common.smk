@@ -257,6 +257,7 @@ def report_facts(experiment):
         "configuration": config["name"],
         "backbone": "{name} x{blocks}".format(**config["backbones"][0]),
         "planned": PLAN.cells(experiment) if experiment in PLAN.runs else [],
+        "not_run": PLAN.not_run(experiment) if experiment in PLAN.runs else [],
         "methods": {name: {key: entry[key] for key in shown} for name, entry in PLAN.methods.items()},
         "remark": remark_on(planned_files(experiment)),
         "generated": [name for name, entry in PLAN.datasets.items() if entry.generated],

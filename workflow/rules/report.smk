@@ -33,7 +33,7 @@ rule table_datasets:
         mem_mb=1000,
     params:
         rows=dataset_rows(),
-        code=code_of("timellama.tables", "timellama.markup"),
+        code=code_of("timellama.dataset_table", "timellama.markup"),
     script:
         "../scripts/table_datasets.py"
 

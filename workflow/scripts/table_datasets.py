@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from timellama import markup, tables
+from timellama import markup
+from timellama.dataset_table import dataset_table
 from timellama.joblog import job_log
 
 with job_log(snakemake.log[0]):
-    table = tables.datasets(snakemake.params.rows, published=Path(snakemake.input.published))
+    table = dataset_table(snakemake.params.rows, published=Path(snakemake.input.published))
     markup.write(table, Path(snakemake.output.tex), Path(snakemake.output.md))
