@@ -32,12 +32,14 @@ if not PARTIAL:
 
 
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule all:
     default_target: True
     input:
         every_report(),
+        "reports/provenance.json",
 
 
 onerror:

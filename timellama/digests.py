@@ -4,7 +4,6 @@ A run or sweep whose digest differs from that of its result is made again.
 """
 
 from timellama.build import modules_of
-from timellama.efficiency_specs import Sweep
 from timellama.provenance import source_digest
 from timellama.specs import Run
 
@@ -15,6 +14,6 @@ def code_of_run(run: Run) -> str:
     return source_digest(step, *modules_of(run.method))
 
 
-def code_of_sweep(sweep: Sweep) -> str:
+def code_of_sweep(method: str) -> str:
     """Of a measurement of time and memory."""
-    return source_digest("timellama.efficiency", "timellama.efficiency_sweep", *modules_of(sweep.run.method))
+    return source_digest("timellama.efficiency", "timellama.efficiency_sweep", *modules_of(method))

@@ -2,7 +2,7 @@
 
 import typer
 
-from timellama.cli import compare, forecast, show, status
+from timellama.cli import compare, forecast, show, status, verify
 from timellama.cli.console import CODES, Commands, add
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 add(app, "status", status.status)
 add(app, "show", show.show)
 add(app, "compare", compare.compare)
+add(app, "verify", verify.verify)
 add(app, "forecast", forecast.forecast)
 
 

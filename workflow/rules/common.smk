@@ -143,7 +143,7 @@ def all_threads(wildcards):
 
 def sweep_code(wildcards):
     """The digest of the code that a sweep's numbers hang on."""
-    return code_of_sweep(sweep_of(wildcards))
+    return code_of_sweep(sweep_of(wildcards).run.method)
 
 
 def sweep_files(wildcards):
@@ -207,7 +207,9 @@ def absent():
         return {}
     wanted = [(metrics_file(run), f"train/{run.folder}", code_of_run(run), steps_before(run)) for run in RUNS.values()]
     for sweep in SWEEPS.values():
-        wanted.append((sweep_file(sweep), sweep.folder, code_of_sweep(sweep), steps_of_backbone(sweep.run.backbone)))
+        wanted.append(
+            (sweep_file(sweep), sweep.folder, code_of_sweep(sweep.run.method), steps_of_backbone(sweep.run.backbone))
+        )
     found = {}
     for file, log, code, before in wanted:
         log = Path(f"results/logs/{log}.log")

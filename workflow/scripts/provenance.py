@@ -1,0 +1,10 @@
+"""The index of where every number in the reports came from."""
+
+from pathlib import Path
+
+from timellama import provenance_index
+from timellama.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    index = provenance_index.make(snakemake.params.reports, configuration=snakemake.params.configuration)
+    provenance_index.write(index, Path(snakemake.output[0]))
