@@ -118,7 +118,12 @@ def backbone_memory(wildcards):
 
 
 def training_threads(wildcards):
-    """Snakemake cores of one training, such that -j8 on two cores does not start eight trainings on them."""
+    """Snakemake cores of one training, such that -j8 on two cores does not start eight trainings on them.
+
+    On a cluster it is the scheduler that shares out the cores.
+    """
+    if workflow.non_local_exec or workflow.remote_exec:
+        return config["threads"]
     cores = workflow.cores or 1
     # The cores that this process may use: a container or a batch job seldom has the whole machine.
     real = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -365,3 +370,23 @@ def every_report():
         figures += ["router_heatmap", "router_training", "learning_curves"]
         figures += [f"forecasts_{name}" for name in experiments["long_term"]["datasets"]]
     return targets + [f"reports/figures/{name}.{ending}" for name in figures for ending in ("pdf", "png")]
+
+
+def results_of_report(report):
+    """The results that a report was made from; a report on the whole configuration has them all."""
+    stem = Path(report).stem
+    experiment = stem.removeprefix("table_")
+    name, dataset = ("forecasts", stem.removeprefix("forecasts_")) if stem.startswith("forecasts_") else (stem, None)
+    if experiment == "efficiency" or stem in EFFICIENCY_FIGURES:
+        return sweep_files(None)
+    if stem != experiment and experiment in PLAN.runs:
+        return metrics_of(experiment)
+    if Path(report).parent.name == "figures" and name in FIGURES:
+        found = [metrics_file(run) for run in runs_of_figure(name, dataset)]
+        return [file for file in found if file not in ABSENT]
+    return [] if stem == "table_datasets" else every_result()
+
+
+def reports_and_results(wildcards):
+    """Every report with the results that it was made from."""
+    return {report: results_of_report(report) for report in every_report()}
