@@ -21,6 +21,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/report_facts.smk"
 
 
 # The pass that makes reports of what is there computes no result, whatever is out of date.
