@@ -62,22 +62,39 @@ def count(found: Sequence[Finding]) -> str:
 
 
 def _entry(finding: Finding) -> Entry:
-    """The statement's line, and one that tells what was run of it and what its verdict lacks."""
+    """The statement's line, and below it what was run of it."""
     statement, effect = finding.statement, finding.effect
-    verdict = Cell(text=finding.verdict, bold=finding.verdict in (claims.SUPPORTED, claims.CONTRADICTED))
-    head = (Cell(text=statement.number), Cell(text=statement.text))
-    rule = Cell(text=region(statement))
+    numbers = [MISSING] * 3
+    if effect is not None:
+        numbers = [f"{number(effect.value, statement)} {unit(statement)}", interval(finding), str(effect.pairs)]
+    texts = (statement.number, statement.text, *numbers, region(statement))
+    bold = finding.verdict in (claims.SUPPORTED, claims.CONTRADICTED)
+    first = (*(Cell(text=text) for text in texts), Cell(text=finding.verdict, bold=bold))
+    lines = textwrap.wrap(what_was_run(finding), LINE, break_on_hyphens=False, break_long_words=False)
+    return first, *((Cell(), Cell(text=line, span=6)) for line in lines)
+
+
+def what_was_run(finding: Finding) -> str:
+    """Which part of the paper's cells a verdict is of, what it lacks, and why it concludes nothing."""
+    effect = finding.effect
     if effect is None:
-        return ((*head, *[Cell(text=MISSING)] * 3, rule, verdict),)
-    interval = f"{number(effect.low, statement)} to {number(effect.high, statement)}"
-    numbers = (f"{number(effect.value, statement)} {unit(statement)}", interval, str(effect.pairs))
+        return ""
     lacking = f"not run: {listed(effect.missing)}" if effect.missing else ""
     if not math.isinf(effect.possible[1]):
-        lacking = f"at most {number(effect.possible[1], statement)} % is possible"
-    more = "; ".join(text for text in (effect.run, lacking, finding.why) if text)
-    lines = textwrap.wrap(more, LINE, break_on_hyphens=False, break_long_words=False)
-    first = (*head, *(Cell(text=text) for text in numbers), rule, verdict)
-    return first, *((Cell(), Cell(text=line, span=6)) for line in lines)
+        lacking = f"at most {number(effect.possible[1], finding.statement)} % is possible"
+    return "; ".join(text for text in (effect.run, lacking, finding.why) if text)
+
+
+def interval(finding: Finding) -> str:
+    """`-2.1 to +0.2`."""
+    return f"{number(finding.effect.low, finding.statement)} to {number(finding.effect.high, finding.statement)}"
+
+
+def effect_and_interval(finding: Finding) -> str:
+    """`-1.0 % (-2.1 to +0.2)`; a dash where nothing was run."""
+    if finding.effect is None:
+        return MISSING
+    return f"{number(finding.effect.value, finding.statement)} {unit(finding.statement)} ({interval(finding)})"
 
 
 def number(value: float, statement: Statement) -> str:

@@ -61,9 +61,15 @@ def paper_vs_ours(parts: Mapping[str, pd.DataFrame]) -> Figure:
         height = max(_height(shown[first]), sum(heights))
         figure = style.canvas(style.PAGE if rest else style.COLUMN + 1, height + 0.5)
         left, *right = figure.subfigures(1, 2 if rest else 1, squeeze=False)[0]
-        axes = {first: left.add_subplot()}
+        # What the first panel leaves below it stays empty, so that its rows are no higher than those of the others.
+        empty = height - _height(shown[first])
+        places = [height - empty, empty] if empty > LEAST else [height]
+        above = left.subplots(len(places), 1, squeeze=False, height_ratios=places)
+        axes = {first: above[0, 0]}
+        for axis in above[1:, 0]:
+            axis.set_axis_off()
         if rest:
-            below = right[0].subplots(len(rest), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+            below = right[0].subplots(len(rest), 1, squeeze=False, height_ratios=heights)[:, 0]
             axes |= dict(zip(rest, below, strict=True))
         for name, part in shown.items():
             _panel(axes[name], part, looks)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from timellama import claims_table, tables, verdicts
 from timellama.aggregate import FORECAST_ERRORS, collect, describe_commit, read_metrics, summarise
-from timellama.markup import escape_markdown, listed, to_markdown
+from timellama.markup import MISSING, escape_markdown, listed, to_markdown
 
 MAIN = {"long_term": tables.long_term, "few_shot": tables.few_shot}  # the first that has results is the main table
 PAPER = "Time-LlaMA ([arXiv 2502.13725](https://arxiv.org/abs/2502.13725); ACL 2025 SRW)"
@@ -83,7 +83,7 @@ def page(
         _main(files, facts=facts),
         f"![Ours against the paper's]({FIGURE})" if any(path.match(f"*/{FIGURE}") for path in reports) else "",
         "## Verdicts on the paper's claims",
-        f"{escape_markdown(claims_table.count(found))}; rules, effects and intervals are in the table of claims.",
+        f"{escape_markdown(claims_table.count(found))}; the table of claims has the rules.",
         _verdicts(found),
         "## Every report",
         links(reports, place=place),
@@ -126,7 +126,7 @@ def _experiments(experiments: Mapping[str, Sequence[Origin]], planned: Mapping[s
     for name, count in planned.items():
         here = experiments.get(name, [])
         told = [origin.seconds for origin in here if origin.seconds is not None]
-        lines.append(f"| {name} | {len(here)} | {count} | {duration(sum(told)) if told else 'not told'} |")
+        lines.append(f"| {name} | {len(here)} | {count} | {duration(sum(told)) if told else MISSING} |")
     return "\n".join(lines)
 
 
@@ -153,15 +153,11 @@ def _main(files: Mapping[str, Sequence[Path]], *, facts: Mapping[str, Any]) -> s
 
 
 def _verdicts(found: Sequence[verdicts.Finding]) -> str:
-    lines = ["| | statement | effect | verdict |", "|---|---|---|---|"]
+    lines = ["| | statement | effect | verdict | of |", "|---|---|---|---|---|"]
     for finding in found:
-        statement, effect = finding.statement, finding.effect
-        told = (
-            "" if effect is None else f"{claims_table.number(effect.value, statement)} {claims_table.unit(statement)}"
-        )
-        lines.append(
-            f"| {statement.number} | {escape_markdown(statement.text)} | {escape_markdown(told)} | {finding.verdict} |"
-        )
+        effect, more = claims_table.effect_and_interval(finding), claims_table.what_was_run(finding)
+        texts = (finding.statement.number, finding.statement.text, effect, finding.verdict, more)
+        lines.append(f"| {' | '.join(map(escape_markdown, texts))} |")
     return "\n".join(lines)
 
 
