@@ -69,12 +69,14 @@ def test_the_page_of_real_data(tmp_path, root):
     )
     assert "| long_term | 5 | 4 | 7.5 h |" in text and "| router | 1 | 4 | 90 min |" in text
     assert "| ablation | 0 | 4 | \N{EN DASH} |" in text
-    assert "Hardware: made up, 2 cores, 24 GiB, Linux, device cpu (3 results)" in text and "another" in text
+    assert "Hardware: made up, 2 cores, 24 GiB, Linux (3 results)" in text and "another" in text
+    assert "- Device: cpu\n" in text
     assert "- Versions: numpy 2.1, torch 2.0\n- Commit: 0123456" in text
     assert "**0.400**" in text and "0.500" in text
     assert "| 1.5 | lower MSE than DLinear | \N{MINUS SIGN}20.0 % (" in text and "2 of the 6 pairs" in text
     assert "![Ours against the paper's](figures/paper_vs_ours.png)" in text
     assert "[tex](table_claims.tex), [md](table_claims.md)" in text
+    assert text.index("Time-LlaMA MSE") < text.index("DLinear MSE"), "in the catalogue's order"
     assert "generated" not in text
 
 

@@ -1,13 +1,12 @@
 """`reports/README.md`, the abstract of a run: what was run, on what, how long, what came out, and where it all is."""
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from timellama import claims_table, tables, verdicts
 from timellama.aggregate import FORECAST_ERRORS, collect, describe_commit, read_metrics, summarise
@@ -15,6 +14,7 @@ from timellama.markup import MISSING, escape_markdown, listed, to_markdown
 
 MAIN = {"long_term": tables.long_term, "few_shot": tables.few_shot}  # the first that has results is the main table
 PAPER = "Time-LlaMA ([arXiv 2502.13725](https://arxiv.org/abs/2502.13725); ACL 2025 SRW)"
+FIELDS = {"Hardware": "hardware", "Device": "device", "Versions": "versions", "Commit": "commit"}  # of `Origin`
 FIGURE = "figures/paper_vs_ours.png"
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -29,6 +29,7 @@ class Origin:
     ended: str
     commit: str
     hardware: str
+    device: str  # empty where it is not told
     versions: str
 
 
@@ -44,7 +45,8 @@ def read_origin(path: Path) -> Origin:
         started=origin["started"],
         ended=origin["ended"],
         commit=describe_commit(origin),
-        hardware=", ".join([*machine, *([f"device {hardware['device']}"] if "device" in hardware else [])]),
+        hardware=", ".join(machine),
+        device=hardware.get("device", ""),
         versions=", ".join(f"{name} {version}" for name, version in sorted(origin["versions"].items())),
     )
 
@@ -133,8 +135,8 @@ def _experiments(experiments: Mapping[str, Sequence[Origin]], planned: Mapping[s
 def _where(origins: Sequence[Origin]) -> str:
     """Machines, versions and commits, each with the number of its results where there are several."""
     lines = []
-    for heading, field in (("Hardware", "hardware"), ("Versions", "versions"), ("Commit", "commit")):
-        counts = pd.Series([getattr(origin, field) for origin in origins], dtype=object).value_counts()
+    for heading, field in FIELDS.items():
+        counts = Counter(text for origin in origins if (text := getattr(origin, field)))
         for value, count in sorted(counts.items()):
             several = f" ({count} results)" if len(counts) > 1 else ""
             lines.append(f"- {heading}: {escape_markdown(value)}{several}")
@@ -147,7 +149,9 @@ def _main(files: Mapping[str, Sequence[Path]], *, facts: Mapping[str, Any]) -> s
     if name is None:
         return "No run of long-term or few-shot forecasting has a result."
     summary = summarise(collect(files[name], methods=facts["methods"]), FORECAST_ERRORS)
-    planned = [(row.dataset, row.context, row.horizon, row.variant) for row in summary.itertuples()]
+    order = list(facts["methods"])
+    rows = sorted(summary.itertuples(), key=lambda row: order.index(row.variant))
+    planned = [(row.dataset, row.context, row.horizon, row.variant) for row in rows]
     common = {"configuration": facts["configuration"], "generated": facts["generated"]}
     return to_markdown(MAIN[name](summary, planned=planned, **common)).strip()
 

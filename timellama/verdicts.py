@@ -235,7 +235,7 @@ def _coverage(pairs: pd.DataFrame, *, of: int | None, models: bool = False) -> s
     places = [
         f"{dataset} {', '.join(map(str, rows['horizon']))}" for dataset, rows in cells.groupby("dataset", sort=False)
     ]
-    count = f"{len(cells)} of {of} cells" if of else f"{len(cells)} cells"
+    count = f"{len(cells)} of {of} cells" if of else f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
     seeds = sorted({int(seed) for seed in pairs["seed"]})
     used = sorted({name for name in pairs["backbone"] if name})
     model = f", {listed(used)}" if models or len(used) > 1 else ""
