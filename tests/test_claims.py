@@ -9,8 +9,8 @@ import pytest
 
 from timellama import claims, verdicts
 from timellama.claims import CANNOT_FAIL, CONTRADICTED, INCONCLUSIVE, NOT_RUN, STATEMENTS, SUPPORTED
-from timellama.claims_table import count, region, table_of_claims
-from timellama.markup import to_latex, to_markdown
+from timellama.claims_table import count, effect_and_interval, interval, region, table_of_claims
+from timellama.markup import MISSING, to_latex, to_markdown
 from timellama.verdicts import Results, Router, bootstrap, changes, findings, papers_part
 
 LABELS = {"time-llama": "Time-LlaMA", "time-llm": "Time-LLM", "time-llama-n1": "Time-LlaMA, n = 1"}
@@ -236,6 +236,18 @@ def test_too_few_pairs_conclude_nothing(published):
         results = Results(frames={"long_term": frame[frame["seed"] < seeds]})
         (found,) = findings(results, published=published, labels=LABELS, statements=[statement])
         assert (found.effect.pairs, found.verdict) == (2 * seeds, verdict)
+
+
+def test_one_pair_has_no_interval(published):
+    statement = next(each for each in STATEMENTS if each.number == "1.5")
+    frame = errors(statement, lambda place, seed: -5.0).frames["long_term"]
+    one = frame[(frame["seed"] == 0) & (frame["dataset"] == "ETTh1")]
+    (found,) = findings(Results(frames={"long_term": one}), published=published, labels=LABELS, statements=[statement])
+    assert interval(found) == MISSING and effect_and_interval(found) == "\N{MINUS SIGN}5.0 %"
+    (found,) = findings(
+        Results(frames={"long_term": frame}), published=published, labels=LABELS, statements=[statement]
+    )
+    assert effect_and_interval(found) == "\N{MINUS SIGN}5.0 % (\N{MINUS SIGN}5.0 to \N{MINUS SIGN}5.0)"
 
 
 def test_only_the_papers_cells_count(published):

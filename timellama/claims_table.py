@@ -86,7 +86,9 @@ def what_was_run(finding: Finding) -> str:
 
 
 def interval(finding: Finding) -> str:
-    """`-2.1 to +0.2`."""
+    """`-2.1 to +0.2`; a dash for one pair of runs, which tells nothing of chance."""
+    if finding.effect.pairs < 2 and finding.statement.measure != claims.SPEED:
+        return MISSING
     return f"{number(finding.effect.low, finding.statement)} to {number(finding.effect.high, finding.statement)}"
 
 
@@ -94,7 +96,9 @@ def effect_and_interval(finding: Finding) -> str:
     """`-1.0 % (-2.1 to +0.2)`; a dash where nothing was run."""
     if finding.effect is None:
         return MISSING
-    return f"{number(finding.effect.value, finding.statement)} {unit(finding.statement)} ({interval(finding)})"
+    ends = interval(finding)
+    value = f"{number(finding.effect.value, finding.statement)} {unit(finding.statement)}"
+    return value if ends == MISSING else f"{value} ({ends})"
 
 
 def number(value: float, statement: Statement) -> str:
@@ -128,7 +132,7 @@ def region(statement: Statement) -> str:
 
 def _reading() -> str:
     return (
-        "The paper's claims, by rules that were written before the results (docs/claims.md). Effect: of errors, "
+        "The paper's claims, by rules that were written before the verdicts (docs/claims.md). Effect: of errors, "
         "(Time-LlaMA \N{MINUS SIGN} other) / other in per cent, of runs with the same data set, horizon, look-back and "
         "seed, below 0 where Time-LlaMA is better; against several methods, that to the strongest, or the share of "
         "cells in which it is better than all. Of speeds, the ratio of samples a second. Of the router, parts of the "
