@@ -16,6 +16,7 @@ import pandas as pd
 from timellama.errors import InputError
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
+PAIR = ["dataset", "horizon", "context", "seed"]  # what two runs share that are compared with each other
 FORECAST_ERRORS = ("mse", "mae")  # paper, tables 1 and 3
 KEYS = ("dataset", "horizon", "method", "backbone", "setting")  # columns that say which cell a published number is of
 M4_ERRORS = ("smape", "mase", "owa")  # paper, table 2
@@ -211,16 +212,32 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str] = FORECAST_ERRORS) -> 
     return pd.DataFrame(rows)
 
 
+def _read_csv(csv: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(csv)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{csv} cannot be read as a table ({error}). Restore it from the repository.") from error
+
+
+def published_cells(csv: Path) -> list[tuple[str, int]]:
+    """The (data set, horizon) of which one of the paper's tables or figures has numbers, in its order.
+
+    Raises:
+        InputError: the file cannot be read, or does not tell them.
+    """
+    published = _read_csv(csv)
+    if not {"dataset", "horizon"} <= set(published):
+        raise InputError(f"{csv} has no columns `dataset` and `horizon`. Restore it from the repository.")
+    return list(dict.fromkeys(zip(published["dataset"], published["horizon"], strict=True)))
+
+
 def read_published(csv: Path, *, key: str = "method") -> pd.DataFrame:
     """The paper's numbers. `key` is the column that has to be there; a column `variant` counts as `method`.
 
     Raises:
         InputError: the file cannot be read, has no such column, or has two lines for one cell.
     """
-    try:
-        published = pd.read_csv(csv).rename(columns={"variant": "method"})
-    except (OSError, ValueError) as error:
-        raise InputError(f"{csv} cannot be read as a table ({error}). Restore it from the repository.") from error
+    published = _read_csv(csv).rename(columns={"variant": "method"})
     if key not in published:
         raise InputError(f"{csv} has no column `{key}`. Restore it from the repository.")
     keys = [name for name in KEYS if name in published]
@@ -292,3 +309,12 @@ def paired_difference(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) 
     if len(pairs) < 2:
         return pairs.mean(), math.nan, len(pairs)
     return pairs.mean(), t_quantile(len(pairs) - 1) * pairs.std(ddof=1) / math.sqrt(len(pairs)), len(pairs)
+
+
+def relative_changes(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> pd.Series:
+    """(ours - reference) / reference in per cent, for each (data set, horizon, context, seed) that both have.
+
+    Both frames are rows of `collect`, of one variant and language model each.
+    """
+    ours, reference = (frame.set_index(PAIR)[metric] for frame in (ours, reference))
+    return ((ours - reference) / reference * 100).dropna()

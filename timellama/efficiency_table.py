@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from timellama.aggregate import read_published
+from timellama.claims import PAPER_CONTEXT, PAPER_VARIATES
 from timellama.efficiency_rows import order, place
 from timellama.efficiency_sweep import IMPOSSIBLE, MEASURED, NO_MEMORY, TOO_SLOW
 from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, listed
 from timellama.tables import describe_commits, first_seen
 
 REFERENCE = "time-llama"
-PAPER_SHAPE = {"variates": 862, "context": 512}  # Traffic, which the paper's numbers are of; its batch is not told
+PAPER_SHAPE = {"variates": PAPER_VARIATES, "context": PAPER_CONTEXT}  # the paper's batch is not told
 PAPER_DEVICE = "NVIDIA L20"
 DIGITS = 3  # our choice: repeated measurements differ in the third digit
 SHORT = {NO_MEMORY: "no memory", TOO_SLOW: "too slow", IMPOSSIBLE: "impossible"}

@@ -25,7 +25,14 @@ DATA = Path("results/data")
 RAW = Path("results/raw")
 QUIRKS = "quirks.json"
 # The code between results and reports; what a result hangs on has a digest of its own in the result.
-REPORTING = ("timellama.report_tables", "timellama.report_figures", "timellama.efficiency_table", "timellama.failures")
+REPORTING = (
+    "timellama.report_tables",
+    "timellama.report_figures",
+    "timellama.efficiency_table",
+    "timellama.failures",
+    "timellama.paper_figure",
+    "timellama.run_page",
+)
 ENVIRONMENT = ("versions", "hardware")
 ENVIRONMENT_DIGITS = 12  # our choice: enough to tell the environments of one index apart
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from timellama.aggregate import paired_difference, summarise, t_quantile, with_published
+from timellama.aggregate import paired_difference, relative_changes, summarise, t_quantile, with_published
 from timellama.errors import InputError
 from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, fixed, listed, spread
 from timellama.tables import (
@@ -64,14 +64,13 @@ def pooled(frame: pd.DataFrame, *, reference: str, backbone: str | None = None, 
     the 95 % t interval is over these pairs. Cells of one data set are not independent, so it is a lower bound of the
     doubt.
     """
-    keys = ["dataset", "horizon", "context", "seed"]
-    table = frame.set_index([*ROW, *keys])[metric].sort_index()
+    rows = dict(iter(frame.groupby(ROW)))
     texts = {}
-    for row in table.index.droplevel(keys).unique():
+    for row, runs in rows.items():
         against = opposite(frame, row, reference=reference, backbone=backbone)
-        if row == against or against not in table.index.droplevel(keys):
+        if row == against or against not in rows:
             continue
-        change = ((table.loc[row] - table.loc[against]) / table.loc[against] * 100).dropna()
+        change = relative_changes(runs, rows[against], metric)
         if len(change) < 2:
             continue
         half = t_quantile(len(change) - 1) * change.std(ddof=1) / math.sqrt(len(change))

@@ -57,6 +57,24 @@ def test_the_table_holds_the_numbers_and_says_that_the_data_are_generated(finish
     assert figure.stat().st_size > 10_000
 
 
+def test_generated_data_give_no_verdict_and_the_abstract_says_so(finished):
+    claims = (finished.folder / "reports/table_claims.md").read_text(encoding="utf-8")
+    assert "Verdicts: 28 not run." in claims and "Synthetic are generated" in claims
+    page = (finished.folder / "reports/README.md").read_text(encoding="utf-8")
+    assert "All data are generated" in page and "3 results" in page and "28 not run" in page
+    linked = set(re.findall(r"\]\(([^)]+)\)", page)) - {"https://arxiv.org/abs/2502.13725"}
+    made = {file.relative_to(finished.folder / "reports").as_posix() for file in finished.folder.glob("reports/**/*.*")}
+    assert linked == made - {"README.md"}, "every report is linked, and every link leads to one"
+
+
+def test_the_index_names_what_each_new_report_was_made_from(finished):
+    index = json.loads((finished.folder / "reports/provenance.json").read_text(encoding="utf-8"))["reports"]
+    runs = index["reports/table_long_term.md"]["results"]
+    assert len(runs) == 3
+    for report in ("table_claims.tex", "table_claims.md", "figures/paper_vs_ours.png", "README.md"):
+        assert index[f"reports/{report}"]["results"] == runs
+
+
 def test_nothing_runs_a_second_time(finished):
     assert finished.planned() == set()
     done = finished.snakemake("all")
@@ -101,7 +119,12 @@ def test_an_edit_of_training_re_runs_every_run_but_no_data(finished):
 
 def test_an_edit_of_the_tables_re_runs_no_training(finished):
     planned = edited(finished, "tables.py", r"\Z", "\nANOTHER = 1\n")
-    assert planned == {"reports/table_long_term.tex", "reports/table_long_term.md", "reports/provenance.json"}
+    assert planned == {
+        *(f"reports/{stem}.{ending}" for stem in ("table_long_term", "table_claims") for ending in ("tex", "md")),
+        *(f"reports/figures/paper_vs_ours.{ending}" for ending in ("pdf", "png")),
+        "reports/README.md",
+        "reports/provenance.json",
+    }
 
 
 def test_a_measurement_takes_every_core_so_that_nothing_runs_beside_it(make_project, root):

@@ -12,7 +12,7 @@ from timellama.provenance import _module_file, modules_used
 HEAVY = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "peft")
 NEEDS_TORCH = {"train.py"}  # the one that computes with a model in its own process
 LOADS_IT_LATE = {"backbone.py"}  # needs torch, but not before its files are fetched
-DRAWS = {"figure.py", "figure_efficiency.py"}
+DRAWS = {"figure.py", "figure_efficiency.py", "paper_vs_ours.py"}
 
 
 @pytest.fixture(scope="module")

@@ -47,8 +47,8 @@ wildcard_constraints:
     backbone="[^/]+",
     blocks="[0-9]+",
     weights="pretrained|random",
-    experiment="(?!datasets|efficiency|failures)[a-z_]+",
-    figure="(?!latency|memory_scaling)[^/]+",
+    experiment="(?!datasets|efficiency|failures|claims)[a-z_]+",
+    figure="(?!latency|memory_scaling|paper_vs_ours)[^/]+",
 
 
 def run_of(wildcards):

@@ -114,3 +114,61 @@ rule table_failures:
         code=code_of("timellama.failures", "timellama.markup"),
     script:
         "../scripts/table_failures.py"
+
+
+rule table_claims:
+    input:
+        results=results_of(CLAIMED),
+        published=PUBLISHED_CLAIMS,
+    output:
+        tex=report("reports/table_claims.tex", category="Tables", labels={"table": "claims"}),
+        md="reports/table_claims.md",
+    log:
+        "results/logs/report/table_claims.log",
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    params:
+        facts=facts_of(CLAIMED),
+        code=code_of("timellama.claims_table", "timellama.markup"),
+    script:
+        "../scripts/table_claims.py"
+
+
+rule paper_vs_ours:
+    input:
+        results=results_of(BESIDE_PAPER),
+        published=PUBLISHED_CLAIMS,
+    output:
+        pdf="reports/figures/paper_vs_ours.pdf",
+        png=report("reports/figures/paper_vs_ours.png", category="Figures", labels={"figure": "paper_vs_ours"}),
+    log:
+        "results/logs/report/paper_vs_ours.log",
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    params:
+        facts=facts_of(BESIDE_PAPER),
+        code=code_of("timellama.paper_figure", "timellama.style"),
+    script:
+        "../scripts/paper_vs_ours.py"
+
+
+rule run_page:
+    input:
+        results=every_result(),
+        published=PUBLISHED_CLAIMS,
+    output:
+        "reports/README.md",
+    log:
+        "results/logs/report/README.log",
+    resources:
+        runtime=5,
+        mem_mb=1000,
+    params:
+        facts=facts_of(list(config["experiments"])),
+        planned={name: len(planned_files(name)) for name in config["experiments"]},
+        reports=[*every_report(), "reports/provenance.json"],
+        code=code_of("timellama.run_page", "timellama.markup"),
+    script:
+        "../scripts/run_page.py"

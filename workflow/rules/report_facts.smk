@@ -1,6 +1,11 @@
 """What the rules of the reports share: which results a report reads, and what else it has to know."""
 
+from timellama.claims import PARTS
+
 EFFICIENCY_FIGURES = ["latency", "memory_scaling"]
+CLAIMED = [*PARTS, "efficiency"]  # experiments that bear on the paper's claims
+BESIDE_PAPER = ["long_term", "few_shot", "ablation"]  # and those of the figure that has ours beside the paper's
+PUBLISHED_CLAIMS = sorted({f"config/published/{part.published}" for part in PARTS.values()})
 PUBLISHED_TABLES = {
     "long_term": "config/published/table1_long_term.csv",
     "short_term": "config/published/table2_short_term_m4.csv",
@@ -44,6 +49,23 @@ def planned_files(experiment):
     if experiment == "efficiency":
         return [sweep_file(sweep) for sweep in SWEEPS.values()]
     return [metrics_file(run) for run in PLAN.runs.get(experiment, [])]
+
+
+def results_by_experiment(names):
+    """The results that are there, by experiment, of those that the configuration has."""
+    planned = {name: planned_files(name) for name in names if name in config["experiments"]}
+    return {name: [file for file in files if file not in ABSENT] for name, files in planned.items()}
+
+
+def results_of(names):
+    """The results of several experiments, which may share some."""
+    return list(dict.fromkeys(file for files in results_by_experiment(names).values() for file in files))
+
+
+def facts_of(names):
+    """What a report on several experiments has to know: as `report_facts`, and the results by experiment."""
+    files = list(dict.fromkeys(file for name in names for file in planned_files(name)))
+    return report_facts(None) | {"remark": remark_on(files), "files": results_by_experiment(names)}
 
 
 def remark_on(files):
@@ -129,7 +151,7 @@ def dataset_rows():
 def every_report():
     """All reports of the active configuration."""
     experiments = config["experiments"]
-    stems = [f"reports/table_{name}" for name in [*experiments, "datasets", "failures"]]
+    stems = [f"reports/table_{name}" for name in [*experiments, "claims", "datasets", "failures"]]
     targets = [f"{stem}.{ending}" for stem in stems for ending in ("tex", "md")]
     figures = [name for name in ("active_loras", "depth", "prompts") if name in experiments]
     figures += ["lora_distribution"] if "active_loras" in experiments else []
@@ -137,12 +159,17 @@ def every_report():
     if "long_term" in experiments:
         figures += ["router_heatmap", "router_training", "learning_curves"]
         figures += [f"forecasts_{name}" for name in experiments["long_term"]["datasets"]]
-    return targets + [f"reports/figures/{name}.{ending}" for name in figures for ending in ("pdf", "png")]
+    figures += ["paper_vs_ours"] if set(BESIDE_PAPER) & set(experiments) else []
+    targets += [f"reports/figures/{name}.{ending}" for name in figures for ending in ("pdf", "png")]
+    return [*targets, "reports/README.md"]
 
 
 def results_of_report(report):
     """The results that a report was made from; a report on the whole configuration has them all."""
     stem = Path(report).stem
+    of_several = {"table_claims": CLAIMED, "paper_vs_ours": BESIDE_PAPER}
+    if stem in of_several:
+        return results_of(of_several[stem])
     experiment = stem.removeprefix("table_")
     name, dataset = ("forecasts", stem.removeprefix("forecasts_")) if stem.startswith("forecasts_") else (stem, None)
     if experiment == "efficiency" or stem in EFFICIENCY_FIGURES:

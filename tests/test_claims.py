@@ -1,0 +1,318 @@
+"""Rules first: made-up results give every verdict that a statement can have, and effects are what was worked out."""
+
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from timellama import claims, verdicts
+from timellama.claims import CANNOT_FAIL, CONTRADICTED, INCONCLUSIVE, NOT_RUN, STATEMENTS, SUPPORTED
+from timellama.claims_table import count, effect_and_interval, interval, region, table_of_claims
+from timellama.markup import MISSING, to_latex, to_markdown
+from timellama.verdicts import Results, Router, bootstrap, changes, findings, papers_part
+
+LABELS = {"time-llama": "Time-LlaMA", "time-llm": "Time-LLM", "time-llama-n1": "Time-LlaMA, n = 1"}
+BACKBONE = "SmolLM2-135M x6"
+SEEDS = (0, 1, 2, 3)
+M4 = {13: "M4-Weekly", 48: "M4-Hourly"}
+
+
+@pytest.fixture(scope="module")
+def published(root):
+    return root / "config/published"
+
+
+def run(experiment, variant, *, dataset="ETTh1", horizon=96, seed=0, error=1.0, **changes):
+    """A row of `aggregate.collect`."""
+    m4 = experiment == "short_term"
+    row = {
+        "path": "made-up/metrics.json",
+        "task": experiment,
+        "dataset": dataset,
+        "context": 2 * horizon if m4 else 512,
+        "horizon": horizon,
+        "train_percent": claims.PARTS[experiment].train_percent if experiment in claims.PARTS else 100,
+        "variant": variant,
+        "method": variant,
+        "seed": seed,
+        "precision": "float32",
+        "label": LABELS.get(variant, variant),
+        "floor": False,
+        "backbone": BACKBONE if variant.startswith("time-l") else "",
+        **dict.fromkeys(("smape", "mase", "owa") if m4 else ("mse", "mae"), error),
+        "n_windows": 100,
+        "commit": "abcdef0",
+        "device": "cpu",
+        **changes,
+    }
+    settings = f"{variant} {dataset} {horizon} {row['context']} {row['backbone']} {row['train_percent']}"
+    return row | {"settings": settings, "identity": f"{settings} {seed}"}
+
+
+def places(experiment):
+    if experiment == "short_term":
+        return [(name, horizon) for horizon, name in M4.items()]
+    return [("ETTh1", 192), ("Weather", 192)]
+
+
+def errors(statement, change):
+    """Time-LlaMA at 1 + change / 100 (a number by cell and seed), every other method at 1."""
+    (experiment,) = statement.experiments
+    rows = []
+    for (place, (dataset, horizon)), seed in itertools.product(enumerate(places(experiment)), SEEDS):
+        at = {"dataset": dataset, "horizon": horizon, "seed": seed}
+        rows.append(run(experiment, "time-llama", error=1 + change(place, seed) / 100, **at))
+        rows += [run(experiment, other, **at) for other in statement.others]
+    return Results(frames={experiment: pd.DataFrame(rows)})
+
+
+def routed(rates, *, active=4):
+    """Time-LlaMA's runs with the selection rates [L, E] that `rates` gives a data set's place and a seed."""
+    rows, routers = [], {}
+    for (place, (dataset, horizon)), seed in itertools.product(enumerate(places("active_loras")), SEEDS):
+        rows.append(run("active_loras", "time-llama", dataset=dataset, horizon=horizon, seed=seed))
+        routers[rows[-1]["identity"]] = Router(active=active, rates=np.array(rates(place, seed), dtype=float))
+    return Results(frames={"active_loras": pd.DataFrame(rows)}, routers=routers)
+
+
+def speeds(statement, ratio, *, slow=1.0):
+    (other,) = statement.others
+    same = {"variates": 862, "context": 512, "batch_size": 1, "forward_status": "measured"}
+    same |= {"processor": "made up", "threads": 1, "device": "cpu"}
+    ours = {"variant": "time-llama", "backbone": BACKBONE, "forward": {"seconds": 1.0, "p95": slow}}
+    theirs = {"variant": other, "backbone": "", "forward": {"seconds": ratio, "p95": ratio * slow}}
+    return Results(sweeps=[same | ours, same | theirs])
+
+
+def of_errors(statement):
+    """Results for each verdict: effects well inside the region, well outside it, and on both sides."""
+    if statement.measure == claims.SHARE:
+        inside, outside = -5.0, 5.0
+        mixed = lambda place, seed: -5.0 if (place + seed) % 2 else 5.0  # noqa: E731
+    else:
+        high = statement.high
+        inside, outside = high - 0.5, high + 5.0
+        mixed = lambda place, seed: high + (9.0 if seed % 2 else -9.0)  # noqa: E731
+    return {
+        SUPPORTED: errors(statement, lambda place, seed: inside),
+        CONTRADICTED: errors(statement, lambda place, seed: outside),
+        INCONCLUSIVE: errors(statement, mixed),
+    }
+
+
+def of_highest(statement):
+    """With two modules on, a share can be anything up to 50 %."""
+    even = [[2 / 7] * 7] * 2
+    uneven = [[1.0] + [1 / 6] * 6] * 2
+    return {
+        SUPPORTED: routed(lambda place, seed: even, active=2),
+        CONTRADICTED: routed(lambda place, seed: uneven, active=2),
+        INCONCLUSIVE: routed(lambda place, seed: even if seed % 2 else uneven, active=2),
+        CANNOT_FAIL: routed(lambda place, seed: even),
+    }
+
+
+def of_shares(statement):
+    """The module that is left out hangs on the block or the data set, on nothing, or on it for one seed in two."""
+    left_out = lambda module: [0.0 if place == module else 4 / 6 for place in range(7)]  # noqa: E731
+    blocks = statement.measure == claims.BLOCKS
+
+    def rates(systematic):
+        def of(place, seed):
+            own = systematic(place, seed)
+            return [left_out(block if own else 5) if blocks else left_out(place if own else 5) for block in range(2)]
+
+        return of
+
+    return {
+        SUPPORTED: routed(rates(lambda place, seed: True)),
+        CONTRADICTED: routed(rates(lambda place, seed: False)),
+        INCONCLUSIVE: routed(rates(lambda place, seed: seed % 2 == 0 and place == 0)),
+    }
+
+
+def of_speeds(statement):
+    inside = statement.low * 1.5
+    return {
+        SUPPORTED: speeds(statement, inside),
+        CONTRADICTED: speeds(statement, statement.low / 2),
+        INCONCLUSIVE: speeds(statement, inside, slow=3.0),
+    }
+
+
+KINDS = {claims.HIGHEST: of_highest, claims.BLOCKS: of_shares, claims.DATASETS: of_shares, claims.SPEED: of_speeds}
+CASES = [
+    pytest.param(statement, verdict, results, id=f"{statement.number} {verdict}")
+    for statement in STATEMENTS
+    for verdict, results in (KINDS.get(statement.measure, of_errors)(statement) | {NOT_RUN: Results()}).items()
+]
+
+
+@pytest.mark.parametrize(("statement", "verdict", "results"), CASES)
+def test_every_statement_can_have_every_verdict(statement, verdict, results, published):
+    (found,) = findings(results, published=published, labels=LABELS, statements=[statement])
+    assert found.verdict == verdict, found
+
+
+def test_the_cases_are_all_there():
+    assert len(STATEMENTS) == 28 and len(CASES) == 4 * 28 + 1
+    assert {statement.claim for statement in STATEMENTS} == set(claims.CLAIMS)
+    assert len({statement.number for statement in STATEMENTS}) == len(STATEMENTS)
+
+
+def test_the_document_and_the_data_have_the_same_rules(root):
+    text = (root / "docs/claims.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line]
+    regions = {}
+    for row in rows:
+        if numbers := re.findall(r"\d\.\d", row[0]):
+            first, last = int(numbers[0][-1]), int(numbers[-1][-1])
+            regions |= {f"{numbers[0][0]}.{place}": row[-1] for place in range(first, last + 1)}
+    for statement in STATEMENTS:
+        said = regions.pop(statement.number)
+        assert said.removeprefix("in ") == region(statement).replace("\N{MINUS SIGN}", "-").removeprefix("in ")
+    assert not regions
+
+
+def test_bootstrap_by_hand():
+    lower = verdicts.STATISTICS[claims.DIFFERENCE]
+    assert bootstrap([np.array([[-3.0]])], lower) == (-3.0, -3.0, -3.0)
+    # Two cells: means of -1, 0 and 1 with probability 1/4, 1/2 and 1/4.
+    assert bootstrap([np.array([[-1.0]]), np.array([[1.0]])], lower) == (0.0, -1.0, 1.0)
+    # Two seeds of one cell, likewise.
+    assert bootstrap([np.array([[0.0], [4.0]])], lower) == (2.0, 0.0, 4.0)
+    # A cell counts once, whatever its number of seeds. The first cell twice (1/4), both times at 0 (1/16), is 1.6 %;
+    # with a mean of 1, once at 0 and once at 2 (1/4), the sum is 7.8 %. The second cell twice is 25 %.
+    assert bootstrap([np.array([[0.0], [4.0]]), np.array([[8.0]])], lower) == (5.0, 1.0, 8.0)
+    many = [np.random.default_rng(place).normal(size=(25, 1)) for place in range(16)]
+    value, low, high = bootstrap(many, lower)
+    assert high - low == pytest.approx(2 * 1.96 * np.hypot(0.2, np.std([c.mean() for c in many])) / 4, rel=0.1)
+    assert (value, low, high) == bootstrap(many, lower), "the same numbers every time"
+
+
+def test_margin_and_share_are_against_all():
+    means = np.array([[[-2.0, 1.0], [-4.0, 1.0]], [[-2.0, -1.0], [3.0, -1.0]]])  # [B, C, M]
+    assert list(verdicts.STATISTICS[claims.MARGIN](means)) == [1.0, 0.5]
+    assert list(verdicts.STATISTICS[claims.SHARE](means)) == [0.0, 50.0]
+
+
+def test_pairs_share_data_set_horizon_look_back_seed_and_language_model():
+    rows = [
+        run("backbones", "time-llama", error=0.9),
+        run("backbones", "time-llama", error=0.8, seed=1),
+        run("backbones", "time-llama", error=0.6, backbone="Gemma-2B x8"),
+        run("backbones", "time-llm", error=1.0),
+        run("backbones", "time-llm", error=2.0, seed=7),
+        run("backbones", "time-llm", error=0.5, backbone="Gemma-2B x8"),
+        run("backbones", "time-llm", error=9.0, context=96, seed=1),
+        run("backbones", "dlinear", error=1.2),
+    ]
+    table = changes(pd.DataFrame(rows), ("time-llm", "gpt4ts"), "mse")
+    assert list(table.columns) == ["time-llm"]
+    assert {key[0]: value for key, value in table["time-llm"].items()} == pytest.approx(
+        {BACKBONE: -10.0, "Gemma-2B x8": 20.0}
+    )
+    both = changes(pd.DataFrame(rows), ("time-llm", "dlinear"), "mse")
+    assert both["dlinear"].tolist() == pytest.approx([-50.0, -25.0]), "one without language model is against each"
+
+
+def test_a_missing_rival_leaves_room_for_doubt(published):
+    lowest = STATEMENTS[0]
+    for change, verdict in ((-5.0, INCONCLUSIVE), (5.0, CONTRADICTED)):
+        results = errors(lowest, lambda place, seed, change=change: change)
+        frame = results.frames["long_term"]
+        results = Results(frames={"long_term": frame[frame["variant"] != "time-llm"]})
+        (found,) = findings(results, published=published, labels=LABELS, statements=[lowest])
+        assert found.verdict == verdict and found.effect.missing == ("Time-LLM",)
+        assert ("Time-LLM could still overturn it" in found.why) == (verdict == INCONCLUSIVE)
+
+
+def test_too_few_pairs_conclude_nothing(published):
+    statement = next(each for each in STATEMENTS if each.number == "1.5")
+    frame = errors(statement, lambda place, seed: -5.0).frames["long_term"]
+    for seeds, verdict in ((2, INCONCLUSIVE), (3, SUPPORTED)):
+        results = Results(frames={"long_term": frame[frame["seed"] < seeds]})
+        (found,) = findings(results, published=published, labels=LABELS, statements=[statement])
+        assert (found.effect.pairs, found.verdict) == (2 * seeds, verdict)
+
+
+def test_one_pair_has_no_interval(published):
+    statement = next(each for each in STATEMENTS if each.number == "1.5")
+    frame = errors(statement, lambda place, seed: -5.0).frames["long_term"]
+    one = frame[(frame["seed"] == 0) & (frame["dataset"] == "ETTh1")]
+    (found,) = findings(Results(frames={"long_term": one}), published=published, labels=LABELS, statements=[statement])
+    assert interval(found) == MISSING and effect_and_interval(found) == "\N{MINUS SIGN}5.0 %"
+    (found,) = findings(
+        Results(frames={"long_term": frame}), published=published, labels=LABELS, statements=[statement]
+    )
+    assert effect_and_interval(found) == "\N{MINUS SIGN}5.0 % (\N{MINUS SIGN}5.0 to \N{MINUS SIGN}5.0)"
+
+
+def test_only_the_papers_cells_count(published):
+    kept = run("long_term", "time-llama")
+    rows = [
+        kept,
+        run("long_term", "time-llama", dataset="Synthetic"),
+        run("long_term", "time-llama", dataset="ILI", horizon=24),
+        run("long_term", "time-llama", horizon=24),
+        run("long_term", "time-llama", context=96),
+        run("long_term", "time-llama", train_percent=10),
+        run("long_term", "time-llama", backbone="tiny-llama x2 (random weights)"),
+    ]
+    assert papers_part(pd.DataFrame(rows), "long_term", published=published)["identity"].tolist() == [kept["identity"]]
+    few = [run("few_shot", "patchtst", horizon=horizon) for horizon in (336, 720)]
+    assert papers_part(pd.DataFrame(few), "few_shot", published=published)["horizon"].tolist() == [336], "a dash"
+    m4 = [run("short_term", "dlinear", dataset=name, horizon=48) for name in ("M4-Hourly", "Synthetic-M4")]
+    assert papers_part(pd.DataFrame(m4), "short_term", published=published)["dataset"].tolist() == ["M4-Hourly"]
+
+
+def test_distances_of_shares_by_hand(published):
+    by_number = {statement.number: statement for statement in STATEMENTS}
+    # Block 1 always selects modules 1 and 2, block 2 modules 3 and 4: 100 points apart, and 0 from themselves.
+    fixed_blocks = routed(lambda place, seed: [[1, 1, 0, 0], [0, 0, 1, 1]], active=2)
+    (found,) = findings(fixed_blocks, published=published, labels={}, statements=[by_number["7.2"]])
+    assert (found.effect.value, found.effect.pairs) == (100.0, 12), "six pairs of four seeds on two data sets"
+    # Over all blocks each module has 25 %, on both data sets.
+    (found,) = findings(fixed_blocks, published=published, labels={}, statements=[by_number["7.3"]])
+    assert (found.effect.value, found.effect.pairs) == (0.0, 12), "twelve ordered pairs of unlike seeds"
+    assert found.effect.run == "2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3"
+
+
+def test_speed_by_hand(published):
+    statement = next(each for each in STATEMENTS if each.number == "8.1")
+    results = speeds(statement, 2.0, slow=1.25)
+    larger = [
+        {**row, "batch_size": 4, "forward": {k: v * 4 for k, v in row["forward"].items()}} for row in results.sweeps
+    ]
+    larger[1]["forward"] = {"seconds": 32.0, "p95": 32.0}
+    other = [{**row, "variates": 7} for row in results.sweeps]
+    together = Results(sweeps=[*results.sweeps, *larger, *other])
+    (found,) = findings(together, published=published, labels={}, statements=[statement])
+    assert found.effect.value == pytest.approx(4.0), "the geometric mean of 2 and 8"
+    assert (found.effect.low, found.effect.high) == pytest.approx((1.6, 8.0))
+    assert found.effect.pairs == 2 and "batches 1 and 4" in found.effect.run
+
+
+def test_the_table_tells_part_and_verdict(published):
+    results = errors(next(each for each in STATEMENTS if each.number == "6.3"), lambda place, seed: -5.0)
+    arguments = {"published": published, "configuration": "made-up", "labels": LABELS, "remark": "NOT COMPLETE"}
+    table = table_of_claims(results, **arguments)
+    text = to_markdown(table)
+    assert "| 6.3 | lower MSE with n = 4 than with 7 | \N{MINUS SIGN}5.0 % |" in text and "**supported** |" in text
+    assert "2 of 2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3; not run: n = 1, " in text
+    assert "NOT COMPLETE" in table.caption and BACKBONE in table.caption and "abcdef0" in table.caption
+    assert text.count("| not run |") == 26 and "Verdicts: 1 supported, 1 inconclusive and 26 not run." in text
+    assert "supported" in to_latex(table)
+
+
+def test_generated_data_are_told_and_test_nothing(published):
+    rows = [
+        run("long_term", name, dataset="Synthetic", seed=seed) for name in ("time-llama", "dlinear") for seed in SEEDS
+    ]
+    results = Results(frames={"long_term": pd.DataFrame(rows)})
+    found = findings(results, published=published, labels=LABELS)
+    assert count(found) == "28 not run"
+    table = table_of_claims(results, published=published, configuration="smoke", labels=LABELS, generated=["Synthetic"])
+    assert "Synthetic are generated" in table.caption and "None of its trainings" in table.caption

@@ -1,0 +1,106 @@
+"""The abstract of a run: amounts, machine, verdicts and links are those of the results."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from timellama.run_page import duration, links, page
+
+FACTS = {
+    "configuration": "made-up",
+    "methods": {
+        "time-llama": {"label": "Time-LlaMA", "floor": False},
+        "dlinear": {"label": "DLinear", "floor": False},
+    },
+    "generated": ["Synthetic"],
+    "remark": "",
+}
+REPORTS = [Path("reports/table_claims.tex"), Path("reports/table_claims.md"), Path("reports/figures/paper_vs_ours.png")]
+
+
+def metrics(folder, variant, *, dataset="ETTh1", seed=0, mse=0.4, hour=1, processor="made up"):
+    run = {"task": "long-term", "dataset": dataset, "context": 512, "horizon": 96, "train_percent": 100}
+    run |= {"variant": variant, "method": variant, "seed": seed, "precision": "float32", "backbone": None}
+    router = None
+    if variant == "time-llama":
+        run["options"] = {"active": 2}
+        router = {"selection_rate": [[0.5, 0.5, 1.0]], "collapsed_blocks": [], "distinct_patterns": [2]}
+    document = {
+        "run": run,
+        "identity": f"{variant}-{dataset}-{seed}",
+        **{"mse": mse, "mae": mse, "n_windows": 100, "validation_loss": 0.3, "steps": 10, "best_step": 5},
+        "parameters": {"total": 20, "trainable": 10},
+        "seconds": {"train": 1.0, "evaluate": 2.0, "total": 5400.0},
+        "peak_memory_bytes": 4096,
+        "router": router,
+        "provenance": {
+            "git_commit": "0123456789" * 4,
+            "git_dirty": False,
+            "hardware": {"processor": processor, "cores": 2, "memory_gib": 24, "system": "Linux", "device": "cpu"},
+            "versions": {"torch": "2.0", "numpy": "2.1"},
+            "started": f"2026-01-01T0{hour}:00:00+00:00",
+            "ended": f"2026-01-01T0{hour}:30:00+00:00",
+        },
+    }
+    path = folder / f"{document['identity']}.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def written(files, root, **changes):
+    arguments = {
+        "planned": dict.fromkeys(files, 4),
+        "reports": REPORTS,
+        "place": Path("reports/README.md"),
+        "published": root / "config/published",
+        "facts": FACTS,
+    }
+    return page(files, **arguments | changes)
+
+
+def test_the_page_of_real_data(tmp_path, root):
+    runs = [metrics(tmp_path, "time-llama", seed=seed, mse=0.4, hour=1 + seed) for seed in range(3)]
+    runs += [metrics(tmp_path, "dlinear", seed=seed, mse=0.5, processor="another") for seed in range(2)]
+    text = written({"long_term": runs, "router": runs[:1], "ablation": []}, root)
+    assert text.startswith("# Run of configuration made-up\n")
+    assert (
+        "5 results" in text and "7.5 h of training and testing, between 2026-01-01 01:00 and 2026-01-01 03:30" in text
+    )
+    assert "| long_term | 5 | 4 | 7.5 h |" in text and "| router | 1 | 4 | 90 min |" in text
+    assert "| ablation | 0 | 4 | \N{EN DASH} |" in text
+    assert "Hardware: made up, 2 cores, 24 GiB, Linux (3 results)" in text and "another" in text
+    assert "- Device: cpu\n" in text
+    assert "- Versions: numpy 2.1, torch 2.0\n- Commit: 0123456" in text
+    assert "**0.400**" in text and "0.500" in text
+    assert "| 1.5 | lower MSE than DLinear | \N{MINUS SIGN}20.0 % (" in text and "2 of the 6 pairs" in text
+    assert "![Ours against the paper's](figures/paper_vs_ours.png)" in text
+    assert "[tex](table_claims.tex), [md](table_claims.md)" in text
+    assert text.index("Time-LlaMA MSE") < text.index("DLinear MSE"), "in the catalogue's order"
+    assert "generated" not in text
+
+
+def test_generated_data_are_told_at_the_top(tmp_path, root):
+    text = written({"long_term": [metrics(tmp_path, "dlinear", dataset="Synthetic")]}, root)
+    warning = "**All data are generated, by a formula: their numbers test the code and mean nothing beyond it.**"
+    assert text.split("\n\n")[2] == warning
+    assert "28 not run" in text
+    mixed = [metrics(tmp_path, "dlinear", dataset="Synthetic"), metrics(tmp_path, "dlinear")]
+    assert "**The data of Synthetic are generated" in written({"router": mixed}, root)
+
+
+def test_nothing_has_a_result(root):
+    text = written({"long_term": []}, root, facts=FACTS | {"remark": "NOT COMPLETE: 4 of 4"}, reports=REPORTS[:1])
+    assert "No run has a result." in text and "**NOT COMPLETE: 4 of 4**" in text and "![" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(42.4, "42 s"), (720, "12 min"), (12240, "3.4 h"), (181440, "2.1 days"), (7199, "120 min")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_links_are_relative_to_the_page():
+    text = links([Path("reports/a_b.md"), Path("reports/figures/c.png")], place=Path("reports/README.md"))
+    assert text == "- a\\_b: [md](a_b.md)\n- c: [png](figures/c.png)"

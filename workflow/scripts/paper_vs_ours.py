@@ -1,0 +1,19 @@
+"""Our errors beside the paper's, cell by cell, as PDF and PNG."""
+
+from pathlib import Path
+
+from timellama import paper_figure, style
+from timellama.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    facts = snakemake.params.facts
+    files = {name: [Path(path) for path in paths] for name, paths in facts["files"].items()}
+    published = Path(snakemake.input.published[0]).parent
+    parts = paper_figure.read_parts(files, published=published, methods=facts["methods"])
+    origin = paper_figure.origin(parts, configuration=facts["configuration"], generated=facts["generated"])
+    style.save(
+        paper_figure.paper_vs_ours(parts),
+        Path(snakemake.output.pdf),
+        Path(snakemake.output.png),
+        remark=f"{origin} {facts['remark']}".strip(),
+    )

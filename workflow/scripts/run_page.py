@@ -1,0 +1,19 @@
+"""The abstract of the run: what was run, on what, how long, what came out, and where it all is."""
+
+from pathlib import Path
+
+from timellama import run_page
+from timellama.joblog import job_log
+from timellama.markup import write_files
+
+with job_log(snakemake.log[0]):
+    facts, place = snakemake.params.facts, Path(snakemake.output[0])
+    text = run_page.page(
+        {name: [Path(path) for path in paths] for name, paths in facts["files"].items()},
+        planned=snakemake.params.planned,
+        reports=[Path(path) for path in snakemake.params.reports if Path(path) != place],
+        place=place,
+        published=Path(snakemake.input.published[0]).parent,
+        facts=facts,
+    )
+    write_files({place: text})

@@ -1,0 +1,12 @@
+"""The paper's claims with effects and verdicts, as LaTeX and Markdown."""
+
+from pathlib import Path
+
+from timellama import claims_table, markup
+from timellama.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    facts = snakemake.params.facts
+    files = {name: [Path(path) for path in paths] for name, paths in facts["files"].items()}
+    table = claims_table.of_files(files, published=Path(snakemake.input.published[0]).parent, facts=facts)
+    markup.write(table, Path(snakemake.output.tex), Path(snakemake.output.md))
