@@ -2,7 +2,7 @@
 
 import typer
 
-from timellama.cli import compare, forecast, show, status, verify
+from timellama.cli import compare, forecast, plan, show, status, verify
 from timellama.cli.console import CODES, Commands, add
 
 app = typer.Typer(
@@ -14,6 +14,7 @@ app = typer.Typer(
     "snakemake; no command here trains.",
     epilog=CODES,
 )
+add(app, "plan", plan.plan)
 add(app, "status", status.status)
 add(app, "show", show.show)
 add(app, "compare", compare.compare)
