@@ -24,10 +24,11 @@ from timellama.data.sources import Artifact
 from timellama.plan import Plan
 from timellama.runs import METRICS
 from timellama.specs import Run
-from timellama.workload import Speed, Work
+from timellama.workload import Seconds, Speed, Work
 
 BY_TOMORROW = 24 * 3600.0  # seconds
 NUMBER_BYTES = {"gpt2": 4}  # of a number in the published weights, where it is not 2; openai-community keeps float32
+OWN_HEAD = ("Llama-2-7B",)  # of the catalogue's, whose output table is not the embedding table (its config.json)
 GGUF_NUMBER = 4  # a number that was read out of a GGUF file is kept in float32
 FILE_OVERHEAD = 200_000  # our choice, bytes: metrics, history, forecasts and log of a run
 
@@ -39,10 +40,15 @@ class Job:
     run: Run
     work: Work
     costs: Costs
-    seconds: float
+    seconds: Seconds
     flops: int
-    bytes: int  # of memory where it computes
-    fits: bool
+    least_bytes: int  # of memory where it computes
+    bytes: int  # the most
+
+    @property
+    def forecasts_decide(self) -> bool:
+        """Whether a batch of forecasts takes more memory than one of training."""
+        return self.costs.step is None or self.costs.forecast.bytes > self.costs.step.bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,18 +118,19 @@ def make_budget(
     overhead: float,
     base_bytes: int,
     on_host: bool,
-    memory: int,
 ) -> Budget:
-    """`overhead` seconds and `base_bytes` come to every run; `on_host` says that its series is in the same memory;
-    `memory` is what one run may take."""
+    """`overhead` seconds and `base_bytes` come to every run; `on_host` says that its series is in the same
+    memory."""
     jobs, checks, done = [], [], 0
     for folder, run in plan.every_run().items():
         dataset, cost = plan.datasets[run.dataset], costs[workload.shape_run(run)]
         work = workload.work_of(run, workload.windows_of(run, dataset))
-        needed = base_bytes + workload.device_bytes(run, cost) + (workload.host_bytes(dataset) if on_host else 0)
+        shape = shapes[run.backbone.name, run.backbone.blocks] if run.backbone else None
+        base = base_bytes + (workload.host_bytes(dataset, shape, cost) if on_host else 0)
+        least, most = (base + needed for needed in workload.device_bytes(run, cost))
         if (results / folder / METRICS).is_file():
             done += 1
-            check = _check(run, results, work, cost, speed, overhead, needed)
+            check = _check(run, results, work, cost, speed, overhead, most)
             checks += [check] if check else []
             continue
         jobs.append(
@@ -133,8 +140,8 @@ def make_budget(
                 costs=cost,
                 seconds=workload.run_seconds(run, work, cost, speed, overhead=overhead),
                 flops=workload.run_flops(work, cost),
-                bytes=needed,
-                fits=needed <= memory,
+                least_bytes=least,
+                bytes=most,
             )
         )
     downloads = tuple(_downloads(plan, results, shapes))
@@ -178,7 +185,7 @@ def _check(
         return None  # Snakemake writes NA for what ended before it looked
     return Check(
         folder=run.folder,
-        predicted=workload.run_seconds(run, made, cost, speed, overhead=overhead),
+        predicted=workload.run_seconds(run, made, cost, speed, overhead=overhead).total,
         measured=measured,
         predicted_bytes=needed,
         measured_bytes=resident,
@@ -224,18 +231,14 @@ def _of_backbone(entry: BackboneEntry, results: Path, shape: BackboneShape) -> I
     if all(entry.files[file] and (results / "cache" / entry.files[file]).is_file() for file in weights):
         return
     # All shards of the whole model: which of them hold the first blocks, only the index tells.
-    blocks = 1 + max((int(part) for name in shape.tensors for part in name.split(".")[1:2] if part.isdigit()), default=0)
-    per_block = sum(math.prod(size) for name, size in shape.tensors.items() if name.split(".")[1:2] == ["0"])
-    rest = sum(math.prod(size) for name, size in shape.tensors.items() if not name.split(".")[1].isdigit())
-    total = per_block * entry.blocks + rest + shape.vocabulary * shape.width * (2 if _has_head(entry) else 1)
-    size = NUMBER_BYTES.get(shape.architecture["family"], 2)
-    assert blocks >= 1
-    yield Download(name=entry.name, source=f"hub:{entry.source}", bytes=total * size, estimated=True)
-
-
-def _has_head(entry: BackboneEntry) -> bool:
-    """Whether the published weights hold an output table of their own: only Llama-2's do among the catalogue's."""
-    return entry.name == "Llama-2-7B"
+    family = shape.architecture["family"]
+    numbers = {name: math.prod(size) for name, size in shape.tensors.items()}
+    block = sum(number for name, number in numbers.items() if name.startswith(("layers.0.", "h.0.")))
+    rest = sum(number for name, number in numbers.items() if not name.startswith(("layers.", "h.")))
+    tables = 2 if entry.name in OWN_HEAD else 1
+    total = block * entry.blocks + rest + tables * shape.vocabulary * shape.width
+    size = total * NUMBER_BYTES.get(family, 2)
+    yield Download(name=entry.name, source=f"hub:{entry.source}", bytes=size, estimated=True)
 
 
 def _is_here(file: Artifact, results: Path) -> bool:

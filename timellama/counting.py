@@ -180,7 +180,11 @@ def assumed(run: Run) -> Iterator[None]:
         for name, instead in (
             ("torch.autocast", lambda *_, **__: nullcontext()),
             ("torch.is_autocast_enabled", lambda *_: False),
-            *([("timellama.baselines.timesnet.TimesBlock.forward", _fixed_periods)] if run.method == "timesnet" else ()),
+            *(
+                [("timellama.baselines.timesnet.TimesBlock.forward", _fixed_periods)]
+                if run.method == "timesnet"
+                else ()
+            ),
             *([("timellama.baselines.time_llm.TimeLLM.prompts", _fixed_prompts)] if run.method == "time-llm" else ()),
         ):
             stack.enter_context(mock.patch(name, instead))
@@ -242,5 +246,3 @@ def one_step(run: Run, model: nn.Module, x: Tensor, y: Tensor) -> None:
     if (penalty := model.penalty() if hasattr(model, "penalty") else None) is not None:
         loss = loss + penalty
     loss.backward()
-
-

@@ -1,4 +1,4 @@
-"""What a configuration's runs amount to before any of them is started: steps, windows, memory, disk, and how they spread.
+"""What runs amount to before any of them is started: steps, windows, memory, disk, and how they spread.
 
 Numbers come from the plan and from counted costs (`counting`); how long a step takes is given by a caller who has
 measured it (`calibration`) or assumes it (`Assumed`). Training stops early where patience ends, so steps and times are
@@ -26,6 +26,10 @@ PROMPT_STEP = 40  # our choice, characters: prompts within ten tokens of each ot
 CUDA_CONTEXT = 1 << 30  # our choice: what CUDA, its libraries and the allocator's rounding hold beside tensors
 ANY_SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # costs do not hang on it
 ADAM_COPIES = 3  # numbers kept of a trained parameter beside itself: two moments, and the best weights so far
+
+CHECKPOINT_COPIES = (
+    5  # the weights themselves, and in the buffer that is written they, two moments and the best weights
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +122,30 @@ def shape_run(run: Run) -> Run:
     )
 
 
-def run_seconds(run: Run, work: Work, costs: Costs, speed: Speed, *, overhead: float) -> float:
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Where the time of a run goes."""
+
+    start: float
+    training: float
+    validation: float
+    test: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.start + self.training + self.validation + self.test
+
+
+def run_seconds(run: Run, work: Work, costs: Costs, speed: Speed, *, overhead: float) -> Seconds:
     """Seconds of a whole run, its start and its test with it."""
-    found = overhead
-    if costs.step:
-        found += work.steps * speed.seconds(run, costs.step, training=True)
-    batches = work.validation_batches + work.test_batches
-    return found + batches * speed.seconds(run, costs.forecast, training=False)
+    forecast = speed.seconds(run, costs.forecast, training=False)
+    return Seconds(
+        start=overhead,
+        training=work.steps * speed.seconds(run, costs.step, training=True) if costs.step else 0.0,
+        validation=work.validation_batches * forecast,
+        test=work.test_batches * forecast,
+    )
 
 
 def run_flops(work: Work, costs: Costs) -> int:
@@ -133,16 +154,24 @@ def run_flops(work: Work, costs: Costs) -> int:
     return training + (work.validation_batches + work.test_batches) * costs.forecast.flops
 
 
-def device_bytes(run: Run, costs: Costs) -> int:
-    """Memory of weights, optimiser and the larger of a step and a forecast, on the device that computes."""
+def device_bytes(run: Run, costs: Costs) -> tuple[int, int]:
+    """Memory of weights, optimiser and the larger of a step and a forecast, on the device that computes: at least, at
+    most.
+
+    The two differ in bfloat16 alone, where autocast keeps some of what is between the weights in 2 bytes a number and
+    some in 4.
+    """
     size = 2 if run.precision == "bfloat16" else 4  # of a frozen weight
     static = size * (costs.frozen + costs.table) + 4 * (1 + ADAM_COPIES) * costs.trained
-    return static + max(costs.step.bytes if costs.step else 0, costs.forecast.bytes)
+    between = max(costs.step.bytes if costs.step else 0, costs.forecast.bytes)
+    return static + between * size // 4, static + between
 
 
-def host_bytes(dataset: Dataset) -> int:
-    """Memory of the series in a run: as read in 8 bytes a number, standardised, and as 4 bytes."""
-    return dataset.rows * dataset.variates * (8 + 8 + 4)
+def host_bytes(dataset: Dataset, shape: BackboneShape | None, costs: Costs) -> int:
+    """Memory beside the device's: the series (as read in 8 bytes a number, standardised, and in 4 bytes), the file of a
+    language model's blocks, mapped beside the weights made of it, and a checkpoint while it is written."""
+    blocks = 4 * sum(math.prod(size) for size in shape.tensors.values()) if shape else 0
+    return dataset.rows * dataset.variates * (8 + 8 + 4) + blocks + 4 * CHECKPOINT_COPIES * costs.trained
 
 
 def prepared_bytes(shape: BackboneShape, *, number: int) -> int:

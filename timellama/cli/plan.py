@@ -1,7 +1,7 @@
 """`timellama plan`: what a configuration takes, before anything runs."""
 
+import dataclasses
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -112,7 +112,6 @@ def plan(
         overhead=overhead,
         base_bytes=CUDA_CONTEXT if gpu else held,
         on_host=not gpu,
-        memory=free,
     )
     at_once = workers or (1 if gpu else max(1, len(os.sched_getaffinity(0)) // made.config["threads"]))
     answer = _answer(made, budget, basis | {"job_overhead": overhead}, at_once=at_once, memory=free, gpu=gpu)
@@ -120,7 +119,7 @@ def plan(
         print_json(answer)
     else:
         _print(answer, budget)
-    short = budget.disk_bytes > budget.disk_free or any(not job.fits for job in budget.jobs)
+    short = budget.disk_bytes > budget.disk_free or answer["do_not_fit"]
     raise typer.Exit(CHECK_FAILED if short else 0)
 
 
@@ -159,8 +158,8 @@ def _answer(made: Any, budget: "Budget", basis: dict, *, at_once: int, memory: i
     from timellama.budget import BY_TOMORROW, summary_of
     from timellama.workload import makespan, workers_needed
 
-    fitting = [job for job in budget.jobs if job.fits]
-    seconds = [job.seconds for job in fitting]
+    seconds = [job.seconds.total for job in budget.jobs]
+    heavy = [job for job in budget.jobs if job.least_bytes > memory]
     groups: dict[str, list[Job]] = {}
     for job in budget.jobs:
         groups.setdefault(job.run.method, []).append(job)
@@ -178,35 +177,56 @@ def _answer(made: Any, budget: "Budget", basis: dict, *, at_once: int, memory: i
         "workers": at_once,
         "hours": {
             "one_after_another": sum(seconds) / 3600,
-            "with_workers": {
-                str(n): makespan(seconds, n) / 3600 for n in sorted({at_once, *SPREAD}) if seconds
-            },
+            "with_workers": {str(n): makespan(seconds, n) / 3600 for n in sorted({at_once, *SPREAD}) if seconds},
             "longest_run": max(seconds, default=0.0) / 3600,
+            "of_runs_that_do_not_fit": sum(job.seconds.total for job in heavy) / 3600,
+        }
+        | {
+            part: sum(getattr(job.seconds, part) for job in budget.jobs) / 3600
+            for part in ("start", "training", "validation", "test")
         },
         "workers_for_tomorrow": workers_needed(seconds, BY_TOMORROW),
-        "longer_than_a_day": sum(job.seconds > BY_TOMORROW for job in fitting),
+        "longer_than_a_day": sum(each > BY_TOMORROW for each in seconds),
         "exaflop": sum(job.flops for job in budget.jobs) / 1e18,
         "methods": {
             name: {
                 "runs": len(jobs),
-                "hours": sum(job.seconds for job in jobs) / 3600,
+                "hours": sum(job.seconds.total for job in jobs) / 3600,
                 "exaflop": sum(job.flops for job in jobs) / 1e18,
+                "longest_hours": max(job.seconds.total for job in jobs) / 3600,
                 "largest_bytes": max(job.bytes for job in jobs),
             }
             for name, jobs in groups.items()
         },
         "memory": {"limit": memory, "largest": max((job.bytes for job in budget.jobs), default=0)},
-        "do_not_fit": [{"folder": job.run.folder, "bytes": job.bytes} for job in budget.jobs if not job.fits],
+        "do_not_fit": [_heavy(job) for job in heavy],
+        "may_not_fit": [_heavy(job) for job in budget.jobs if job.least_bytes <= memory < job.bytes],
         "longest": [
-            {"folder": job.run.folder, "hours": job.seconds / 3600, "steps": job.work.steps, "bytes": job.bytes}
-            for job in sorted(budget.jobs, key=lambda job: -job.seconds)[:SHOWN]
+            {"folder": job.run.folder, "hours": job.seconds.total / 3600, "steps": job.work.steps, "bytes": job.bytes}
+            for job in sorted(budget.jobs, key=lambda job: -job.seconds.total)[:SHOWN]
         ],
         "downloads": [
             {"name": d.name, "source": d.source, "bytes": d.bytes, "estimated": d.estimated} for d in budget.downloads
         ],
         "disk": {"needed": budget.disk_bytes, "free": budget.disk_free},
-        "checked_against": {"runs": len(budget.checks), **summary_of(budget.checks)},
+        "checked_against": {
+            "runs": len(budget.checks),
+            **summary_of(budget.checks),
+            "each": [dataclasses.asdict(check) for check in budget.checks],
+        },
     }
+
+
+def _heavy(job: "Job") -> dict[str, Any]:
+    size = "evaluation_batch_size" if job.forecasts_decide else "batch_size"
+    return {"folder": job.run.folder, "method": job.run.method, "bytes": job.least_bytes, "decided_by": size}
+
+
+def _by_cause(runs: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for run in runs:
+        found.setdefault((run["method"], run["decided_by"]), []).append(run)
+    return found
 
 
 def _print(answer: dict[str, Any], budget: "Budget") -> None:
@@ -218,9 +238,17 @@ def _print(answer: dict[str, Any], budget: "Budget") -> None:
 
     rows = [[name, counts["runs"], counts["left"]] for name, counts in answer["experiments"].items()]
     rows.append(["all, each once", runs["all"], runs["left"]])
-    print_table(["experiment", "runs", "left"], rows, right=["runs", "left"], title=f"configuration {answer['configuration']}")
+    print_table(
+        ["experiment", "runs", "left"], rows, right=["runs", "left"], title=f"configuration {answer['configuration']}"
+    )
     rows = [
-        [name, part["runs"], spell_time(part["hours"] * 3600), f"{part['exaflop']:.3g}", spell_bytes(part["largest_bytes"])]
+        [
+            name,
+            part["runs"],
+            spell_time(part["hours"] * 3600),
+            f"{part['exaflop']:.3g}",
+            spell_bytes(part["largest_bytes"]),
+        ]
         for name, part in sorted(answer["methods"].items(), key=lambda item: -item[1]["hours"])
     ]
     right = ["left", "time, one by one", "EFLOP", "memory at most"]
@@ -232,7 +260,10 @@ def _print(answer: dict[str, Any], budget: "Budget") -> None:
             "nothing trained), other shapes scaled by counted operations."
         )
         if basis["device"] == "cpu":
-            say(f"It is processor time, as on an idle machine; just now the clock ran {basis['busy']:.1f} times as fast.")
+            say(
+                "It is processor time, as on an idle machine; just now a pass took "
+                f"{basis['busy']:.1f} times as long by the clock."
+            )
     else:
         say(
             f"Time: assumed, not measured: a GPU of {basis['peak_tflops']:g} TFLOP/s of which runs reach "
@@ -242,27 +273,45 @@ def _print(answer: dict[str, Any], budget: "Budget") -> None:
     unit = "GPU(s)" if gpu else "run(s) at once"
     for number, taken in hours["with_workers"].items():
         say(f"  {number:>3} {unit}: {spell_time(taken * 3600)}")
+    parts = ", ".join(
+        f"{name} {spell_time(hours[name] * 3600)}" for name in ("training", "validation", "test", "start")
+    )
+    say(f"Of the sum: {parts}")
     say(f"The longest run alone: {spell_time(hours['longest_run'] * 3600)}")
     needed = answer["workers_for_tomorrow"]
     if needed is None:
         say(f"Not by tomorrow on any number: {answer['longer_than_a_day']} run(s) alone take more than 24 h")
     elif runs["left"]:
         say(f"By tomorrow (24 h): {needed} {unit}")
-    rows = [[each["folder"], spell_time(each["hours"] * 3600), each["steps"], spell_bytes(each["bytes"])] for each in answer["longest"]]
+    rows = [
+        [each["folder"], spell_time(each["hours"] * 3600), each["steps"], spell_bytes(each["bytes"])]
+        for each in answer["longest"]
+    ]
     print_table(["the longest runs", "time", "steps", "memory"], rows, right=["time", "steps", "memory"])
     memory = answer["memory"]
-    say(f"Memory: {spell_bytes(memory['largest'])} for the largest run, {spell_bytes(memory['limit'])} " + ("a GPU" if gpu else "free"))
-    for each in answer["do_not_fit"][:SHOWN]:
-        say(f"  does not fit: {each['folder']}, {spell_bytes(each['bytes'])}")
-    if len(answer["do_not_fit"]) > SHOWN:
-        say(f"  and {len(answer['do_not_fit']) - SHOWN} more (--json names all)")
+    say(
+        f"Memory: {spell_bytes(memory['largest'])} for the largest run, {spell_bytes(memory['limit'])} "
+        + ("a GPU" if gpu else "free")
+    )
+    for name, words in (("do_not_fit", "do not fit"), ("may_not_fit", "may not fit")):
+        for (method, size), runs in _by_cause(answer[name]).items():
+            bytes_ = sorted(run["bytes"] for run in runs)
+            say(
+                f"  {len(runs)} run(s) of {method} {words} ({spell_bytes(bytes_[0])} to {spell_bytes(bytes_[-1])} at "
+                f"least): lower its training's {size} under `overrides`; --json names them"
+            )
+    if answer["do_not_fit"]:
+        say(f"  The times above hold {spell_time(hours['of_runs_that_do_not_fit'] * 3600)} of runs that do not fit")
     for each in answer["downloads"]:
         size = spell_bytes(each["bytes"]) + (", by its shape" if each["estimated"] else "")
         say(f"Download: {each['name']} ({'size not published' if each['bytes'] is None else size})")
     disk = answer["disk"]
     say(f"Disk: {spell_bytes(disk['needed'])} more, {spell_bytes(disk['free'])} free")
     if answer["efficiency_sweeps"]:
-        say(f"Not in these times: {answer['efficiency_sweeps']} efficiency sweep(s), which stop by themselves at `longest_call`")
+        say(
+            f"Not in these times: {answer['efficiency_sweeps']} efficiency sweep(s), which stop by themselves at "
+            "`longest_call`"
+        )
     checked = answer["checked_against"]
     if checked["runs"]:
         say(
