@@ -127,7 +127,8 @@ def make_budget(
         work = workload.work_of(run, workload.windows_of(run, dataset))
         shape = shapes[run.backbone.name, run.backbone.blocks] if run.backbone else None
         base = base_bytes + (workload.host_bytes(dataset, shape, cost) if on_host else 0)
-        least, most = (base + needed for needed in workload.device_bytes(run, cost))
+        held = workload.HELD_ON_CPU if on_host else 1.0
+        least, most = (base + needed for needed in workload.device_bytes(run, cost, held=held))
         if (results / folder / METRICS).is_file():
             done += 1
             check = _check(run, results, work, cost, speed, overhead, most)

@@ -28,7 +28,7 @@ from timellama.specs import Split
 DAY = 86400  # seconds
 # Our choice: a season is a day of rows that are less than a day apart, else a week of days, a year of the rest.
 SEASONS = {"D": 7, "B": 5, "W": 52, "7D": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4}
-RATIO = (0.7, 0.1, 0.2)  # Autoformer's, as for all data sets of the catalogue but ETT
+MONTHS = {1: "MS", 3: "QS", 12: "YS"}  # pandas' names of steps of that many months
 NAMED = 8  # our choice: columns named in a prompt that nobody has written
 
 
@@ -103,16 +103,17 @@ def _time_column(text: Text, rows: Sequence[tuple[int, list[str]]], wanted: str 
 
 def _frequency(path: Path, index: pd.DatetimeIndex) -> str:
     """The alias of the step that most rows take."""
-    try:
-        regular = pd.infer_freq(index)
-    except ValueError:
-        regular = None
+    months = np.diff(index.year * 12 + index.month)
+    if (index.day == 1).all() and (index == index.normalize()).all() and months.min() > 0:
+        [(step, often)] = Counter(months.tolist()).most_common(1)
+        if step in MONTHS and often > len(months) / 2:
+            return MONTHS[step]
     steps = np.diff(index.to_numpy()).astype("timedelta64[s]").astype(np.int64)
     [(step, often)] = Counter(steps.tolist()).most_common(1)
-    if regular and (step % DAY or step > 7 * DAY):
-        return regular
     if step == 0 or often <= len(steps) / 2:
         raise InputError(f"{path}: no step is that of most rows; name it with --frequency (h, 15min, D, 7D, MS)")
+    if step % DAY == 0:
+        return "D" if step == DAY else f"{step // DAY}D"
     return pd.tseries.frequencies.to_offset(pd.Timedelta(step, "s")).freqstr
 
 
@@ -122,9 +123,7 @@ def _season(frequency: str) -> int:
         seconds = pd.Timedelta(offset).total_seconds()
     except ValueError:
         return SEASONS.get(frequency.split("-")[0], 1)
-    if seconds < DAY:
-        return max(1, round(DAY / seconds))
-    return SEASONS.get(offset.freqstr, 1)
+    return max(1, round(DAY / seconds)) if seconds < DAY else SEASONS.get(frequency, 1)
 
 
 def describe(
