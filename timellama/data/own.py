@@ -29,6 +29,7 @@ DAY = 86400  # seconds
 # Our choice: a season is a day of rows that are less than a day apart, else a week of days, a year of the rest.
 SEASONS = {"D": 7, "B": 5, "W": 52, "7D": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4}
 MONTHS = {1: "MS", 3: "QS", 12: "YS"}  # pandas' names of steps of that many months
+STEPS = {"min": "minute", "h": "hour", "D": "day", "7D": "week", "MS": "month", "QS": "quarter", "YS": "year"}
 NAMED = 8  # our choice: columns named in a prompt that nobody has written
 
 
@@ -140,8 +141,9 @@ def describe(
 ) -> dict[str, Any]:
     """The entry, as the catalogue has it."""
     shown = ", ".join(found.columns[:NAMED]) + (" and others" if len(found.columns) > NAMED else "")
+    step = STEPS.get(found.frequency, found.frequency)
     written = (
-        f"{name}: {found.rows} rows from {found.first} to {found.last}, one row every {found.frequency}, of "
+        f"{name}: {found.rows} rows from {found.first} to {found.last}, one row every {step}, of "
         f"{len(found.columns)} variate(s): {shown}."
     )
     written = written.replace("{", "{{").replace("}", "}}")
