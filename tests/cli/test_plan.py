@@ -124,5 +124,17 @@ def test_published_weights_are_downloads_of_their_size(project, say):
     assert told["disk"]["needed"] > sizes["Llama-2-7B"]
 
 
+def test_a_method_can_be_left_out(project, say):
+    file = small(project)
+    told = json.loads(say("plan", "--configfile", file, "--no-measure", "--without", "dlinear", "--json").stdout)
+    assert set(told["methods"]) == {"seasonal-naive"} and told["runs"]["all"] == 1
+    wrong = say("plan", "--configfile", file, "--without", "dlinear", "--without", "dlinera", code=2).stderr
+    assert "--without is 'dlinera'" in wrong
+    assert (
+        "no runs to plan"
+        in say("plan", "--configfile", file, "--without", "dlinear", "--without", "seasonal-naive", code=2).stderr
+    )
+
+
 def test_help_shows_examples(say):
     assert "timellama plan --configfile config/cpu.yaml" in say("plan", "--help").stdout

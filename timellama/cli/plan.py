@@ -36,6 +36,7 @@ SPREAD = (1, 8, 100)
 
 def plan(
     configfile: ConfigFile = DEFAULT_CONFIG,
+    without: Annotated[list[str] | None, typer.Option(help="Leave a method out; may be given several times.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Runs at once; on a CPU the default is what fits.")] = None,
     measure: Annotated[bool, typer.Option(help="Time a few steps on this machine; else use --peak.")] = True,
     peak: Annotated[float, typer.Option(min=0.001, help="TFLOP/s of a device that is not here.")] = PEAK,
@@ -54,12 +55,13 @@ def plan(
     Examples:
       timellama plan
       timellama plan --configfile config/cpu.yaml --workers 2
+      timellama plan --configfile config/paper.yaml --without time-llm --without gpt4ts
       timellama plan --configfile config/paper.yaml --peak 989 --share 0.25 --json
     """
     from timellama.budget import make_budget, shapes_of
     from timellama.workload import CUDA_CONTEXT
 
-    made = load_plan(configfile)
+    made = _without(load_plan(configfile), without or [])
     if not made.every_run():
         raise InputError(f"{configfile} has no runs to plan: name one that has experiments beside `efficiency`")
     told = _progress()
@@ -121,6 +123,14 @@ def plan(
         _print(answer, budget)
     short = budget.disk_bytes > budget.disk_free or answer["do_not_fit"]
     raise typer.Exit(CHECK_FAILED if short else 0)
+
+
+def _without(plan: Any, methods: list[str]) -> Any:
+    for method in methods:
+        if method not in plan.methods:
+            raise InputError(f"--without is {method!r}; the methods are {', '.join(plan.methods)}")
+    kept = {name: [run for run in runs if run.method not in methods] for name, runs in plan.runs.items()}
+    return dataclasses.replace(plan, runs={name: runs for name, runs in kept.items() if runs})
 
 
 def _progress():
