@@ -14,8 +14,9 @@ from timellama.data.backbones import BackboneEntry
 from timellama.data.prepared_files import CONFIG
 from timellama.errors import InputError
 
-# Each from `config.json` at the repository and commit that config/backbones.yaml pins (SmolLM2-135M: the metadata of
-# the pinned GGUF file). What is not named is transformers' default for the family.
+# As in each model's `config.json` (SmolLM2-135M: the metadata of its GGUF file), held by tests/test_counting.py against
+# the published numbers of parameters. What is not named is transformers' default for the family. A model's own file,
+# once it is here, goes before this.
 PUBLISHED: dict[str, dict[str, Any]] = {
     "SmolLM2-135M": {
         "model_type": "llama",

@@ -7,6 +7,7 @@ prediction is made for them and compared with what they took.
 """
 
 import csv
+import dataclasses
 import json
 import math
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from timellama import workload
 from timellama.backbone_shapes import BackboneShape, backbone_shape
-from timellama.counting import Costs, count
+from timellama.counting import Costs, Counted, count
 from timellama.data.backbones import BackboneEntry
 from timellama.data.prepared_files import RECORD
 from timellama.data.sources import Artifact
@@ -30,6 +31,7 @@ BY_TOMORROW = 24 * 3600.0  # seconds
 NUMBER_BYTES = {"gpt2": 4}  # of a number in the published weights, where it is not 2; openai-community keeps float32
 OWN_HEAD = ("Llama-2-7B",)  # of the catalogue's, whose output table is not the embedding table (its config.json)
 GGUF_NUMBER = 4  # a number that was read out of a GGUF file is kept in float32
+NOTHING = Counted(flops=0, calls=0, bytes=0)
 FILE_OVERHEAD = 200_000  # our choice, bytes: metrics, history, forecasts and log of a run
 
 
@@ -42,13 +44,14 @@ class Job:
     costs: Costs
     seconds: Seconds
     flops: int
-    least_bytes: int  # of memory where it computes
-    bytes: int  # the most
+    step_bytes: int  # the least memory where it computes, of a step of training
+    forecast_bytes: int  # and of a batch of forecasts
+    bytes: int  # the most, of both
 
     @property
-    def forecasts_decide(self) -> bool:
-        """Whether a batch of forecasts takes more memory than one of training."""
-        return self.costs.step is None or self.costs.forecast.bytes > self.costs.step.bytes
+    def least_bytes(self) -> int:
+        """The least memory that it takes."""
+        return max(self.step_bytes, self.forecast_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +131,9 @@ def make_budget(
         shape = shapes[run.backbone.name, run.backbone.blocks] if run.backbone else None
         base = base_bytes + (workload.host_bytes(dataset, shape, cost) if on_host else 0)
         held = workload.HELD_ON_CPU if on_host else 1.0
-        least, most = (base + needed for needed in workload.device_bytes(run, cost, held=held))
+        most = base + workload.device_bytes(run, cost, held=held)[1]
+        passes = (dataclasses.replace(cost, forecast=NOTHING), dataclasses.replace(cost, step=None))
+        step, forecast = (base + workload.device_bytes(run, part, held=held)[0] for part in passes)
         if (results / folder / METRICS).is_file():
             done += 1
             check = _check(run, results, work, cost, speed, overhead, most)
@@ -141,7 +146,8 @@ def make_budget(
                 costs=cost,
                 seconds=workload.run_seconds(run, work, cost, speed, overhead=overhead),
                 flops=workload.run_flops(work, cost),
-                least_bytes=least,
+                step_bytes=step,
+                forecast_bytes=forecast,
                 bytes=most,
             )
         )

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from timellama.budget import Budget, Job
     from timellama.workload import Speed
 
-# NVIDIA A100 80GB, data sheet of June 2021: 312 TFLOP/s of dense bfloat16 products, 80 GB.
+# NVIDIA A100 80GB, data sheet nvidia-1758950-r4: 312 TFLOP/s of dense bfloat16 products, 80 GB.
 PEAK, GPU_MEMORY = 312.0, 80.0
-SHARE = 0.3  # our choice: training runs of large models reached 0.21 to 0.46 (Chowdhery et al. 2022, table 3)
+SHARE = 0.3  # our choice, not measured: the answer scales with it
 CALL = 10.0  # our choice, microseconds: what torch takes on the host to send one operation to a GPU
 GPU_START = 30.0  # our choice, seconds: a scheduler's several, Python, CUDA and reading 3 GB of weights
+NO_SMALLER = "its batch is one window already: a step needs a larger device"
 SHOWN = 10  # rows of runs that are shown
 SPREAD = (1, 8, 100)
 
@@ -209,8 +210,8 @@ def _answer(made: Any, budget: "Budget", basis: dict, *, at_once: int, memory: i
             for name, jobs in groups.items()
         },
         "memory": {"limit": memory, "largest": max((job.bytes for job in budget.jobs), default=0)},
-        "do_not_fit": [_heavy(job) for job in heavy],
-        "may_not_fit": [_heavy(job) for job in budget.jobs if job.least_bytes <= memory < job.bytes],
+        "do_not_fit": [_heavy(job, memory) for job in heavy],
+        "may_not_fit": [_heavy(job, memory) for job in budget.jobs if job.least_bytes <= memory < job.bytes],
         "longest": [
             {"folder": job.run.folder, "hours": job.seconds.total / 3600, "steps": job.work.steps, "bytes": job.bytes}
             for job in sorted(budget.jobs, key=lambda job: -job.seconds.total)[:SHOWN]
@@ -227,15 +228,19 @@ def _answer(made: Any, budget: "Budget", basis: dict, *, at_once: int, memory: i
     }
 
 
-def _heavy(job: "Job") -> dict[str, Any]:
-    size = "evaluation_batch_size" if job.forecasts_decide else "batch_size"
-    return {"folder": job.run.folder, "method": job.run.method, "bytes": job.least_bytes, "decided_by": size}
+def _heavy(job: "Job", memory: int) -> dict[str, Any]:
+    """A run that needs more than there is, and what of its training would have to be smaller."""
+    sizes = {"batch_size": job.step_bytes, "evaluation_batch_size": job.forecast_bytes}
+    over = [name for name, needed in sizes.items() if needed > memory] or [max(sizes, key=lambda name: sizes[name])]
+    single = "batch_size" in over and job.run.training and job.run.training.batch_size == 1
+    remedy = NO_SMALLER if single else f"lower its training's {' and '.join(over)} under `overrides`"
+    return {"folder": job.run.folder, "method": job.run.method, "bytes": job.least_bytes, "remedy": remedy}
 
 
 def _by_cause(runs: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in runs:
-        found.setdefault((run["method"], run["decided_by"]), []).append(run)
+        found.setdefault((run["method"], run["remedy"]), []).append(run)
     return found
 
 
@@ -304,11 +309,11 @@ def _print(answer: dict[str, Any], budget: "Budget") -> None:
         + ("a GPU" if gpu else "free")
     )
     for name, words in (("do_not_fit", "do not fit"), ("may_not_fit", "may not fit")):
-        for (method, size), runs in _by_cause(answer[name]).items():
+        for (method, remedy), runs in _by_cause(answer[name]).items():
             bytes_ = sorted(run["bytes"] for run in runs)
             say(
                 f"  {len(runs)} run(s) of {method} {words} ({spell_bytes(bytes_[0])} to {spell_bytes(bytes_[-1])} at "
-                f"least): lower its training's {size} under `overrides`; --json names them"
+                f"least): {remedy}; --json names them"
             )
     if answer["do_not_fit"]:
         say(f"  The times above hold {spell_time(hours['of_runs_that_do_not_fit'] * 3600)} of runs that do not fit")
