@@ -2,7 +2,7 @@
 
 import typer
 
-from timellama.cli import compare, forecast, show, status, verify
+from timellama.cli import compare, data, doctor, forecast, plan, show, status, verify
 from timellama.cli.console import CODES, Commands, add
 
 app = typer.Typer(
@@ -11,14 +11,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="A reproducibility benchmark harness for Time-LlaMA. Run it in the project's folder. Experiments are run by "
-    "snakemake; no command here trains.",
+    "snakemake; no command here trains.\n\n"
+    "Examples:\n  timellama doctor\n  timellama plan --configfile config/cpu.yaml\n"
+    "  timellama data fetch --configfile config/cpu.yaml\n  timellama status --configfile config/cpu.yaml",
     epilog=CODES,
 )
+add(app, "doctor", doctor.doctor)
+add(app, "plan", plan.plan)
 add(app, "status", status.status)
 add(app, "show", show.show)
 add(app, "compare", compare.compare)
 add(app, "verify", verify.verify)
 add(app, "forecast", forecast.forecast)
+
+files = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="The catalogue of data sets: list, fetch, verify, add.\n\nExamples:\n  timellama data list\n"
+    "  timellama data fetch ETTh1\n  timellama data add my.csv --name Mine",
+    epilog=CODES,
+)
+add(files, "list", data.list_)
+add(files, "fetch", data.fetch)
+add(files, "verify", data.verify)
+add(files, "add", data.add)
+app.add_typer(files, name="data")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,214 @@
+"""`timellama data`: the files are where the workflow looks for them, digests are recomputed, an own file goes round."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from timellama.data.catalogue import load_catalogue
+from timellama.data.normalise import normalise
+from timellama.data.series import load_series
+from timellama.plan import make_plan
+
+
+@pytest.fixture
+def project(root, tmp_path, monkeypatch) -> Path:
+    for name in ("config", "workflow", "timellama"):
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
+    shutil.copy2(root / "Snakefile", tmp_path / "Snakefile")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TIMELLAMA_MIRROR", raising=False)
+    return tmp_path
+
+
+def shop(path: Path, rows: int = 400, change=lambda i, cells: cells) -> Path:
+    start = datetime(2024, 1, 1)
+    lines = ['when,sales,"sun, hours"']
+    for i in range(rows):
+        cells = [str(start + timedelta(hours=i)), f"{100 + 10 * math.sin(i / 4) + i % 7:.2f}", str(i % 13)]
+        lines.append(",".join(change(i, cells)))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def dry_run(project: Path, target: str) -> str:
+    command = [sys.executable, "-m", "snakemake", "-n", "-j1", target, "--configfile", "config/smoke.yaml"]
+    given = os.environ | {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=project, env=given, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_list_names_every_data_set_and_where_its_files_are(project, say):
+    told = {each["name"]: each for each in json.loads(say("data", "list", "--json").stdout)}
+    assert set(told) == set(load_catalogue(project / "config/datasets.yaml"))
+    assert told["Synthetic"]["generated"] and not told["ETTh1"]["generated"]
+    states = [told[name]["files"][0]["state"] for name in ("Synthetic", "ETTh1")]
+    assert states == ["made here", "to be fetched"]
+    assert "17420" in say("data", "list", "ETTh1").stdout
+
+
+def test_fetched_files_leave_the_workflow_nothing_to_fetch(project, say):
+    assert "rule fetch:" in dry_run(project, "results/raw/synthetic/seed0.csv")
+    [file] = json.loads(say("data", "fetch", "Synthetic", "--json").stdout)["files"]
+    assert file["was"] == "fetched"
+    assert "Nothing to be done" in dry_run(project, "results/raw/synthetic/seed0.csv")
+    raw = project / file["path"]
+    digest = hashlib.sha256(raw.read_bytes()).hexdigest()
+    assert raw.samefile(project / "results/cache" / digest)
+    [again] = json.loads(say("data", "fetch", "Synthetic", "--json").stdout)["files"]
+    assert again["was"] == "here"
+
+
+def test_fetch_of_a_configuration_and_from_a_mirror(project, say, shared, monkeypatch):
+    monkeypatch.setenv("TIMELLAMA_MIRROR", str(shared / "data"))
+    assert json.loads(say("data", "list", "ETTh1", "--json").stdout)[0]["files"][0]["state"] == "in a mirror"
+    told = json.loads(say("data", "fetch", "--configfile", "config/cpu.yaml", "--json").stdout)
+    assert {each["dataset"] for each in told["files"]} == {"ETTh1", "ETTm1", "Weather", "ILI", "M4-Weekly", "M4-Hourly"}
+    count = json.loads(say("data", "verify", "--configfile", "config/cpu.yaml", "--json").stdout)["count"]
+    assert count == {"ok": 16, "wrong": 0, "absent": 0}
+
+
+def test_what_cannot_be_fetched_is_named_and_the_rest_is_brought(project, say):
+    catalogue = project / "config/datasets.yaml"
+    text = catalogue.read_text(encoding="utf-8")
+    address = next(line for line in text.splitlines() if "ETT-small/ETTh1.csv" in line and "https" in line)
+    catalogue.write_text(text.replace(address, "        source: synthetic:seed=7"), encoding="utf-8")
+    done = say("data", "fetch", "ETTh1", "Synthetic", code=1)
+    assert "could not fetch ETT-small/ETTh1.csv" in done.stderr and "seed0.csv" in done.stdout
+    assert "name the data sets" in say("data", "fetch", code=2).stderr
+    assert "did you mean ETTh" in say("data", "fetch", "ETTh9", code=2).stderr
+
+
+def test_verify_names_a_file_that_was_changed(project, say):
+    say("data", "fetch", "Synthetic")
+    assert "2 right, 0 wrong" in say("data", "verify").stdout
+    raw = project / "results/raw/synthetic/seed0.csv"
+    raw.unlink()
+    raw.write_text("date,V1\n", encoding="utf-8")
+    done = say("data", "verify", "--json", code=1)
+    wrong = [each for each in json.loads(done.stdout)["files"] if each["state"] == "wrong"]
+    assert [each["path"] for each in wrong] == ["results/raw/synthetic/seed0.csv"]
+    assert "it is fetched again" in say("data", "verify", code=1).stdout
+    say("data", "fetch", "Synthetic")
+    assert "2 right, 0 wrong" in say("data", "verify", "Synthetic").stdout
+    assert json.loads(say("data", "verify", "ETTh1", "--json", code=1).stdout)["count"]["absent"] == 1
+
+
+def test_an_own_file_goes_round(project, say):
+    """Added, planned, fetched, read: and the catalogue keeps every byte that it had."""
+    before = (project / "config/datasets.yaml").read_text(encoding="utf-8")
+    known = load_catalogue(project / "config/datasets.yaml")
+    shop(project / "shop.csv")
+    told = json.loads(
+        say(
+            "data", "add", "shop.csv", "--name", "Shop", "--context", 48, "--horizon", 12, "--domain", "sales", "--json"
+        ).stdout
+    )
+    # 280, 40 and 80 target rows: 280 - 48 - 12 + 1, 40 - 12 + 1, 80 - 12 + 1.
+    assert told["windows"] == {"train": 221, "validation": 29, "test": 69}
+    after = (project / "config/datasets.yaml").read_text(encoding="utf-8")
+    assert after.startswith(before) and after != before
+    loaded = load_catalogue(project / "config/datasets.yaml")
+    assert {name: loaded[name] for name in known} == known
+    mine = loaded["Shop"]
+    assert (mine.rows, mine.variates, mine.frequency, mine.season) == (400, 2, "h", 24)
+    assert mine.columns == ("sales", "sun, hours") and mine.time_column == "when" and mine.domain == "sales"
+    config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
+    section = {"datasets": {"Shop": {"context": 48, "horizons": [12]}}, "methods": ["dlinear"]}
+    plan = make_plan(config | {"experiments": {"long_term": section}}, root=project)
+    assert [run.dataset for run in plan.every_run().values()] == ["Shop"]
+    say("data", "fetch", "Shop")
+    normalise(mine, [project / "results/raw/own/Shop.csv"], project / "series.npz", project / "quirks.json")
+    assert load_series(project / "series.npz").values[1, 1] == 1.0
+    assert "{context}" in mine.prompt and "sun, hours" in mine.prompt
+
+
+def test_a_second_entry_of_a_name_or_a_file_is_refused(project, say):
+    shop(project / "shop.csv")
+    small = ("--context", 48, "--horizon", 12)
+    say("data", "add", "shop.csv", "--name", "Shop", *small)
+    before = (project / "config/datasets.yaml").read_bytes()
+    assert "has a data set 'shop' already" in say("data", "add", "shop.csv", "--name", "shop", *small, code=2).stderr
+    assert "already, as Shop" in say("data", "add", "shop.csv", "--name", "Other", *small, code=2).stderr
+    assert (project / "config/datasets.yaml").read_bytes() == before
+
+
+def drop(column):
+    return lambda i, cells: [*cells[:column], "", *cells[column + 1 :]] if i == 9 else cells
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (drop(1), (), "line 11, column 'sales': the cell is empty"),
+        (lambda i, cells: [cells[0], "nan", cells[2]] if i == 9 else cells, (), "is not a finite plain number"),
+        (lambda i, cells: ["01/02/2024", *cells[1:]], (), "no column holds time stamps"),
+        (lambda i, cells: ["2023-01-01", *cells[1:]] if i == 9 else cells, (), "sort the rows by time"),
+        (lambda i, cells: [cells[0], "-9999", cells[2]] if i == 9 else cells, (), "1 sentinel cells"),
+        (lambda i, cells: cells, ("--context", 300), "leave no train and"),
+        (lambda i, cells: cells, ("--time-column", "day"), "no column 'day'"),
+        (lambda i, cells: cells, ("--split", "0.5/0.5"), "three shares"),
+        (lambda i, cells: cells, ("--frequency", "D"), "irregular steps"),
+        (lambda i, cells: cells, ("--name", "a/b"), "a name is letters"),
+    ],
+)
+def test_a_file_that_cannot_be_used_changes_nothing(project, say, change, options, message):
+    shop(project / "shop.csv", change=change)
+    before = (project / "config/datasets.yaml").read_bytes()
+    given = ["--name", "Shop", "--context", 48, "--horizon", 12, *options]
+    assert message in say("data", "add", "shop.csv", *given, code=2).stderr
+    assert (project / "config/datasets.yaml").read_bytes() == before
+
+
+def test_oddities_are_declared_only_when_they_are_meant(project, say):
+    shop(project / "shop.csv", change=lambda i, cells: [cells[0], "-9999", cells[2]] if i in (9, 10) else cells)
+    say("data", "add", "shop.csv", "--name", "Shop", "--context", 48, "--horizon", 12, "--accept-quirks")
+    assert load_catalogue(project / "config/datasets.yaml")["Shop"].quirks.sentinel_cells == 2
+
+
+def test_a_dry_run_prints_the_entry_and_writes_nothing(project, say):
+    shop(project / "shop.csv")
+    before = (project / "config/datasets.yaml").read_bytes()
+    given = ("--name", "Shop", "--context", 48, "--horizon", 12, "--no-pin", "--dry-run")
+    printed = say("data", "add", "shop.csv", *given).stdout
+    assert (project / "config/datasets.yaml").read_bytes() == before
+    entry = yaml.safe_load(printed.split("Shop: 400 rows of")[0])["Shop"]
+    assert entry["files"] == [{"path": "own/Shop.csv", "source": "shop.csv"}]
+
+
+@pytest.mark.parametrize(
+    ("step", "rows", "frequency", "season"),
+    [(timedelta(minutes=15), 400, "15min", 96), (timedelta(days=1), 400, "D", 7), (timedelta(days=7), 400, "7D", 52)],
+)
+def test_the_step_and_the_season_are_found(project, step, rows, frequency, season):
+    from timellama.data.own import inspect_csv
+
+    start = datetime(2020, 1, 1)
+    lines = ["day,value", *(f"{start + i * step},{i}" for i in range(rows))]
+    (project / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = inspect_csv(project / "own.csv", time_column=None, frequency=None, season=None)
+    assert (found.frequency, found.season, found.quirks) == (frequency, season, {})
+
+
+def test_months_are_found(project):
+    from timellama.data.own import inspect_csv
+
+    lines = ["month,value", *(f"{2000 + i // 12}-{i % 12 + 1:02d}-01,{i}" for i in range(60))]
+    (project / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = inspect_csv(project / "own.csv", time_column=None, frequency=None, season=None)
+    assert (found.frequency, found.season, found.quirks) == ("MS", 12, {})
+
+
+def test_help_shows_examples(say):
+    for command in ("list", "fetch", "verify", "add"):
+        assert f"timellama data {command}" in say("data", command, "--help").stdout
+    assert "timellama data add" in say("data", "--help").stdout and "timellama doctor" in say("--help").stdout

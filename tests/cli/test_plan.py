@@ -1,0 +1,140 @@
+"""`timellama plan` on the smoke configuration: measured, assumed, against finished runs, and with too little of all."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from timellama import budget
+from timellama.plan import make_plan
+
+SMOKE = ("plan", "--configfile", "config/smoke.yaml")
+
+
+@pytest.fixture
+def project(root, tmp_path, monkeypatch) -> Path:
+    shutil.copytree(root / "config", tmp_path / "config")
+    shutil.copytree(root / "workflow/schemas", tmp_path / "workflow/schemas")
+    (tmp_path / "Snakefile").write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def small(project: Path, **changed) -> Path:
+    config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
+    section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["dlinear", "seasonal-naive"]}
+    config |= {"name": "small", "overrides": {}, "experiments": {"long_term": section}} | changed
+    file = project / "small.yaml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return file
+
+
+def test_every_run_is_counted_without_a_device(project, say):
+    told = json.loads(say(*SMOKE, "--no-measure", "--json").stdout)
+    config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
+    runs = make_plan(config, root=project).every_run()
+    assert told["runs"] == {"all": len(runs), "done": 0, "left": len(runs)}
+    assert told["time"]["basis"] == "assumed" and told["device"] == "gpu"
+    hours = told["hours"]
+    assert hours["one_after_another"] == pytest.approx(sum(part["hours"] for part in told["methods"].values()))
+    assert hours["one_after_another"] == pytest.approx(
+        sum(hours[part] for part in ("start", "training", "validation", "test"))
+    )
+    assert hours["with_workers"]["1"] > hours["with_workers"]["8"] >= hours["longest_run"] > 0
+    assert told["exaflop"] > 0 and told["downloads"] == [] and not told["do_not_fit"]
+
+
+def test_twice_the_peak_takes_half_of_what_is_bound_by_it(project, say):
+    """Calls are made free, so that operations alone cost: training and test halve, the start stays."""
+    file = small(project)
+    slow, fast = (
+        json.loads(
+            say(
+                "plan",
+                "--configfile",
+                file,
+                "--no-measure",
+                "--peak",
+                peak,
+                "--share",
+                0.5,
+                "--job-overhead",
+                0,
+                "--json",
+            ).stdout
+        )
+        for peak in (0.001, 0.002)
+    )
+    assert slow["hours"]["start"] == 0
+    assert slow["hours"]["training"] == pytest.approx(2 * fast["hours"]["training"])
+
+
+def test_a_measured_plan_says_what_it_timed(project, say):
+    told = json.loads(say("plan", "--configfile", small(project), "--json").stdout)
+    assert told["time"]["basis"] == "measured" and told["time"]["busy"] > 0
+    timed = {(point["kind"], point["pass"]) for point in told["time"]["points"]}
+    assert timed == {("dlinear", "step"), ("dlinear", "forecast"), ("seasonal-naive", "forecast")}
+    assert all(point["seconds"] > 0 for point in told["time"]["points"])
+    text = say("plan", "--configfile", small(project)).stdout
+    assert "nothing trained" in text and "By tomorrow" in text
+    assert not (project / "results").exists()
+
+
+def test_memory_and_disk_that_are_short_are_told(project, say, monkeypatch):
+    file = small(project)
+    told = say("plan", "--configfile", file, "--no-measure", "--gpu-memory", 0.1, code=1).stdout
+    assert "do not fit" in told and "overrides" in told
+    monkeypatch.setattr(budget.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
+    assert "10 bytes free" in say("plan", "--configfile", file, "--no-measure", code=1).stdout
+
+
+def test_finished_runs_are_held_against_the_prediction(project, say):
+    file = small(project)
+    runs = make_plan(yaml.safe_load(file.read_text(encoding="utf-8")), root=project).every_run()
+    folder = next(name for name, run in runs.items() if run.method == "dlinear")
+    place = project / "results" / folder
+    place.mkdir(parents=True)
+    metrics = {"steps": 4, "provenance": {"resumed_at": []}}
+    (place / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    (place / "history.csv").write_text("step\n2\n4\n", encoding="utf-8")
+    benchmark = project / "results/benchmarks" / f"{folder}.tsv"
+    benchmark.parent.mkdir(parents=True)
+    benchmark.write_text("s\tmax_rss\tcpu_time\n9.0\t100.0\t2.0\n", encoding="utf-8")
+    told = json.loads(say("plan", "--configfile", file, "--no-measure", "--job-overhead", 4, "--json").stdout)
+    assert told["runs"] == {"all": 2, "done": 1, "left": 1}
+    [check] = told["checked_against"]["each"]
+    assert (check["folder"], check["measured"], check["measured_bytes"]) == (folder, 2.0, 100 * 2**20)
+    assert told["checked_against"]["time_median"] == pytest.approx(check["predicted"] / 2.0) and check["predicted"] > 4
+
+
+def test_published_weights_are_downloads_of_their_size(project, say):
+    config = {
+        "experiments": {
+            "long_term": {"datasets": {"ETTm1": {"context": 96, "horizons": [96]}}, "methods": ["time-llama"]}
+        },
+        "backbones": [{"name": "Llama-2-7B", "blocks": 1, "rank": 8}],
+    }
+    file = small(project, **config)
+    told = json.loads(say("plan", "--configfile", file, "--no-measure", "--json").stdout)
+    sizes = {each["name"]: each["bytes"] for each in told["downloads"]}
+    assert sizes["ETT-small/ETTm1.csv"] == 10360719
+    assert sizes["Llama-2-7B"] == pytest.approx(13.48e9, rel=1e-3)  # 9.98 + 3.50 GB on the hub
+    assert told["disk"]["needed"] > sizes["Llama-2-7B"]
+
+
+def test_a_method_can_be_left_out(project, say):
+    file = small(project)
+    told = json.loads(say("plan", "--configfile", file, "--no-measure", "--without", "dlinear", "--json").stdout)
+    assert set(told["methods"]) == {"seasonal-naive"} and told["runs"]["all"] == 1
+    wrong = say("plan", "--configfile", file, "--without", "dlinear", "--without", "dlinera", code=2).stderr
+    assert "--without is 'dlinera'" in wrong
+    assert (
+        "no runs to plan"
+        in say("plan", "--configfile", file, "--without", "dlinear", "--without", "seasonal-naive", code=2).stderr
+    )
+
+
+def test_help_shows_examples(say):
+    assert "timellama plan --configfile config/cpu.yaml" in say("plan", "--help").stdout

@@ -1,0 +1,260 @@
+"""`timellama data`: the catalogue of data sets, its files, and a person's own."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from timellama.cli.console import (
+    CHECK_FAILED,
+    RESULTS,
+    Json,
+    console,
+    load_plan,
+    print_json,
+    print_table,
+    project,
+    spell_bytes,
+)
+from timellama.errors import InputError
+
+CATALOGUE = Path("config/datasets.yaml")
+CACHE = RESULTS / "cache"
+CONTEXT, HORIZON = 512, 96  # paper, section 4.1: the look-back, and the shortest horizon
+
+Names = Annotated[list[str] | None, typer.Argument(help="Data sets by name; none means all.", show_default=False)]
+Config = Annotated[Path | None, typer.Option("--configfile", help="Those that a configuration uses.")]
+
+
+def list_(names: Names = None, as_json: Json = False) -> None:
+    """List the catalogue: sizes, licences, and which files are here.
+
+    Examples:
+      timellama data list
+      timellama data list ETTh1 Weather --json
+    """
+    from timellama.data.inventory import state_of
+
+    mirrors = _mirrors()
+    rows, told = [], []
+    for dataset in _chosen(names, None):
+        states = [state_of(file, results=RESULTS, mirrors=mirrors) for file in dataset.files]
+        sizes = [file.bytes for file in dataset.files]
+        size = None if None in sizes else sum(sizes)
+        state = ", ".join(dict.fromkeys(states))
+        kinds = (dataset.name, dataset.rows, dataset.variates, dataset.frequency, dataset.domain)
+        rows.append([*kinds, spell_bytes(size), state, dataset.licence])
+        files = [
+            {"path": file.path, "source": file.source, "sha256": file.sha256, "bytes": file.bytes, "state": where}
+            for file, where in zip(dataset.files, states, strict=True)
+        ]
+        told.append(
+            dict(zip(("name", "rows", "variates", "frequency", "domain"), kinds, strict=True))
+            | {"season": dataset.season, "licence": dataset.licence, "generated": dataset.generated, "files": files}
+        )
+    if as_json:
+        print_json(told)
+        return
+    right = ["rows", "variates", "size"]
+    print_table(["name", "rows", "variates", "step", "about", "size", "files", "licence"], rows, right=right)
+
+
+def fetch(names: Names = None, configfile: Config = None, as_json: Json = False) -> None:
+    """Bring the checked files of data sets to where the workflow looks for them.
+
+    The files come from the cache, the mirrors (TIMELLAMA_MIRROR, the configuration's `mirrors`) or their publishers, by
+    the code, to the folders and through the cache of the workflow, which then has nothing left to fetch. Name data
+    sets or a configuration. Of several, those that can be had are brought; each other one is named, and the exit
+    code is 1.
+
+    Examples:
+      timellama data fetch ETTh1 Weather
+      timellama data fetch --configfile config/cpu.yaml
+      TIMELLAMA_MIRROR=/path/to/folder timellama data fetch --configfile config/paper.yaml
+    """
+    if not names and not configfile:
+        raise InputError("name the data sets to fetch, or a configuration with --configfile")
+    from timellama.data.inventory import RAW
+    from timellama.data.inventory import verify_files as verified
+    from timellama.data.sources import fetch as bring
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    mirrors = _mirrors(configfile)
+    done, failures = [], []
+    for dataset in _chosen(names, configfile):
+        for file in dataset.files:
+            target = RESULTS / "raw" / file.path
+            right = target.is_file() and all(
+                each.state == "ok" for each in verified([dataset], results=RESULTS) if each.path == target
+            )
+            if not right:
+                try:
+                    bring(file, target, mirrors=mirrors, cache=CACHE, progress=not as_json)
+                except InputError as error:
+                    failures.append({"dataset": dataset.name, "path": file.path, "error": str(error)})
+                    continue
+            done.append(
+                {
+                    "dataset": dataset.name,
+                    "path": target,
+                    "bytes": target.stat().st_size,
+                    "was": RAW if right else "fetched",
+                }
+            )
+    if as_json:
+        print_json({"files": done, "failures": failures})
+    elif done:
+        rows = [[each["dataset"], each["path"], spell_bytes(each["bytes"]), each["was"]] for each in done]
+        print_table(["data set", "file", "size", ""], rows, right=["size"])
+    from timellama.cli.console import fail
+
+    for failure in failures:
+        fail(failure["error"])
+    raise typer.Exit(CHECK_FAILED if failures else 0)
+
+
+def verify(names: Names = None, configfile: Config = None, as_json: Json = False) -> None:
+    """Recompute the SHA-256 of every file that is here, in results/raw and in the cache.
+
+    A wrong file makes the exit code 1; so does an absent one of a data set that was named. Nothing is changed.
+
+    Examples:
+      timellama data verify
+      timellama data verify ETTh1 --json
+    """
+    import dataclasses
+
+    from timellama.data.inventory import ABSENT, WRONG, verify_files
+
+    found = list(verify_files(_chosen(names, configfile), results=RESULTS))
+    count = {state: sum(each.state == state for each in found) for state in ("ok", WRONG, ABSENT)}
+    if as_json:
+        print_json({"count": count, "files": [dataclasses.asdict(each) for each in found]})
+    else:
+        rows = [[each.dataset, each.path, each.state, (each.sha256 or "")[:12]] for each in found]
+        shown = rows if names or configfile else [row for row in rows if row[2] != ABSENT]
+        if shown:
+            print_table(["data set", "file", "", "SHA-256"], shown)
+        for each in found:
+            if each.problem:
+                console().print(f"{each.path}: {each.problem}", soft_wrap=True)
+        console().print(f"{count['ok']} right, {count[WRONG]} wrong, {count[ABSENT]} not here")
+    missing = bool(names or configfile) and count[ABSENT]
+    raise typer.Exit(CHECK_FAILED if count[WRONG] or missing else 0)
+
+
+def add(
+    csv: Annotated[Path, typer.Argument(help="A CSV with one column of time stamps and one column a variate.")],
+    name: Annotated[str, typer.Option(help="What configurations call it.")],
+    licence: Annotated[str, typer.Option(help="The terms of the data.")] = "our own",
+    domain: Annotated[str, typer.Option(help="What the data are about, in a word or two.")] = "own data",
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="Two to four sentences for the language model; {context} and {horizon} are filled in."),
+    ] = None,
+    time_column: Annotated[str | None, typer.Option(help="The column of time stamps, where it is not clear.")] = None,
+    frequency: Annotated[str | None, typer.Option(help="The step from row to row: h, 15min, D, 7D, MS.")] = None,
+    season: Annotated[int | None, typer.Option(min=1, help="Steps of a season; a day in hourly data.")] = None,
+    split: Annotated[str, typer.Option(help="Shares of training, validation and test rows.")] = "0.7/0.1/0.2",
+    context: Annotated[int, typer.Option(min=1, help="The look-back that must leave windows.")] = CONTEXT,
+    horizon: Annotated[int, typer.Option(min=1, help="The horizon that must leave windows.")] = HORIZON,
+    pin: Annotated[
+        bool, typer.Option(help="Refuse the file once it has changed; else a change is another run.")
+    ] = True,
+    accept_quirks: Annotated[bool, typer.Option(help="Declare repeated stamps, gaps and -9999 as meant.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Print the entry and write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a CSV of your own and append its entry to config/datasets.yaml.
+
+    Every cell must be a finite number, every stamp a date in order; the split must leave windows in each part. What is
+    odd but real (repeated stamps, gaps, -9999) is counted, and declared only with --accept-quirks. Nothing that stands
+    in the catalogue changes; a name or a file that it has already is refused.
+
+    Examples:
+      timellama data add data/shop.csv --name Shop --domain sales --dry-run
+      timellama data add data/shop.csv --name Shop --context 96 --horizon 24
+      timellama data add load.csv --name Load --frequency 15min --split 0.6/0.2/0.2 --accept-quirks
+    """
+    from timellama.data.own import add_entry, as_text, describe, inspect_csv, require_windows
+    from timellama.data.sources import sha256_of
+    from timellama.specs import Split
+
+    catalogue = project() / CATALOGUE
+    shares = _shares(split)
+    found = inspect_csv(csv, time_column=time_column, frequency=frequency, season=season)
+    if found.quirks and not accept_quirks:
+        listed = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in found.quirks.items())
+        raise InputError(f"{csv}: {listed}; correct the file, or declare them with --accept-quirks if they are real")
+    windows = require_windows(
+        found,
+        Split(rule="ratio", **dict(zip(("train", "validation", "test"), shares, strict=True))),
+        context=context,
+        horizon=horizon,
+    )
+    entry = describe(
+        found,
+        name=name,
+        source=str(csv),
+        sha256=sha256_of(csv) if pin else None,
+        size=csv.stat().st_size,
+        ratio=shares,
+        licence=licence,
+        domain=domain,
+        prompt=prompt,
+    )
+    dataset = add_entry(catalogue, name, entry, csv, write=not dry_run)
+    if as_json:
+        print_json({"name": name, "written": not dry_run, "windows": windows, "entry": entry})
+        return
+    out = console()
+    if dry_run:
+        out.print(as_text(name, entry), end="", soft_wrap=True)
+    numbers = ", ".join(f"{number} {part}" for part, number in windows.items())
+    done = "would be added" if dry_run else f"added to {CATALOGUE}"
+    out.print(
+        f"{name}: {dataset.rows} rows of {dataset.variates} variate(s), every {dataset.frequency}, {done}",
+        soft_wrap=True,
+    )
+    out.print(f"windows at context {context} and horizon {horizon}: {numbers}", soft_wrap=True)
+    if not dry_run:
+        out.print("name it under an experiment's `datasets` in a configuration:", soft_wrap=True)
+        out.print(f"      {name}: {{context: {context}, horizons: [{horizon}]}}", soft_wrap=True)
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    try:
+        shares = tuple(float(part) for part in text.split("/"))
+    except ValueError:
+        shares = ()
+    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+        raise InputError(f"--split is {text!r}; it must be three shares above 0 that add up to 1, such as 0.7/0.1/0.2")
+    return shares
+
+
+def _mirrors(configfile: Path | None = None) -> list[str]:
+    from timellama.data.sources import mirrors_from
+
+    return mirrors_from(os.environ, load_plan(configfile).config["mirrors"] if configfile else [])
+
+
+def _chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:
+    """The data sets that are named, or that a configuration uses, or all."""
+    from timellama.data.catalogue import load_catalogue
+
+    known = load_catalogue(project() / CATALOGUE)
+    if names:
+        for name in names:
+            if name not in known:
+                import difflib
+
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}? " if near else ""
+                raise InputError(f"{name!r} is not in {CATALOGUE}; {hint}It has {', '.join(known)}")
+        return [known[name] for name in dict.fromkeys(names)]
+    if configfile:
+        used = {run.dataset for run in load_plan(configfile).every_run().values()}
+        return [dataset for name, dataset in known.items() if name in used]
+    return list(known.values())
