@@ -6,7 +6,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake -j$(JOBS)
 
-.PHONY: help install test lint all resume partial benchmarks FORCE
+.PHONY: help install test lint all resume partial reference check-reference benchmarks FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -42,6 +42,12 @@ resume: install  ## after a crash: unlock the folder and go on with what is unfi
 
 partial: install  ## the reports of what is there; computes no result
 	TIMELLAMA_PARTIAL=1 $(SNAKEMAKE) all --configfile $(CONFIG)
+
+reference: install  ## keep the finished results in docs/reference/<configuration>, or add them to it
+	$(BIN)/timellama reference export --configfile $(CONFIG)
+
+check-reference: install  ## make the tables of docs/reference anew from the numbers kept there, and compare
+	$(BIN)/timellama reference check
 
 benchmarks: install  ## speed against goals and peers, on an idle machine (docs/benchmarks.md)
 	$(SNAKEMAKE) results/backbones/SmolLM2-135M/x6-pretrained/backbone.json

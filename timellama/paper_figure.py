@@ -165,3 +165,9 @@ def origin(parts: Mapping[str, pd.DataFrame], *, configuration: str, generated: 
     )
     runs = pd.concat(parts.values())
     return f"{reading} {provenance(runs, configuration=configuration, generated=generated)}"
+
+
+def remark(parts: Mapping[str, pd.DataFrame], *, facts: Mapping[str, Any]) -> str:
+    """What stands below the figure, with how many runs are missing; `facts` as for `report_tables.table`."""
+    text = origin(parts, configuration=facts["configuration"], generated=facts["generated"])
+    return f"{text} {facts['remark']}".strip()

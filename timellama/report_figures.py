@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
-from timellama import aggregate, figures, style
+from timellama import aggregate, efficiency_figures, figures, style, tables
+from timellama.efficiency_rows import read_sweeps
 from timellama.errors import InputError
 
 
@@ -48,3 +50,16 @@ def origin(files: Sequence[Path]) -> str:
     commits = sorted({aggregate.describe_commit(document["provenance"]) for document in documents})
     versions = f"Code: these runs come from {len(commits)} different versions: commits {', '.join(commits)}."
     return versions if len(commits) > 1 else ""
+
+
+def efficiency_figure(name: str, *, sweeps: Sequence[Path], facts: Mapping[str, Any]) -> tuple[Figure, str]:
+    """Latency or memory over the number of variates, and the remark below it.
+
+    `facts` holds `methods` and `remark`. Raises InputError as `read_sweeps` does.
+    """
+    if not sweeps and facts["remark"]:
+        return style.blank(f"{name}: no sweep has a result"), facts["remark"]
+    rows = read_sweeps(sweeps, methods=facts["methods"])
+    commits = {row["commit"] for row in rows}
+    versions = tables.describe_commits(commits) if len(commits) > 1 else ""
+    return getattr(efficiency_figures, name)(rows), f"{facts['remark']} {versions}".strip()

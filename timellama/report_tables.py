@@ -13,6 +13,8 @@ import pandas as pd
 
 from timellama import aggregate, failures, tables, variants
 from timellama.data.m4_frequencies import FREQUENCIES
+from timellama.efficiency_rows import read_sweeps
+from timellama.efficiency_table import efficiency
 from timellama.errors import InputError
 from timellama.m4_scores import combine
 from timellama.markup import Table
@@ -40,6 +42,18 @@ def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: 
     if not metrics and facts["remark"]:
         return failures.without_results(name, text=facts["remark"])
     made = _table(name, metrics=metrics, published=published, facts=facts)
+    return dataclasses.replace(made, caption=f"{made.caption} {facts['remark']}".strip())
+
+
+def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[str, Any]) -> Table:
+    """The table of time, memory and operations from sweeps' files; `facts` as in `table`.
+
+    Raises InputError as `read_sweeps` and `efficiency` do.
+    """
+    if not sweeps and facts["remark"]:
+        return failures.without_results("efficiency", text=facts["remark"])
+    rows = read_sweeps(sweeps, methods=facts["methods"])
+    made = efficiency(rows, configuration=facts["configuration"], published=published)
     return dataclasses.replace(made, caption=f"{made.caption} {facts['remark']}".strip())
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from timellama.cli import compare, data, doctor, forecast, plan, show, status, verify
+from timellama.cli import compare, data, doctor, forecast, plan, reference, show, status, verify
 from timellama.cli.console import CODES, Commands, add
 
 app = typer.Typer(
@@ -23,6 +23,13 @@ add(app, "show", show.show)
 add(app, "compare", compare.compare)
 add(app, "verify", verify.verify)
 add(app, "forecast", forecast.forecast)
+kept = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Numbers that the repository keeps.", epilog=CODES
+)
+add(kept, "export", reference.export)
+add(kept, "check", reference.check)
+add(kept, "missing", reference.missing)
+app.add_typer(kept, name="reference")
 
 files = typer.Typer(
     cls=Commands,

@@ -10,9 +10,10 @@ from snakemake.exceptions import WorkflowError
 
 from timellama.digests import code_of_run, code_of_sweep
 from timellama.errors import InputError
-from timellama.failures import REPORT, SWITCH, Failure, Step, absence, command, options, remark
-from timellama.plan import dataset_row, make_plan
+from timellama.failures import REPORT, SWITCH, Failure, Step, absence, command, options
+from timellama.plan import make_plan
 from timellama.provenance import source_digest
+from timellama.report_plan import metrics_file, sweep_file
 
 # A mirror may hold everything; downloads are kept apart from outputs, which Snakemake deletes before it makes them anew.
 CACHE = "results/cache"
@@ -152,16 +153,6 @@ def metrics_of(experiment):
         return [file for file in map(metrics_file, PLAN.experiment(experiment)) if file not in ABSENT]
     except InputError as error:
         raise WorkflowError(str(error)) from None
-
-
-def metrics_file(run):
-    """Where a run's numbers are, written last of its files."""
-    return f"results/{run.folder}/metrics.json"
-
-
-def sweep_file(sweep):
-    """Where a sweep's numbers are."""
-    return f"results/{sweep.folder}.json"
 
 
 def steps_before(run):

@@ -22,7 +22,7 @@ rule table:
 
 rule table_datasets:
     input:
-        published="config/published/table6_datasets.csv",
+        published=report_plan.PUBLISHED_DATASETS,
     output:
         tex=report("reports/table_datasets.tex", category="Tables", labels={"table": "datasets"}),
         md="reports/table_datasets.md",
@@ -32,7 +32,7 @@ rule table_datasets:
         runtime=5,
         mem_mb=1000,
     params:
-        rows=dataset_rows(),
+        rows=report_plan.dataset_rows(PLAN),
         code=code_of("timellama.dataset_table", "timellama.markup"),
     script:
         "../scripts/table_datasets.py"
@@ -60,7 +60,7 @@ rule figure:
 rule table_efficiency:
     input:
         sweeps=sweep_files,
-        published="config/published/efficiency_traffic.csv",
+        published=report_plan.PUBLISHED_EFFICIENCY,
     output:
         tex=report("reports/table_efficiency.tex", category="Tables", labels={"table": "efficiency"}),
         md="reports/table_efficiency.md",
@@ -71,7 +71,7 @@ rule table_efficiency:
         mem_mb=1000,
     params:
         facts=report_facts("efficiency"),
-        code=code_of("timellama.efficiency_table", "timellama.failures", "timellama.markup"),
+        code=code_of("timellama.report_tables", "timellama.markup"),
     script:
         "../scripts/table_efficiency.py"
 
@@ -91,7 +91,7 @@ rule figure_efficiency:
         mem_mb=1000,
     params:
         facts=report_facts("efficiency"),
-        code=code_of("timellama.efficiency_figures", "timellama.tables", "timellama.style"),
+        code=code_of("timellama.report_figures", "timellama.style"),
     script:
         "../scripts/figure_efficiency.py"
 
@@ -167,7 +167,7 @@ rule run_page:
         mem_mb=1000,
     params:
         facts=facts_of(list(config["experiments"])),
-        planned={name: len(planned_files(name)) for name in config["experiments"]},
+        planned={name: len(report_plan.planned_files(PLAN, name)) for name in config["experiments"]},
         reports=[*every_report(), "reports/provenance.json"],
         code=code_of("timellama.run_page", "timellama.markup"),
     script:

@@ -1,76 +1,41 @@
-"""What the rules of the reports share: which results a report reads, and what else it has to know."""
+"""What the rules of the reports share: which results a report reads, and what else it has to know.
 
-from timellama.claims import PARTS
+`timellama/report_plan.py` tells it of a plan; here a slip in what was asked for becomes one message of the workflow.
+"""
 
-EFFICIENCY_FIGURES = ["latency", "memory_scaling"]
-CLAIMED = [*PARTS, "efficiency"]  # experiments that bear on the paper's claims
-BESIDE_PAPER = ["long_term", "few_shot", "ablation"]  # and those of the figure that has ours beside the paper's
-PUBLISHED_CLAIMS = sorted({f"config/published/{part.published}" for part in PARTS.values()})
-PUBLISHED_TABLES = {
-    "long_term": "config/published/table1_long_term.csv",
-    "short_term": "config/published/table2_short_term_m4.csv",
-    "few_shot": "config/published/table3_few_shot_5pct.csv",
-    "backbones": "config/published/table4_backbones.csv",
-    "backbones_few_shot": "config/published/table4_backbones.csv",
-    "ablation": "config/published/table5_ablation_few_shot.csv",
-}
-PUBLISHED_FIGURES = {
-    "active_loras": "config/published/figure2_active_loras.csv",
-    "lora_distribution": "config/published/figure3_lora_distribution.csv",
-}
-FIGURES = {  # what each figure reads of its runs
-    "forecasts": "forecasts.npz",
-    "learning_curves": "history.csv",
-    "router_training": "router.csv",
-    "router_heatmap": "metrics.json",
-    "lora_distribution": "metrics.json",
-    "active_loras": "metrics.json",
-    "depth": "metrics.json",
-    "prompts": "metrics.json",
-}
+from timellama import report_plan
+from timellama.report_plan import (
+    BESIDE_PAPER,
+    CLAIMED,
+    EFFICIENCY_FIGURES,
+    OF_SEVERAL,
+    PUBLISHED_CLAIMS,
+    PUBLISHED_FIGURES,
+    PUBLISHED_TABLES,
+)
+
+
+def asked(function, *arguments):
+    """What `report_plan` says of a report of this plan, with a name that it does not know told in one message."""
+    try:
+        return function(PLAN, *arguments, absent=ABSENT)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def report_facts(experiment):
-    """What a report has to know beside the results: the planned cells and how methods are called."""
-    shown = ("label", "floor")
-    return {
-        "configuration": config["name"],
-        "backbone": "{name} x{blocks}".format(**config["backbones"][0]),
-        "planned": PLAN.cells(experiment) if experiment in PLAN.runs else [],
-        "not_run": PLAN.not_run(experiment) if experiment in PLAN.runs else [],
-        "methods": {name: {key: entry[key] for key in shown} for name, entry in PLAN.methods.items()},
-        "remark": remark_on(planned_files(experiment)),
-        "generated": [name for name, entry in PLAN.datasets.items() if entry.generated],
-    }
-
-
-def planned_files(experiment):
-    """The results that an experiment has when it is complete."""
-    if experiment == "efficiency":
-        return [sweep_file(sweep) for sweep in SWEEPS.values()]
-    return [metrics_file(run) for run in PLAN.runs.get(experiment, [])]
-
-
-def results_by_experiment(names):
-    """The results that are there, by experiment, of those that the configuration has."""
-    planned = {name: planned_files(name) for name in names if name in config["experiments"]}
-    return {name: [file for file in files if file not in ABSENT] for name, files in planned.items()}
-
-
-def results_of(names):
-    """The results of several experiments, which may share some."""
-    return list(dict.fromkeys(file for files in results_by_experiment(names).values() for file in files))
+    """What a report has to know beside the results."""
+    return report_plan.report_facts(PLAN, experiment, absent=ABSENT)
 
 
 def facts_of(names):
-    """What a report on several experiments has to know: as `report_facts`, and the results by experiment."""
-    files = list(dict.fromkeys(file for name in names for file in planned_files(name)))
-    return report_facts(None) | {"remark": remark_on(files), "files": results_by_experiment(names)}
+    """What a report on several experiments has to know, with the results that are there by experiment."""
+    return report_plan.facts_of_several(PLAN, names, absent=ABSENT)
 
 
-def remark_on(files):
-    """What a report of `files` says where some of them are absent."""
-    return remark(sum(file in ABSENT for file in files), len(files))
+def results_of(names):
+    """The results of several experiments that are there; they may share some."""
+    return list(dict.fromkeys(file for files in facts_of(names)["files"].values() for file in files))
 
 
 def published_numbers(wildcards):
@@ -83,83 +48,21 @@ def published_curve(wildcards):
     return PUBLISHED_FIGURES.get(wildcards.figure, [])
 
 
-def runs_of_figure(name, dataset):
-    """The runs that a figure shows. One of a single data set shows its first horizon and its own look-back."""
-    if name in ("depth", "prompts", "active_loras"):
-        return PLAN.experiment(name)
-    if name == "lora_distribution":
-        return [run for run in PLAN.experiment("active_loras") if run.variant == "time-llama"]
-    runs, settings = PLAN.experiment("long_term"), config["experiments"]["long_term"]["datasets"]
-    if name == "router_heatmap":
-        return [run for run in runs if run.variant == "time-llama" and run.horizon == first_horizon(run.dataset)]
-    dataset = dataset or next(iter(settings))
-    if dataset not in settings:
-        raise InputError(f"configuration {config['name']!r} has no data set {dataset!r} under experiments.long_term")
-    runs = [run for run in runs if run.dataset == dataset and run.horizon == first_horizon(dataset)]
-    runs = [run for run in runs if run.context == settings[dataset]["context"]]
-    if name == "router_training":
-        return [run for run in runs if run.variant == "time-llama"][:1]
-    if name == "learning_curves":
-        return [run for run in runs if run.training is not None]
-    first_seed = {(run.variant, run.backbone): run for run in reversed(runs)}
-    return list(reversed(first_seed.values()))
-
-
-def first_horizon(dataset):
-    """The horizon that figures of one data set show."""
-    return config["experiments"]["long_term"]["datasets"][dataset]["horizons"][0]
-
-
 def files_of_figure(wildcards):
     """The files of the runs that a figure is drawn from."""
-    name, dataset = figure_and_dataset(wildcards.figure)
-    try:
-        runs = runs_of_figure(name, dataset)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-    return [f"results/{run.folder}/{FIGURES[name]}" for run in runs if metrics_file(run) not in ABSENT]
-
-
-def figure_and_dataset(figure):
-    """`forecasts_ETTh1` is the figure `forecasts` of `ETTh1`; the others are of one experiment."""
-    name = "forecasts" if figure.startswith("forecasts_") else figure
-    if name not in FIGURES:
-        raise WorkflowError(f"there is no figure {figure!r}; there are forecasts_<data set>, {', '.join(FIGURES)}")
-    return name, figure.removeprefix("forecasts_") if name == "forecasts" else None
+    return asked(report_plan.files_of_figure, wildcards.figure)
 
 
 def figure_facts(figure):
     """What a figure has to know beside its files."""
-    name, dataset = figure_and_dataset(figure)
-    if name in ("learning_curves", "router_training"):
-        dataset = next(iter(config["experiments"].get("long_term", {"datasets": {"": {}}})["datasets"]))
-    facts = {"figure": name, "dataset": dataset, "methods": report_facts("long_term")["methods"]}
-    try:
-        return facts | {"remark": remark_on([metrics_file(run) for run in runs_of_figure(name, dataset)])}
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def dataset_rows():
-    """The catalogue's facts for the table of data sets, with the horizons that the configuration asks for."""
-    horizons = {name: set() for name in PLAN.datasets}
-    for run in RUNS.values():
-        horizons[run.dataset].add(run.horizon)
-    return [dataset_row(entry, horizons=sorted(horizons[name])) for name, entry in PLAN.datasets.items()]
+    return asked(report_plan.figure_facts, figure)
 
 
 def every_report():
     """All reports of the active configuration."""
-    experiments = config["experiments"]
-    stems = [f"reports/table_{name}" for name in [*experiments, "claims", "datasets", "failures"]]
+    stems = [f"reports/table_{name}" for name in [*config["experiments"], "claims", "datasets", "failures"]]
     targets = [f"{stem}.{ending}" for stem in stems for ending in ("tex", "md")]
-    figures = [name for name in ("active_loras", "depth", "prompts") if name in experiments]
-    figures += ["lora_distribution"] if "active_loras" in experiments else []
-    figures += EFFICIENCY_FIGURES if "efficiency" in experiments else []
-    if "long_term" in experiments:
-        figures += ["router_heatmap", "router_training", "learning_curves"]
-        figures += [f"forecasts_{name}" for name in experiments["long_term"]["datasets"]]
-    figures += ["paper_vs_ours"] if set(BESIDE_PAPER) & set(experiments) else []
+    figures = report_plan.figure_names(PLAN)
     targets += [f"reports/figures/{name}.{ending}" for name in figures for ending in ("pdf", "png")]
     return [*targets, "reports/README.md"]
 
@@ -167,17 +70,15 @@ def every_report():
 def results_of_report(report):
     """The results that a report was made from; a report on the whole configuration has them all."""
     stem = Path(report).stem
-    of_several = {"table_claims": CLAIMED, "paper_vs_ours": BESIDE_PAPER}
-    if stem in of_several:
-        return results_of(of_several[stem])
+    if stem in OF_SEVERAL:
+        return results_of(OF_SEVERAL[stem])
     experiment = stem.removeprefix("table_")
-    name, dataset = ("forecasts", stem.removeprefix("forecasts_")) if stem.startswith("forecasts_") else (stem, None)
     if experiment == "efficiency" or stem in EFFICIENCY_FIGURES:
         return sweep_files(None)
     if stem != experiment and experiment in PLAN.runs:
         return metrics_of(experiment)
-    if Path(report).parent.name == "figures" and name in FIGURES:
-        found = [metrics_file(run) for run in runs_of_figure(name, dataset)]
+    if Path(report).parent.name == "figures":
+        found = [metrics_file(run) for run in report_plan.runs_of_figure(PLAN, stem)]
         return [file for file in found if file not in ABSENT]
     return [] if stem == "table_datasets" else every_result()
 

@@ -2,22 +2,13 @@
 
 from pathlib import Path
 
-from timellama import efficiency_figures, style, tables
-from timellama.efficiency_rows import read_sweeps
+from timellama import report_figures, style
 from timellama.joblog import job_log
 
 with job_log(snakemake.log[0]):
-    facts, paths, name = (
-        snakemake.params.facts,
-        [Path(path) for path in snakemake.input],
+    figure, remark = report_figures.efficiency_figure(
         snakemake.wildcards.efficiency,
+        sweeps=[Path(path) for path in snakemake.input],
+        facts=snakemake.params.facts,
     )
-    remark = facts["remark"]
-    if paths or not remark:
-        rows = read_sweeps(paths, methods=facts["methods"])
-        figure = getattr(efficiency_figures, name)(rows)
-        commits = {row["commit"] for row in rows}
-        remark += f" {tables.describe_commits(commits)}" if len(commits) > 1 else ""
-    else:
-        figure = style.blank(f"{name}: no sweep has a result")
-    style.save(figure, Path(snakemake.output.pdf), Path(snakemake.output.png), remark=remark.strip())
+    style.save(figure, Path(snakemake.output.pdf), Path(snakemake.output.png), remark=remark)

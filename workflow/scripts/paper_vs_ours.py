@@ -10,10 +10,5 @@ with job_log(snakemake.log[0]):
     files = {name: [Path(path) for path in paths] for name, paths in facts["files"].items()}
     published = Path(snakemake.input.published[0]).parent
     parts = paper_figure.read_parts(files, published=published, methods=facts["methods"])
-    origin = paper_figure.origin(parts, configuration=facts["configuration"], generated=facts["generated"])
-    style.save(
-        paper_figure.paper_vs_ours(parts),
-        Path(snakemake.output.pdf),
-        Path(snakemake.output.png),
-        remark=f"{origin} {facts['remark']}".strip(),
-    )
+    figure, remark = paper_figure.paper_vs_ours(parts), paper_figure.remark(parts, facts=facts)
+    style.save(figure, Path(snakemake.output.pdf), Path(snakemake.output.png), remark=remark)

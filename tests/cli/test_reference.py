@@ -1,0 +1,62 @@
+"""`timellama reference`: exit codes, and what each command says."""
+
+import json
+
+import pytest
+
+from timellama import report_plan
+from timellama.plan import make_plan
+from timellama.schema import load_yaml
+
+CONFIG = "config/smoke.yaml"
+
+
+@pytest.fixture
+def naive(root, tmp_path, monkeypatch):
+    """The project's folder to run in, and beside it the result of one run that trains nothing, made up."""
+    monkeypatch.chdir(root)
+    config = load_yaml(root / CONFIG, schema=root / "workflow/schemas/config.schema.yaml")
+    runs = make_plan(config, root=root).experiment("long_term")
+    [run] = [run for run in runs if run.variant == "seasonal-naive"]
+    document = {
+        **{"run": json.loads(run.to_json()), "identity": run.identity, "mse": 0.25, "mae": 0.5, "n_windows": 7},
+        **{"validation_loss": None, "steps": 0, "best_step": 0, "router": None, "peak_memory_bytes": 1},
+        "parameters": {"total": 0, "trainable": 0},
+        "seconds": {"train": 0.0, "evaluate": 1.0, "total": 1.0},
+        "provenance": {
+            **{"git_commit": "1" * 40, "git_dirty": False, "data_sha256": "cd", "source_digest": "ab"},
+            "hardware": {"processor": "A processor", "cores": 2, "device": "cpu"},
+            "ended": "2026-01-02T00:00:00+00:00",
+        },
+    }
+    path = report_plan.metrics_file(run)
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(json.dumps(document))
+    return tmp_path, path
+
+
+def test_export_check_and_what_is_missing(say, naive):
+    folder, path = naive
+    where = ("--configfile", CONFIG, "--folder", folder / "kept")
+    before = say("reference", "missing", *where).stdout.split()
+    done = say("reference", "export", *where, "--results", folder / "results")
+    assert f"1 of {len(before)} results, 1 of them new" in done.stdout
+    assert set(before) - set(say("reference", "missing", *where).stdout.split()) == {path}
+    naive_alone = say("reference", "missing", *where, "--experiment", "router").stdout.split()
+    assert naive_alone and set(naive_alone) < set(before)
+    assert "all files are what the kept numbers give" in say("reference", "check", "--folder", folder / "kept").stdout
+    metrics = folder / "kept/metrics.csv"
+    metrics.write_text(metrics.read_text().replace(",0.25,", ",0.26,"))
+    assert "table_long_term.md is not what the numbers give" in say(
+        "reference", "check", "--folder", folder / "kept", code=1
+    ).stdout.replace("\n", " ")
+    found = json.loads(say("reference", "check", "--json", "--folder", folder / "kept", code=1).stdout)
+    assert {"path", "problem", "remedy"} == set(found[(folder / "kept").as_posix()][0])
+
+
+def test_nothing_to_export_or_check(say, naive):
+    folder, _ = naive
+    assert "there is no folder" in say("reference", "check", "--folder", folder / "none", code=2).stderr
+    where = ("--configfile", CONFIG, "--folder", folder / "none")
+    assert "no result of" in say("reference", "export", *where, "--results", folder / "empty", code=2).stderr
+    assert "--experiment 'x'" in say("reference", "missing", *where, "--experiment", "x", code=2).stderr

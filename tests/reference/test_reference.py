@@ -1,0 +1,102 @@
+"""The kept numbers are the results, to the last bit; new ones are added to them, and damaged ones are refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from timellama import reference
+from timellama.errors import InputError
+
+
+@pytest.fixture
+def plan(world):
+    return reference.planned(world.plan, configfile=world.configfile)
+
+
+def keep(world, kept) -> None:
+    world.kept.mkdir(exist_ok=True)
+    for name, text in reference.to_files(kept).items():
+        (world.kept / name).write_text(text, encoding="utf-8", newline="")
+
+
+def test_every_result_comes_back_as_it_was(world, plan):
+    documents = world.files()
+    assert len(documents) > 30 and any(path.startswith(reference.SWEEPS) for path in documents)
+    kept = reference.merged(None, documents, plan=plan, logs=world.results)
+    keep(world, kept)
+    back = reference.read(world.kept)
+    assert back == kept and back.results == documents and not back.reasons
+    assert reference.to_files(back) == reference.to_files(kept)
+
+
+def test_a_path_follows_from_the_settings(world):
+    for path, document in world.files().items():
+        assert reference.path_of(json.loads(json.dumps(document))) == path
+
+
+def test_results_are_found_by_their_paths_and_read_strictly(world, plan):
+    documents = world.files()
+    some = dict(list(documents.items())[::3])
+    world.put(some)
+    assert reference.find(documents, results=world.results) == some
+    first, second, *_ = some
+    world.put({first: documents[second]})
+    with pytest.raises(InputError, match="other settings than its path says"):
+        reference.find(documents, results=world.results)
+
+
+def test_of_two_results_the_later_one_counts(world, plan):
+    documents = world.files()
+    path = next(path for path, document in documents.items() if "mse" in document)
+    kept = reference.merged(None, documents, plan=plan, logs=world.results)
+    for ended, counts in (("2026-01-02T00:00:09+00:00", False), ("2026-01-02T01:00:11+01:00", True)):
+        other = documents[path] | {"mse": 9.0, "provenance": documents[path]["provenance"] | {"ended": ended}}
+        again = reference.merged(kept, {path: other}, plan=plan, logs=world.results)
+        assert again.results == (documents | {path: other} if counts else documents)
+
+
+def test_why_a_result_is_absent_is_kept_with_it(world, plan):
+    documents = world.files()
+    first, second, *_ = documents
+    log = world.results / "logs/train" / f"{Path(first).parent.relative_to('results')}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text('Traceback (most recent call last):\n  File "x"\nValueError: loss is NaN, "twice"\n')
+    there = {path: document for path, document in documents.items() if path not in (first, second)}
+    kept = reference.merged(None, there, plan=plan, logs=world.results / "logs")
+    reasons = {first: 'ValueError: loss is NaN, "twice"', second: reference.UNFINISHED}
+    assert kept.reasons == reasons
+    keep(world, kept)
+    assert reference.read(world.kept).reasons == reasons
+    log.unlink()
+    assert reference.merged(kept, {}, plan=plan, logs=world.results / "logs").reasons == reasons
+    assert first not in reference.merged(kept, documents, plan=plan, logs=world.results / "logs").reasons
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("metrics.csv", ",long-term,", ",short-term,", "are not those of that run"),
+        ("metrics.csv", "results/long-term", "results/other", "are not those of that run"),
+        ("metrics.csv", ",Synthetic,", ",", "has .* cells"),
+        ("efficiency.csv", "T00:00:00", "T00:00:01", "are not of one sweep"),
+        ("plan.json", '"format": 1', '"format": 2', "not of format 1"),
+        ("plan.json", "{", "", "cannot be read"),
+    ],
+)
+def test_damage_is_refused(world, plan, name, old, new, message):
+    keep(world, reference.merged(None, world.files(), plan=plan, logs=world.results))
+    text = (world.kept / name).read_text(encoding="utf-8")
+    assert old in text
+    (world.kept / name).write_text(text.replace(old, new, 1), encoding="utf-8", newline="")
+    with pytest.raises(InputError, match=message):
+        reference.read(world.kept)
+
+
+def test_a_line_that_stands_twice_is_refused(world, plan):
+    keep(world, reference.merged(None, world.files(), plan=plan, logs=world.results))
+    file = world.kept / "metrics.csv"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join([*lines, lines[1]]), encoding="utf-8", newline="")
+    with pytest.raises(InputError, match="two lines"):
+        reference.read(world.kept)

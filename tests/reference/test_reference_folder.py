@@ -1,0 +1,163 @@
+"""The folder that the repository keeps: tables from its numbers alone, and no change in it goes unseen."""
+
+import json
+import re
+
+import pytest
+
+from timellama import report_plan
+from timellama.errors import InputError
+
+RUN = "results/long-term/Synthetic/dlinear/"
+
+
+def change(path, old: str, new: str) -> None:
+    content = path.read_bytes()
+    assert content.count(old.encode()) >= 1
+    path.write_bytes(content.replace(old.encode(), new.encode(), 1))
+
+
+def test_every_table_stands_and_the_check_agrees(complete):
+    names = {f"table_{name}" for name in [*complete.plan.config["experiments"], "datasets", "failures"]}
+    assert set(complete.tables()) == names
+    assert all((complete.kept / f"{name}.tex").is_file() for name in names)
+    assert not [text for text in complete.tables().values() if "NOT COMPLETE" in text]
+    assert complete.check() == []
+
+
+def test_a_number_leads_to_its_run(complete):
+    """From a table's cell over the index to the line of the run, with its seed and its data's digest."""
+    [run] = [r for r in complete.plan.experiment("long_term") if (r.variant, r.context) == ("dlinear", 96)]
+    path = report_plan.metrics_file(run)
+    index = json.loads((complete.kept / "provenance.json").read_text(encoding="utf-8"))
+    table = index["tables"]["table_long_term"]
+    assert path in table["results"] and table["seeds"] == [0] and table["commits"] == ["1111111"]
+    assert table["data_sha256"] == {"Synthetic": "cd" * 32}
+    lines = [line for line in (complete.kept / "metrics.csv").read_text(encoding="utf-8").splitlines() if path in line]
+    mse = complete.files()[path]["mse"]
+    assert len(lines) == 1 and f",{mse!r}," in lines[0] and "cd" * 32 in lines[0] and "1" * 40 in lines[0]
+    assert f"{mse:.3f}" in complete.tables()["table_long_term"]
+
+
+def test_a_number_changed_in_the_numbers_is_seen(complete):
+    [path] = [p for p, d in complete.files().items() if p.startswith(RUN) and d["run"]["context"] == 96]
+    mse = complete.files()[path]["mse"]
+    change(complete.kept / "metrics.csv", repr(mse), repr(mse + 0.25))
+    wrong = {each.path.rpartition("/")[2]: each.problem for each in complete.check()}
+    assert {"table_long_term.md", "table_long_term.tex", "provenance.json"} <= set(wrong)
+    assert f"{mse:.3f}" in wrong["table_long_term.md"] and f"{mse + 0.25:.3f}" in wrong["table_long_term.md"]
+
+
+def test_a_digit_that_no_table_prints_is_seen(complete):
+    change(complete.kept / "metrics.csv", ",4096,", ",4097,")
+    assert [each.path.rpartition("/")[2] for each in complete.check()] == ["provenance.json"]
+
+
+@pytest.mark.parametrize("name", ["table_long_term.md", "table_efficiency.tex", "table_short_term.md", "README.md"])
+def test_a_change_in_a_table_is_seen(complete, name):
+    text = (complete.kept / name).read_text(encoding="utf-8")
+    digit = re.findall(r"\d", text)[-1]
+    head, _, tail = text.rpartition(digit)
+    (complete.kept / name).write_text(f"{head}{(int(digit) + 1) % 10}{tail}", encoding="utf-8")
+    [found] = complete.check()
+    assert found.path.endswith(name) and "is not what the numbers give" in found.problem
+
+
+@pytest.mark.parametrize("name", ["table_ablation.md", "efficiency.csv", "figures/router_heatmap.png"])
+def test_a_file_that_is_gone_is_seen(complete, name):
+    (complete.kept / name).unlink()
+    wanted = "absent.csv" if name == "efficiency.csv" else name
+    assert [each.path.endswith(wanted) for each in complete.check()] == [True]
+
+
+def test_a_figure_or_a_file_of_somebody_else_is_seen(complete):
+    figure = complete.kept / "figures/router_heatmap.png"
+    figure.write_bytes(figure.read_bytes() + b"x")
+    (complete.kept / "notes.txt").write_text("by hand")
+    found = {each.path.rpartition("/")[2]: each.problem for each in complete.check()}
+    assert found == {
+        "router_heatmap.png": "was changed after it was made",
+        "notes.txt": "is not part of the reference",
+    }
+
+
+def test_nothing_to_check_is_an_error(world):
+    with pytest.raises(InputError, match="there is no folder"):
+        world.check()
+    with pytest.raises(InputError, match="no result of"):
+        world.export()
+    assert not world.kept.exists()
+
+
+def test_sittings_add_up_to_what_one_gives(complete, world, tmp_path):
+    """Half the results, then the others on a machine that has not the first half."""
+    one = {path.relative_to(world.kept): path.read_bytes() for path in world.kept.rglob("*") if path.is_file()}
+    for place in (world.kept, world.results):
+        place.rename(tmp_path / f"first-{place.name}")
+    documents = list(world.files().items())
+    world.put(dict(documents[::2]))
+    done = world.export()
+    assert (done.results, done.added) == (len(documents[::2]), len(documents[::2])) and world.check() == []
+    assert "NOT COMPLETE" in world.tables()["table_long_term"] and "–" in world.tables()["table_long_term"]  # noqa: RUF001
+    assert documents[1][0] in world.tables()["table_failures"].replace("\\", "")
+    world.results.rename(tmp_path / "second-results")
+    world.put(dict(documents[1::2]))
+    done = world.export()
+    assert (done.added, done.replaced, done.results) == (len(documents[1::2]), 0, len(documents))
+    assert world.check() == []
+    two = {path.relative_to(world.kept): path.read_bytes() for path in world.kept.rglob("*") if path.is_file()}
+    assert {name: two[name] for name in two if name.name != "provenance.json"} == {
+        name: one[name] for name in one if name.name != "provenance.json"
+    }
+
+
+def test_captions_name_the_commits_of_all_sittings(complete):
+    documents = {path: document for path, document in complete.files().items() if path.startswith(RUN)}
+    for document in documents.values():
+        document["provenance"] |= {"git_commit": "2" * 40, "git_dirty": True, "ended": "2026-01-03T00:00:00+00:00"}
+    complete.put(documents)
+    assert complete.export().replaced == len(documents) == 2
+    caption = complete.tables()["table_long_term"].splitlines()[0]
+    assert "2 different versions: commits 1111111 and 2222222 + uncommitted changes" in caption
+    assert complete.check() == []
+
+
+def test_a_figure_whose_curves_are_gone_stays(world, tmp_path):
+    """Curves are not kept as numbers, so a sitting without them must not replace the figure by an emptier one."""
+    documents = {path: document for path, document in world.files().items() if "/long-term/" in path}
+    curves = [path for path in documents if "/dlinear/" in path or "/patchtst/" in path]
+    world.put(documents)
+    for path in curves:
+        file = world.results.parent / path
+        file.with_name("history.csv").write_text(
+            "step,epoch,train_loss,validation_loss,learning_rate,seconds\n2,0.5,0.5,0.4,0.001,1.0\n4,1,0.4,0.3,0.001,2\n"
+        )
+    assert "learning_curves" in world.export().drawn
+    picture = (world.kept / "figures/learning_curves.png").read_bytes()
+    (world.results.parent / curves[0]).with_name("history.csv").unlink()
+    done = world.export()
+    assert "learning_curves" in done.stayed and "router_heatmap" in done.drawn
+    assert (world.kept / "figures/learning_curves.png").read_bytes() == picture
+    assert world.check() == []
+
+
+def test_results_of_other_settings_are_not_dropped_unasked(complete):
+    before = {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()}
+    complete.plan.config["experiments"].pop("llm_value")
+    complete.plan.runs.pop("llm_value")
+    with pytest.raises(InputError, match=r"are not planned .* any more.*--drop"):
+        complete.export()
+    assert {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()} == before
+    assert complete.check() == [], "what is kept is judged by what was planned when it was made"
+    complete.export(drop=True)
+    assert "table_llm_value" not in complete.tables() and complete.check() == []
+
+
+def test_a_damaged_result_loses_nothing(complete):
+    before = {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()}
+    path, document = next((p, d) for p, d in complete.files().items() if p.startswith(RUN))
+    document["provenance"]["ended"] = "2026-01-03T00:00:00+00:00"
+    complete.put({path: document | {"mse": None}})
+    with pytest.raises(InputError, match="mse"):
+        complete.export()
+    assert {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()} == before

@@ -1,0 +1,97 @@
+"""`timellama reference`: the numbers, tables and figures of a configuration that the repository keeps."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timellama.cli.console import CHECK_FAILED, RESULTS, ConfigFile, Json, console, load_plan, print_json, project, warn
+
+KEPT = Path("docs/reference")
+Folder = Annotated[Path | None, typer.Option(help="The folder; docs/reference/<name of the configuration> without it.")]
+
+
+def export(
+    configfile: ConfigFile,
+    results: Annotated[Path, typer.Option(help="Where the runs are.")] = RESULTS,
+    folder: Folder = None,
+    drop: Annotated[bool, typer.Option(help="Leave out kept results that are not planned any more.")] = False,
+) -> None:
+    """Make docs/reference/<configuration>/ from finished runs, or add those runs to it.
+
+    What is kept stays; of two results of the same settings the one that ended later counts. Tables are made from all
+    of them, and cells without a result are dashes. No result is computed, and where anything fails nothing is written.
+
+    Examples:
+      timellama reference export --configfile config/cpu.yaml
+    """
+    from timellama import reference_folder
+
+    plan = load_plan(configfile)
+    folder = folder or KEPT / plan.config["name"]
+    done = reference_folder.export(
+        folder, plan=plan, configfile=configfile.as_posix(), results=results, root=project(), drop=drop
+    )
+    for name in done.stayed:
+        warn(f"figure {name} stays as it was: not all runs that it shows lie in {results}")
+    console().print(
+        f"{folder}: {done.results} of {done.planned} results, {done.added} of them new and {done.replaced} newer; "
+        f"{len(done.drawn)} figures drawn; {done.size / 1e6:.1f} MB",
+        soft_wrap=True,
+    )
+
+
+def check(folder: Folder = None, as_json: Json = False) -> None:
+    """Make the kept tables anew from the kept numbers, and name each file that is not what they give.
+
+    Every folder in docs/reference is looked at, or the one that is named. The exit code is 1 where anything differs and
+    2 where there is nothing to check. Needs no results and trains nothing; nothing is changed.
+
+    Examples:
+      timellama reference check
+    """
+    import dataclasses
+
+    from timellama import reference_folder
+    from timellama.errors import InputError
+
+    root = project()
+    folders = [folder] if folder else sorted(path for path in KEPT.glob("*") if path.is_dir())
+    if not folders:
+        raise InputError(f"{KEPT} keeps no reference: make one with `timellama reference export`")
+    found = {place.as_posix(): reference_folder.check(place, root=root) for place in folders}
+    if as_json:
+        print_json({place: [dataclasses.asdict(each) for each in problems] for place, problems in found.items()})
+    else:
+        for place, problems in found.items():
+            for each in problems:
+                console().print(f"{each.path} {each.problem}", soft_wrap=True)
+                console().print(f"    {each.remedy}", soft_wrap=True)
+            count = f"{len(problems)} files are not" if problems else "all files are"
+            console().print(f"{place}: {count} what the kept numbers give", soft_wrap=True)
+    raise typer.Exit(CHECK_FAILED if any(found.values()) else 0)
+
+
+def missing(
+    configfile: ConfigFile,
+    folder: Folder = None,
+    experiment: Annotated[str | None, typer.Option(help="Only results of this experiment.")] = None,
+) -> None:
+    """Print the results that a configuration plans and its reference does not have, one a line, for snakemake.
+
+    Examples:
+      snakemake -j8 --configfile config/cpu.yaml $(timellama reference missing --configfile config/cpu.yaml)
+    """
+    from timellama import reference
+    from timellama.errors import InputError
+
+    plan = load_plan(configfile)
+    facts = reference.planned(plan, configfile=configfile.as_posix())
+    if experiment and experiment not in facts["experiments"]:
+        raise InputError(f"--experiment {experiment!r}: {configfile} has {', '.join(facts['experiments'])}")
+    folder = folder or KEPT / plan.config["name"]
+    there = reference.read(folder).results if folder.exists() else {}
+    wanted = facts["experiments"][experiment]["results"] if experiment else reference.planned_results(facts)
+    for path in wanted:
+        if path not in there:
+            typer.echo(path)
