@@ -25,7 +25,7 @@ def test_the_example_of_ones_own_data(root: Path, tmp_path: Path, monkeypatch: p
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "ice_cream.csv").write_text(block(text, "csv", "ice cream"))
     catalogue = tmp_path / "datasets.yaml"
-    catalogue.write_text((root / "config" / "datasets.yaml").read_text() + "\n" + block(text, "yaml", "IceCream"))
+    catalogue.write_text((root / "config" / "datasets.yaml").read_text() + "\n" + block(text, "yaml", "reader: table"))
     monkeypatch.chdir(tmp_path)
 
     dataset = load_catalogue(catalogue)["IceCream"]

@@ -37,9 +37,9 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
 
     (folder / "data").mkdir()
     (folder / "data/ice_cream.csv").write_text(block(page, "csv", "ice cream"))
-    append(config / "datasets.yaml", block(page, "yaml", "  IceCream:\n"))
+    append(config / "datasets.yaml", block(page, "yaml", "reader: table"))
     run(sys.executable, "-c", block(page, "python", "save_pretrained"))
-    append(config / "backbones.yaml", block(page, "yaml", "tiny-qwen2:\n  kind"))
+    append(config / "backbones.yaml", block(page, "yaml", "kind: folder"))
     (folder / "nlinear.diff").write_text(block(page, "diff", "nlinear"))
     run(*block(page, "sh", "git apply").split())
     (config / "own.yaml").write_text(block(page, "yaml", "name: own"))
@@ -58,6 +58,6 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
     found = [json.loads(file.read_text()) for file in folder.glob("results/long-term/IceCream/*/*/metrics.json")]
     assert {each["run"]["variant"] for each in found} == {"time-llama", "nlinear", "seasonal-naive"}
     assert {each["n_windows"] for each in found} == {3}, "4 test rows, horizon 2"
-    assert {each["backbone"]["name"] for each in found if each["backbone"]} == {"tiny-qwen2"}
+    assert {each["run"]["backbone"]["name"] for each in found if each["run"]["backbone"]} == {"tiny-qwen2"}
     table = (folder / "reports/table_long_term.md").read_text(encoding="utf-8")
     assert "NLinear" in table and "IceCream" in table
