@@ -23,7 +23,7 @@ def block(text: str, language: str, holding: str) -> str:
 def test_the_example_of_ones_own_data(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (root / "docs" / "adding.md").read_text(encoding="utf-8")
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "ice_cream.csv").write_text(block(text, "csv", "ice cream"))
+    (tmp_path / "data" / "ice_cream.csv").write_text(block(text, "text", "ice cream"))
     catalogue = tmp_path / "datasets.yaml"
     catalogue.write_text((root / "config" / "datasets.yaml").read_text() + "\n" + block(text, "yaml", "reader: table"))
     monkeypatch.chdir(tmp_path)

@@ -36,7 +36,7 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
         subprocess.run(command, cwd=folder, env=given, check=True)
 
     (folder / "data").mkdir()
-    (folder / "data/ice_cream.csv").write_text(block(page, "csv", "ice cream"))
+    (folder / "data/ice_cream.csv").write_text(block(page, "text", "ice cream"))
     append(config / "datasets.yaml", block(page, "yaml", "reader: table"))
     run(sys.executable, "-c", block(page, "python", "save_pretrained"))
     append(config / "backbones.yaml", block(page, "yaml", "kind: folder"))
