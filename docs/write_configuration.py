@@ -19,12 +19,13 @@ TOP = """<!-- Written by docs/write_configuration.py; edit the schema or the dat
 
 # Configuration
 
-A configuration says what is run: data sets, methods, horizons, seeds, language models, budgets. Four come with the project, in
-`config/`; one of your own is a copy with other values, named with `CONFIG=` (make) or `--configfile` (snakemake,
-timellama). It is checked against its schema before anything runs. Keys in bold must be given.
+A configuration says what is run: data sets, methods, horizons, seeds, language models, budgets. Four come with the
+project, in `config/`; one of your own is a copy with other values, named with `CONFIG=` (make) or `--configfile`
+(snakemake, timellama). It is checked against its schema before anything runs. Keys in bold must be given.
 
-A setting is taken, in rising order, from the default below, the method's published settings in `config/methods.yaml`, those for
-the data set there, `training` of the configuration, `overrides` of the configuration, and `overrides` of the experiment.
+A setting is taken, in rising order, from the default below, the method's published settings in `config/methods.yaml`,
+those for the data set there, `training` of the configuration, `overrides` of the configuration, and `overrides` of the
+experiment.
 """
 TRAINING = """
 ## Training settings
@@ -34,7 +35,8 @@ What `training` may hold, in `config/methods.yaml`, in a configuration and in it
 OPTIONS = """
 ## Options of the methods
 
-What `options` may hold in `config/methods.yaml`. A variant is an entry of its own there, with other options under another name.
+What `options` may hold in `config/methods.yaml`. A variant is an entry of its own there, with other options under
+another name.
 """
 
 
@@ -111,7 +113,9 @@ def _defaults(kind: type, rules: dict) -> Iterator[str]:
     notes = _notes(kind)
     yield "| key | value | default | where it comes from |\n|---|---|---|---|"
     for field in dataclasses.fields(kind):
-        default = "null" if field.default is None else str(field.default).lower() if field.type is bool else field.default
+        default = (
+            "null" if field.default is None else str(field.default).lower() if field.type is bool else field.default
+        )
         rule = _value(rules["properties"][field.name], rules)
         yield f"| `{field.name}` | {rule} | {default} | {_cell(notes.get(field.name, ''))} |"
 

@@ -113,7 +113,9 @@ def test_options_choices_and_defaults_of_the_open_questions_are_those_of_the_cod
             assert len(choices) == 1 or set(choices) == set(rules[listed[1]]["enum"]), question
         if parts and parts[0].count("`") == 2 and parts[0].strip("` ") in defaults:
             value = defaults[parts[0].strip("` ")]
-            assert default.split(",")[0].split(" and ")[0].strip("`") == ("none" if value is None else str(value)), question
+            assert default.split(",")[0].split(" and ")[0].strip("`") == ("none" if value is None else str(value)), (
+                question
+            )
             checked += 1
         elif listed and len(choices) > 1:
             assert f"`{defaults[listed[1]]}`" in default, question

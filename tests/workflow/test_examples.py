@@ -47,7 +47,9 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
     target = re.search(r"make (\S+) CONFIG=(\S+)", block(page, "sh", "make reports"))
     command = (target[1], "--configfile", target[2])
     unpinned = project.snakemake(*command)
-    told = re.search(rf"the pin is {UNKNOWN_PIN}, the files of models/tiny-qwen2 give ([0-9a-f]{{64}})", unpinned.stdout)
+    told = re.search(
+        rf"the pin is {UNKNOWN_PIN}, the files of models/tiny-qwen2 give ([0-9a-f]{{64}})", unpinned.stdout
+    )
     assert unpinned.returncode != 0 and told, unpinned.stdout
     assert told[0].split(" give ")[0] in page, "the page shows another message than the one there is"
     entries = (config / "backbones.yaml").read_text(encoding="utf-8")
