@@ -16,7 +16,7 @@ html_theme_options = {
     "show_powered_by": False,
 }
 html_static_path = ["style"]
-html_css_files = ["tables.css"]
+html_css_files = ["plain.css"]
 html_copy_source = False
 html_show_copyright = False
 myst_heading_anchors = 3  # a link may name a heading down to this level, by the anchor that forges give it
