@@ -22,3 +22,6 @@ html_show_copyright = False
 myst_heading_anchors = 3  # a link may name a heading down to this level, by the anchor that forges give it
 highlight_language = "text"
 nitpicky = True
+# Reports in folders below docs/ are pages that others link to; tests/test_docs.py sees to it that each page beside this
+# file is in the navigation.
+suppress_warnings = ["toc.not_included"]

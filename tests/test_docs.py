@@ -223,6 +223,11 @@ def test_messages_of_the_troubleshooting_page_are_those_of_the_code(root, pages,
     assert message in re.sub(r"\"\n\s+f?\"", "", code)
 
 
+def test_every_page_is_in_the_navigation_once(pages):
+    listed = re.findall(r"^.+ <(\w+)>$", pages["index.md"], flags=re.MULTILINE)
+    assert sorted(listed) == sorted({name.removesuffix(".md") for name in pages} - {"README", "index"})
+
+
 def test_the_site_builds_and_a_broken_link_or_anchor_fails(root, tmp_path):
     pytest.importorskip("sphinx")
     pytest.importorskip("myst_parser")
