@@ -6,7 +6,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake -j$(JOBS)
 
-.PHONY: help install test lint all resume partial reference check-reference benchmarks FORCE
+.PHONY: help install test lint docs all resume partial reference check-reference benchmarks FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -20,7 +20,7 @@ install: .venv/installed  ## make .venv with the project and its pinned dependen
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,docs]'
 	@touch $@
 
 test: install  ## run the tests
@@ -32,6 +32,10 @@ lint: install  ## formatter, linters, import contract, the workflow's own lint
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check -l 120 Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+
+docs: install  ## the documentation site in build/docs, every link and anchor checked
+	$(BIN)/python docs/write_configuration.py
+	$(BIN)/sphinx-build -q -W --keep-going -E -b html docs build/docs
 
 all: install  ## every report of the configuration; a run that fails fails alone
 	$(SNAKEMAKE) all --keep-going --configfile $(CONFIG)

@@ -1,4 +1,4 @@
-"""The example of one's own data in docs/data.md works as it is printed."""
+"""The example of one's own data in docs/adding.md works as it is printed."""
 
 import re
 from pathlib import Path
@@ -21,11 +21,11 @@ def block(text: str, language: str, holding: str) -> str:
 
 
 def test_the_example_of_ones_own_data(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (root / "docs" / "data.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "adding.md").read_text(encoding="utf-8")
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "ice_cream.csv").write_text(block(text, "csv", "ice cream"))
+    (tmp_path / "data" / "ice_cream.csv").write_text(block(text, "text", "ice cream"))
     catalogue = tmp_path / "datasets.yaml"
-    catalogue.write_text((root / "config" / "datasets.yaml").read_text() + "\n" + block(text, "yaml", "IceCream"))
+    catalogue.write_text((root / "config" / "datasets.yaml").read_text() + "\n" + block(text, "yaml", "reader: table"))
     monkeypatch.chdir(tmp_path)
 
     dataset = load_catalogue(catalogue)["IceCream"]

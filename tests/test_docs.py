@@ -1,0 +1,255 @@
+"""README.md and docs/: what they name exists, what they list is complete, and the site has no broken link."""
+
+import ast
+import dataclasses
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from timellama.cli.main import app
+from timellama.specs import TimeLlamaOptions, Training
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+# Code spans that look like a path of the project; what a placeholder or a star stands in is none.
+PATH = re.compile(r"`((?:timellama|config|docs|tests|workflow|benchmarks)/[\w./-]*)`")
+MADE_BY_THE_EXAMPLE = {"config/own.yaml"}  # docs/adding.md
+OPEN = re.compile(r"\bopen\b|our choice|none in the paper", flags=re.IGNORECASE)
+OF_THE_PAPER = re.compile(r"\b(table|eq\.|section|figure) ?\d|^the paper")
+
+
+@pytest.fixture(scope="module")
+def pages(root: Path) -> dict[str, str]:
+    """The text of README.md and of every page, by file name."""
+    found = {path.name: path.read_text(encoding="utf-8") for path in [root / "README.md", *root.glob("docs/*.md")]}
+    assert {"README.md", "index.md", "method.md", "protocol.md", "commands.md", "adding.md"} <= set(found)
+    return found
+
+
+def defined(path: Path) -> set[str]:
+    """Functions, classes and methods (`Class.method`) of a module."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
+    return names
+
+
+def test_paths_that_the_pages_name_exist(root, pages):
+    named = {(page, path) for page, text in pages.items() for path in PATH.findall(text)}
+    assert len(named) > 60
+    absent = [(page, path) for page, path in named if path not in MADE_BY_THE_EXAMPLE and not (root / path).exists()]
+    assert not absent
+
+
+def test_code_that_the_pages_name_exists(root, pages):
+    named = [
+        (page, name, path)
+        for page, text in pages.items()
+        for name, path in re.findall(r"`([A-Za-z_][\w.]*)`\s+in\s+`(timellama/[\w/]+\.py)`", text)
+    ]
+    assert len(named) > 25
+    assert not [each for each in named if each[1] not in defined(root / each[2])]
+
+
+def test_every_equation_of_the_paper_has_its_code(pages):
+    covered = set()
+    sections = re.split(r"^## ", pages["method.md"], flags=re.MULTILINE)
+    for section in sections:
+        title = section.split("\n")[0]
+        found = re.match(r"Equations? (\d+)(?: to (\d+))?:", title)
+        if found:
+            covered |= set(range(int(found[1]), int(found[2] or found[1]) + 1))
+            assert re.search(r"` in\s+`timellama/", section), f"no code is named under {title!r}"
+    assert covered == set(range(1, 12))
+
+
+def open_rows(text: str) -> list[list[str]]:
+    """The cells of the table of open questions: question, paper, option, default, why."""
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.split("\n") if line.startswith("|")]
+    assert len(rows) > 20 and all(len(row) == 5 for row in rows)
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+@pytest.mark.parametrize("kind", [TimeLlamaOptions, Training])
+def test_every_setting_is_the_papers_or_an_open_question(root, pages, kind):
+    write = writer(root)
+    asked = {name for row in open_rows(pages["open_questions.md"]) for name in re.findall(r"`(\w+)`", row[2])}
+    notes = write._notes(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    assert len(names) > 10
+    for name in names:
+        note = notes.get(name, "")
+        if OPEN.search(note):
+            assert name in asked, f"{name}: its comment says that it is open; docs/open_questions.md lacks it"
+        assert name in asked or OF_THE_PAPER.search(note), f"{name} is neither of the paper nor an open question"
+
+
+def test_options_choices_and_defaults_of_the_open_questions_are_those_of_the_code(root, pages):
+    defaults = {f.name: f.default for kind in (TimeLlamaOptions, Training) for f in dataclasses.fields(kind)}
+    schema = yaml.safe_load((root / "workflow/schemas/methods.schema.yaml").read_text(encoding="utf-8"))["$defs"]
+    rules = {**schema["training"]["properties"], **schema["time-llama"]["properties"]}
+    config = (root / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
+    checked = 0
+    for question, _, options, default, _ in open_rows(pages["open_questions.md"]):
+        parts = [part for part in options.split(";") if re.match(r"\s*`\w+`", part)]
+        for part in parts:
+            for name in re.findall(r"`(\w+)`", part.split(":")[0]):
+                assert name in defaults or f"{name}:" in config, f"{question}: there is no option {name!r}"
+        listed = re.match(r"`(\w+)`: (.*)", parts[0]) if parts else None
+        if listed:
+            choices = re.findall(r"`([\w-]+)`", listed[2])
+            assert set(choices) <= set(rules[listed[1]]["enum"]), question
+            assert len(choices) == 1 or set(choices) == set(rules[listed[1]]["enum"]), question
+        if parts and parts[0].count("`") == 2 and parts[0].strip("` ") in defaults:
+            value = defaults[parts[0].strip("` ")]
+            assert default.split(",")[0].split(" and ")[0].strip("`") == ("none" if value is None else str(value)), (
+                question
+            )
+            checked += 1
+        elif listed and len(choices) > 1:
+            assert f"`{defaults[listed[1]]}`" in default, question
+            checked += 1
+    assert checked > 10
+
+
+def writer(root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("write_configuration", root / "docs/write_configuration.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_on_configuration_is_what_its_script_writes(root, pages):
+    assert pages["configuration.md"] == writer(root).page(), "run `make docs` and commit docs/configuration.md"
+    assert "`gate_gradient`" in pages["configuration.md"] and "**`seeds`**" in pages["configuration.md"]
+
+
+def told(pages: dict[str, str], program: str) -> list[tuple[str, list[str]]]:
+    """(page, words) of every command of that program that a page shows."""
+    found = []
+    for page, text in pages.items():
+        for language, body in FENCE.findall(text):
+            for line in body.split("\n"):
+                words = line.removeprefix("$ ") if language in ("console", "sh") else ""
+                if line.startswith("$ ") or (language == "sh" and line):
+                    words = re.sub(r"^(\w+=\S+ )+", "", words)
+                    found += [(page, shlex.split(words, comments=True))] if words.startswith(f"{program} ") else []
+    return found
+
+
+def test_commands_of_timellama_exist_and_take_these_options(pages):
+    commands = get_command(app).commands
+    shown = told(pages, "timellama")
+    assert len(shown) > 6
+    for page, (_, name, *words) in shown:
+        if name == "--help":
+            continue
+        assert name in commands, f"{page}: there is no command {name!r}"
+        command = commands[name]
+        if hasattr(command, "commands"):  # a group: its command is the next word
+            name, *words = words
+            assert name in command.commands, f"{page}: there is no command {name!r}"
+            command = command.commands[name]
+        takes = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= takes, f"{page}: timellama {name}"
+        command.make_context(name, list(words))
+
+
+def test_every_command_is_shown_with_what_it_prints(pages):
+    shown = {words[1] for page, words in told({"commands.md": pages["commands.md"]}, "timellama")}
+    assert set(get_command(app).commands) <= shown
+
+
+def test_make_targets_exist(root, pages):
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE))
+    shown = told(pages, "make")
+    assert len(shown) > 6
+    for page, (_, target, *settings) in shown:
+        assert target in targets or target.startswith(("reports/", "results/")), f"{page}: make {target}"
+        assert {setting.split("=")[0] for setting in settings} <= {"CONFIG", "JOBS", "PYTHON"}, page
+    listed = FENCE.search(pages["commands.md"])[2]
+    assert targets == set(re.findall(r"^([a-z-]+)  +\S", listed, flags=re.MULTILINE)), "commands.md: `make help`"
+
+
+def test_snakemake_takes_the_options_shown(pages):
+    from snakemake.cli import get_argument_parser
+
+    shown = told(pages, "snakemake")
+    assert len(shown) > 3
+    for _, words in shown:
+        get_argument_parser().parse_args(words[1:])  # ends the test on an unknown option
+
+
+def test_every_environment_variable_is_explained(root, pages):
+    files = [path for folder in ("timellama", "workflow", "tests", "benchmarks") for path in (root / folder).rglob("*")]
+    sources = [path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".smk")]
+    assert len(sources) > 100
+    read = {name for text in sources for name in re.findall(r"\"(TIMELLAMA_[A-Z_]+|HF_[A-Z_]+)\"", text)}
+    assert "TIMELLAMA_MIRROR" in read
+    assert not [name for name in read if f"`{name}`" not in pages["commands.md"]]
+
+
+@pytest.mark.parametrize(
+    ("message", "source"),
+    [
+        ("unknown key", "schema.py"),
+        ("is missing; add it", "schema.py"),
+        ("has no experiment", "plan.py"),
+        ("is not the project's folder: change into it", "cli/console.py"),
+        ("Remedy: check the network and run again", "data/sources.py"),
+        ("is gated: accept its licence at", "data/backbones.py"),
+        ("is on record. Fetch the repository yourself", "data/backbones.py"),
+        ("set the pin that you mean", "data/backbones.py"),
+        ("lower learning_rate or clip_norm, or check the data", "train.py"),
+        ("it ended without an error message: stopped, or killed by the system", "failures.py"),
+        ("is being computed already, by", "lock.py"),
+        ("the training starts afresh", "checkpoint.py"),
+        ("Name the columns as the training data do", "look_back.py"),
+        ("rows must be evenly spaced", "look_back.py"),
+        ("Give more of the name", "runs.py"),
+        ("if it was run again, build the reports again", "verify.py"),
+    ],
+)
+def test_messages_of_the_troubleshooting_page_are_those_of_the_code(root, pages, message, source):
+    assert message in pages["troubleshooting.md"]
+    code = (root / "timellama" / source).read_text(encoding="utf-8")
+    assert message in re.sub(r"\"\n\s+f?\"", "", code)
+
+
+def test_every_page_is_in_the_navigation_once(pages):
+    listed = re.findall(r"^.+ <(\w+)>$", pages["index.md"], flags=re.MULTILINE)
+    assert sorted(listed) == sorted({name.removesuffix(".md") for name in pages} - {"README", "index"})
+
+
+def test_the_site_builds_and_a_broken_link_or_anchor_fails(root, tmp_path):
+    pytest.importorskip("sphinx")
+    pytest.importorskip("myst_parser")
+    shutil.copytree(root / "docs", tmp_path / "docs")
+    shutil.copy2(root / "README.md", tmp_path / "README.md")
+
+    def build() -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", "html", "docs", "site"]
+        return subprocess.run(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    done = build()
+    assert done.returncode == 0, done.stdout
+    made = (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert "commands.html" in made and not re.search(r"(?:<script[^>]+src|<link[^>]+href)=\"https?:", made)
+    for file, broken in (("README.md", "[a](docs/data.md#nowhere)"), ("docs/protocol.md", "[b](nowhere.md)")):
+        text = (tmp_path / file).read_text(encoding="utf-8")
+        (tmp_path / file).write_text(f"{text}\n{broken}\n", encoding="utf-8")
+        done = build()
+        assert done.returncode != 0 and "nowhere" in done.stdout, done.stdout
+        (tmp_path / file).write_text(text, encoding="utf-8")

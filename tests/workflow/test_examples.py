@@ -1,0 +1,65 @@
+"""The worked examples of docs/adding.md, run as they are printed, on one copy of the project."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+UNKNOWN_PIN = "0" * 64
+
+
+@pytest.fixture(scope="module")
+def page(root: Path) -> str:
+    return (root / "docs/adding.md").read_text(encoding="utf-8")
+
+
+def block(text: str, language: str, holding: str) -> str:
+    """The one fenced block of that language that holds a word."""
+    [found] = [b for b in re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL) if holding in b]
+    return found
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + text, encoding="utf-8")
+
+
+def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: str, make_project) -> None:
+    project = make_project()
+    folder, config = project.folder, project.folder / "config"
+
+    def run(*command: str) -> None:
+        given = os.environ | {"PYTHONPATH": str(folder), "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+        subprocess.run(command, cwd=folder, env=given, check=True)
+
+    (folder / "data").mkdir()
+    (folder / "data/ice_cream.csv").write_text(block(page, "text", "ice cream"))
+    append(config / "datasets.yaml", block(page, "yaml", "reader: table"))
+    run(sys.executable, "-c", block(page, "python", "save_pretrained"))
+    append(config / "backbones.yaml", block(page, "yaml", "kind: folder"))
+    (folder / "nlinear.diff").write_text(block(page, "diff", "nlinear"))
+    run(*block(page, "sh", "git apply").split())
+    (config / "own.yaml").write_text(block(page, "yaml", "name: own"))
+
+    target = re.search(r"make (\S+) CONFIG=(\S+)", block(page, "sh", "make reports"))
+    command = (target[1], "--configfile", target[2])
+    unpinned = project.snakemake(*command)
+    told = re.search(
+        rf"the pin is {UNKNOWN_PIN}, the files of models/tiny-qwen2 give ([0-9a-f]{{64}})", unpinned.stdout
+    )
+    assert unpinned.returncode != 0 and told, unpinned.stdout
+    assert told[0].split(" give ")[0] in page, "the page shows another message than the one there is"
+    entries = (config / "backbones.yaml").read_text(encoding="utf-8")
+    (config / "backbones.yaml").write_text(entries.replace(UNKNOWN_PIN, told[1]), encoding="utf-8")
+
+    done = project.snakemake(*command)
+    assert done.returncode == 0, done.stdout
+    found = [json.loads(file.read_text()) for file in folder.glob("results/long-term/IceCream/*/*/metrics.json")]
+    assert {each["run"]["variant"] for each in found} == {"time-llama", "nlinear", "seasonal-naive"}
+    assert {each["n_windows"] for each in found} == {3}, "4 test rows, horizon 2"
+    assert {each["run"]["backbone"]["name"] for each in found if each["run"]["backbone"]} == {"tiny-qwen2"}
+    table = (folder / "reports/table_long_term.md").read_text(encoding="utf-8")
+    assert "NLinear" in table and "IceCream" in table
