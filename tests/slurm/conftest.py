@@ -1,5 +1,6 @@
 """A real Slurm with one node, this machine: Debian's packages, started by hand on the loopback interface."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
+LOCK = Path("/tmp/timellama-test-slurm.lock")
 PATIENCE = 60  # seconds that the daemons have to answer
-PACKAGES = ("slurm-wlm", "munge")
+DAEMONS = ("slurmctld", "slurmd", "munged")
+DEVICES = ("/dev/null", "/dev/zero")  # stand in for two GPUs: Slurm shares out files, whatever they are
 
 
 def run(*command: str) -> str:
@@ -20,20 +23,23 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def free_port() -> int:
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return place.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    places = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [place.getsockname()[1] for place in places]
+    for place in places:
+        place.close()
+    return ports
 
 
 def configuration(folder: Path, host: str) -> str:
     """Without cgroups, systemd and accounting, none of which a container has."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    controller, worker = free_ports(2)
     settings = {
         "ClusterName": "test",
         "SlurmctldHost": f"{host}(127.0.0.1)",
-        "SlurmctldPort": free_port(),
-        "SlurmdPort": free_port(),
+        "SlurmctldPort": controller,
+        "SlurmdPort": worker,
         "CommunicationParameters": "NoCtldInAddrAny,NoInAddrAny",
         "SlurmUser": "root",
         "SlurmdUser": "root",
@@ -41,8 +47,10 @@ def configuration(folder: Path, host: str) -> str:
         "ProctrackType": "proctrack/linuxproc",
         "TaskPlugin": "task/none",
         "MpiDefault": "none",
+        "GresTypes": "gpu",
         "SelectType": "select/cons_tres",
         "SelectTypeParameters": "CR_CPU_Memory",
+        "SchedulerParameters": "batch_sched_delay=0,sched_interval=2",
         "AccountingStorageType": "accounting_storage/none",
         "JobAcctGatherType": "jobacct_gather/none",
         "ReturnToService": 2,
@@ -55,58 +63,73 @@ def configuration(folder: Path, host: str) -> str:
         "SlurmctldLogFile": folder / "slurmctld.log",
         "SlurmdLogFile": folder / "slurmd.log",
     }
+    node = f"NodeAddr=127.0.0.1 CPUs={os.cpu_count()} RealMemory={memory * 9 // 10} Gres=gpu:{len(DEVICES)}"
     lines = [f"{key}={value}" for key, value in settings.items()]
-    lines.append(
-        f"NodeName={host} NodeAddr=127.0.0.1 CPUs={os.cpu_count()} RealMemory={memory * 9 // 10} State=UNKNOWN"
-    )
-    lines.append(f"PartitionName=only Nodes={host} Default=YES MaxTime=INFINITE State=UP")
+    lines.append(f"NodeName={host} {node} State=UNKNOWN")
+    lines.append(f"PartitionName=processors Nodes={host} Default=YES MaxTime=INFINITE State=UP")
+    lines.append(f"PartitionName=graphics Nodes={host} MaxTime=INFINITE State=UP")
     return "\n".join(lines) + "\n"
 
 
 def wait_until(question, what: str) -> None:
     end = time.monotonic() + PATIENCE
     while not question():
-        assert time.monotonic() < end, f"{what} within {PATIENCE} s"
+        assert time.monotonic() < end, f"not within {PATIENCE} s: {what}"
         time.sleep(0.2)
 
 
-def says(word: str, *command: str) -> bool:
+def answer(*command: str) -> str:
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return word in done.stdout
+    return done.stdout
+
+
+def munge_answers() -> bool:
+    return "Success" in answer("sh", "-c", "munge -n | unmunge")
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """Slurm, ready for jobs. It installs itself where it can, which needs Debian and root."""
+    """Slurm, ready for jobs, in a folder of its own."""
     if os.geteuid() != 0:
         pytest.skip("a Slurm is started by root alone")
-    if not shutil.which("apt-get"):
-        pytest.skip("Slurm is installed from Debian's packages, and this is no Debian")
-    if CONFIGURATION.exists():
-        pytest.skip(f"{CONFIGURATION} is there: this machine has a Slurm of its own")
-    if not all(shutil.which(program) for program in ("slurmctld", "slurmd", "munged")):
-        run("apt-get", "update", "-qq")
-        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES)
-    folder, host = tmp_path_factory.mktemp("slurm"), socket.gethostname().split(".")[0]
+    missing = [daemon for daemon in DAEMONS if not shutil.which(daemon)]
+    if missing:
+        pytest.skip(f"{missing[0]} is not installed: apt-get install --no-install-recommends slurm-wlm munge")
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # there is one /etc/slurm, and another test run may be at work
+        if CONFIGURATION.is_symlink() and not CONFIGURATION.exists():
+            CONFIGURATION.unlink()  # left by a test run that was killed
+        if CONFIGURATION.exists() or CONFIGURATION.is_symlink():
+            pytest.skip(f"{CONFIGURATION} is there: this machine has a Slurm of its own")
+        yield from started(tmp_path_factory.mktemp("slurm"))
+
+
+def started(folder: Path):
+    host = socket.gethostname().split(".")[0]
     for name in ("state", "spool"):
         (folder / name).mkdir()
     (folder / "slurm.conf").write_text(configuration(folder, host))
-    # A link, since the program that runs a job's steps forgets SLURM_CONF.
+    (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File={','.join(DEVICES)}\n")
+    # Links, since the program that runs a job's steps forgets SLURM_CONF.
+    links = [CONFIGURATION, CONFIGURATION.with_name("gres.conf")]
     CONFIGURATION.parent.mkdir(exist_ok=True)
-    CONFIGURATION.symlink_to(folder / "slurm.conf")
+    for link in links:
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder / link.name)
     munged = None
     try:
-        if not says("Success", "sh", "-c", "munge -n | unmunge"):
+        if not munge_answers():
             Path("/run/munge").mkdir(exist_ok=True)
             shutil.chown("/run/munge", "munge", "munge")
             munged = subprocess.Popen(["/usr/sbin/munged", "--foreground"], user="munge", group="munge")
-            wait_until(lambda: says("Success", "sh", "-c", "munge -n | unmunge"), "munge answers")
+            wait_until(munge_answers, "munge answers")
         run("slurmctld", "-f", str(folder / "slurm.conf"))
         run("slurmd", "-f", str(folder / "slurm.conf"), "-N", host)
-        wait_until(lambda: says("idle", "sinfo", "-h", "-o", "%T"), "the node is idle")
+        wait_until(lambda: "idle" in answer("sinfo", "-h", "-o", "%T"), "the node is idle")
         yield folder
+        run("scancel", "--user", "root")  # of a test that failed
+        wait_until(lambda: not answer("squeue", "-h").strip(), "no job is left")
     finally:
-        CONFIGURATION.unlink()
         for name in ("slurmctld", "slurmd"):
             file = folder / f"{name}.pid"
             if file.is_file():
@@ -114,3 +137,5 @@ def cluster(tmp_path_factory):
         if munged:
             munged.terminate()
             munged.wait()
+        for link in links:
+            link.unlink()

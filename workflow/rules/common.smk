@@ -86,13 +86,9 @@ def prepared_files(backbone):
     return [f"{folder}/{name}" for name in BACKBONE_FILES]
 
 
-def backbone_memory(wildcards):
-    """Megabytes that preparing a backbone takes, whose blocks are held at once.
-
-    Measured: 220 MB for a tiny one, 973 MB for six blocks of SmolLM2-135M with what reads its file. For the others 25 D^2
-    parameters a block, those of Gemma, which has the most, at 2 bytes.
-    """
-    return 1500 + 50 * PLAN.backbones[wildcards.backbone].width ** 2 * int(wildcards.blocks) // 1_000_000
+def on_a_cluster():
+    """Whether this Snakemake submits its jobs, or is one that was submitted."""
+    return workflow.non_local_exec or workflow.remote_exec
 
 
 def training_threads(wildcards):
@@ -100,7 +96,7 @@ def training_threads(wildcards):
 
     On a cluster it is the scheduler that shares out the cores.
     """
-    if workflow.non_local_exec or workflow.remote_exec:
+    if on_a_cluster():
         return config["threads"]
     cores = workflow.cores or 1
     # The cores that this process may use: a container or a batch job seldom has the whole machine.
@@ -120,8 +116,9 @@ def sweep_of(wildcards):
 
 
 def all_threads(wildcards):
-    """All cores that Snakemake has, so that nothing runs beside a measurement."""
-    return max(workflow.cores or 1, sweep_of(wildcards).threads)
+    """All cores that Snakemake has, so that nothing runs beside a measurement. On a cluster it has its node to itself."""
+    threads = sweep_of(wildcards).threads
+    return threads if on_a_cluster() else max(workflow.cores or 1, threads)
 
 
 def sweep_code(wildcards):

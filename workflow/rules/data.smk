@@ -11,7 +11,7 @@ rule fetch:
     # Measured: 30 MB whatever the file's size. An hour lets the largest file, 136 MB, come at 40 kB/s.
     resources:
         runtime=60,
-        mem_mb=100,
+        mem_mb=megabytes(30),
     params:
         artifact=lambda wildcards: dataclasses.asdict(ARTIFACTS[wildcards.path]),
         cache=CACHE,
@@ -30,7 +30,7 @@ rule normalise:
     # Measured: 14 s and 673 MB for 17544 rows of 862 variates, the largest series; 2 s and 134 MB for ETTm1.
     resources:
         runtime=5,
-        mem_mb=1000,
+        mem_mb=megabytes(673),
     params:
         facts=lambda wildcards: PLAN.datasets[wildcards.dataset].read_as,
         code=code_of("timellama.data.normalise"),

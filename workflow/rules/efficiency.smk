@@ -15,8 +15,8 @@ rule measure:
     threads: all_threads
     resources:
         runtime=600,
-        mem_mb=8000,
-        gpu=int(config["device"].startswith("cuda")),
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        gpu=int(GPU),
     params:
         sweep=lambda wildcards: sweep_of(wildcards).to_json(),
         code=sweep_code,

@@ -11,7 +11,7 @@ rule provenance:
         "results/logs/report/provenance.log",
     resources:
         runtime=10,
-        mem_mb=1000,
+        mem_mb=megabytes(300),
     params:
         reports=reports_and_results,
         configuration=config["name"],

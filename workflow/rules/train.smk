@@ -17,9 +17,10 @@ rule train:
         "results/benchmarks/{task}/{dataset}/{variant}/{identity}.tsv"
     threads: training_threads
     resources:
-        runtime=600,
-        mem_mb=4000,
-        gpu=int(config["device"].startswith("cuda")),
+        runtime=training_minutes,
+        mem_mb=training_memory,
+        vram_mb=training_gpu_memory,
+        gpu=int(GPU),
     params:
         run=lambda wildcards: run_of(wildcards).to_json(),
         code=training_code,

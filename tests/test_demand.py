@@ -1,0 +1,72 @@
+"""What a training asks for: counted by hand, at least what was measured, and not much more."""
+
+import dataclasses
+
+import pytest
+
+from timellama.demand import LONGEST, START, memory, minutes
+from timellama.specs import Backbone, TimeLlamaOptions, Training
+
+# The highest resident memory in MB (Snakemake's `benchmark:`) of the trainings of config/cpu.yaml on an Intel Xeon with
+# two cores, the largest of each kind over seeds and horizons 96 and 192. Six blocks of SmolLM2-135M, whose D is 576.
+SIZES = {"ETTh1": (17420, 7, 428), "Weather": (52696, 21, 336)}  # rows, variates and letters of the prompt
+MEASURED = [
+    ("ETTh1", {}, 583),
+    ("ETTh1", {"train_backbone": True}, 1333),
+    ("Weather", {}, 765),
+    ("Weather", {"adapter": "adalora"}, 817),
+    ("Weather", {"alignment": "prefix"}, 1708),
+]
+
+
+def training(sample_run, dataset, **options):
+    return dataclasses.replace(
+        sample_run,
+        dataset=dataset,
+        variates=SIZES[dataset][1],
+        options=TimeLlamaOptions(**options),
+        backbone=Backbone(name="SmolLM2-135M", blocks=6, pin="0"),
+        prompt="x" * SIZES[dataset][2],
+    )
+
+
+@pytest.mark.parametrize(("dataset", "options", "measured"), MEASURED)
+def test_memory_is_at_least_what_was_measured_and_at_most_thrice_that(sample_run, dataset, options, measured):
+    run = training(sample_run, dataset, **options)
+    asked = memory(run, rows=SIZES[dataset][0], width=576, cuda=False)
+    assert measured <= asked["host"] <= 3 * measured and asked["device"] == 0
+
+
+def test_memory_counted_by_hand(sample_run):
+    run = dataclasses.replace(training(sample_run, "ETTh1"), precision="bfloat16")
+    frozen = 6 * 27 * 4096**2 * 2
+    trained = 5 * 4096**2 + (512 + 96) * 4096 + 7 * 6 * 8 * 9 * 4096
+    passes = 16 * 6 * 7 * 42 * 4096 * 2  # 16 windows through 6 blocks are more than 64 through one
+    series = 17420 * 7 * 24
+    host, device = 2 * frozen + 36 * trained + series, frozen + 36 * trained + passes
+    assert memory(run, rows=17420, width=4096, cuda=True) == {
+        "host": 4000 + host // 10**6,
+        "device": 1000 + device // 10**6,
+    }
+
+
+def test_minutes_counted_by_hand_and_cut_at_a_day(sample_run):
+    run = dataclasses.replace(
+        training(sample_run, "ETTh1"), training=Training(max_steps=400, validation_windows=256, validations_per_epoch=4)
+    )
+    train, test = (
+        8640 - 512 - 96 + 1,
+        2880 - 96 + 1,
+    )  # 12 and 4 months of 30 days; the look-back of the test lies before it
+    validations = max(8, round(4 * 400 * 16 / train))
+    seen = test + 3 * 400 * 16 + validations * 256
+    operations = 2 * seen * 7 * 6 * 27 * 576**2
+    expected = START + round(operations / 2e10 / 60)
+    assert minutes(run, rows=17420, width=576, cuda=False, threads=1) == expected > START
+    assert minutes(run, rows=17420, width=65536, cuda=False, threads=1) == LONGEST
+
+
+def test_a_method_without_training_asks_for_what_its_libraries_and_series_need(sample_run):
+    run = dataclasses.replace(sample_run, method="seasonal-naive", options=None, training=None, backbone=None)
+    assert memory(run, rows=17420, width=None, cuda=False)["host"] < 500
+    assert minutes(run, rows=17420, width=None, cuda=False, threads=1) == START

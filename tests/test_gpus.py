@@ -1,0 +1,72 @@
+"""Two trainings never share a GPU, and a killed one gives its own back. The devices are names: no GPU is needed."""
+
+import os
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import pytest
+
+COMMAND = (sys.executable, "-m", "timellama.gpus", "sh", "-c")
+LONGEST = 300  # seconds, on a machine that does much else
+
+
+@pytest.fixture
+def start(tmp_path, root):
+    """Starts a shell command as the script of a training, or as another, with these GPUs; None: not set."""
+
+    def start(command, gpus, *, script="tmp1.train.py", **variables):
+        given = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+        given |= {"TMPDIR": str(tmp_path), "PYTHONPATH": str(root)} | variables
+        given |= {} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
+        pipe = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.Popen([*COMMAND, command, script], env=given, **pipe)
+
+    return start
+
+
+def said(process):
+    out, _ = process.communicate(timeout=LONGEST)
+    return process.returncode, out.strip()
+
+
+def test_each_training_has_a_gpu_of_its_own_and_waits_for_it(start):
+    told = "begin=$(date +%s.%N); sleep 0.5; echo $CUDA_VISIBLE_DEVICES $begin $(date +%s.%N)"
+    seen = [said(process)[1].split() for process in [start(told, "3, GPU-5d2f") for _ in range(5)]]
+    assert {gpu for gpu, _, _ in seen} == {"3", "GPU-5d2f"}
+    for gpu in ("3", "GPU-5d2f"):
+        spans = sorted((float(begin), float(end)) for name, begin, end in seen if name == gpu)
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
+
+
+def test_a_killed_training_gives_its_gpu_back(start, tmp_path):
+    process = start(f"touch {tmp_path}/begun; exec sleep 1000", "0")
+    end = time.monotonic() + LONGEST
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    waiting = start("echo $CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.communicate(timeout=3)
+    process.kill()
+    process.communicate()
+    assert said(waiting) == (0, "0")
+
+
+def test_other_commands_run_as_they_are(start):
+    assert said(start("echo $CUDA_VISIBLE_DEVICES; exit 3", "0,1", script="tmp1.table.py")) == (3, "0,1")
+
+
+def test_no_gpu_is_an_error(start):
+    code, out = said(start("echo ran", ""))
+    assert code == 1 and out == "CUDA_VISIBLE_DEVICES is '', which is no GPU: name them, for example 0,1"
+    code, out = said(start("echo ran", None))
+    assert (code == 1 and "nvidia-smi lists no GPUs" in out) or out == "ran", "a machine with GPUs"
+
+
+def test_nvidia_smi_is_asked_where_nothing_is_set(start, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 7\necho 8\n", encoding="utf-8")
+    program.chmod(0o755)
+    assert said(start("echo $CUDA_VISIBLE_DEVICES", None, PATH=f"{tmp_path}:{os.environ['PATH']}")) == (0, "7")

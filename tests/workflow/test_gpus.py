@@ -1,0 +1,35 @@
+"""The profile for several GPUs: as many trainings at once as there are, each on its own. The devices are names."""
+
+import re
+from itertools import pairwise
+
+# Stands in for the adapter of a training: it tells what it sees.
+TRAIN = """
+import os, time
+begin = time.time()
+time.sleep(1)
+with open("seen", "a") as seen:
+    seen.write(f"{os.environ['CUDA_VISIBLE_DEVICES']} {begin} {time.time()}\\n")
+for path in snakemake.output:
+    open(path, "w").close()
+"""
+SMOKE = ("--configfile", "config/smoke.yaml")
+
+
+def test_the_profile_gives_every_training_a_gpu_of_its_own(make_project, tmp_path):
+    project = make_project()
+    (project.folder / "workflow/scripts/train.py").write_text(TRAIN, encoding="utf-8")
+    planned = project.snakemake("-n", "reports/table_long_term.tex", *SMOKE).stdout
+    metrics = set(re.findall(r"results/long-term/Synthetic/[a-z-]+/[^/]+/metrics\.json", planned))
+    targets = sorted(path for path in metrics if "tiny-gpt2" not in path)[:5]
+    profile = ("--profile", "workflow/profiles/gpu", "--cores", "8", "--resources", "local_gpu=2")
+    given = {"CUDA_VISIBLE_DEVICES": "fake0,fake1", "TMPDIR": str(tmp_path)}
+    done = project.snakemake(*profile, *SMOKE, "--", *targets, environment=given)
+    assert done.returncode == 0, done.stdout
+    seen = [line.split() for line in (project.folder / "seen").read_text(encoding="utf-8").splitlines()]
+    assert len(seen) == len(targets) == 5 and {gpu for gpu, _, _ in seen} == {"fake0", "fake1"}
+    for gpu in ("fake0", "fake1"):
+        spans = sorted((float(begin), float(end)) for name, begin, end in seen if name == gpu)
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
+    again = project.snakemake("-n", *SMOKE, "--", *targets)
+    assert "Nothing to be done" in again.stdout, "results do not hang on the profile"

@@ -1,0 +1,51 @@
+"""What the jobs ask of a cluster's scheduler; a local Snakemake reads no memory and no minutes unless it is told to.
+
+Each attempt asks for as much memory again. `timellama/demand.py` derives what a training asks for.
+"""
+
+from timellama.demand import SNAKEMAKE, memory, minutes
+
+GPU = config["device"].startswith("cuda")
+
+# Under workflow/profiles/gpu every job is started through this module, which gives trainings a GPU of their own.
+if "local_gpu" in workflow.global_resources:
+    shell.prefix(f"exec {sys.executable} -m timellama.gpus ")
+
+
+def sizes(run):
+    """What the demands of a run hang on and the run itself does not hold."""
+    width = PLAN.backbones[run.backbone.name].width if run.backbone else None
+    return {"rows": PLAN.datasets[run.dataset].rows, "width": width, "cuda": GPU}
+
+
+def training_memory(wildcards, attempt):
+    """Megabytes of the machine's memory."""
+    run = run_of(wildcards)
+    return attempt * (SNAKEMAKE + memory(run, **sizes(run))["host"])
+
+
+def training_gpu_memory(wildcards):
+    """Megabytes of the GPU's memory. Slurm grants whole GPUs: this is to choose the partition by, with `snakemake -n`."""
+    run = run_of(wildcards)
+    return memory(run, **sizes(run))["device"]
+
+
+def training_minutes(wildcards):
+    """Minutes; a training that is cut off goes on from its checkpoint at the next attempt."""
+    run = run_of(wildcards)
+    return minutes(run, **sizes(run), threads=config["threads"])
+
+
+def megabytes(measured):
+    """The memory of a job that was measured at `measured` MB, by attempt, with the Snakemakes that carry it."""
+    return lambda wildcards, attempt: attempt * (SNAKEMAKE + measured)
+
+
+def backbone_memory(wildcards, attempt):
+    """Megabytes that preparing a backbone takes, whose blocks are held at once.
+
+    Measured: 220 MB for a tiny one, 973 MB for six blocks of SmolLM2-135M with what reads its file. For the others 27 D^2
+    parameters a block, those of Gemma, which has the most, at 2 bytes.
+    """
+    blocks = 54 * PLAN.backbones[wildcards.backbone].width ** 2 * int(wildcards.blocks) // 1_000_000
+    return attempt * (SNAKEMAKE + 1000 + blocks)
