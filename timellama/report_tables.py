@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from timellama import aggregate, failures, tables, variants
+from timellama.cells import Table
 from timellama.data.m4_frequencies import FREQUENCIES
 from timellama.errors import InputError
 from timellama.m4_scores import combine
-from timellama.markup import Table
 
 REFERENCE = "time-llama"
 NAIVE2 = "naive2"

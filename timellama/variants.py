@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from timellama.aggregate import paired_difference, summarise, t_quantile, with_published
+from timellama.cells import Block, Cell, Entry, Row, Table
 from timellama.errors import InputError
-from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, fixed, listed, spread
+from timellama.markup import MISSING, fixed, listed, spread
 from timellama.tables import (
     DECIMALS,
     NAMES,

@@ -102,7 +102,7 @@ def test_an_edit_of_training_re_runs_every_run_but_no_data(finished):
 def test_an_edit_of_the_tables_re_runs_no_training(finished):
     planned = edited(finished, "tables.py", r"\Z", "\nANOTHER = 1\n")
     stems = ("reports/table_long_term", "reports/table_datasets")
-    assert planned == {f"{stem}.{ending}" for stem in stems for ending in ("tex", "md")}
+    assert planned == {f"{stem}.{ending}" for stem in stems for ending in ("tex", "md", "html")}
 
 
 def test_a_measurement_takes_every_core_so_that_nothing_runs_beside_it(make_project, root):

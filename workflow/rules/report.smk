@@ -6,8 +6,13 @@ rule table:
         metrics=lambda wildcards: metrics_of(wildcards.experiment),
         published=published_numbers,
     output:
-        tex=report("reports/table_{experiment}.tex", category="Tables", labels={"table": "{experiment}"}),
+        tex="reports/table_{experiment}.tex",
         md="reports/table_{experiment}.md",
+        html=report(
+            "reports/table_{experiment}.html",
+            caption="../report/table.rst",
+            **on_page("table_{experiment}"),
+        ),
     log:
         "results/logs/report/table_{experiment}.log",
     resources:
@@ -24,8 +29,13 @@ rule table_datasets:
     input:
         published="config/published/table6_datasets.csv",
     output:
-        tex=report("reports/table_datasets.tex", category="Tables", labels={"table": "datasets"}),
+        tex="reports/table_datasets.tex",
         md="reports/table_datasets.md",
+        html=report(
+            "reports/table_datasets.html",
+            caption="../report/table_datasets.rst",
+            **on_page("table_datasets"),
+        ),
     log:
         "results/logs/report/table_datasets.log",
     resources:
@@ -44,7 +54,11 @@ rule figure:
         published=published_curve,
     output:
         pdf="reports/figures/{figure}.pdf",
-        png=report("reports/figures/{figure}.png", category="Figures", labels={"figure": "{figure}"}),
+        png=report(
+            "reports/figures/{figure}.png",
+            caption="../report/figure.rst",
+            **on_page("{figure}"),
+        ),
     log:
         "results/logs/report/{figure}.log",
     resources:
@@ -62,8 +76,13 @@ rule table_efficiency:
         sweeps=sweep_files,
         published="config/published/efficiency_traffic.csv",
     output:
-        tex=report("reports/table_efficiency.tex", category="Tables", labels={"table": "efficiency"}),
+        tex="reports/table_efficiency.tex",
         md="reports/table_efficiency.md",
+        html=report(
+            "reports/table_efficiency.html",
+            caption="../report/table_efficiency.rst",
+            **on_page("table_efficiency"),
+        ),
     log:
         "results/logs/report/table_efficiency.log",
     resources:
@@ -81,7 +100,11 @@ rule figure_efficiency:
         sweeps=sweep_files,
     output:
         pdf="reports/figures/{efficiency}.pdf",
-        png=report("reports/figures/{efficiency}.png", category="Figures", labels={"figure": "{efficiency}"}),
+        png=report(
+            "reports/figures/{efficiency}.png",
+            caption="../report/figure_efficiency.rst",
+            **on_page("{efficiency}"),
+        ),
     log:
         "results/logs/report/{efficiency}.log",
     wildcard_constraints:
@@ -100,8 +123,13 @@ rule table_failures:
     input:
         every_result(),
     output:
-        tex=report("reports/table_failures.tex", category="Tables", labels={"table": "failures"}),
+        tex="reports/table_failures.tex",
         md="reports/table_failures.md",
+        html=report(
+            "reports/table_failures.html",
+            caption="../report/table_failures.rst",
+            **on_page("table_failures"),
+        ),
     log:
         "results/logs/report/table_failures.log",
     resources:

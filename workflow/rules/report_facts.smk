@@ -1,5 +1,6 @@
 """What the rules of the reports share: which results a report reads, and what else it has to know."""
 
+TABLE_FILES = ["tex", "md", "html"]
 EFFICIENCY_FIGURES = ["latency", "memory_scaling"]
 PUBLISHED_TABLES = {
     "long_term": "config/published/table1_long_term.csv",
@@ -130,7 +131,7 @@ def every_report():
     """All reports of the active configuration."""
     experiments = config["experiments"]
     stems = [f"reports/table_{name}" for name in [*experiments, "datasets", "failures"]]
-    targets = [f"{stem}.{ending}" for stem in stems for ending in ("tex", "md")]
+    targets = [f"{stem}.{ending}" for stem in stems for ending in TABLE_FILES]
     figures = [name for name in ("active_loras", "depth", "prompts") if name in experiments]
     figures += ["lora_distribution"] if "active_loras" in experiments else []
     figures += EFFICIENCY_FIGURES if "efficiency" in experiments else []

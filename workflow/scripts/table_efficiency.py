@@ -17,4 +17,4 @@ with job_log(snakemake.log[0]):
         table = dataclasses.replace(table, caption=f"{table.caption} {remark}".strip())
     else:
         table = failures.without_results("efficiency", text=remark)
-    markup.write(table, Path(snakemake.output.tex), Path(snakemake.output.md))
+    markup.write(table, *map(Path, snakemake.output))
