@@ -44,5 +44,9 @@ rule all:
         "reports/provenance.json",
 
 
+onstart:
+    show_time_left()
+
+
 onerror:
     report_what_is_there()

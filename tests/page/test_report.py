@@ -25,16 +25,15 @@ def page(browser, report):
 
 def entries(page):
     """The names of the menu or of a category's reports."""
-    return [item.text.strip() for item in page.find_elements(By.CSS_SELECTOR, "nav li a")]
+    return [item.text.strip() for item in page.find_elements(By.CSS_SELECTOR, "nav ul li a")]
 
 
 def click(page, name):
-    (found,) = [item for item in page.find_elements(By.CSS_SELECTOR, "nav li a") if item.text.strip() == name]
-    found.click()
+    page.find_element(By.XPATH, f"//nav//ul//li//a[normalize-space()='{name}']").click()
 
 
 def home(page):
-    page.find_element(By.CSS_SELECTOR, "nav a[href='#'] svg, nav nav a, nav ol a").click()
+    page.find_element(By.CSS_SELECTOR, "nav ol a").click()
 
 
 def buttons(page):
@@ -78,7 +77,7 @@ def test_every_report_of_a_category_shows(page, report, category, shown):
             WebDriverWait(page, 10).until(lambda _, image=content: int(image.get_property("naturalWidth")) > 300)
         buttons(page)[1].click()
         assert len(page.find_element(By.CSS_SELECTOR, "nav .prose").text) > 80
-        page.execute_script(f"app.showCategory({category!r})")
+        page.find_element(By.XPATH, f"//nav//ol//a[text()='{category}']").click()
     assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
 
 
@@ -129,7 +128,7 @@ def test_every_report_has_a_caption_of_its_own(root):
         name = "forecasts_X" if stem == "forecasts" else stem
         wildcards = SimpleNamespace(experiment=stem.removeprefix("table_"), figure=name, efficiency=stem)
         text = jinja2.Template(file.read_text(encoding="utf-8")).render(snakemake=SimpleNamespace(wildcards=wildcards))
-        texts[stem] = publish_parts(text, writer_name="html", settings_overrides={"halt_level": 2})["body"]
+        texts[stem] = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
     assert len(texts) > 20 and len(set(texts.values())) == len(texts)
     shared_alone = {text for text in texts.values() if len(text) < 80}
     assert not shared_alone

@@ -2,7 +2,7 @@
 
 import typer
 
-from timellama.cli import compare, forecast, show, status, verify
+from timellama.cli import compare, forecast, show, status, tensorboard, verify
 from timellama.cli.console import CODES, Commands, add
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ add(app, "show", show.show)
 add(app, "compare", compare.compare)
 add(app, "verify", verify.verify)
 add(app, "forecast", forecast.forecast)
+add(app, "tensorboard", tensorboard.tensorboard)
 
 
 if __name__ == "__main__":
