@@ -24,8 +24,9 @@ STYLE = """
   .scroll { max-width: 100%; width: max-content; margin-bottom: 1.25rem; overflow-x: auto; }
   table { border-collapse: collapse; border-bottom: 2px solid #1f2933; font-variant-numeric: tabular-nums; }
   thead { border-top: 2px solid #1f2933; border-bottom: 1px solid #1f2933; background: #f3f5f7; }
-  th, td { padding: .2rem .6rem; text-align: left; vertical-align: top; font-weight: normal; white-space: nowrap; }
+  th, td { padding: .2rem .5rem; text-align: left; vertical-align: top; font-weight: normal; white-space: nowrap; }
   th.over { border-bottom: 1px solid #9aa5b1; text-align: center; font-weight: 600; }
+  th.part { padding-bottom: 0; font-weight: 600; vertical-align: bottom; }
   .r { text-align: right; } .c { text-align: center; } .long { white-space: normal; min-width: 18rem; }
   tbody { border-top: 1px solid #e4e7eb; }
   tbody.first { border-top: 1px solid #52606d; }
@@ -111,7 +112,7 @@ def _text(text: str) -> str:
 def _block(block: Block, columns: str) -> str:
     used = _used(block, len(columns))
     title = f"<h2>{_text(block.title)}</h2>\n" if block.title else ""
-    head = "".join(_over(row, used) for row in block.header[:-1]) + _headings(block.header, columns, used)
+    head = "".join(_over(row, columns, used) for row in block.header[:-1]) + _headings(block.header, columns, used)
     bodies = "".join(_group(group, columns, used) for group in block.groups)
     # Who reaches a table by the keyboard can then scroll it.
     opening = '<div class="scroll" tabindex="0" role="region" aria-labelledby="caption">\n'
@@ -149,7 +150,7 @@ def _shown(row: Row, used: Sequence[bool]) -> list[tuple[int, Cell]]:
     return [(first, cell) for first, cell in _placed(row) if any(used[first : first + cell.span])]
 
 
-def _over(row: Row, used: Sequence[bool]) -> str:
+def _over(row: Row, columns: str, used: Sequence[bool]) -> str:
     """A header row above the last: names of several columns."""
     cells = []
     for first, cell in _shown(row, used):
