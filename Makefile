@@ -4,9 +4,11 @@ PYTHON ?= python3
 JOBS ?= 8
 CONFIG ?= config/config.yaml
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake -j$(JOBS)
+# Bars where a person looks on; plain lines in a file or a pipe.
+BARS = $(and $(MAKE_TERMOUT),$(MAKE_TERMERR),--workflow-profile workflow/profiles/default)
+SNAKEMAKE = $(BIN)/snakemake -j$(JOBS) $(BARS)
 
-.PHONY: help install test lint docs all resume partial reference check-reference benchmarks FORCE
+.PHONY: help install test lint docs all report resume partial reference check-reference benchmarks FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -39,6 +41,9 @@ docs: install  ## the documentation site in build/docs, every link and anchor ch
 
 all: install  ## every report of the configuration; a run that fails fails alone
 	$(SNAKEMAKE) all --keep-going --configfile $(CONFIG)
+
+report: all  ## every report on one page, reports/report.html, to be opened in a browser
+	$(BIN)/snakemake all --report reports/report.html --configfile $(CONFIG)
 
 resume: install  ## after a crash: unlock the folder and go on with what is unfinished
 	$(SNAKEMAKE) --unlock --configfile $(CONFIG)

@@ -23,6 +23,7 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/report_facts.smk"
+include: "workflow/rules/report_page.smk"
 
 
 # The pass that makes reports of what is there computes no result, whatever is out of date.
@@ -42,6 +43,10 @@ rule all:
     input:
         every_report(),
         "reports/provenance.json",
+
+
+onstart:
+    show_time_left()
 
 
 onerror:

@@ -1,13 +1,19 @@
-"""What every test may ask for: the project's root and, where it stands beside the project, the folder of real data."""
+"""What every test may ask for: the project's root, a copy in which it was run, and the folder of real data if any."""
 
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from timellama.specs import Backbone, Run, Split, TimeLlamaOptions, Training
 
 ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("Snakefile", "config", "timellama", "workflow")
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +29,64 @@ def shared() -> Path:
     if not (folder / "data" / "SOURCES.csv").is_file():
         pytest.skip(f"needs the real data files of {folder}, which is absent")
     return folder
+
+
+class Project:
+    """A copy of the project that snakemake runs in, with the copy's own package."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def snakemake(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+        """Run snakemake in the copy; output and errors come together in `stdout`."""
+        command = [sys.executable, "-m", "snakemake", "-j2", *arguments]
+        given = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"} | (environment or {})
+        done = subprocess.run(
+            command, cwd=self.folder, env=given, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        return done
+
+    def planned(self) -> set[str]:
+        """The outputs' folders or files that a dry run of everything would make again."""
+        done = self.snakemake("-n", "--quiet", "rules", "--summary", "all")
+        assert done.returncode == 0, done.stdout
+        lines = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+        header = lines[0]
+        return {row[0] for row in lines[1:] if row[header.index("plan")] != "no update"}
+
+
+@pytest.fixture(scope="session")
+def make_project(root, tmp_path_factory) -> Callable[[], Project]:
+    def make() -> Project:
+        folder = tmp_path_factory.mktemp("project")
+        for name in COPIED:
+            source = root / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
+            else:
+                shutil.copy2(source, folder / name)
+        return Project(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(make_project) -> Project:
+    """The smoke configuration, cut to one horizon, one seed and three methods, run to its reports."""
+    project = make_project()
+    file = project.folder / "config/config.yaml"
+    config = yaml.safe_load((project.folder / "config/smoke.yaml").read_text(encoding="utf-8"))
+    config["seeds"] = [0]
+    config["experiments"] = {
+        "long_term": {
+            "datasets": {"Synthetic": {"context": 96, "horizons": [24]}},
+            "methods": ["time-llama", "dlinear", "seasonal-naive"],
+        }
+    }
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = project.snakemake("all")
+    assert done.returncode == 0, done.stdout
+    return project
 
 
 @pytest.fixture(scope="session")

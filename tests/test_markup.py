@@ -7,10 +7,9 @@ import subprocess
 
 import pytest
 
+from timellama.cells import Block, Cell, Table
+from timellama.errors import InputError
 from timellama.markup import (
-    Block,
-    Cell,
-    Table,
     escape_latex,
     escape_markdown,
     fixed,
@@ -20,6 +19,7 @@ from timellama.markup import (
     to_markdown,
     write,
 )
+from timellama.web_table import to_html
 
 NASTY = r"a%b_c&d$e#f{g}h~i^j\k<l>m|n\"o`p*q[r]--s--- é ß Łódź μ π ± − – ’ 漢字 🦙 ?` !` ''"
 needs_latex = pytest.mark.skipif(
@@ -158,12 +158,19 @@ def test_a_block_that_fits_a_part_is_not_torn():
 
 
 def test_write_is_whole_and_repeatable(tmp_path):
-    tex, md = tmp_path / "deep" / "a.tex", tmp_path / "other" / "a.md"
-    write(table(), tex, md)
-    first = tex.read_bytes(), md.read_bytes()
-    write(table(), tex, md)
-    assert (tex.read_bytes(), md.read_bytes()) == first
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"a.tex", "a.md"}
+    paths = [tmp_path / "deep" / "a.tex", tmp_path / "other" / "a.md", tmp_path / "other" / "a.html"]
+    write(table(), *paths)
+    first = [path.read_bytes() for path in paths]
+    assert first == [render(table()).encode() for render in (to_latex, to_markdown, to_html)]
+    write(table(), *paths)
+    assert [path.read_bytes() for path in paths] == first
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(paths)
+
+
+def test_an_ending_that_no_table_has_writes_nothing(tmp_path):
+    with pytest.raises(InputError, match="a.docx has an ending that no table has: give .tex, .md, .html"):
+        write(table(), tmp_path / "a.tex", tmp_path / "a.docx")
+    assert not list(tmp_path.iterdir())
 
 
 @needs_latex

@@ -11,9 +11,10 @@ import pandas as pd
 
 from timellama import claims, verdicts
 from timellama.aggregate import FORECAST_ERRORS, M4_ERRORS, summarise
+from timellama.cells import Block, Cell, Entry, Table
 from timellama.claims import CLAIMS, VERDICTS, Statement
 from timellama.efficiency_table import significant
-from timellama.markup import MISSING, Block, Cell, Entry, Table, fixed, listed
+from timellama.markup import MISSING, fixed, listed
 from timellama.tables import describe_backbones, describe_commits
 from timellama.verdicts import RESAMPLES, SEED, Finding, Results
 

@@ -5,8 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from timellama.aggregate import OTHER_NAMES, read_published
+from timellama.cells import Block, Cell, Row, Table
 from timellama.errors import InputError
-from timellama.markup import Block, Cell, Row, Table, listed
+from timellama.markup import MISSING, listed
+
+FREQUENCIES = {  # pandas aliases of the catalogue, in the paper's words
+    "10min": "10 min",
+    "15min": "15 min",
+    "h": "1 hour",
+    "D": "Daily",
+    "W": "Weekly",
+    "7D": "1 week",
+    "ME": "Monthly",
+    "QE": "Quarterly",
+    "YE": "Yearly",
+}
 
 
 def dataset_table(rows: Sequence[Mapping[str, Any]], *, published: Path, notes: Sequence[str] = ()) -> Table:
@@ -30,7 +43,8 @@ def dataset_table(rows: Sequence[Mapping[str, Any]], *, published: Path, notes: 
     paper = {row["dataset"]: row for row in read_published(published, key="dataset").to_dict("records")}
 
     def cells(row: Mapping[str, Any]) -> Row:
-        return tuple(Cell(text=str(row[key]).replace("|", ", ")) for key in headings)
+        texts = {**row, "frequency": FREQUENCIES.get(row["frequency"], row["frequency"])}
+        return tuple(Cell(text=str(texts[key]).replace("|", ", ") or MISSING) for key in headings)
 
     entries = []
     for row in rows:
@@ -50,7 +64,7 @@ def dataset_table(rows: Sequence[Mapping[str, Any]], *, published: Path, notes: 
         blocks=(Block(header=header, groups=(tuple(entries),)),),
         caption="Data sets: number of variates, horizons and sizes of the parts. Paper: its table 6. The "
         "counts of the long-term sets are windows of 96 rows; those of validation and test begin up to 96 rows before "
-        "the part; the paper's counts of ILI are of 60 rows.",
+        "the part; the paper's counts of ILI are of 60 rows. A dash: not in this configuration.",
         label="tab:datasets",
         notes=tuple(notes),
     )

@@ -19,6 +19,13 @@ from timellama.tables import first_seen
 MEGABYTE = 1e6
 
 
+class _Plain(LogFormatter):
+    """Labels what `LogFormatter` labels, as 0.03 and not as 3e-02."""
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        return f"{value:g}" if super().__call__(value, position) else ""
+
+
 def latency(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Median milliseconds of one forecast of a batch."""
     return _over_variates(rows, field="seconds", scale=1e3, label="median latency, ms")
@@ -53,7 +60,7 @@ def _over_variates(
             axis.set_xticks(ticks, [str(tick) for tick in ticks])
             axis.xaxis.set_minor_locator(NullLocator())
             axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # numbers where powers are few
+            axis.yaxis.set_minor_formatter(_Plain(minor_thresholds=(1, 0.4)))  # numbers where powers are few
             axis.set_title(f"batch {size}")
             axis.set_xlabel("N, variates")
             handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))

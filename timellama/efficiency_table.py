@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from timellama.aggregate import read_published
+from timellama.cells import Block, Cell, Entry, Row, Table
 from timellama.claims import PAPER_CONTEXT, PAPER_VARIATES
 from timellama.efficiency_rows import order, place
 from timellama.efficiency_sweep import IMPOSSIBLE, MEASURED, NO_MEMORY, TOO_SLOW
-from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, listed
+from timellama.markup import MISSING, listed
 from timellama.tables import describe_commits, first_seen
 
 REFERENCE = "time-llama"

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from timellama.markup import Block, Cell, Table, escape_markdown, to_latex, write_files
+from timellama.cells import Block, Cell, Table
+from timellama.markup import escape_markdown, to_latex, write_files
+from timellama.web_table import to_html
 
 SWITCH = "TIMELLAMA_PARTIAL"  # the environment variable that asks for the second pass
 REPORT = "table_failures"
@@ -158,7 +160,21 @@ def to_markdown(failures: Iterable[Failure], *, text: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def write(failures: Sequence[Failure], tex: Path, md: Path, *, configuration: str, planned: int) -> None:
-    """Writes the report, as LaTeX and as Markdown."""
+def to_rows(failures: Sequence[Failure], *, text: str) -> Table:
+    """The same with a column for each, for a page that wraps long lines by itself."""
+    rows = [tuple(map(_whole, (failure.result, failure.reason, failure.command))) for failure in failures]
+    rows = rows or [tuple(map(_whole, ("none failed", "", "")))]
+    header = (tuple(map(_whole, ("Result", "Reason", "Command that makes it alone"))),)
+    blocks = (Block(header=header, groups=(tuple((row,) for row in rows),)),)
+    return Table(columns="lll", blocks=blocks, caption=text, label="tab:failures")
+
+
+def _whole(text: str) -> Cell:
+    return Cell(text=text)
+
+
+def write(failures: Sequence[Failure], tex: Path, md: Path, html: Path, *, configuration: str, planned: int) -> None:
+    """Writes the report, as LaTeX, as Markdown and as HTML."""
     text = summary(failures, configuration=configuration, planned=planned)
-    write_files({tex: to_latex(to_table(failures, text=text)), md: to_markdown(failures, text=text)})
+    latex, page = to_table(failures, text=text), to_rows(failures, text=text)
+    write_files({tex: to_latex(latex), md: to_markdown(failures, text=text), html: to_html(page)})

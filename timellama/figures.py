@@ -260,7 +260,7 @@ def _against(
             theirs = published.get((dataset, horizon)) or published.get((OTHER_NAMES.get(dataset), horizon))
             if theirs:
                 axis.plot(*theirs, color="black", linestyle="--", marker="x", label=paper)
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axis.set_title(f"{dataset}, H {horizon}", parse_math=False)
             axis.set_xlabel(axis_label)
             axis.set_ylabel("test MSE")
@@ -354,6 +354,7 @@ def learning_curves(runs: Sequence[tuple[str, Path]], *, title: str) -> Figure:
                 if field == "validation_loss":
                     best = history.loc[history[field].idxmin()]
                     axis.plot(best["step"], best[field], look.marker, color=look.color, markeredgecolor="black")
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axis.set_xlabel("step")
             axis.set_ylabel(name)
         _legend(figure, axes[0], title=title)
@@ -391,6 +392,7 @@ def router_training(path: Path, *, title: str) -> Figure:
         last.set_title("entropy\n(dark: block 1; dashed: uniform)")
         last.set_ylabel("nats")
         for axis in axes:
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axis.set_xlabel("step")
         _legend(figure, axes[0], title=title)
     return figure

@@ -1,6 +1,6 @@
-r"""A neutral table, and how it is written as LaTeX and as Markdown.
+r"""A table (`cells.py`) as LaTeX and as Markdown, and the file of each rendering; `web_table.py` has the HTML.
 
-Both renderings come from one `Table`, so they say the same. The LaTeX file compiles alone with pdflatex, and can be
+All renderings come from one `Table`, so they say the same. The LaTeX file compiles alone with pdflatex, and can be
 taken into a paper with `\input` (its preamble needs booktabs and graphicx): it asks whether \documentclass has been
 used. Parts of at most `PART_LINES` lines become one float each, and a part that is wider or higher than the page is
 scaled down, so nothing runs off the page of any class, one column or two.
@@ -11,48 +11,15 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from timellama.cells import Block, Cell, Entry, Row, Table
+from timellama.errors import InputError
+from timellama.web_table import to_html
+
 PART_LINES = 58  # our choice: with the caption, as many lines as fit an A4 page at \footnotesize
 MISSING = "\N{EN DASH}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One cell: plain text, and a spread (a standard deviation) printed small behind it. `span` counts columns."""
-
-    text: str = ""
-    spread: str = ""
-    bold: bool = False
-    underline: bool = False
-    span: int = 1
-
-
-Row = tuple[Cell, ...]
-Entry = tuple[Row, ...]  # the rows that tell of one thing, such as ours, the paper's and the gap
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """Header rows, and groups of entries that rules part. A block with a title starts with a line that says it."""
-
-    header: tuple[Row, ...]
-    groups: tuple[tuple[Entry, ...], ...]
-    title: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table of blocks that share their columns. `columns` has one letter a column: l, r or c."""
-
-    columns: str
-    blocks: tuple[Block, ...]
-    caption: str
-    label: str
-    notes: tuple[str, ...] = ()
-
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -317,9 +284,19 @@ def to_markdown(table: Table) -> str:
     return "\n\n".join(text) + "\n"
 
 
-def write(table: Table, tex: Path, md: Path) -> None:
-    """Writes both renderings."""
-    write_files({tex: to_latex(table), md: to_markdown(table)})
+RENDERINGS = {".tex": to_latex, ".md": to_markdown, ".html": to_html}
+
+
+def write(table: Table, *paths: Path) -> None:
+    """Writes the table to each path, rendered as its ending says.
+
+    Raises:
+        InputError: an ending is none of those.
+    """
+    unknown = [path for path in paths if path.suffix not in RENDERINGS]
+    if unknown:
+        raise InputError(f"{unknown[0]} has an ending that no table has: give {', '.join(RENDERINGS)}.")
+    write_files({path: RENDERINGS[path.suffix](table) for path in paths})
 
 
 def write_files(texts: Mapping[Path, str]) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 
 from timellama import aggregate, failures, tables, variants
+from timellama.cells import Table
 from timellama.data.m4_frequencies import FREQUENCIES
 from timellama.efficiency_rows import read_sweeps
 from timellama.efficiency_table import efficiency
 from timellama.errors import InputError
 from timellama.m4_scores import combine
-from timellama.markup import Table
 
 REFERENCE = "time-llama"
 NAIVE2 = "naive2"

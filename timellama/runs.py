@@ -47,6 +47,16 @@ def read_run(folder: Path) -> Finished:
     return Finished(run=run, folder=folder, metrics=metrics)
 
 
+def _folders(results: Path) -> list[Path]:
+    """The folders of all finished runs."""
+    return sorted(file.parent for file in results.glob(f"{'*/' * LEVELS}{METRICS}"))
+
+
+def every_run(*, results: Path) -> list[Finished]:
+    """All finished runs below `results`. Raises InputError as `read_run`."""
+    return [read_run(folder) for folder in _folders(results)]
+
+
 def find_run(text: str, *, results: Path) -> Finished:
     """The finished run that `text` names: its folder, its `metrics.json`, or a part of its path that no other has.
 
@@ -58,7 +68,7 @@ def find_run(text: str, *, results: Path) -> Finished:
         if not (folder / METRICS).is_file():
             raise InputError(f"{folder} has no {METRICS}: name the folder of a finished run, or let it finish first")
         return read_run(folder)
-    everything = sorted(file.parent for file in results.glob(f"{'*/' * LEVELS}{METRICS}"))
+    everything = _folders(results)
     names = {folder: str(folder.relative_to(results)) for folder in everything}
     found = [folder for folder, name in names.items() if text in name]
     if len(found) == 1:

@@ -1,7 +1,8 @@
 """One look for all figures: sizes, fonts, and a colour, line and marker of its own for each method.
 
-Colours are seaborn's colour-blind safe palette. Line style and marker differ too, so a grey print can be read. Figures
-are made without pyplot: nothing global changes, and no display is needed.
+Colours are those of seaborn's colour-blind safe palette that stand out on white, and two more. Line style and marker
+differ too, so a grey print can be read. Figures are made without pyplot: nothing global changes, and no display is
+needed.
 """
 
 import os
@@ -22,7 +23,10 @@ COLUMN, PAGE = 3.3, 7.0  # inches: a column and the text of a two-column A4 page
 CHARACTERS_PER_INCH = 17  # our choice: of 7 point text, so that a line of it stays within a figure's width
 DOTS_PER_INCH = 200  # our choice: sharp on a screen, small in a report
 TRUTH, CONTEXT = "black", "0.6"
-BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, _, YELLOW, SKY = seaborn.color_palette("colorblind", 10).as_hex()
+BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, _, _, _, SKY = seaborn.color_palette("colorblind", 10).as_hex()
+# Our choice: that palette's pink and yellow are too pale for a line on white. Of a grid of colours these two are the
+# furthest from the others and from each other, for an eye with and without each kind of colour blindness.
+VIOLET, UMBER = "#9900ff", "#662900"
 DARK = "0.35"  # our choice: a tenth colour that is not the grey of the look-back
 SOLID, DASHED, DOTTED, MIXED = "-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1))
 
@@ -69,11 +73,11 @@ METHODS = {
     "Seasonal naive": Look(color=PURPLE, linestyle=DOTTED, marker="v"),
     "Hour-of-day mean": Look(color=SKY, linestyle=MIXED, marker="P"),
     "Time-LLM": Look(color=BROWN, linestyle=DASHED, marker="X"),
-    "GPT4TS": Look(color=PINK, linestyle=SOLID, marker="*"),
+    "GPT4TS": Look(color=VIOLET, linestyle=SOLID, marker="*"),
     "TimesNet": Look(color=DARK, linestyle=DASHED, marker="<"),
-    "iTransformer": Look(color=YELLOW, linestyle=MIXED, marker=">"),
+    "iTransformer": Look(color=UMBER, linestyle=MIXED, marker=">"),
 }
-COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, PINK, SKY)
+COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, VIOLET, SKY)
 LINES = ((SOLID, "o"), (DASHED, "s"), (MIXED, "^"), (DOTTED, "D"))
 # Every colour with every line and marker; neighbours differ in all three.
 OTHERS = tuple(

@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from timellama.aggregate import FORECAST_ERRORS, M4_ERRORS
+from timellama.cells import Block, Cell, Entry, Row, Table
 from timellama.errors import InputError
-from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, fixed, listed, spread
+from timellama.markup import MISSING, fixed, listed, spread
 from timellama.specs import TRAINS_NOTHING
 
 ALL = "all"  # stands for horizon and context 0: a row over several data sets

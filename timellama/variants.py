@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from timellama.aggregate import paired_difference, relative_changes, summarise, t_quantile, with_published
+from timellama.cells import Block, Cell, Entry, Row, Table
 from timellama.errors import InputError
-from timellama.markup import MISSING, Block, Cell, Entry, Row, Table, fixed, listed, spread
+from timellama.markup import MISSING, fixed, listed, spread
 from timellama.tables import (
     DECIMALS,
     NAMES,
@@ -167,6 +168,15 @@ class _Variants:
         return tuple(body)
 
 
+def _two_lines(heading: str) -> tuple[Cell, Cell]:
+    """A heading broken at the blank nearest to its middle, so that its column is no wider than need be."""
+    blanks = [number for number, character in enumerate(heading) if character == " "]
+    if not blanks:
+        return Cell(), Cell(text=heading)
+    middle = min(blanks, key=lambda number: abs(2 * number + 1 - len(heading)))
+    return Cell(text=heading[:middle]), Cell(text=heading[middle + 1 :])
+
+
 def variants(
     frame: pd.DataFrame,
     *,
@@ -207,12 +217,13 @@ def variants(
     contexts = {place[2] for place in grid.places}
     blocks = []
     for part in parts:
-        fill, more = (Cell(),) * (width - 2 * len(part)), [Cell()] * len(headings)
+        fill = (Cell(),) * (width - 2 * len(part))
+        above, below = zip(*map(_two_lines, headings), strict=True) if headings else ((), ())
         names = [f"{d}, H {h}" + (f", T {t}" if len(contexts) > 1 else "") for d, h, t in part]
         pair = (Cell(text=NAMES[metric]), Cell(text="difference"))
         header = (
-            (Cell(), Cell(), *(Cell(text=name, span=2) for name in names), *fill, *more),
-            (Cell(text="Variant"), Cell(), *pair * len(part), *fill, *(Cell(text=text) for text in headings)),
+            (Cell(), Cell(), *(Cell(text=name, span=2) for name in names), *fill, *above),
+            (Cell(text="Variant"), Cell(), *pair * len(part), *fill, *below),
         )
         rows = []
         for row in grid.rows:

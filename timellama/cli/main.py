@@ -2,7 +2,7 @@
 
 import typer
 
-from timellama.cli import compare, data, doctor, forecast, plan, reference, show, status, verify
+from timellama.cli import compare, data, doctor, forecast, plan, reference, show, status, tensorboard, verify
 from timellama.cli.console import CODES, Commands, add
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ add(app, "show", show.show)
 add(app, "compare", compare.compare)
 add(app, "verify", verify.verify)
 add(app, "forecast", forecast.forecast)
+add(app, "tensorboard", tensorboard.tensorboard)
 kept = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Numbers that the repository keeps.", epilog=CODES
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from timellama import time_left
 from timellama.digests import code_of_run, code_of_sweep
 from timellama.errors import InputError
 from timellama.failures import REPORT, SWITCH, Failure, Step, absence, command, options
@@ -203,6 +204,11 @@ def every_result():
     """Every result that is there, or will be."""
     wanted = [*map(metrics_file, RUNS.values()), *map(sweep_file, SWEEPS.values())]
     return [file for file in wanted if file not in ABSENT]
+
+
+def show_time_left():
+    """On the bars of the default profile, where it is used."""
+    time_left.show(workflow.logger_manager.get_log_handlers())
 
 
 def report_what_is_there():

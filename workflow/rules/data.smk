@@ -24,7 +24,12 @@ rule normalise:
         raw_files,
     output:
         series="results/data/{dataset}/series.npz",
-        quirks=report("results/data/{dataset}/quirks.json", category="Data"),
+        quirks=report(
+            "results/data/{dataset}/quirks.json",
+            caption="../report/quirks.rst",
+            category="Data",
+            labels={"data set": "{dataset}"},
+        ),
     log:
         "results/logs/normalise/{dataset}.log",
     # Measured: 14 s and 673 MB for 17544 rows of 862 variates, the largest series; 2 s and 134 MB for ETTm1.

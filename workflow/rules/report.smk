@@ -9,8 +9,13 @@ rule table:
         metrics=lambda wildcards: metrics_of(wildcards.experiment),
         published=published_numbers,
     output:
-        tex=report("reports/table_{experiment}.tex", category="Tables", labels={"table": "{experiment}"}),
+        tex="reports/table_{experiment}.tex",
         md="reports/table_{experiment}.md",
+        html=report(
+            "reports/table_{experiment}.html",
+            caption="../report/table.rst",
+            **on_page("table_{experiment}"),
+        ),
     log:
         "results/logs/report/table_{experiment}.log",
     resources:
@@ -27,8 +32,13 @@ rule table_datasets:
     input:
         published=report_plan.PUBLISHED_DATASETS,
     output:
-        tex=report("reports/table_datasets.tex", category="Tables", labels={"table": "datasets"}),
+        tex="reports/table_datasets.tex",
         md="reports/table_datasets.md",
+        html=report(
+            "reports/table_datasets.html",
+            caption="../report/table_datasets.rst",
+            **on_page("table_datasets"),
+        ),
     log:
         "results/logs/report/table_datasets.log",
     resources:
@@ -47,7 +57,11 @@ rule figure:
         published=published_curve,
     output:
         pdf="reports/figures/{figure}.pdf",
-        png=report("reports/figures/{figure}.png", category="Figures", labels={"figure": "{figure}"}),
+        png=report(
+            "reports/figures/{figure}.png",
+            caption="../report/figure.rst",
+            **on_page("{figure}"),
+        ),
     log:
         "results/logs/report/{figure}.log",
     resources:
@@ -65,8 +79,13 @@ rule table_efficiency:
         sweeps=sweep_files,
         published=report_plan.PUBLISHED_EFFICIENCY,
     output:
-        tex=report("reports/table_efficiency.tex", category="Tables", labels={"table": "efficiency"}),
+        tex="reports/table_efficiency.tex",
         md="reports/table_efficiency.md",
+        html=report(
+            "reports/table_efficiency.html",
+            caption="../report/table_efficiency.rst",
+            **on_page("table_efficiency"),
+        ),
     log:
         "results/logs/report/table_efficiency.log",
     resources:
@@ -84,7 +103,11 @@ rule figure_efficiency:
         sweeps=sweep_files,
     output:
         pdf="reports/figures/{efficiency}.pdf",
-        png=report("reports/figures/{efficiency}.png", category="Figures", labels={"figure": "{efficiency}"}),
+        png=report(
+            "reports/figures/{efficiency}.png",
+            caption="../report/figure_efficiency.rst",
+            **on_page("{efficiency}"),
+        ),
     log:
         "results/logs/report/{efficiency}.log",
     wildcard_constraints:
@@ -103,8 +126,13 @@ rule table_failures:
     input:
         every_result(),
     output:
-        tex=report("reports/table_failures.tex", category="Tables", labels={"table": "failures"}),
+        tex="reports/table_failures.tex",
         md="reports/table_failures.md",
+        html=report(
+            "reports/table_failures.html",
+            caption="../report/table_failures.rst",
+            **on_page("table_failures"),
+        ),
     log:
         "results/logs/report/table_failures.log",
     resources:
@@ -124,8 +152,13 @@ rule table_claims:
         results=results_of(CLAIMED),
         published=PUBLISHED_CLAIMS,
     output:
-        tex=report("reports/table_claims.tex", category="Tables", labels={"table": "claims"}),
+        tex="reports/table_claims.tex",
         md="reports/table_claims.md",
+        html=report(
+            "reports/table_claims.html",
+            caption="../report/table_claims.rst",
+            **on_page("table_claims"),
+        ),
     log:
         "results/logs/report/table_claims.log",
     resources:
@@ -144,7 +177,11 @@ rule paper_vs_ours:
         published=PUBLISHED_CLAIMS,
     output:
         pdf="reports/figures/paper_vs_ours.pdf",
-        png=report("reports/figures/paper_vs_ours.png", category="Figures", labels={"figure": "paper_vs_ours"}),
+        png=report(
+            "reports/figures/paper_vs_ours.png",
+            caption="../report/paper_vs_ours.rst",
+            **on_page("paper_vs_ours"),
+        ),
     log:
         "results/logs/report/paper_vs_ours.log",
     resources:

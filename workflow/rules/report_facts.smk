@@ -14,6 +14,8 @@ from timellama.report_plan import (
     PUBLISHED_TABLES,
 )
 
+TABLE_FILES = ["tex", "md", "html"]
+
 
 def asked(function, *arguments):
     """What `report_plan` says of a report of this plan, with a name that it does not know told in one message."""
@@ -61,7 +63,7 @@ def figure_facts(figure):
 def every_report():
     """All reports of the active configuration."""
     stems = [f"reports/table_{name}" for name in [*config["experiments"], "claims", "datasets", "failures"]]
-    targets = [f"{stem}.{ending}" for stem in stems for ending in ("tex", "md")]
+    targets = [f"{stem}.{ending}" for stem in stems for ending in TABLE_FILES]
     figures = report_plan.figure_names(PLAN)
     targets += [f"reports/figures/{name}.{ending}" for name in figures for ending in ("pdf", "png")]
     return [*targets, "reports/README.md"]

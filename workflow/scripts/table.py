@@ -1,4 +1,4 @@
-"""The table of one experiment, as LaTeX and Markdown."""
+"""The table of one experiment, as LaTeX, Markdown and HTML."""
 
 from pathlib import Path
 
@@ -13,4 +13,4 @@ with job_log(snakemake.log[0]):
         published=Path(published) if published else None,
         facts=snakemake.params.facts,
     )
-    markup.write(table, Path(snakemake.output.tex), Path(snakemake.output.md))
+    markup.write(table, *map(Path, snakemake.output))

@@ -1,4 +1,4 @@
-"""The paper's claims with effects and verdicts, as LaTeX and Markdown."""
+"""The paper's claims with effects and verdicts, as LaTeX, Markdown and HTML."""
 
 from pathlib import Path
 
@@ -9,4 +9,4 @@ with job_log(snakemake.log[0]):
     facts = snakemake.params.facts
     files = {name: [Path(path) for path in paths] for name, paths in facts["files"].items()}
     table = claims_table.of_files(files, published=Path(snakemake.input.published[0]).parent, facts=facts)
-    markup.write(table, Path(snakemake.output.tex), Path(snakemake.output.md))
+    markup.write(table, *map(Path, snakemake.output))

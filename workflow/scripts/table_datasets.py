@@ -8,4 +8,4 @@ from timellama.joblog import job_log
 
 with job_log(snakemake.log[0]):
     table = dataset_table(snakemake.params.rows, published=Path(snakemake.input.published))
-    markup.write(table, Path(snakemake.output.tex), Path(snakemake.output.md))
+    markup.write(table, *map(Path, snakemake.output))

@@ -12,4 +12,4 @@ with job_log(snakemake.log[0]):
         published=Path(published),
         facts=snakemake.params.facts,
     )
-    markup.write(table, Path(snakemake.output.tex), Path(snakemake.output.md))
+    markup.write(table, *map(Path, snakemake.output))

@@ -8,8 +8,7 @@ from timellama.joblog import job_log
 with job_log(snakemake.log[0]):
     failures.write(
         [failures.Failure(**fields) for fields in snakemake.params.failures],
-        Path(snakemake.output.tex),
-        Path(snakemake.output.md),
+        *map(Path, snakemake.output),
         configuration=snakemake.params.configuration,
         planned=snakemake.params.planned,
     )

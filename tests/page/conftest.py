@@ -1,0 +1,42 @@
+"""A real browser that reaches no network, and the page of the finished project's reports."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",  # a browser that runs as root has none
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--window-size=1400,900",
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # whatever asks for another machine fails
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[webdriver.Chrome]:
+    if not BROWSER or not DRIVER:
+        pytest.skip("needs chromium and chromedriver (Debian: chromium and chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for argument in ARGUMENTS:
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))  # a path given, so that none is downloaded
+    driver.implicitly_wait(10)  # our choice: seconds for a page on a busy machine
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="session")
+def report(finished) -> Path:
+    path = finished.folder / "reports/report.html"
+    done = finished.snakemake("all", "--report", str(path))
+    assert done.returncode == 0, done.stdout
+    return path

@@ -1,0 +1,134 @@
+"""The page of the reports, as a person meets it: it loads without a network, every entry opens, a table sorts."""
+
+import ast
+import base64
+import json
+import re
+from types import SimpleNamespace
+
+import jinja2
+import pytest
+from docutils.core import publish_parts
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+MENU = {"Workflow", "Statistics", "About"}  # entries of the page's own
+
+
+@pytest.fixture
+def page(browser, report):
+    browser.get_log("browser")
+    browser.get(report.as_uri())
+    browser.find_element(By.CSS_SELECTOR, "nav li")
+    return browser
+
+
+def entries(page):
+    """The names of the menu or of a category's reports."""
+    return [item.text.strip() for item in page.find_elements(By.CSS_SELECTOR, "nav ul li a")]
+
+
+def click(page, name):
+    page.find_element(By.XPATH, f"//nav//ul//li//a[normalize-space()='{name}']").click()
+
+
+def home(page):
+    page.find_element(By.CSS_SELECTOR, "nav ol a").click()
+
+
+def buttons(page):
+    """The eye and the sign for more of the report that is open in the menu."""
+    return page.find_elements(By.CSS_SELECTOR, "nav tbody tr td:last-child a")
+
+
+def results(report):
+    """What the page knows of each report."""
+    return json.loads(re.search(r"var results = (\{.*\});\n", report.read_text(encoding="utf-8"))[1])
+
+
+def test_the_page_loads_without_a_network_or_an_error(page):
+    assert "Each training was done with the seed 0" in page.find_element(By.CSS_SELECTOR, ".prose").text
+    assert {*entries(page)} == {*MENU, "Tables", "Figures", "Data"}
+    for name in sorted(MENU):
+        click(page, name)
+        home(page)
+    asked = page.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert not [address for address in asked if address.startswith("http")]
+    assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_the_home_page_begins_at_its_top(page):
+    top = page.execute_script("return document.querySelector('.prose h1').getBoundingClientRect().top")
+    assert top >= 0
+
+
+@pytest.mark.parametrize(("category", "shown"), [("Tables", "iframe"), ("Figures", "img")])
+def test_every_report_of_a_category_shows(page, report, category, shown):
+    click(page, category)
+    names = entries(page)
+    assert names == sorted(names) and len(names) >= 3
+    for name in names:
+        click(page, name)
+        assert "smoke" in page.find_element(By.CSS_SELECTOR, "nav tbody").text
+        buttons(page)[0].click()
+        content = page.find_element(By.CSS_SELECTOR, f"#app .grow {shown}")
+        assert content.size["width"] > 300 and content.size["height"] > 100
+        if shown == "img":
+            WebDriverWait(page, 10).until(lambda _, image=content: int(image.get_property("naturalWidth")) > 300)
+        buttons(page)[1].click()
+        assert len(page.find_element(By.CSS_SELECTOR, "nav .prose").text) > 80
+        page.find_element(By.XPATH, f"//nav//ol//a[text()='{category}']").click()
+    assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_a_table_in_the_page_sorts_by_a_click(page):
+    click(page, "Tables")
+    click(page, "Table 6. Data sets")
+    buttons(page)[0].click()
+    page.switch_to.frame(page.find_element(By.CSS_SELECTOR, "#app iframe"))
+    numbers = "return [...document.querySelectorAll('tbody')].map((body) => Number(body.rows[0].cells[2].textContent))"
+    before = page.execute_script(numbers)
+    heading = page.find_element(By.XPATH, "//th[button[text()='Variates']]")
+    heading.find_element(By.TAG_NAME, "button").click()
+    assert page.execute_script(numbers) == sorted(before) != before
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert page.find_element(By.ID, "said").get_property("textContent") == "Sorted by Variates, ascending."
+    page.switch_to.default_content()
+
+
+def test_labels_tell_data_set_horizon_method_and_seed(report):
+    labels = {path: result["labels"] for path, result in results(report).items()}
+    assert labels["reports/table_long_term.html"] == {
+        "configuration": "smoke",
+        "data set": "Synthetic",
+        "horizon": "24",
+        "method": "Time-LlaMA, DLinear, Seasonal naive",
+        "seed": "0",
+    }
+    assert labels["reports/figures/router_training.png"]["method"] == "Time-LlaMA"
+    assert labels["results/data/Synthetic/quirks.json"] == {"data set": "Synthetic"}
+
+
+def test_the_page_holds_the_files_themselves(report):
+    held = results(report)["reports/table_long_term.html"]["data_uri"]
+    assert base64.b64decode(held.split(",", 1)[1]) == report.with_name("table_long_term.html").read_bytes()
+
+
+def test_every_report_has_a_caption_of_its_own(root):
+    source = (root / "workflow/rules/report_page.smk").read_text(encoding="utf-8")
+    titles = ast.literal_eval(re.search(r"^TITLES = (\{.*?^\})", source, flags=re.DOTALL | re.MULTILINE)[1])
+    place = {"latency": "figure_efficiency", "memory_scaling": "figure_efficiency"}
+    texts = {}
+    for stem in titles:
+        of_table = stem.startswith("table_")
+        own = root / f"workflow/report/{stem}.rst"
+        file = (
+            own if own.is_file() else root / f"workflow/report/{place.get(stem, 'table' if of_table else 'figure')}.rst"
+        )
+        name = "forecasts_X" if stem == "forecasts" else stem
+        wildcards = SimpleNamespace(experiment=stem.removeprefix("table_"), figure=name, efficiency=stem)
+        text = jinja2.Template(file.read_text(encoding="utf-8")).render(snakemake=SimpleNamespace(wildcards=wildcards))
+        texts[stem] = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
+    assert len(texts) > 20 and len(set(texts.values())) == len(texts)
+    shared_alone = {text for text in texts.values() if len(text) < 80}
+    assert not shared_alone

@@ -1,0 +1,88 @@
+"""The HTML of a table: well formed, nobody's markup but ours, columns in their places, and no address in it."""
+
+from html.parser import HTMLParser
+
+from timellama.cells import Block, Cell, Table
+from timellama.web_table import to_html
+
+VOID = {"meta"}
+
+
+class Reader(HTMLParser):
+    """Checks that tags close in order, and keeps the cells of each row: (tag, attributes, text)."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.rows, self.names = [], [], set()
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.names.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append([tag, dict(attributes), ""])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "th" in self.open or "td" in self.open:
+            self.rows[-1][-1][2] += data
+
+    def texts(self):
+        return [[text for *_, text in row] for row in self.rows]
+
+
+def made(*groups, columns="llll", title=""):
+    header = (
+        (Cell(), Cell(text="Time-LlaMA", span=2), Cell()),
+        (Cell(text="Data set"), Cell(text="MSE"), Cell(text="MAE"), Cell()),
+    )
+    block = Block(header=header, groups=groups, title=title)
+    return to_html(Table(columns=columns, blocks=(block,), caption="A caption. More.", label="l", notes=("A note",)))
+
+
+def line(*texts):
+    return (tuple(Cell(text=text) for text in texts),)
+
+
+def test_columns_that_say_nothing_are_left_out_and_spans_shrink():
+    read = Reader(made((line("ETTh1", "0.4", "0.5", ""),), (line("ETTm1", "\N{EN DASH}", "1", ""),)))
+    assert read.texts()[1:] == [["Data set", "MSE", "MAE"], ["ETTh1", "0.4", "0.5"], ["ETTm1", "\N{EN DASH}", "1"]]
+    assert read.rows[0][1][:2] == ["th", {"class": "over", "scope": "colgroup", "colspan": "2"}]
+    values = [attributes.get("data-value") for _, attributes, _ in read.rows[3]]
+    assert values == [None, None, "1"]
+
+
+def test_what_a_number_sorts_by():
+    cells = ("(123)", "\N{MINUS SIGN}0.5*", "7 of 9", "x1")
+    read = Reader(made((line("a", *cells[:3]), line("b", *cells[3:], "1e-3", "+2.5 %"))))
+    values = [[attributes.get("data-value") for _, attributes, _ in row[1:]] for row in read.rows[2:]]
+    assert values == [["123", "-0.5", "7"], [None, "1e-3", "+2.5"]]
+
+
+def test_a_name_that_stands_for_several_entries_moves_with_each():
+    entry = ((Cell(), Cell(text="1"), Cell(text="2"), Cell()), (Cell(), Cell(text="3"), Cell(text="4"), Cell()))
+    read = Reader(made((line("ETTh1", "5", "6", ""), entry), (line("", "7", "8", ""),)))
+    assert [row[0] for row in read.texts()[2:]] == ["ETTh1", "ETTh1", "", ""]
+    assert "again" in read.rows[3][0][1]["class"]
+
+
+def test_text_is_escaped_everywhere_and_nothing_is_fetched():
+    nasty = "<img src=http://x/ onerror='a'>\"&\x00\n"
+    block = Block(header=(line(nasty),)[0], groups=((line(nasty),),), title=nasty)
+    text = to_html(Table(columns="l", blocks=(block,), caption=nasty, label=nasty, notes=(nasty,)))
+    read = Reader(text)
+    printed = "<img src=http://x/ onerror='a'>\"&? "
+    assert read.texts() == [[printed], [printed]] and "img" not in read.names
+    assert not {"link", "iframe", "img"} & read.names and " src=" not in text.replace(" src=http://x/", "")
+
+
+def test_a_group_and_a_title_are_marked():
+    text = made((line("a", "1", "2", ""), line("b", "1", "2", "")), (line("c", "1", "2", ""),), title="Floor")
+    assert text.count('<tbody class="first">') == 2 and text.count("<tbody>") == 1 and "<h2>Floor</h2>" in text
