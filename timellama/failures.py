@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from timellama.markup import Block, Cell, Table, escape_markdown, to_latex, write_files
+from timellama.markup import Block, Cell, Table, escape_markdown, markdown_paragraph, to_latex, write_files
 
 SWITCH = "TIMELLAMA_PARTIAL"  # the environment variable that asks for the second pass
 REPORT = "table_failures"
@@ -152,9 +152,13 @@ def _wrapped(text: str, *, end: str = "") -> list[str]:
 
 def to_markdown(failures: Iterable[Failure], *, text: str) -> str:
     """The same as a list; a command stands in a block from which it can be copied."""
-    parts = [escape_markdown(text)]
+    parts = [markdown_paragraph(text)]
     for failure in failures:
-        parts += [f"**{escape_markdown(failure.result)}**", escape_markdown(failure.reason), f"    {failure.command}"]
+        parts += [
+            f"**{escape_markdown(failure.result)}**",
+            markdown_paragraph(failure.reason),
+            f"    {failure.command}",
+        ]
     return "\n\n".join(parts) + "\n"
 
 
