@@ -37,14 +37,18 @@ class Project:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def snakemake(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-        """Run snakemake in the copy; output and errors come together in `stdout`."""
+    def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
+        """Start snakemake in the copy; output and errors come together in `stdout`."""
         command = [sys.executable, "-m", "snakemake", "-j2", *arguments]
         given = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"} | (environment or {})
-        done = subprocess.run(
-            command, cwd=self.folder, env=given, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        return done
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(command, cwd=self.folder, env=given, text=True, **output)
+
+    def snakemake(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+        """Run snakemake in the copy to its end."""
+        process = self.start(*arguments, environment=environment)
+        output, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout=output)
 
     def planned(self) -> set[str]:
         """The outputs' folders or files that a dry run of everything would make again."""

@@ -124,6 +124,12 @@ def _row(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     provenance = {key: _take(document, ["provenance", key], path) for key in ("git_commit", "git_dirty")}
     row["commit"] = describe_commit(provenance)
     row["device"] = _take(document, ["provenance", "hardware", "device"], path)
+    planned = document["run"].get("data_sha256")  # None for a person's own file that was not there at planning
+    if planned is not None and planned != (used := _take(document, ["provenance", "data_sha256"], path)):
+        raise InputError(
+            f"{path} was computed from other data (SHA-256 {used}) than its run is of ({planned}): restore the files "
+            "below results/raw, which snakemake fetches where they are deleted, then delete this file and run again."
+        )
     settings = {key: value for key, value in document["run"].items() if key != "seed"}
     row["settings"] = json.dumps(settings, sort_keys=True)
     return row

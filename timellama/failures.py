@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timellama.cells import Block, Cell, Table
-from timellama.markup import escape_markdown, to_latex, write_files
+from timellama.markup import escape_markdown, markdown_paragraph, to_latex, write_files
 from timellama.web_table import to_html
 
 SWITCH = "TIMELLAMA_PARTIAL"  # the environment variable that asks for the second pass
@@ -154,9 +154,13 @@ def _wrapped(text: str, *, end: str = "") -> list[str]:
 
 def to_markdown(failures: Iterable[Failure], *, text: str) -> str:
     """The same as a list; a command stands in a block from which it can be copied."""
-    parts = [escape_markdown(text)]
+    parts = [markdown_paragraph(text)]
     for failure in failures:
-        parts += [f"**{escape_markdown(failure.result)}**", escape_markdown(failure.reason), f"    {failure.command}"]
+        parts += [
+            f"**{escape_markdown(failure.result)}**",
+            markdown_paragraph(failure.reason),
+            f"    {failure.command}",
+        ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -3,6 +3,7 @@
 Names of data sets, variates and methods are drawn as they are: none is read as a formula.
 """
 
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ def read_forecasts(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ARRAYS}
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{path} is no file of forecasts ({error}). Delete it and run again.") from error
     windows, variates = len(arrays["start"]), len(arrays["columns"])
     cubes = [arrays[name].shape for name in ("context", "truth", "forecast")]
@@ -48,12 +49,15 @@ def read_rows(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A run's CSV file; an untrained method's has no rows.
 
     Raises:
-        InputError: the file cannot be read or lacks one of `columns`.
+        InputError: the file cannot be read, ends within a line, or lacks one of `columns`.
     """
     try:
-        rows = pd.read_csv(path)
+        text = path.read_text(encoding="utf-8")
+        rows = pd.read_csv(io.StringIO(text))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a table ({error}). Delete it and run again.") from error
+    if not text.endswith("\n"):
+        raise InputError(f"{path} ends within a line: it was cut short. Delete it and run again.")
     lacking = [column for column in columns if column not in rows]
     if lacking:
         raise InputError(f"{path} has no column {', '.join(lacking)}. Delete it and run again.")

@@ -19,13 +19,15 @@ from safetensors.torch import load_file
 from torch import nn
 
 from timellama.build import build
+from timellama.data.download import sha256_of
 from timellama.data.parts import train_rows
+from timellama.data.prepared import load_prepared
 from timellama.data.series import Series, load_series
 from timellama.data.store import atomic
 from timellama.data.windows import Scaler
 from timellama.digests import code_of_run
 from timellama.errors import InputError
-from timellama.experiment import backbone_digest, in_order, pick_device
+from timellama.experiment import in_order, pick_device
 from timellama.look_back import LookBack
 from timellama.predictions import autocast, outputs
 from timellama.runs import Finished
@@ -164,8 +166,15 @@ def _backbone(finished: Finished, digest: dict | None) -> Path | None:
             f"{folder} is missing, the language model of this run; make it again: snakemake -j1 "
             f"results/{name}/backbone.json"
         )
-    if backbone_digest(folder) != digest:
+    found = load_prepared(folder).sha256
+    if found != digest:
         raise InputError(f"{folder} is another language model than the run was trained with; train the run again")
+    for file, expected in found.items():
+        if sha256_of(folder / file) != expected:
+            raise InputError(
+                f"{folder / file} was cut short or changed after it was made; delete it, then make it again: snakemake "
+                f"-j1 results/{name}/{file}"
+            )
     return folder
 
 

@@ -125,9 +125,14 @@ def _one_line(text: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """`text` as GitHub Markdown that prints it, inside a table too."""
+    """`text` as GitHub Markdown that prints it, inside a table too. A paragraph of it is `markdown_paragraph`."""
     text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\|*_`\[\]~$#])", r"\\\1", text)
+
+
+def markdown_paragraph(text: str) -> str:
+    """`text` as a paragraph of GitHub Markdown, whose beginning opens no list and underlines nothing."""
+    return re.sub(r"^( ?\d*)([-+=.)])", r"\1\\\2", escape_markdown(text))
 
 
 def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
@@ -273,14 +278,14 @@ def _markdown_header(block: Block, width: int) -> list[str]:
 def to_markdown(table: Table) -> str:
     """The table as GitHub Markdown; a row of a block is one line."""
     rule = {"l": "---", "r": "---:", "c": ":---:"}
-    text = [escape_markdown(table.caption)]
+    text = [markdown_paragraph(table.caption)]
     for block in table.blocks:
         lines = [_markdown_header(block, len(table.columns)), [rule[column] for column in table.columns]]
         for row in (row for group in block.groups for entry in group for row in entry):
             lines.append([part for cell in row for part in [_markdown_cell(cell), *[""] * (cell.span - 1)]])
         text += [f"**{escape_markdown(block.title)}**"] if block.title else []
         text.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
-    text += [escape_markdown(note) for note in table.notes]
+    text += [markdown_paragraph(note) for note in table.notes]
     return "\n\n".join(text) + "\n"
 
 

@@ -88,8 +88,11 @@ def make_plan(config: Mapping, *, root: Path) -> Plan:
     origin = f"the configuration {name!r}"
     check(config, schema=root / SCHEMAS / "config.schema.yaml", origin=origin)
     datasets = load_catalogue(root / "config/datasets.yaml")
+    load_yaml(root / "config/backbones.yaml", schema=root / SCHEMAS / "backbones.schema.yaml")
     backbones = load_backbones(root / "config/backbones.yaml")
     methods = load_yaml(root / "config/methods.yaml", schema=root / SCHEMAS / "methods.schema.yaml")
+    for place, section in _sections(config):
+        _check_overrides(section.get("overrides", {}), methods, datasets, f"{origin}, {place}overrides")
     catalogues = (config, datasets, backbones, methods, origin)
     runs = {}
     for experiment, section in config["experiments"].items():
@@ -98,6 +101,22 @@ def make_plan(config: Mapping, *, root: Path) -> Plan:
             runs[experiment] = list({run.folder: run for run in found}.values())
     sweeps = {sweep.folder: sweep for sweep in _sweeps(config["experiments"].get(EFFICIENCY), *catalogues)}
     return Plan(config=config, datasets=datasets, backbones=backbones, methods=methods, runs=runs, sweeps=sweeps)
+
+
+def _sections(config: Mapping) -> Iterator[tuple[str, Mapping]]:
+    """What may hold `overrides`, with the beginning of its place."""
+    yield "", config
+    for experiment, section in config["experiments"].items():
+        yield f"experiments.{experiment}.", section
+
+
+def _check_overrides(overrides: Mapping, methods: Mapping, datasets: Mapping, where: str) -> None:
+    """An override that no run can have is a slip, which would leave a run with other settings than were meant."""
+    known = dict.fromkeys([*methods, *(entry["method"] for entry in methods.values())])
+    for method, override in overrides.items():
+        _named(known, method, f"{where}: method")
+        for dataset in override.get("datasets", {}):
+            _named(datasets, dataset, f"{where}.{method}.datasets: dataset")
 
 
 def _sweeps(section: Mapping | None, *catalogues) -> Iterator[Sweep]:

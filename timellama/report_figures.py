@@ -10,6 +10,8 @@ from timellama import aggregate, efficiency_figures, figures, style, tables
 from timellama.efficiency_rows import read_sweeps
 from timellama.errors import InputError
 
+WITH_STEPS = ("learning_curves", "router_training")  # figures of a CSV file with a line, or several, a validation
+
 
 def figure(
     name: str, *, files: Sequence[Path], published: Path | None, methods: Mapping[str, Mapping], dataset: str | None
@@ -23,6 +25,10 @@ def figure(
     labelled = [(methods[path.parts[-3]]["label"], path) for path in files]
     if name == "forecasts":
         return figures.forecasts(labelled, dataset=dataset)
+    for path in files if name in WITH_STEPS else ():
+        document = aggregate.read_metrics(path.with_name("metrics.json"))
+        if name == "learning_curves" or document.get("router"):
+            _require_every_step(path, document.get("steps"))
     if name == "learning_curves":
         return figures.learning_curves(labelled, title=dataset)
     if name == "router_training":
@@ -39,6 +45,17 @@ def figure(
     if name == "prompts":
         return figures.prompts(frame)
     raise InputError(f"there is no figure {name!r}; see timellama/figures.py for those that there are")
+
+
+def _require_every_step(path: Path, steps: int | None) -> None:
+    """Raises InputError for a CSV file whose end is missing: a run's last validation comes after its last step."""
+    rows = figures.read_rows(path, ["step"])
+    last = rows["step"].max() if len(rows) else 0
+    if last != steps or rows["step"].value_counts().nunique() > 1:
+        raise InputError(
+            f"{path} ends at step {last}, but the run beside it had {steps} steps: it was cut short or edited. Delete "
+            "it and run again."
+        )
 
 
 def origin(files: Sequence[Path]) -> str:

@@ -49,7 +49,8 @@ def made_once(tmp_path_factory, sample_run) -> Made:
     values = np.random.default_rng(0).normal(size=(ROWS, 2)).cumsum(axis=0) * [1, 50] + [10, 500]
     time = START + np.arange(ROWS) * np.timedelta64(3600, "s")
     save_series(
-        folder / "results/data/ETTh1/series.npz", Series(values=values, time=time, columns=COLUMNS, raw_sha256="ef")
+        folder / "results/data/ETTh1/series.npz",
+        Series(values=values, time=time, columns=COLUMNS, raw_sha256=sample_run.data_sha256),
     )
     small = dataclasses.replace(
         sample_run,

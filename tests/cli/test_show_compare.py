@@ -15,7 +15,7 @@ def metrics_of(made, name):
 def test_show_prints_numbers_settings_and_origin(made, say):
     metrics = metrics_of(made, "dlinear-0")
     text = say("show", "dlinear/H4-T16-s0").stdout
-    for wanted in (f"{metrics['mse']:.6f}", str(metrics["n_windows"]), "kernel", "max_steps", "of other code", "ef"):
+    for wanted in (f"{metrics['mse']:.6f}", str(metrics["n_windows"]), "kernel", "max_steps", "of other code", "ab"):
         assert wanted in text, wanted
     told = json.loads(say("show", "dlinear/H4-T16-s0", "--json").stdout)
     assert told.pop("folder").endswith(made.runs["dlinear-0"].folder)
@@ -98,7 +98,7 @@ def test_other_data_are_not_compared(made, say):
     metrics["provenance"]["data_sha256"] = "12"
     (made.place("rlinear-0") / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     done = say("compare", made.place("dlinear-0"), made.place("rlinear-0"), code=2)
-    assert "other raw data (ef and 12)" in done.stderr
+    assert "other raw data (ab and 12)" in done.stderr
 
 
 def test_a_damaged_result_is_told(made, say):

@@ -107,7 +107,7 @@ def cut_config(config: dict[str, Any], *, blocks: int, where: object) -> dict[st
     are.
     """
     family = config.get("model_type")
-    if family not in EMBEDDINGS:
+    if not isinstance(family, str) or family not in EMBEDDINGS:
         raise InputError(
             f"{where}: model_type is {family!r}; only {', '.join(EMBEDDINGS)} are supported. Name one of these"
         )
@@ -115,6 +115,10 @@ def cut_config(config: dict[str, Any], *, blocks: int, where: object) -> dict[st
     if missing:
         raise InputError(f"{where}: the configuration lacks {', '.join(missing)}; take the model's own config.json")
     available = config[depth_key(config)]
+    if type(available) is not int:  # true is an int too
+        raise InputError(
+            f"{where}: {depth_key(config)} is {available!r}, not a whole number; take the model's own config.json"
+        )
     if not 1 <= blocks <= available:
         raise InputError(
             f"{where}: blocks={blocks} is not between 1 and the {available} that the model has; ask for fewer"
@@ -183,10 +187,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str:
-    """A text file. Raises InputError where it is missing."""
+    """A text file. Raises InputError where it is missing or not UTF-8."""
     if not path.is_file():
         raise InputError(f"{path} is missing; write one: AutoTokenizer.from_pretrained(model).save_pretrained(folder)")
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error}); fetch it again") from error
 
 
 def folder_parts(source: Path, *, blocks: int) -> Parts:
@@ -236,6 +243,12 @@ def tensors_by_name(source: Path) -> dict[str, str]:
         files = read_json(source / INDEX).get("weight_map")
         if not isinstance(files, dict) or not files:
             raise InputError(f"{source / INDEX} has no weight_map; fetch it again")
+        for name, file in files.items():
+            if not isinstance(file, str) or Path(file).name != file or not file.endswith(".safetensors"):
+                raise InputError(
+                    f"{source / INDEX} says that {name} is in {file!r}; it must be a safetensors file of the same "
+                    "folder; fetch it again"
+                )
         return files
     if (source / SINGLE).is_file():
         return dict.fromkeys(open_tensors(source / SINGLE).keys(), SINGLE)

@@ -46,7 +46,7 @@ def read_text(path: Path, *, ragged: bool = False) -> Text:
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}); fetch the file again") from error
-    if not raw.strip():
+    if not raw.removeprefix(BOM).strip():
         raise InputError(f"{path}: the file is empty; fetch it again, or give one with a header and rows")
     text = _decode(path, raw)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

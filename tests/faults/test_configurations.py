@@ -1,0 +1,269 @@
+"""Each key of each configuration and catalogue, made wrong in every way that its schema knows, is told by its place.
+
+The cases are not written down: they are made from the schemas and from the files that the project comes with, so a new
+key is swept from the day it is there.
+"""
+
+import copy
+import functools
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from timellama import plan as plan_module
+from timellama import schema as schema_module
+from timellama.errors import InputError
+from timellama.plan import make_plan
+
+CONFIGURATIONS = ("config", "smoke", "cpu", "paper")
+CATALOGUES = ("datasets", "backbones", "methods")
+STRANGER = "key_that_no_schema_knows"
+# What is wrong about a value is its type alone. A mapping tells no more than a list does, and fractions are below.
+OF_TYPE = {"array": [], "string": "many", "boolean": True, "null": None}
+LEAST_CASES = {"config": 300, "smoke": 300, "cpu": 300, "paper": 250, "datasets": 150, "backbones": 60, "methods": 300}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One slip: the value `wrong` at `place`, or, where `missing`, no value there."""
+
+    kind: str
+    place: tuple[str | int, ...]
+    wrong: Any = None
+
+    def applied(self, content: Any) -> Any:
+        """A copy of `content` with the slip. Mappings on the way to a key that the file does not set are made."""
+        content = copy.deepcopy(content)
+        *way, last = self.place
+        at = content
+        for part in way:
+            at = at.setdefault(part, {}) if isinstance(at, dict) else at[part]
+        if self.kind == "missing":
+            del at[last]
+        else:
+            at[last] = self.wrong
+        return content
+
+    @property
+    def told_as(self) -> str:
+        """The place as messages spell it."""
+        text = ""
+        for part in self.place:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        return text
+
+
+class Sweep:
+    """Every case of one file under its schema. A rule that holds in many places is broken in the first of them."""
+
+    def __init__(self, folder: Path, name: str):
+        self.folder, self.documents = folder, {}
+        self.root = self._document(name)
+
+    def cases(self, value: Any) -> list[Case]:
+        found: dict[tuple, Case] = {}
+        for rule, case in self._of(self.root, self.root, value, ()):
+            found.setdefault((rule, case.kind, repr(case.wrong)), case)
+        return list(found.values())
+
+    def _document(self, name: str) -> dict:
+        if name not in self.documents:
+            self.documents[name] = yaml.safe_load((self.folder / name).read_text(encoding="utf-8"))
+        return self.documents[name]
+
+    def _of(self, node: Any, root: dict, value: Any, place: tuple) -> Iterator[tuple[tuple, Case]]:
+        """The cases of the schema `node` of the document `root`; `value` is what the file has there, None for nothing.
+
+        Each comes with what tells its rule: the node of the schema, which stays alive in `documents`.
+        """
+        if not isinstance(node, dict):
+            return
+        rule = (id(node),)  # of a reference, so that each key that refers to a rule is still a key
+        while "$ref" in node:
+            file, _, pointer = node["$ref"].partition("#")
+            node = root = self._document(file) if file else root
+            for part in pointer.strip("/").split("/"):
+                node = node[part]
+        if place:
+            yield from ((rule, case) for case in self._values(node, place))
+        for branch in self._branches(node, value):
+            yield from self._of(branch, root, value, place)
+        yield from self._keys(node, root, value, place)
+        if isinstance(value, list) and "items" in node:
+            for number, item in enumerate(value[:1]):
+                yield from self._of(node["items"], root, item, (*place, number))
+
+    def _keys(self, node: dict, root: dict, value: Any, place: tuple) -> Iterator[tuple[tuple, Case]]:
+        """The cases below an object: each key that the schema names and each that the file has."""
+        if not isinstance(value, dict):
+            return
+        named = node.get("properties", {})
+        if node.get("type") == "object" and node.get("additionalProperties") is False:
+            yield (id(node),), Case(kind="unknown", place=(*place, STRANGER), wrong=1)
+        for key in node.get("required", ()):
+            if key in value:
+                yield (id(node), key), Case(kind="missing", place=(*place, key))
+        for key, child in named.items():
+            yield from self._of(child, root, value.get(key), (*place, key))
+        others = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
+        for key, item in value.items():
+            for child in others if key not in named else ():
+                yield from self._of(child, root, item, (*place, key))
+
+    def _branches(self, node: dict, value: Any) -> Iterator[dict]:
+        """The parts of `allOf` whose condition the value meets, which here is always that a key has one value."""
+        for part in node.get("allOf", ()):
+            [(key, rule)] = part["if"]["properties"].items()
+            if isinstance(value, dict) and value.get(key) == rule["const"]:
+                yield part["then"]
+
+    def _values(self, node: dict, place: tuple) -> Iterator[Case]:
+        """Values that break one rule of `node` each."""
+        kinds = node.get("type")
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        for kind, wrong in OF_TYPE.items():
+            if kinds and kind not in kinds:
+                yield Case(kind="type", place=place, wrong=wrong)
+        if kinds and {"integer", "number"} & set(kinds):
+            yield Case(kind="type", place=place, wrong=float("nan"))
+            yield Case(kind="type", place=place, wrong=float("inf"))
+        if kinds and "integer" in kinds and "number" not in kinds:
+            yield Case(kind="type", place=place, wrong=1.5)
+        outside = {
+            "minimum": lambda rule: rule - 1,
+            "maximum": lambda rule: rule + 1,
+            "exclusiveMinimum": lambda rule: rule,
+            "exclusiveMaximum": lambda rule: rule,
+            "minLength": lambda rule: "x" * (rule - 1),
+            "minItems": lambda rule: [],
+            "minProperties": lambda rule: {},
+            "enum": lambda rule: "none of them",
+            "pattern": lambda rule: "../../\n",
+        }
+        for rule, wrong in outside.items():
+            if rule in node:
+                yield Case(kind="range", place=place, wrong=wrong(node[rule]))
+
+
+@pytest.fixture(scope="module")
+def schemas(root) -> Path:
+    return root / "workflow/schemas"
+
+
+@pytest.fixture(scope="module")
+def planned(root):
+    """Plans a configuration; a file with content that was read before is not read again."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(schema_module, "_read", once(schema_module._read))
+    for name in ("load_catalogue", "load_backbones", "load_yaml"):
+        patch.setattr(plan_module, name, once(getattr(plan_module, name)))
+    yield functools.partial(make_plan, root=root)
+    patch.undo()
+
+
+def once(read):
+    """`read`, whose results are kept by the content of the file that it is given."""
+    kept = {}
+
+    def reading(path, **named):
+        key = path.read_bytes()
+        if key not in kept:
+            kept[key] = read(path, **named)
+        return kept[key]
+
+    return reading
+
+
+def content(root: Path, name: str) -> Any:
+    return yaml.safe_load((root / f"config/{name}.yaml").read_text(encoding="utf-8"))
+
+
+def swept(cases: list[Case], told) -> list[str]:
+    """The cases that `told` does not name by their place, or meets with another exception than an InputError."""
+    wrong = []
+    for case in cases:
+        try:
+            told(case)
+        except InputError as error:
+            if case.told_as not in str(error):
+                wrong.append(f"{case}: not named in {str(error)[:200]!r}")
+        except Exception as error:
+            wrong.append(f"{case}: {type(error).__name__}: {str(error)[:200]}")
+        else:
+            wrong.append(f"{case}: taken without a word")
+    return wrong
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_every_slip_in_a_configuration_is_told_by_its_place(planned, schemas, root, name):
+    config = content(root, name)
+    cases = Sweep(schemas, "config.schema.yaml").cases(config)
+    assert len(cases) >= LEAST_CASES[name]
+    assert {case.kind for case in cases} == {"missing", "unknown", "type", "range"}
+    assert swept(cases, lambda case: planned(case.applied(config))) == []
+
+
+@pytest.fixture
+def changed(planned, root, tmp_path):
+    """Plans a small configuration in a project whose catalogue `name` holds other content."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "workflow").symlink_to(root / "workflow")
+    for name in CATALOGUES:
+        shutil.copy(root / f"config/{name}.yaml", tmp_path / "config")
+    smoke = content(root, "smoke")
+
+    def plan(name: str, catalogue: Any):
+        methods = list(catalogue) if name == "methods" else ["time-llama", "dlinear"]
+        grid = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": methods}
+        file = tmp_path / f"config/{name}.yaml"
+        # JSON is YAML, and written and read in a fraction of the time; but for two numbers.
+        text = json.dumps(catalogue).replace("NaN", ".nan").replace("Infinity", ".inf")
+        file.write_text(text, encoding="utf-8")
+        try:
+            return planned(smoke | {"overrides": {}, "experiments": {"long_term": grid}}, root=tmp_path)
+        finally:
+            assert sorted(path.name for path in tmp_path.iterdir()) == ["config", "workflow"]
+
+    return plan
+
+
+@pytest.mark.parametrize("name", CATALOGUES)
+def test_every_slip_in_a_catalogue_is_told_by_its_place(changed, schemas, root, name):
+    catalogue = content(root, name)
+    if name == "methods":  # an entry a method is enough
+        catalogue = {entry["method"]: entry for entry in catalogue.values()}
+    cases = Sweep(schemas, f"{name}.schema.yaml").cases(catalogue)
+    assert len(cases) >= LEAST_CASES[name]
+    assert {case.kind for case in cases} == {"missing", "unknown", "type", "range"}
+
+    def told(case: Case) -> None:
+        entry = case.place[0]
+        # Methods are checked one by one, so that the others need not be read for each case.
+        changed(name, case.applied({entry: catalogue[entry]} if name == "methods" else catalogue))
+
+    assert swept(cases, told) == []
+
+
+@pytest.mark.parametrize("section", ["", "experiments.long_term."])
+@pytest.mark.parametrize(
+    ("overrides", "word"),
+    [
+        ({"dlinaer": {"training": {"epochs": 1}}}, "overrides: method 'dlinaer' is not in the catalogue"),
+        (
+            {"dlinear": {"datasets": {"ETTh9": {}}}},
+            "overrides.dlinear.datasets: dataset 'ETTh9' is not in the catalogue",
+        ),
+    ],
+)
+def test_an_override_of_nothing_is_told(planned, root, section, overrides, word):
+    config = content(root, "smoke")
+    (config["experiments"]["long_term"] if section else config)["overrides"] = overrides
+    with pytest.raises(InputError) as caught:
+        planned(config)
+    assert f"{section}{word}" in str(caught.value)

@@ -1,0 +1,148 @@
+"""Results that were cut short: whatever is drawn or computed from them is the same as before, or the file is named."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from timellama import aggregate, figures, report_figures
+from timellama.data.backbones import load_backbones, prepare
+from timellama.data.series import Series, save_series
+from timellama.errors import InputError
+from timellama.experiment import Outputs, execute
+from timellama.forecasting import load_forecaster
+from timellama.runs import read_run
+from timellama.specs import Backbone, Split, TimeLlamaOptions, Training
+
+FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
+METHODS = {"time-llama": {"label": "Time-LlaMA", "floor": False}}
+PREPARED = ("backbone.json", "config.json", "blocks.safetensors", "embeddings.safetensors", "tokenizer.json")
+
+
+@dataclasses.dataclass
+class Result:
+    """A run's folder, its language model's, and the content of every file before it is damaged."""
+
+    folder: Path
+    backbone: Path
+    whole: dict[Path, bytes]
+
+    def cut(self, path: Path, length: int) -> None:
+        path.write_bytes(self.whole[path][:length])
+
+    def restore(self) -> None:
+        for path, content in self.whole.items():
+            path.write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def result(root, sample_run, tmp_path_factory) -> Result:
+    """Time-LlaMA on a tiny language model, trained for a few steps."""
+    folder = tmp_path_factory.mktemp("results")
+    backbone = folder / "backbones/tiny-gpt2/x2-pretrained"
+    prepare(load_backbones(root / "config/backbones.yaml")["tiny-gpt2"], blocks=2, source=None, folder=backbone)
+    time = np.datetime64("2024-01-01", "s") + np.arange(160) * np.timedelta64(3600, "s")
+    values = np.random.default_rng(0).normal(size=(160, 2)).cumsum(axis=0)
+    series = folder / "data/ETTh1/series.npz"
+    save_series(series, Series(values=values, time=time, columns=("a", "b"), raw_sha256=sample_run.data_sha256))
+    sizes = {"context": 16, "horizon": 4, "variates": 2, "season": 8, "options": TimeLlamaOptions(rank=2, heads=2)}
+    training = Training(max_steps=8, batch_size=4, least_validations=3)
+    split = Split(rule="ratio", train=0.6, validation=0.2, test=0.2)
+    tiny = Backbone(name="tiny-gpt2", blocks=2, pin="0")
+    run = dataclasses.replace(sample_run, **sizes, training=training, split=split, backbone=tiny)
+    place = folder / run.folder
+    execute(
+        run,
+        series=series,
+        backbone_folder=backbone,
+        outputs=Outputs(**{name.split(".")[0]: place / name for name in FILES}),
+        checkpoints=folder / "checkpoints",
+        threads=1,
+        source_digest="cd",
+    )
+    paths = [place / name for name in FILES] + [backbone / name for name in PREPARED]
+    return Result(place, backbone, {path: path.read_bytes() for path in paths})
+
+
+@pytest.fixture(autouse=True)
+def restored(result):
+    yield
+    result.restore()
+
+
+def refused(path: Path, action) -> bool:
+    """Whether `action` names `path`; it may raise nothing else."""
+    try:
+        action()
+    except InputError as error:
+        assert str(path) in str(error)
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("name", "figure"), [("history.csv", "learning_curves"), ("router.csv", "router_training")])
+def test_a_curve_without_its_end_is_not_drawn(result, monkeypatch, name, figure):
+    """Wherever it is cut, at the end of a line too, where what is left can be read."""
+    for drawing in ("learning_curves", "router_training"):
+        monkeypatch.setattr(figures, drawing, lambda *_, **__: None)
+    path = result.folder / name
+
+    def draw():
+        return report_figures.figure(figure, files=[path], published=None, methods=METHODS, dataset="ETTh1")
+
+    assert len(path.read_text(encoding="utf-8").splitlines()) > 3
+    assert not refused(path, draw)
+    content = result.whole[path]
+    ends = [place + 1 for place, sign in enumerate(content) if sign == ord("\n")][:-1]
+    lengths = {*ends, *(end - 1 for end in ends), *range(0, len(content) - 1, max(1, len(content) // 60))}
+    for length in sorted(lengths):
+        result.cut(path, length)
+        assert refused(path, draw), length
+
+
+def test_forecasts_cut_anywhere_are_refused(result):
+    path = result.folder / "forecasts.npz"
+    assert not refused(path, lambda: figures.read_forecasts(path))
+    size = len(result.whole[path])
+    for length in {*range(0, size, max(1, size // 80)), 1, size - 1}:
+        result.cut(path, length)
+        assert refused(path, lambda: figures.read_forecasts(path)), length
+
+
+def test_metrics_cut_anywhere_are_refused(result):
+    path = result.folder / "metrics.json"
+    rows = aggregate.collect([path], methods=METHODS)
+    text = result.whole[path].rstrip()
+    for length in {*range(0, len(text), max(1, len(text) // 80)), len(text) - 1}:
+        result.cut(path, length)
+        assert refused(path, lambda: aggregate.collect([path], methods=METHODS)), length
+    result.cut(path, len(text))
+    assert aggregate.collect([path], methods=METHODS).equals(rows), "without its last line end it says the same"
+
+
+def test_a_number_of_other_data_is_in_no_table(result):
+    path = result.folder / "metrics.json"
+    document = json.loads(result.whole[path])
+    document["provenance"]["data_sha256"] = "cd"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(InputError, match=r"computed from other data \(SHA-256 cd\) than its run is of \(ab\)"):
+        aggregate.collect([path], methods=METHODS)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", *PREPARED])
+def test_no_forecast_is_made_of_damaged_weights(result, name):
+    load_forecaster(read_run(result.folder), device="cpu")
+    path = (result.folder if name.startswith("weights") else result.backbone) / name
+    size = len(result.whole[path].rstrip())
+    for length in {0, 1, size // 2, size - 1}:
+        result.cut(path, length)
+        with pytest.raises(InputError, match=name.split(".")[0]):
+            load_forecaster(read_run(result.folder), device="cpu")
+    if not name.startswith("weights"):
+        content = bytearray(result.whole[path])
+        content[-2] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(InputError):
+            load_forecaster(read_run(result.folder), device="cpu")
