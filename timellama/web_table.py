@@ -154,11 +154,11 @@ def _over(row: Row, columns: str, used: Sequence[bool]) -> str:
     """A header row above the last: names of several columns."""
     cells = []
     for first, cell in _shown(row, used):
-        scope = "colgroup" if cell.span > 1 else "col"
+        # What stands over one column is the first line of its heading, not a name of several.
+        kind, scope = ("over", "colgroup") if cell.span > 1 else (f"part {columns[first]}", "col")
         span = _span(first, cell, used)
-        cells.append(
-            f'<th class="over" scope="{scope}"{span}>{_text(cell.text)}</th>' if cell.text else f"<td{span}></td>"
-        )
+        name = f'<th class="{kind}" scope="{scope}"{span}>{_text(cell.text)}</th>'
+        cells.append(name if cell.text else f"<td{span}></td>")
     return f"<tr>{''.join(cells)}</tr>\n"
 
 
