@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from timellama.errors import InputError
-from timellama.figures import read_rows
+from timellama.run_files import read_rows
 from timellama.runs import Finished
 
 EVENTS = "events.out.tfevents.*"

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from timellama import aggregate, efficiency_figures, figures, style, tables
+from timellama import aggregate, efficiency_figures, figures, run_files, style, tables
 from timellama.efficiency_rows import read_sweeps
 from timellama.errors import InputError
 
@@ -49,7 +49,7 @@ def figure(
 
 def _require_every_step(path: Path, steps: int | None) -> None:
     """Raises InputError for a CSV file whose end is missing: a run's last validation comes after its last step."""
-    rows = figures.read_rows(path, ["step"])
+    rows = run_files.read_rows(path, ["step"])
     last = rows["step"].max() if len(rows) else 0
     if last != steps or rows["step"].value_counts().nunique() > 1:
         raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from timellama import aggregate, figures, report_figures
+from timellama import aggregate, figures, report_figures, run_files
 from timellama.data.backbones import load_backbones, prepare
 from timellama.data.series import Series, save_series
 from timellama.errors import InputError
@@ -104,11 +104,11 @@ def test_a_curve_without_its_end_is_not_drawn(result, monkeypatch, name, figure)
 
 def test_forecasts_cut_anywhere_are_refused(result):
     path = result.folder / "forecasts.npz"
-    assert not refused(path, lambda: figures.read_forecasts(path))
+    assert not refused(path, lambda: run_files.read_forecasts(path))
     size = len(result.whole[path])
     for length in {*range(0, size, max(1, size // 80)), 1, size - 1}:
         result.cut(path, length)
-        assert refused(path, lambda: figures.read_forecasts(path)), length
+        assert refused(path, lambda: run_files.read_forecasts(path)), length
 
 
 def test_metrics_cut_anywhere_are_refused(result):
