@@ -24,7 +24,7 @@ def naive(root, tmp_path, monkeypatch):
         "parameters": {"total": 0, "trainable": 0},
         "seconds": {"train": 0.0, "evaluate": 1.0, "total": 1.0},
         "provenance": {
-            **{"git_commit": "1" * 40, "git_dirty": False, "data_sha256": "cd", "source_digest": "ab"},
+            **{"git_commit": "1" * 40, "git_dirty": False, "data_sha256": run.data_sha256, "source_digest": "ab"},
             "hardware": {"processor": "A processor", "cores": 2, "device": "cpu"},
             "ended": "2026-01-02T00:00:00+00:00",
         },

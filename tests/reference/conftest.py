@@ -99,7 +99,7 @@ def run_document(run, **changes) -> dict:
         "parameters": {"total": 2000, "trainable": 100},
         "seconds": {"train": next(draw), "evaluate": next(draw), "total": 3600.0},
         "peak_memory_bytes": 4096,
-        "provenance": provenance() | {"run_digest": run.digest},
+        "provenance": provenance() | {"run_digest": run.digest, "data_sha256": run.data_sha256},
     }
     return json.loads(json.dumps(made | changes))
 

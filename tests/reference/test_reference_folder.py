@@ -18,7 +18,7 @@ def change(path, old: str, new: str) -> None:
 
 
 def test_every_table_stands_and_the_check_agrees(complete):
-    names = {f"table_{name}" for name in [*complete.plan.config["experiments"], "datasets", "failures"]}
+    names = {f"table_{name}" for name in [*complete.plan.config["experiments"], "claims", "datasets", "failures"]}
     assert set(complete.tables()) == names
     assert all((complete.kept / f"{name}.tex").is_file() for name in names)
     assert not [text for text in complete.tables().values() if "NOT COMPLETE" in text]
@@ -32,10 +32,10 @@ def test_a_number_leads_to_its_run(complete):
     index = json.loads((complete.kept / "provenance.json").read_text(encoding="utf-8"))
     table = index["tables"]["table_long_term"]
     assert path in table["results"] and table["seeds"] == [0] and table["commits"] == ["1111111"]
-    assert table["data_sha256"] == {"Synthetic": "cd" * 32}
+    assert table["data_sha256"] == {"Synthetic": run.data_sha256}
     lines = [line for line in (complete.kept / "metrics.csv").read_text(encoding="utf-8").splitlines() if path in line]
     mse = complete.files()[path]["mse"]
-    assert len(lines) == 1 and f",{mse!r}," in lines[0] and "cd" * 32 in lines[0] and "1" * 40 in lines[0]
+    assert len(lines) == 1 and f",{mse!r}," in lines[0] and run.data_sha256 in lines[0] and "1" * 40 in lines[0]
     assert f"{mse:.3f}" in complete.tables()["table_long_term"]
 
 
