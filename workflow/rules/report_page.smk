@@ -3,8 +3,8 @@
 # The page sorts titles by their letters: the paper's tables and figures by their numbers, then our own as E1, E2.
 # Each report stands alone below its title, since the page makes a switch of a label that halves the reports beside it.
 TITLES = {
-    "table_claims": "Claims and verdicts",
-    "paper_vs_ours": "Claims: ours beside the paper's",
+    "table_claims": "Claims. Verdicts",
+    "paper_vs_ours": "Claims. Our numbers and those of the paper",
     "table_long_term": "Table 1. Long-term forecasting",
     "table_short_term": "Table 2. Short-term forecasting",
     "table_few_shot": "Table 3. Few-shot forecasting",
