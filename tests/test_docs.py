@@ -253,3 +253,15 @@ def test_the_site_builds_and_a_broken_link_or_anchor_fails(root, tmp_path):
         done = build()
         assert done.returncode != 0 and "nowhere" in done.stdout, done.stdout
         (tmp_path / file).write_text(text, encoding="utf-8")
+
+
+def test_the_results_shown_are_those_of_the_reference(root):
+    """Every number with three decimals in README's results stands in a table that the repository keeps."""
+    text = (root / "README.md").read_text(encoding="utf-8")
+    shown = text[text.index("<!-- results: begin -->") : text.index("<!-- results: end -->")]
+    kept = "".join(
+        path.read_text(encoding="utf-8") for path in sorted((root / "docs/reference/cpu").glob("table_*.md"))
+    )
+    numbers = re.findall(r"\d+\.\d{3}\b", shown)
+    assert len(numbers) > 20
+    assert [number for number in numbers if number not in kept] == []
