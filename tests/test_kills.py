@@ -13,7 +13,7 @@ import pytest
 
 MOMENTS = random.Random(7)
 FIRST = 0.02  # share of the calls after which the lock is held and signals are handled
-TRIALS = {f"kill-{number}": [["SIGKILL", MOMENTS.random()]] for number in range(8)}
+TRIALS = {f"kill-{number}": [["SIGKILL", MOMENTS.random()]] for number in range(11)}
 TRIALS["kill-thrice"] = [["SIGKILL", 0.8], ["SIGKILL", 0.2], ["SIGKILL", 0.1]]
 TRIALS |= {f"stop-{number}": [["SIGTERM", MOMENTS.uniform(FIRST, 1)]] for number in range(4)}
 TRIALS |= {"stop-late": [["SIGTERM", 0.98]], "ctrl-c": [["SIGINT", 0.5]]}
