@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 import yaml
 from typer.main import get_command
@@ -255,13 +256,36 @@ def test_the_site_builds_and_a_broken_link_or_anchor_fails(root, tmp_path):
         (tmp_path / file).write_text(text, encoding="utf-8")
 
 
+VARIANTS = {  # README's words for a method
+    "the language model with random weights, frozen": "time-llama-random-frozen",
+    "one attention layer in its place": "time-llama-attention",
+    "nothing in its place": "time-llama-none",
+    "straight-through gates": "time-llama-st",
+    "scaled gates": "time-llama-scaled",
+    "hour-of-day mean, untrained": "hour-of-day-mean",
+    "seasonal naive": "seasonal-naive",
+}
+CELLS = (("ETTh1", 96), ("ETTh1", 192), ("Weather", 96), ("Weather", 192))
+
+
 def test_the_results_shown_are_those_of_the_reference(root):
-    """Every number with three decimals in README's results stands in a table that the repository keeps."""
+    """Each number in README's results is the mean over the seeds of the runs that the repository keeps."""
     text = (root / "README.md").read_text(encoding="utf-8")
     shown = text[text.index("<!-- results: begin -->") : text.index("<!-- results: end -->")]
-    kept = "".join(
-        path.read_text(encoding="utf-8") for path in sorted((root / "docs/reference/cpu").glob("table_*.md"))
-    )
-    numbers = re.findall(r"\d+\.\d{3}\b", shown)
-    assert len(numbers) > 20
-    assert [number for number in numbers if number not in kept] == []
+    kept = pd.read_csv(root / "docs/reference/cpu/metrics.csv")
+
+    def mean(error: str, percent: int, dataset: str, horizon: int | None, method: str) -> str:
+        runs = kept[(kept["run/train_percent"] == percent) & (kept["run/dataset"] == dataset)]
+        runs = runs[runs["run/variant"] == VARIANTS.get(method, re.sub(r"^(\d), .*", r"time-llama-\1", method).lower())]
+        runs = runs if horizon is None else runs[runs["run/horizon"] == horizon]
+        return f"{runs[error].mean():.3f}" if len(runs) else "not run"
+
+    tables = [
+        [[cell.strip() for cell in row.split("|")[1:-1]] for row in block.splitlines()]
+        for block in re.findall(r"(?:^\|.*\n)+", shown, flags=re.MULTILINE)
+    ]
+    full, few, m4 = tables
+    assert [row[1:] for row in full[2:]] == [[mean("mse", 100, "ETTh1", 96, row[0])] for row in full[2:]]
+    assert [row[1:] for row in few[3:]] == [[mean("mse", 5, *cell, row[0]) for cell in CELLS] for row in few[3:]]
+    for name, *numbers in m4[2:]:
+        assert numbers == [mean("owa", 100, f"M4-{name}", None, method) for method in m4[0][1:]]
