@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from timellama.specs import DIGEST_LENGTH, Run
 
-# Methods whose attention is over the variates: their work grows with the square of N, all others' in line with N.
-ATTENDS_OVER_VARIATES = ("time-llama", "itransformer")
+# The power of N that a method's work grows with; all others' is 1. Two attend over the variates, and TimesNet has all of
+# them in one embedding: what its convolutions take hangs on the periods that it finds, which N does not change.
+POWER_OF_VARIATES = {"time-llama": 2, "itransformer": 2, "timesnet": 0}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from timellama import provenance
 from timellama.data.store import write_json
-from timellama.efficiency_specs import ATTENDS_OVER_VARIATES, Cell, Sweep
+from timellama.efficiency_specs import POWER_OF_VARIATES, Cell, Sweep
 from timellama.specs import TRAINS_NOTHING
 
 log = logging.getLogger(__name__)
@@ -73,12 +73,15 @@ def resident(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 
 
-def extrapolate(points: Sequence[tuple[int, float]], variates: int, *, quadratic: bool) -> float | None:
-    """A value at N variates from (N, value) of smaller ones; None below two points.
+def extrapolate(points: Sequence[tuple[int, float]], variates: int, *, power: int) -> float | None:
+    """A value at N variates from (N, value) of smaller ones; None with too few points.
 
-    The line through the last two points; where `quadratic`, the parabola through the last three if it is above that.
-    More variates never take less, so a value below that of a smaller N is noise and raised to it.
+    `power` of N that the value grows with: 0, the largest of the points; 1, the line through the last two; 2, the
+    parabola through the last three if it is above that line. More variates never take less, so a value below that of a
+    smaller N is noise and raised to it.
     """
+    if power == 0:
+        return max((value for _, value in points), default=None)
     if len(points) < 2:
         return None
     numbers, values = zip(*sorted(points), strict=True)
@@ -86,7 +89,7 @@ def extrapolate(points: Sequence[tuple[int, float]], variates: int, *, quadratic
     (n1, n2), (v1, v2) = numbers[-2:], values[-2:]
     slope = (v2 - v1) / (n2 - n1)
     value = v2 + slope * (variates - n2)
-    if quadratic and len(points) > 2:
+    if power == 2 and len(points) > 2:
         n0, v0 = numbers[-3], values[-3]
         bend = (slope - (v1 - v0) / (n1 - n0)) / (n2 - n0)
         value += max(bend, 0) * (variates - n1) * (variates - n2)
@@ -101,12 +104,12 @@ def _known(row: Row, stage: str) -> dict | None:
     return {"seconds": numbers["seconds"] or numbers["first"], "bytes": numbers["peak"]}
 
 
-def predict(rows: Sequence[Row], *, stage: str, variates: int, batch_size: int, quadratic: bool) -> dict | None:
+def predict(rows: Sequence[Row], *, stage: str, variates: int, batch_size: int, power: int) -> dict | None:
     """Seconds and peak bytes of a cell's `stage` (`forward` or `training`) from smaller cells; None with too few.
 
     Both are taken as a + b g(N), b the batch size: a part that is always there, such as weights and their gradients,
     and one that every sample adds. So v(N, b) = v(n, b) + b / c (v(N, c) - v(n, c)) from a smaller n and batch c. Where
-    N has no smaller batch, `extrapolate` from smaller N at the same batch. A smaller cell that was not run counts with
+    N has no smaller batch, or does not count (`power` 0), `extrapolate` from smaller N at the same batch. A smaller cell that was not run counts with
     its own prediction.
     """
     known = {(row["variates"], row["batch_size"]): of for row in rows if (of := _known(row, stage))}
@@ -114,13 +117,13 @@ def predict(rows: Sequence[Row], *, stage: str, variates: int, batch_size: int, 
     pairs = [(n, c) for n in smaller for _, c in known if c < batch_size and {(n, c), (variates, c)} <= set(known)]
     found = {}
     for name in ("seconds", "bytes"):
-        if pairs:
+        if pairs and power > 0:
             n, c = max(pairs)
             added = known[variates, c][name] - known[n, c][name]
             found[name] = known[n, batch_size][name] + batch_size / c * max(added, 0)
         else:
             points = [(n, known[n, batch_size][name]) for n in smaller]
-            found[name] = extrapolate(points, variates, quadratic=quadratic)
+            found[name] = extrapolate(points, variates, power=power)
     return None if None in found.values() else found
 
 
@@ -209,11 +212,11 @@ def measure_cell(
     `limit` is of the device's memory, which is what predictions are of; `resident_limit` of the process's own.
     """
     variates, batch_size = cell
-    quadratic = sweep.run.method in ATTENDS_OVER_VARIATES
+    power = POWER_OF_VARIATES.get(sweep.run.method, 1)
     row: Row = {"variates": variates, "batch_size": batch_size, "limit_bytes": limit}
     for stage in ("forward", "training"):
         row[f"{stage}_predicted"] = predicted = predict(
-            rows, stage=stage, variates=variates, batch_size=batch_size, quadratic=quadratic
+            rows, stage=stage, variates=variates, batch_size=batch_size, power=power
         )
         row[f"{stage}_status"] = verdict(
             predicted, rows, stage=stage, cell=cell, limit=limit, longest=sweep.longest_call

@@ -78,14 +78,16 @@ def test_available_memory_is_the_least_of_system_and_control_groups(tmp_path):
 
 
 def test_extrapolation_by_hand():
-    assert extrapolate([(5, 2.0)], 10, quadratic=True) is None, "one point has no slope"
+    assert extrapolate([(5, 2.0)], 10, power=2) is None, "one point has no slope"
     points = [(1, 1.0), (2, 4.0), (4, 16.0)]
-    assert extrapolate(points, 10, quadratic=False) == 16 + 6 * 6, "the line through the last two"
-    assert extrapolate(points, 10, quadratic=True) == 100, "N squared"
-    assert extrapolate(points[:2], 10, quadratic=True) == 4 + 3 * 8, "two points make a line"
-    assert extrapolate([(1, 1.0), (2, 4.0), (4, 6.0)], 6, quadratic=True) == 8, "a parabola that bends down is no guide"
-    assert extrapolate([(2, 3.0), (4, 1.0)], 6, quadratic=False) == 3.0, "never below a smaller one"
-    assert extrapolate([(1, 9.0), (2, 1.0), (4, 9.0)], 6, quadratic=True) == 9.0, "noise has no slope"
+    assert extrapolate(points, 10, power=1) == 16 + 6 * 6, "the line through the last two"
+    assert extrapolate(points, 10, power=2) == 100, "N squared"
+    assert extrapolate(points[:2], 10, power=2) == 4 + 3 * 8, "two points make a line"
+    assert extrapolate([(1, 1.0), (2, 4.0), (4, 6.0)], 6, power=2) == 8, "a parabola that bends down is no guide"
+    assert extrapolate([(2, 3.0), (4, 1.0)], 6, power=1) == 3.0, "never below a smaller one"
+    assert extrapolate([(7, 5.3), (21, 7.6), (40, 4.6)], 862, power=0) == 7.6, "N does not count"
+    assert extrapolate([], 862, power=0) is None
+    assert extrapolate([(1, 9.0), (2, 1.0), (4, 9.0)], 6, power=2) == 9.0, "noise has no slope"
 
 
 def test_prediction_for_a_larger_batch_by_hand():
@@ -96,12 +98,12 @@ def test_prediction_for_a_larger_batch_by_hand():
         return row(variates, batch_size, seconds=5.0 + work, peak=(300 + 2 * work) * MB)
 
     rows = [exact(7, 1), exact(21, 1), exact(7, 32)]
-    found = predict(rows, stage="forward", variates=21, batch_size=32, quadratic=True)
+    found = predict(rows, stage="forward", variates=21, batch_size=32, power=2)
     assert found == {"seconds": 5.0 + 21 * 32, "bytes": (300 + 2 * 21 * 32) * MB}
-    found = predict(rows[:2], stage="training", variates=35, batch_size=1, quadratic=False)
+    found = predict(rows[:2], stage="training", variates=35, batch_size=1, power=1)
     assert found == {"seconds": 40.0, "bytes": 370 * MB}
     rows += [exact(21, 32)]
-    found = predict(rows, stage="training", variates=35, batch_size=32, quadratic=False)
+    found = predict(rows, stage="training", variates=35, batch_size=32, power=1)
     assert found == {"seconds": 5.0 + 35 * 32, "bytes": (300 + 2 * 35 * 32) * MB}, "35 was not measured at batch 1"
 
 
@@ -110,18 +112,18 @@ def test_a_cell_that_was_not_run_counts_with_its_prediction():
     rows += [row(7, 32, seconds=32.0, peak=400 * MB)]
     del rows[1]["forward"]
     rows[1]["forward_predicted"] = {"seconds": 5.0, "bytes": 340 * MB}
-    found = predict(rows, stage="forward", variates=21, batch_size=32, quadratic=False)
+    found = predict(rows, stage="forward", variates=21, batch_size=32, power=1)
     assert found == {"seconds": 32 + 32 * 4, "bytes": 400 * MB + 32 * 30 * MB}
     rows[1]["forward"] = {"seconds": None, "first": 11.0, "peak": 350 * MB}
-    found = predict(rows, stage="forward", variates=21, batch_size=32, quadratic=False)
+    found = predict(rows, stage="forward", variates=21, batch_size=32, power=1)
     assert found == {"seconds": 32 + 32 * 10, "bytes": 400 * MB + 32 * 40 * MB}, "the one call that there was"
 
 
 def test_there_is_no_prediction_from_too_little():
     rows = [row(7, 1, seconds=1.0, peak=310 * MB)]
-    assert predict([], stage="forward", variates=7, batch_size=1, quadratic=False) is None
-    assert predict(rows, stage="forward", variates=35, batch_size=1, quadratic=False) is None
-    assert predict(rows, stage="forward", variates=7, batch_size=32, quadratic=False) is None
+    assert predict([], stage="forward", variates=7, batch_size=1, power=1) is None
+    assert predict(rows, stage="forward", variates=35, batch_size=1, power=1) is None
+    assert predict(rows, stage="forward", variates=7, batch_size=32, power=1) is None
 
 
 def test_verdict():
@@ -245,4 +247,4 @@ def test_a_sweep_without_memory_is_rows_too(sweep, tmp_path):
 def test_the_methods_whose_attention_is_over_variates_exist():
     from timellama.specs import OPTIONS
 
-    assert set(efficiency_sweep.ATTENDS_OVER_VARIATES) < set(OPTIONS)
+    assert set(efficiency_sweep.POWER_OF_VARIATES) < set(OPTIONS)
