@@ -109,8 +109,8 @@ def predict(rows: Sequence[Row], *, stage: str, variates: int, batch_size: int, 
 
     Both are taken as a + b g(N), b the batch size: a part that is always there, such as weights and their gradients,
     and one that every sample adds. So v(N, b) = v(n, b) + b / c (v(N, c) - v(n, c)) from a smaller n and batch c. Where
-    N has no smaller batch, or does not count (`power` 0), `extrapolate` from smaller N at the same batch. A smaller cell that was not run counts with
-    its own prediction.
+    N has no smaller batch, or does not count (`power` 0), `extrapolate` from smaller N at the same batch. A smaller
+    cell that was not run counts with its own prediction.
     """
     known = {(row["variates"], row["batch_size"]): of for row in rows if (of := _known(row, stage))}
     smaller = sorted(n for n, b in known if b == batch_size and n < variates)

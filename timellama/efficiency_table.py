@@ -182,7 +182,8 @@ def _caption(rows: Sequence[Mapping[str, Any]], *, configuration: str, cuda: boo
         f"{'GPU' if cuda else 'CPU'} matmul timed in the same process"
         + (f" ({significant(min(peaks))} to {significant(max(peaks))} GFLOP a second" if peaks else "")
         + (
-            "; above 100, the machine was slower when it was timed"
+            "; above 100, the machine was slower when it was timed, or the counter has a convolution's products with "
+            "padding, which nobody makes"
             if any(row.get("peak_share", 0) > 1 for row in rows)
             else ""
         )

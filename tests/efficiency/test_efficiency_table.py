@@ -78,7 +78,7 @@ def test_the_caption_says_where_the_numbers_come_from(table):
         "Memory limit: 8.00 GB",
         "SmolLM2-135M x6",
         "30 to 30 calls",
-        "above 100, the machine was slower when it was timed",
+        "above 100, the machine was slower when it was timed, or",
     ):
         assert words in table.caption
     assert "_softmax" in table.notes[0] and "PatchTST" in table.notes[0]
