@@ -262,6 +262,7 @@ VARIANTS = {  # README's words for a method
     "nothing in its place": "time-llama-none",
     "straight-through gates": "time-llama-st",
     "scaled gates": "time-llama-scaled",
+    "hour-of-day mean": "hour-of-day-mean",
     "hour-of-day mean, untrained": "hour-of-day-mean",
     "seasonal naive": "seasonal-naive",
 }
