@@ -130,6 +130,27 @@ def test_a_method_that_is_too_heavy_is_not_run_where_others_are():
     assert r"\multicolumn{2}{l}{not run}" in to_latex(table)
 
 
+def test_the_papers_numbers_stand_also_where_ours_are_missing():
+    planned = [("ETTh1", 512, 96, v) for v in ("time-llama", "Time-LLM", "PatchTST")]
+    planned += [("ETTh1", 336, 96, "PatchTST")]
+    published = {
+        ("ETTh1", 96, name): {"mse": mse, "mae": 0.409} for name, mse in (("Time-LLM", 0.386), ("PatchTST", 0.378))
+    }
+    table = build(
+        [cell("time-llama", 0.39, 0.4, mse_paper=0.377, mae_paper=0.4, mse_gap=3.4, mae_gap=0.0)],
+        planned,
+        not_run=["Time-LLM"],
+        published=published,
+    )
+    assert "Paper: its table 1" in table.caption
+    ours, paper, gap, other, below = rows_of(to_markdown(table))[2:7]
+    assert ours[7:11] == ["not run", "", "–", "–"]
+    assert paper[4:11] == ["paper", "0.377", "0.400", "0.386", "0.409", "0.378", "0.409"]
+    assert gap[4:] == ["gap %", "+3.4", "0.0", "–", "–", "–", "–"]
+    assert other[2:] == ["336", "2785", "ours", *["–"] * 6]
+    assert below[4:] == ["paper", "–", "–", "–", "–", "0.378", "0.409"], "there is no gap to nothing"
+
+
 def test_rows_follow_the_plan():
     cells = [cell("dlinear", 0.1, 0.1, dataset=d, horizon=h) for d in ("Weather", "ETTh1") for h in (720, 96)]
     lines = rows_of(to_markdown(build(cells)))[2:]

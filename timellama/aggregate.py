@@ -282,6 +282,19 @@ def with_published(summary: pd.DataFrame, csv: Path) -> pd.DataFrame:
     return joined
 
 
+def published_numbers(csv: Path) -> dict[tuple[str, int, str], dict[str, float]]:
+    """The paper's numbers by (data set, horizon, method's label), for cells that have none of ours.
+
+    Raises:
+        InputError: as `read_published`.
+    """
+    cells = {}
+    for row in read_published(csv).to_dict("records"):
+        for dataset in (row["dataset"], OTHER_NAMES.get(row["dataset"], row["dataset"])):
+            cells[dataset, row["horizon"], row["method"]] = {name: row[name] for name in FORECAST_ERRORS}
+    return cells
+
+
 def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
     """t such that a Student variable of `degrees` (whole) degrees of freedom lies in +-t with probability `confidence`.
 

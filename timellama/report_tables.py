@@ -82,6 +82,8 @@ def _table(name: str, *, metrics: Sequence[Path], published: Path | None, facts:
     summary = aggregate.summarise(frame, aggregate.M4_ERRORS if name == "short_term" else aggregate.FORECAST_ERRORS)
     if published is not None:
         summary = aggregate.with_published(summary, published)
+        if name in ("long_term", "few_shot"):
+            common["published"] = aggregate.published_numbers(published)
     if name in ("long_term", "few_shot", "short_term"):
         return getattr(tables, name)(summary, **common)
     if name in ("backbones", "backbones_few_shot"):

@@ -5,9 +5,11 @@ method; below each of our rows the paper's number and our gap to it, and in a bl
 simple that a trained Transformer has to beat them. Printed to the paper's decimals; marks compare what is printed.
 """
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -20,6 +22,8 @@ from timellama.specs import TRAINS_NOTHING
 
 ALL = "all"  # stands for horizon and context 0: a row over several data sets
 Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
+Published = Mapping[tuple[str, int, str], Mapping[str, float]]  # (data set, horizon, label) -> the paper's numbers
+NO_NUMBERS: Published = MappingProxyType({})
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
 NAMES = {"mse": "MSE", "mae": "MAE", "smape": "SMAPE", "mase": "MASE", "owa": "OWA"}
 NOT_RUN = "not run"
@@ -115,14 +119,21 @@ def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collecti
 class _Grid:
     """The cells of a comparison: rows (data set, horizon, context), columns the named methods."""
 
-    def __init__(self, summary: pd.DataFrame, planned: Planned, metrics: Sequence[str], not_run: Collection[str]):
+    def __init__(
+        self,
+        summary: pd.DataFrame,
+        planned: Planned,
+        metrics: Sequence[str],
+        not_run: Collection[str],
+        published: Published,
+    ):
         if summary["train_percent"].nunique() > 1:
             raise InputError(
                 f"One table cannot hold several training shares {sorted(set(summary['train_percent']))}: "
                 "give the rows of one `train_percent`."
             )
         named = summary.assign(column=name_columns(summary))
-        self.metrics = metrics
+        self.metrics, self.published = metrics, published
         self.cells = {
             (row["dataset"], row["horizon"], row["context"], row["column"]): row for row in named.to_dict("records")
         }
@@ -138,6 +149,7 @@ class _Grid:
             key for key in wanted if key not in self.cells and key[3] in not_run and key[:2] in self.windows
         }
         self.missing = [key for key in wanted if key not in self.cells and key not in self.not_run]
+        self.absent = {*self.not_run, *self.missing}
         every = [*wanted, *self.cells]
         datasets = first_seen(dataset for dataset, *_ in every)
         contexts = first_seen(context for _, _, context, _ in every)
@@ -150,6 +162,12 @@ class _Grid:
     def value(self, row: tuple[str, int, int], column: str, field: str) -> float:
         """A field of a cell; NaN where there is no result."""
         return self.cells.get((*row, column), {}).get(field, math.nan)
+
+    def paper(self, row: tuple[str, int, int], column: str, metric: str) -> float:
+        """The paper's number, also in a planned cell that has none of ours; NaN where the paper has none."""
+        if (*row, column) in self.absent:
+            return self.published.get((*row[:2], column), {}).get(metric, math.nan)
+        return self.value(row, column, f"{metric}_paper")
 
     def marked(self, row: tuple[str, int, int], metric: str) -> dict[str, str]:
         """The mark of each column, over all methods of the row, floor included."""
@@ -176,7 +194,7 @@ class _Grid:
         for column in columns:
             ours += self.ours(row, column, {metric: marked[metric][column] for metric in self.metrics})
             for metric in self.metrics:
-                paper.append(Cell(text=fixed(self.value(row, column, f"{metric}_paper"), DECIMALS[metric])))
+                paper.append(Cell(text=fixed(self.paper(row, column, metric), DECIMALS[metric])))
                 gap.append(Cell(text=fixed(self.value(row, column, f"{metric}_gap"), 1, signed=True)))
         windows = self.windows.get((dataset, horizon))
         head = [
@@ -189,6 +207,7 @@ class _Grid:
         body: list[Row] = [(*(Cell(text=text) for text in head), Cell(text="ours"), *ours, *fill)]
         if any(cell.text != MISSING for cell in paper):
             body.append((*[Cell()] * len(head), Cell(text="paper"), *paper, *fill))
+        if any(cell.text != MISSING for cell in gap):
             body.append((*[Cell()] * len(head), Cell(text="gap %"), *gap, *fill))
         return tuple(body)
 
@@ -229,16 +248,18 @@ def comparison(
     planned: Planned,
     not_run: Collection[str] = (),
     generated: Collection[str] = (),
+    published: Published = NO_NUMBERS,
 ) -> Table:
     """Methods side by side, with the paper's numbers, in panels, and the floor in a block of its own.
 
     `title` is the caption's first sentence and `source` names the paper's table. A cell of `planned` without a result
     is a dash, and so is a method that is not part of a row; those of a method in `not_run` (labels) say so.
+    `published`: the paper's numbers for such cells.
 
     Raises:
         InputError: the summary is of more than one training share.
     """
-    grid = _Grid(summary, planned, metrics, not_run)
+    grid = _Grid(summary, planned, metrics, not_run, published)
     trained = [column for column in grid.columns if column not in grid.floor]
     floor = [column for column in grid.columns if column in grid.floor]
     size = VALUES_PER_PANEL // len(metrics)
@@ -251,7 +272,8 @@ def comparison(
             "Each value is the mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1)."
         )
     best = "Bold: the lowest of a row over all panels; underlined: the next; what prints alike is marked alike."
-    if any(not math.isnan(row.get(f"{metric}_paper", math.nan)) for row in grid.cells.values() for metric in metrics):
+    places = itertools.product(grid.rows, grid.columns, metrics)
+    if any(not math.isnan(grid.paper(*place)) for place in places):
         best += (
             f" Paper: its {source}; gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
         )
@@ -279,6 +301,7 @@ def long_term(
     planned: Planned,
     not_run: Collection[str] = (),
     generated: Collection[str] = (),
+    published: Published = NO_NUMBERS,
 ) -> Table:
     """The paper's table 1: MSE and MAE at each horizon, trained on the whole training part."""
     return comparison(
@@ -291,6 +314,7 @@ def long_term(
         planned=planned,
         not_run=not_run,
         generated=generated,
+        published=published,
     )
 
 
@@ -301,6 +325,7 @@ def few_shot(
     planned: Planned,
     not_run: Collection[str] = (),
     generated: Collection[str] = (),
+    published: Published = NO_NUMBERS,
 ) -> Table:
     """The paper's table 3: as table 1, trained on the first few per cent of the training rows."""
     percent = listed(sorted(set(summary["train_percent"])))
@@ -314,6 +339,7 @@ def few_shot(
         planned=planned,
         not_run=not_run,
         generated=generated,
+        published=published,
     )
 
 
