@@ -4,7 +4,6 @@ Each file is written under another name and renamed, so a result is whole or abs
 """
 
 import dataclasses
-import json
 import logging
 import os
 import random
@@ -24,6 +23,7 @@ from timellama import provenance
 from timellama.allocator import keep_freed_memory
 from timellama.build import build
 from timellama.checkpoint import Checkpoint
+from timellama.data.prepared import load_prepared
 from timellama.data.series import Series, load_series
 from timellama.data.store import atomic, remove_unfinished, write_arrays, write_csv, write_json
 from timellama.data.windows import prepare
@@ -305,5 +305,5 @@ def peak_memory(device: str) -> int:
 
 
 def backbone_digest(folder: Path | None) -> str | None:
-    """The weight digest that the prepared folder carries."""
-    return json.loads((folder / "backbone.json").read_text(encoding="utf-8"))["sha256"] if folder else None
+    """The weight digest that the prepared folder carries. Raises InputError as `load_prepared`."""
+    return load_prepared(folder).sha256 if folder else None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ class Result:
     folder: Path
     backbone: Path
     whole: dict[Path, bytes]
+    train: Callable[[Path], object]  # the same training again, into another folder
 
     def cut(self, path: Path, length: int) -> None:
         path.write_bytes(self.whole[path][:length])
@@ -53,17 +55,21 @@ def result(root, sample_run, tmp_path_factory) -> Result:
     tiny = Backbone(name="tiny-gpt2", blocks=2, pin="0")
     run = dataclasses.replace(sample_run, **sizes, training=training, split=split, backbone=tiny)
     place = folder / run.folder
-    execute(
-        run,
-        series=series,
-        backbone_folder=backbone,
-        outputs=Outputs(**{name.split(".")[0]: place / name for name in FILES}),
-        checkpoints=folder / "checkpoints",
-        threads=1,
-        source_digest="cd",
-    )
+
+    def train(place: Path) -> None:
+        execute(
+            run,
+            series=series,
+            backbone_folder=backbone,
+            outputs=Outputs(**{name.split(".")[0]: place / name for name in FILES}),
+            checkpoints=place.parent / "checkpoints",
+            threads=1,
+            source_digest="cd",
+        )
+
+    train(place)
     paths = [place / name for name in FILES] + [backbone / name for name in PREPARED]
-    return Result(place, backbone, {path: path.read_bytes() for path in paths})
+    return Result(place, backbone, {path: path.read_bytes() for path in paths}, train)
 
 
 @pytest.fixture(autouse=True)
@@ -146,3 +152,14 @@ def test_no_forecast_is_made_of_damaged_weights(result, name):
         path.write_bytes(content)
         with pytest.raises(InputError):
             load_forecaster(read_run(result.folder), device="cpu")
+
+
+@pytest.mark.parametrize("name", PREPARED)
+def test_no_training_starts_on_a_damaged_language_model(result, name, tmp_path):
+    path = result.backbone / name
+    size = len(result.whole[path].rstrip())
+    for length in {0, 1, size // 2, size - 1}:
+        result.cut(path, length)
+        with pytest.raises(InputError, match=name.split(".")[0]):
+            result.train(tmp_path / "run")
+        assert not (tmp_path / "run/metrics.json").exists()

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from timellama.data.prepared import tokenizer_from
 from timellama.errors import InputError
 
 INDEX = "model.safetensors.index.json"  # transformers' name for the list of shards
@@ -163,14 +164,6 @@ def checked(parts: Parts, *, where: object) -> Parts:
             "tokenizer.json and the weights must belong to the same model"
         )
     return parts
-
-
-def tokenizer_from(text: str, *, where: object) -> Tokenizer:
-    """A tokenizer from the text of `tokenizer.json`. Raises InputError where it cannot be read."""
-    try:
-        return Tokenizer.from_str(text)
-    except Exception as error:  # the tokenizers library raises plain Exception
-        raise InputError(f"{where}: tokenizer.json cannot be read: {error}. Fetch it again") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

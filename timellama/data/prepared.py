@@ -79,10 +79,18 @@ def prompt_rows(folder: Path, text: str) -> Tensor:
 def tokeniser(folder: Path) -> Callable[[str], list[int]]:
     """What turns a text into the model's token numbers, with its own special tokens."""
     load_prepared(folder)
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    tokenizer = tokenizer_from((folder / TOKENIZER).read_text(encoding="utf-8", errors="replace"), where=folder)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return lambda text: tokenizer.encode(text).ids
+
+
+def tokenizer_from(text: str, *, where: object) -> Tokenizer:
+    """A tokenizer from the text of `tokenizer.json`. Raises InputError where it cannot be read."""
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise InputError(f"{where}: {TOKENIZER} cannot be read: {error}. Fetch or prepare it again") from error
 
 
 def embedding_table(folder: Path) -> Tensor:

@@ -17,8 +17,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from timellama.errors import InputError
 
 Project = Callable[
     [str, Tensor], tuple[Tensor, ...]
@@ -262,8 +265,15 @@ def rotate(x: Tensor, rope: Rope) -> Tensor:
 
 
 def load_backbone(folder: Path, *, dtype: torch.dtype) -> Backbone:
-    """Load a prepared folder (`backbone.json`, `blocks.safetensors`) without its embedding table."""
-    described = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))["architecture"]
-    architecture = Architecture(**{**described, "frequencies": tuple(described["frequencies"])})
-    weights = {name: tensor.to(dtype) for name, tensor in load_file(folder / "blocks.safetensors").items()}
-    return Backbone(architecture=architecture, weights=weights).eval()
+    """Load a prepared folder (`backbone.json`, `blocks.safetensors`) without its embedding table.
+
+    Raises InputError where either file is cut short or does not belong to the other.
+    """
+    try:
+        described = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))["architecture"]
+        architecture = Architecture(**{**described, "frequencies": tuple(described["frequencies"])})
+        weights = {name: tensor.to(dtype) for name, tensor in load_file(folder / "blocks.safetensors").items()}
+        return Backbone(architecture=architecture, weights=weights).eval()
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        broken = f"{folder}: backbone.json or blocks.safetensors is broken"
+        raise InputError(f"{broken} ({error}); delete the folder and prepare it again") from error
