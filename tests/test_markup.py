@@ -14,6 +14,7 @@ from timellama.markup import (
     escape_markdown,
     fixed,
     listed,
+    spell_time,
     spread,
     to_latex,
     to_markdown,
@@ -211,3 +212,11 @@ def test_a_wide_table_is_scaled_to_the_page(tmp_path):
     rows = ((tuple(Cell(text="0.123") for _ in range(20)),),)
     wide = Table(columns="l" * 20, blocks=(Block(header=header, groups=(rows,)),), caption="Wide.", label="w")
     assert "a long heading 19" in " ".join(compile_latex(tmp_path, to_latex(wide)).split())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "?"), (42.4, "42 s"), (720, "12 min"), (3600, "1 h"), (12240, "3 h 24 min"), (181440, "2 d 2 h")],
+)
+def test_times_in_their_two_largest_units(seconds, text):
+    assert spell_time(seconds) == text

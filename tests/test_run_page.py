@@ -3,9 +3,7 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from timellama.run_page import duration, links, page
+from timellama.run_page import links, page
 
 FACTS = {
     "configuration": "made-up",
@@ -65,9 +63,10 @@ def test_the_page_of_real_data(tmp_path, root):
     text = written({"long_term": runs, "router": runs[:1], "ablation": []}, root)
     assert text.startswith("# Run of configuration made-up\n")
     assert (
-        "5 results" in text and "7.5 h of training and testing, between 2026-01-01 01:00 and 2026-01-01 03:30" in text
+        "5 results" in text
+        and "7 h 30 min of training and testing, between 2026-01-01 01:00 and 2026-01-01 03:30" in text
     )
-    assert "| long_term | 5 | 4 | 7.5 h |" in text and "| router | 1 | 4 | 90 min |" in text
+    assert "| long_term | 5 | 4 | 7 h 30 min |" in text and "| router | 1 | 4 | 1 h 30 min |" in text
     assert "| ablation | 0 | 4 | \N{EN DASH} |" in text
     assert "Hardware: made up, 2 cores, 24 GiB, Linux (3 results)" in text and "another" in text
     assert "- Device: cpu\n" in text
@@ -92,13 +91,6 @@ def test_generated_data_are_told_at_the_top(tmp_path, root):
 def test_nothing_has_a_result(root):
     text = written({"long_term": []}, root, facts=FACTS | {"remark": "NOT COMPLETE: 4 of 4"}, reports=REPORTS[:1])
     assert "No run has a result." in text and "**NOT COMPLETE: 4 of 4**" in text and "![" not in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(42.4, "42 s"), (720, "12 min"), (12240, "3.4 h"), (181440, "2.1 days"), (7199, "120 min")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_links_are_relative_to_the_page():

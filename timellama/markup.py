@@ -156,6 +156,21 @@ def listed(items: Iterable[Any]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
+def spell_time(seconds: float | None) -> str:
+    """`3 h 5 min`, in the two largest units; a question mark for what is not known."""
+    if seconds is None:
+        return "?"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"
+
+
 def _latex_cell(cell: Cell, alignment: str) -> str:
     text = escape_latex(cell.text)
     text = rf"\underline{{{text}}}" if cell.underline else text

@@ -10,13 +10,12 @@ from typing import Any
 
 from timellama import claims_table, tables, verdicts
 from timellama.aggregate import FORECAST_ERRORS, collect, describe_commit, read_metrics, summarise
-from timellama.markup import MISSING, escape_markdown, listed, to_markdown
+from timellama.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
 
 MAIN = {"long_term": tables.long_term, "few_shot": tables.few_shot}  # the first that has results is the main table
 PAPER = "Time-LlaMA ([arXiv 2502.13725](https://arxiv.org/abs/2502.13725); ACL 2025 SRW)"
 FIELDS = {"Hardware": "hardware", "Device": "device", "Versions": "versions", "Commit": "commit"}  # of `Origin`
 FIGURE = "figures/paper_vs_ours.png"
-MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,18 +100,9 @@ def _amount(origins: Mapping[Path, Origin]) -> str:
     first = datetime.fromisoformat(min(origin.started for origin in origins.values()))
     last = datetime.fromisoformat(max(origin.ended for origin in origins.values()))
     return (
-        f"{len(origins)} results, some of them of several experiments; {duration(spent)} of training and testing, "
+        f"{len(origins)} results, some of them of several experiments; {spell_time(spent)} of training and testing, "
         f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC."
     )
-
-
-def duration(seconds: float) -> str:
-    """`42 s`, `12 min`, `3.4 h` or `2.1 days`."""
-    if seconds < 2 * MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < 2 * HOUR:
-        return f"{seconds / MINUTE:.0f} min"
-    return f"{seconds / HOUR:.1f} h" if seconds < 2 * DAY else f"{seconds / DAY:.1f} days"
 
 
 def _warning(used: Collection[str], generated: Collection[str]) -> str:
@@ -128,7 +118,7 @@ def _experiments(experiments: Mapping[str, Sequence[Origin]], planned: Mapping[s
     for name, count in planned.items():
         here = experiments.get(name, [])
         told = [origin.seconds for origin in here if origin.seconds is not None]
-        lines.append(f"| {name} | {len(here)} | {count} | {duration(sum(told)) if told else MISSING} |")
+        lines.append(f"| {name} | {len(here)} | {count} | {spell_time(sum(told)) if told else MISSING} |")
     return "\n".join(lines)
 
 

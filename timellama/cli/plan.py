@@ -17,9 +17,9 @@ from timellama.cli.console import (
     print_json,
     print_table,
     spell_bytes,
-    spell_time,
 )
 from timellama.errors import InputError
+from timellama.markup import spell_time
 
 if TYPE_CHECKING:
     from timellama.budget import Budget, Job

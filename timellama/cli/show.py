@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from timellama.cli.console import RESULTS, Json, console, print_json, print_table, spell_bytes, spell_time
+from timellama.cli.console import RESULTS, Json, console, print_json, print_table, spell_bytes
+from timellama.markup import spell_time
 
 ERRORS = ("mse", "mae", "smape", "mase", "owa")
 

@@ -14,8 +14,8 @@ from timellama.cli.console import (
     load_plan,
     print_json,
     print_table,
-    spell_time,
 )
+from timellama.markup import spell_time
 
 if TYPE_CHECKING:
     from timellama.status import Status
