@@ -107,6 +107,16 @@ def test_prediction_for_a_larger_batch_by_hand():
     assert found == {"seconds": 5.0 + 35 * 32, "bytes": (300 + 2 * 35 * 32) * MB}, "35 was not measured at batch 1"
 
 
+def test_where_variates_do_not_count_the_largest_smaller_cell_of_the_batch_is_the_prediction():
+    rows = [row(7, 1, seconds=3.5, peak=5300 * MB), row(21, 1, seconds=2.2, peak=7600 * MB)]
+    found = predict(rows, stage="forward", variates=862, batch_size=1, power=0)
+    assert found == {"seconds": 3.5, "bytes": 7600 * MB}, "noise between cells has no slope"
+    rows += [row(7, 32, seconds=40.0, peak=4600 * MB)]
+    found = predict(rows, stage="forward", variates=21, batch_size=32, power=0)
+    assert found == {"seconds": 40.0, "bytes": 4600 * MB}, "nor is it multiplied by the batch"
+    assert predict(rows[:2], stage="forward", variates=7, batch_size=32, power=0) is None
+
+
 def test_a_cell_that_was_not_run_counts_with_its_prediction():
     rows = [row(7, 1, seconds=1.0, peak=310 * MB), row(21, 1, seconds=3.0, peak=330 * MB)]
     rows += [row(7, 32, seconds=32.0, peak=400 * MB)]
