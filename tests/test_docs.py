@@ -184,13 +184,22 @@ def test_make_targets_exist(root, pages):
     assert targets == set(re.findall(r"^([a-z-]+)  +\S", listed, flags=re.MULTILINE)), "commands.md: `make help`"
 
 
-def test_snakemake_takes_the_options_shown(pages):
+def test_snakemake_takes_the_options_shown(root, pages):
     from snakemake.cli import get_argument_parser
 
-    shown = told(pages, "snakemake")
-    assert len(shown) > 3
-    for _, words in shown:
-        get_argument_parser().parse_args(words[1:])  # ends the test on an unknown option
+    reference = root / "docs" / "reference" / "README.md"
+    shown = told(pages | {"reference": reference.read_text(encoding="utf-8")}, "snakemake")
+    for path in root.glob("timellama/cli/*.py"):
+        examples = re.findall(r"^ +(snakemake -.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        shown += [(path.name, shlex.split(example)) for example in examples]
+    assert len(shown) > 6
+    assert {"reference", "reference.py"} <= {page for page, _ in shown}
+    for page, words in shown:
+        # What a command substitution prints are targets.
+        words = shlex.split(re.sub(r"\$\([^)]*\)", "target", " ".join(words)))
+        options = get_argument_parser().parse_args(words[1:])  # ends the test on an unknown option
+        # --configfile takes every word that follows: a target behind it would be read as a configuration.
+        assert all(path.suffix == ".yaml" for path in options.configfile or ()), f"{page}: {shlex.join(words)}"
 
 
 def test_every_environment_variable_is_explained(root, pages):
