@@ -54,19 +54,16 @@ def test_minutes_counted_by_hand_and_cut_at_a_day(sample_run):
     run = dataclasses.replace(
         training(sample_run, "ETTh1"), training=Training(max_steps=400, validation_windows=256, validations_per_epoch=4)
     )
-    train, test = (
-        8640 - 512 - 96 + 1,
-        2880 - 96 + 1,
-    )  # 12 and 4 months of 30 days; the look-back of the test lies before it
-    validations = max(8, round(4 * 400 * 16 / train))
-    seen = test + 3 * 400 * 16 + validations * 256
+    # 12 months of 30 days have 8033 windows, 503 steps an epoch. A quarter of it is 125 steps, an eighth of 400 is 50:
+    # 8 validations. 4 months have 2785 windows, which 44 batches of 64 hold.
+    seen = 44 * 64 + 3 * 400 * 16 + 8 * 256
     operations = 2 * seen * 7 * 6 * 27 * 576**2
     expected = START + round(operations / 2e10 / 60)
-    assert minutes(run, rows=17420, width=576, cuda=False, threads=1) == expected > START
-    assert minutes(run, rows=17420, width=65536, cuda=False, threads=1) == LONGEST
+    assert minutes(run, rows=17420, width=576, cuda=False, threads=1, frequency="h") == expected > START
+    assert minutes(run, rows=17420, width=65536, cuda=False, threads=1, frequency="h") == LONGEST
 
 
 def test_a_method_without_training_asks_for_what_its_libraries_and_series_need(sample_run):
     run = dataclasses.replace(sample_run, method="seasonal-naive", options=None, training=None, backbone=None)
     assert memory(run, rows=17420, width=None, cuda=False)["host"] < 500
-    assert minutes(run, rows=17420, width=None, cuda=False, threads=1) == START
+    assert minutes(run, rows=17420, width=None, cuda=False, threads=1, frequency="h") == START

@@ -10,6 +10,7 @@ from timellama.counting import Costs, Counted
 from timellama.data.catalogue import load_catalogue
 from timellama.specs import TimeLlamaOptions, Training
 from timellama.train import _Trainer
+from timellama.work import windows_of, work_of
 from timellama.workload import (
     Assumed,
     device_bytes,
@@ -17,8 +18,6 @@ from timellama.workload import (
     run_flops,
     run_seconds,
     shape_run,
-    windows_of,
-    work_of,
     workers_needed,
 )
 
@@ -60,9 +59,10 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
 def test_windows_of_real_data_sets(root, sample_run):
     known = load_catalogue(root / "config/datasets.yaml")
     etth1 = dataclasses.replace(sample_run, split=known["ETTh1"].split)
-    assert windows_of(etth1, known["ETTh1"])["test"] == 2785  # docs/data.md
+    assert windows_of(etth1, rows=17420, frequency="h")["test"] == 2785  # docs/data.md
     m4 = dataclasses.replace(sample_run, split=known["M4-Weekly"].split, horizon=13)
-    assert windows_of(m4, known["M4-Weekly"]) == {"train": 359 * (130 - 13 + 1), "validation": 359, "test": 359}
+    found = windows_of(m4, rows=known["M4-Weekly"].rows, frequency=known["M4-Weekly"].frequency)
+    assert found == {"train": 359 * (130 - 13 + 1), "validation": 359, "test": 359}
 
 
 def test_time_and_operations_of_a_run_by_hand(sample_run):

@@ -25,7 +25,8 @@ from timellama.data.sources import Artifact
 from timellama.plan import Plan
 from timellama.runs import METRICS
 from timellama.specs import Run
-from timellama.workload import Seconds, Speed, Work
+from timellama.work import Work, windows_of, work_of
+from timellama.workload import Seconds, Speed
 
 BY_TOMORROW = 24 * 3600.0  # seconds
 NUMBER_BYTES = {"gpt2": 4}  # of a number in the published weights, where it is not 2; openai-community keeps float32
@@ -127,7 +128,7 @@ def make_budget(
     jobs, checks, done = [], [], 0
     for folder, run in plan.every_run().items():
         dataset, cost = plan.datasets[run.dataset], costs[workload.shape_run(run)]
-        work = workload.work_of(run, workload.windows_of(run, dataset))
+        work = work_of(run, windows_of(run, rows=dataset.rows, frequency=dataset.frequency))
         shape = shapes[run.backbone.name, run.backbone.blocks] if run.backbone else None
         base = base_bytes + (workload.host_bytes(dataset, shape, cost) if on_host else 0)
         held = workload.HELD_ON_CPU if on_host else 1.0

@@ -10,8 +10,8 @@ measured trainings on a CPU. Nothing was measured on CUDA.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from timellama.data.parts import count_windows
 from timellama.specs import Run, Training
+from timellama.work import windows_of, work_of
 
 BLOCK = 27  # parameters of a block of a language model, in D^2: Gemma-2B's configuration, rounded up
 KEPT = (
@@ -105,26 +105,13 @@ def memory(run: Run, *, rows: int, width: int | None, cuda: bool) -> Mapping[str
     return {"host": LIBRARIES + (frozen + trained + passes + series) // 10**6, "device": 0}
 
 
-def minutes(run: Run, *, rows: int, width: int | None, cuda: bool, threads: int) -> int:
+def minutes(run: Run, *, rows: int, frequency: str, width: int | None, cuda: bool, threads: int) -> int:
     """Minutes of the training and its test, at most LONGEST: of all windows, as without early stopping."""
-    of, training = shape(run, width=width), run.training
-    windows = _windows(run, rows=rows)
-    seen = windows["test"]
-    if training:
-        epoch = windows["train"]
-        trained = min(training.epochs * epoch, (training.max_steps or epoch * training.epochs) * training.batch_size)
-        validations = max(training.least_validations, round(training.validations_per_epoch * trained / max(epoch, 1)))
-        checked = min(windows["validation"], training.validation_windows or windows["validation"])
-        seen += 3 * trained + validations * checked  # a backward pass is twice the work of a forward pass
+    of, training = shape(run, width=width), run.training or Training()
+    work = work_of(run, windows_of(run, rows=rows, frequency=frequency))
+    forecasts = (work.validation_batches + work.test_batches) * training.evaluation_batch_size
+    # A backward pass is twice the work of a forward pass.
+    seen = 3 * work.steps * training.batch_size + forecasts
     operations = 2 * seen * of.tokens * of.layers * of.parameters
     seconds = operations / (CUDA_RATE if cuda else CPU_RATE * threads)
     return min(START + round(seconds / 60), LONGEST)
-
-
-def _windows(run: Run, *, rows: int) -> Mapping[str, int]:
-    """Windows of each part. Of M4 there is one a series, and for training at most one a step of ten horizons."""
-    if run.split.rule == "published":
-        return {"train": rows * 10 * run.horizon, "validation": rows, "test": rows}
-    return count_windows(
-        run.split, rows=rows, context=run.context, horizon=run.horizon, train_percent=run.train_percent
-    )

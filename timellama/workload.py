@@ -8,17 +8,15 @@ upper bounds.
 import dataclasses
 import heapq
 import math
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from timellama.backbone_shapes import BackboneShape
 from timellama.counting import Costs, Counted
 from timellama.data.catalogue import Dataset
-from timellama.data.m4_windows import RECENT_HORIZONS
-from timellama.data.parts import count_windows
 from timellama.specs import Run, Split, Training
+from timellama.work import Work
 
 # Options that change what is computed with, and not how much.
 COSTLESS = ("active", "column_order", "gate_gradient", "pooling", "router_activation", "balance_weight")
@@ -34,16 +32,6 @@ CHECKPOINT_COPIES = (
 # Measured on 39 finished runs of config/cpu.yaml: 2.4 to 2.65 bytes resident, beside weights and data, for each one
 # that is alive. The C library keeps what was freed (`timellama.allocator`).
 HELD_ON_CPU = 2.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """How often a run does what, at most: steps of training, batches of forecasts in validation, and in the test."""
-
-    steps: int
-    validations: int
-    validation_batches: int
-    test_batches: int
 
 
 class Speed(Protocol):
@@ -63,36 +51,6 @@ class Assumed:
     def seconds(self, run: Run, counted: Counted, *, training: bool) -> float:
         """Seconds of a pass."""
         return max(counted.flops / self.flops_per_second, counted.calls * self.seconds_per_call)
-
-
-def windows_of(run: Run, dataset: Dataset) -> dict[str, int]:
-    """Windows of each part. For M4, whose series differ in length, the training windows are the most there can be."""
-    if run.split.rule == "published":
-        cuts = int(RECENT_HORIZONS[dataset.frequency] * run.horizon) - run.horizon + 1
-        return {"train": dataset.rows * max(cuts, 1), "validation": dataset.rows, "test": dataset.rows}
-    return count_windows(
-        run.split, rows=dataset.rows, context=run.context, horizon=run.horizon, train_percent=run.train_percent
-    )
-
-
-def work_of(run: Run, windows: Mapping[str, int]) -> Work:
-    """The most that a run has to do, as `timellama.train` counts it."""
-    batch = (run.training or Training()).evaluation_batch_size
-    test = math.ceil(windows["test"] / batch)
-    if run.training is None:
-        return Work(steps=0, validations=0, validation_batches=0, test_batches=test)
-    training = run.training
-    per_epoch = math.ceil(windows["train"] / training.batch_size)
-    total = min(training.epochs * per_epoch, training.max_steps or sys.maxsize)
-    every = max(1, min(per_epoch // training.validations_per_epoch, total // training.least_validations))
-    validations = math.ceil(total / every)
-    chosen = min(training.validation_windows or windows["validation"], windows["validation"])
-    return Work(
-        steps=total,
-        validations=validations,
-        validation_batches=validations * math.ceil(chosen / batch),
-        test_batches=test,
-    )
 
 
 def shape_run(run: Run) -> Run:

@@ -28,6 +28,10 @@ FREQUENCIES = {  # by pandas alias
     "D": Frequency(horizon=14, season=1),
     "h": Frequency(horizon=48, season=24),
 }
+# How many horizons before its end a training series is cut into windows: M4Meta.history_size of N-BEATS and
+# Time-Series-Library (data_provider/m4.py). It keeps long series from outnumbering short ones. Theirs draw one cut a
+# series and epoch at random; here each cut whose targets are complete is one window.
+RECENT_HORIZONS = {"YE": 1.5, "QE": 1.5, "ME": 1.5, "W": 10.0, "D": 10.0, "h": 10.0}
 SEASONAL = ("seasonal-naive", "hour-of-day-mean")  # methods that read whole seasons from the context
 
 

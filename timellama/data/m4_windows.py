@@ -13,14 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from timellama.data.m4_frequencies import FREQUENCIES, Frequency
+from timellama.data.m4_frequencies import FREQUENCIES, RECENT_HORIZONS, Frequency
 from timellama.data.m4_series import M4Series
 from timellama.errors import InputError
-
-# How many horizons before its end a training series is cut into windows: M4Meta.history_size of N-BEATS and
-# Time-Series-Library (data_provider/m4.py). It keeps long series from outnumbering short ones. Theirs draw one cut a
-# series and epoch at random; here each cut whose targets are complete is one window.
-RECENT_HORIZONS = {"YE": 1.5, "QE": 1.5, "ME": 1.5, "W": 10.0, "D": 10.0, "h": 10.0}
 
 
 class M4Windows:

@@ -33,7 +33,8 @@ def training_gpu_memory(wildcards):
 def training_minutes(wildcards):
     """Minutes; a training that is cut off goes on from its checkpoint at the next attempt."""
     run = run_of(wildcards)
-    return minutes(run, **sizes(run), threads=config["threads"])
+    frequency = PLAN.datasets[run.dataset].frequency
+    return minutes(run, **sizes(run), frequency=frequency, threads=config["threads"])
 
 
 def megabytes(measured):
