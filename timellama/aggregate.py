@@ -253,6 +253,17 @@ def read_published(csv: Path, *, key: str = "method") -> pd.DataFrame:
     return published
 
 
+def _by_cell(published: pd.DataFrame) -> tuple[list[str], dict[tuple, dict[str, Any]]]:
+    """The columns that say which cell a number is of, and each line by its values of them, under both names of ECL."""
+    keys = [key for key in KEYS if key in published]
+    cells = {}
+    for row in published.to_dict("records"):
+        cells[tuple(row[key] for key in keys)] = row
+        if row.get("dataset") in OTHER_NAMES:
+            cells[tuple((row | {"dataset": OTHER_NAMES[row["dataset"]]})[key] for key in keys)] = row
+    return keys, cells
+
+
 def with_published(summary: pd.DataFrame, csv: Path) -> pd.DataFrame:
     """Adds the paper's `<metric>_paper` and the gap `<metric>_gap`, (ours - paper) / paper in per cent, to each row.
 
@@ -262,14 +273,11 @@ def with_published(summary: pd.DataFrame, csv: Path) -> pd.DataFrame:
         InputError: as `read_published`.
     """
     published = read_published(csv)
-    keys = [key for key in KEYS if key in published]
+    keys, cells = _by_cell(published)
     metrics = [column for column in published if f"{column}_mean" in summary]
-    cells = {tuple(row[key] for key in keys): row for row in published.to_dict("records")}
-    datasets = set(published["dataset"]) if "dataset" in published else set()
 
     def cell(row: dict[str, Any], metric: str) -> float:
-        dataset = row["dataset"] if row["dataset"] in datasets else OTHER_NAMES.get(row["dataset"], row["dataset"])
-        names = {"dataset": dataset, "horizon": row["horizon"], "method": row["label"]}
+        names = {"dataset": row["dataset"], "horizon": row["horizon"], "method": row["label"]}
         names["backbone"] = row["backbone"].split(" x")[0]
         names["setting"] = "full" if row["train_percent"] == 100 else f"few-shot-{row['train_percent']}pct"
         return cells.get(tuple(names[key] for key in keys), {}).get(metric, math.nan)
@@ -288,11 +296,8 @@ def published_numbers(csv: Path) -> dict[tuple[str, int, str], dict[str, float]]
     Raises:
         InputError: as `read_published`.
     """
-    cells = {}
-    for row in read_published(csv).to_dict("records"):
-        for dataset in (row["dataset"], OTHER_NAMES.get(row["dataset"], row["dataset"])):
-            cells[dataset, row["horizon"], row["method"]] = {name: row[name] for name in FORECAST_ERRORS}
-    return cells
+    _, cells = _by_cell(read_published(csv))
+    return {cell: {name: row[name] for name in FORECAST_ERRORS} for cell, row in cells.items()}
 
 
 def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
