@@ -10,6 +10,7 @@ from timellama.backbone_shapes import PUBLISHED, BackboneShape, backbone_shape
 from timellama.counting import FACTS, assumed, build_shape, count, one_step
 from timellama.data.backbones import load_backbones
 from timellama.efficiency import operations
+from timellama.efficiency_specs import POWER_OF_VARIATES
 from timellama.predictions import outputs
 from timellama.specs import OPTIONS, Backbone, TimeLlamaOptions, Training
 
@@ -91,6 +92,18 @@ def test_memory_grows_with_the_batch_and_counts_what_lives_at_once(run_of):
     assert large.forecast == small.forecast
     values = 96 * 3 * 4  # bytes of one copy of a window
     assert values < (large.step.bytes - small.step.bytes) / 14 < 8 * values
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_memory_grows_with_the_variates_at_most_as_the_sweep_extrapolates(run_of, shape, method):
+    """From one number of variates to twice as many, both large enough to rule what is alive."""
+    once, twice = (
+        count(run_of(method, variates=n), shape=shape if run_of(method).backbone else None).step.bytes
+        for n in (120, 240)
+    )
+    power = POWER_OF_VARIATES.get(method, 1)
+    assert twice / once < 1.15 * 2**power
+    assert twice / once > 1.5 or power == 0  # the attentions over variates write no scores out: 2 and not 4
 
 
 def test_time_llms_prompts_count_with_their_length(run_of, shape):
