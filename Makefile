@@ -37,6 +37,7 @@ lint: install  ## formatter, linters, import contract, the workflow's own lint
 
 docs: install  ## the documentation site in build/docs, every link and anchor checked
 	$(BIN)/python docs/write_configuration.py
+	$(BIN)/python docs/write_results.py
 	$(BIN)/sphinx-build -q -W --keep-going -E -b html docs build/docs
 
 all: install  ## every report of the configuration; a run that fails fails alone

@@ -84,7 +84,7 @@ def open_rows(text: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("kind", [TimeLlamaOptions, Training])
 def test_every_setting_is_the_papers_or_an_open_question(root, pages, kind):
-    write = writer(root)
+    write = script(root, "write_configuration")
     asked = {name for row in open_rows(pages["open_questions.md"]) for name in re.findall(r"`(\w+)`", row[2])}
     notes = write._notes(kind)
     names = [field.name for field in dataclasses.fields(kind)]
@@ -124,15 +124,18 @@ def test_options_choices_and_defaults_of_the_open_questions_are_those_of_the_cod
     assert checked > 10
 
 
-def writer(root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_configuration", root / "docs/write_configuration.py")
+def script(root: Path, name: str) -> ModuleType:
+    """A module of docs/."""
+    spec = importlib.util.spec_from_file_location(name, root / f"docs/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def test_the_page_on_configuration_is_what_its_script_writes(root, pages):
-    assert pages["configuration.md"] == writer(root).page(), "run `make docs` and commit docs/configuration.md"
+    assert pages["configuration.md"] == script(root, "write_configuration").page(), (
+        "run `make docs` and commit docs/configuration.md"
+    )
     assert "`gate_gradient`" in pages["configuration.md"] and "**`seeds`**" in pages["configuration.md"]
 
 
@@ -265,49 +268,39 @@ def test_the_site_builds_and_a_broken_link_or_anchor_fails(root, tmp_path):
         (tmp_path / file).write_text(text, encoding="utf-8")
 
 
-VARIANTS = {  # README's words for a method
-    "the language model with random weights, frozen": "time-llama-random-frozen",
-    "one attention layer in its place": "time-llama-attention",
-    "nothing in its place": "time-llama-none",
-    "straight-through gates": "time-llama-st",
-    "scaled gates": "time-llama-scaled",
-    "hour-of-day mean": "hour-of-day-mean",
-    "hour-of-day mean, untrained": "hour-of-day-mean",
-    "seasonal naive": "seasonal-naive",
-}
-CELLS = (("ETTh1", 96), ("ETTh1", 192), ("Weather", 96), ("Weather", 192))
-
-
 def test_the_results_shown_are_those_of_the_reference(root):
-    """Each number in README's results is the mean over the seeds of the runs that the repository keeps."""
-    text = (root / "README.md").read_text(encoding="utf-8")
-    shown = text[text.index("<!-- results: begin -->") : text.index("<!-- results: end -->")]
-    kept = pd.read_csv(root / "docs/reference/cpu/metrics.csv")
-    # Beside the tables shown here: other depths, and DLinear at another look-back.
-    kept = kept[~kept["run/backbone/blocks"].notna() | (kept["run/backbone/blocks"] == 6)]
-    kept = kept[(kept["run/dataset"] != "ETTh1") | (kept["run/context"] == 512)]
+    results = script(root, "write_results")
+    assert len(results.PAGES) == 2
+    for path, (name, block) in results.PAGES.items():
+        page = path.read_text(encoding="utf-8")
+        assert page == results.replaced(page, name, block), f"run `make docs` and commit {path.relative_to(root)}"
 
-    table1 = pd.read_csv(root / "config/published/table1_long_term.csv", dtype={"mse": str})
-    table1 = table1[table1["method"] == "Time-LlaMA"]
-    published = dict(zip(zip(table1["dataset"], table1["horizon"], strict=True), table1["mse"], strict=True))
 
-    def mean(error: str, percent: int, dataset: str, horizon: int | None, method: str) -> str:
-        runs = kept[(kept["run/train_percent"] == percent) & (kept["run/dataset"] == dataset)]
-        runs = runs[runs["run/variant"] == VARIANTS.get(method, re.sub(r"^(\d), .*", r"time-llama-\1", method).lower())]
-        runs = runs if horizon is None else runs[runs["run/horizon"] == horizon]
-        return f"{runs[error].mean():.3f}" if len(runs) else "not run"
+def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
+    """Cells of README.md, looked up by hand in the CSV of the kept runs."""
+    shown = (root / "README.md").read_text(encoding="utf-8")
+    kept = pd.read_csv(root / "docs/reference/cpu/metrics.csv").set_index("result")
 
-    tables = [
-        [[cell.strip() for cell in row.split("|")[1:-1]] for row in block.splitlines()]
-        for block in re.findall(r"(?:^\|.*\n)+", shown, flags=re.MULTILINE)
-    ]
-    long, full, few, m4 = tables
-    for cell, paper, *numbers in long[2:]:
-        dataset, horizon = cell.split(", H ")
-        assert paper == published.get((dataset, int(horizon)), "none")
-        expected = [mean("mse", 100, dataset, int(horizon), method) for method in long[0][2:]]
-        assert numbers == expected, cell
-    assert [row[1:] for row in full[2:]] == [[mean("mse", 100, "ETTh1", 96, row[0])] for row in full[2:]]
-    assert [row[1:] for row in few[3:]] == [[mean("mse", 5, *cell, row[0]) for cell in CELLS] for row in few[3:]]
-    for name, *numbers in m4[2:]:
-        assert numbers == [mean("owa", 100, f"M4-{name}", None, method) for method in m4[0][1:]]
+    def mean(pattern: str, error: str, runs: int) -> str:
+        found = kept[kept.index.str.fullmatch(pattern)]
+        assert len(found) == runs, pattern
+        return f"{found[error].mean():.3f}"
+
+    table1 = shown[shown.index("| ETTh1, H 96 |") :].split("\n")[0].split(" | ")
+    assert table1[1:4] == ["2785", "0, 1, 2", "0.377"]
+    assert table1[4] == mean(r".*long-term/ETTh1/time-llama/H96-T512-s\d-SmolLM2-135M-x6-\w+/metrics.json", "mse", 3)
+    assert table1[6] == mean(r".*long-term/ETTh1/dlinear/H96-T512-s\d-\w+/metrics.json", "mse", 3)
+    few = shown[shown.index("| 3, frozen blocks |") :].split("\n")[0].removesuffix(" |").split(" | ")
+    assert few[2] == mean(r".*few-shot-5pct/ETTh1/time-llama-3/H192-T512-s\d-\S+/metrics.json", "mse", 3)
+    assert few[3] == mean(r".*few-shot-5pct/Weather/time-llama-3/H96-T512-s0-\S+/metrics.json", "mse", 1)
+    hourly = shown[shown.index("| Hourly |") :].split("\n")[0].split(" | ")
+    assert hourly[3] == mean(r".*M4-Hourly/time-llama/\S+/metrics.json", "owa", 1)
+
+
+def test_a_cell_of_other_seeds_says_so_and_one_without_runs_has_no_number(root):
+    results = script(root, "write_results")
+    runs = pd.DataFrame({"run/seed": [0, 2], "mse": [0.25, 0.5]})
+    assert results.mean(runs, "mse", "seeds 0, 2") == "0.375"
+    assert results.mean(runs, "mse", "seeds 0, 1, 2") == "0.375 (seeds 0, 2)"
+    assert results.mean(runs[:1], "mse", "seeds 0, 2") == "0.250 (seed 0)"
+    assert results.mean(runs[:0], "mse", "seeds 0, 2") == "not run"

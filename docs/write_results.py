@@ -1,0 +1,219 @@
+"""Writes the numbers of README.md and of docs/reference/README.md from the kept results of `config/cpu.yaml`.
+
+`python docs/write_results.py` (a part of `make docs`) replaces what stands between the marks `<!-- results: begin -->`
+and `<!-- results: end -->`, and those of `budgets`. A test fails while the pages are not what this makes.
+"""
+
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / "docs/reference/cpu"
+LINE = 132  # characters of a line of these pages
+LONG_TERM = {"ETTh1": 512, "ETTm1": 512, "Weather": 512, "ILI": 96}  # look-backs of config/cpu.yaml
+COLUMNS = {
+    "Time-LlaMA": "time-llama",
+    "PatchTST": "patchtst",
+    "DLinear": "dlinear",
+    "iTransformer": "itransformer",
+    "RLinear": "rlinear",
+    "hour-of-day mean": "hour-of-day-mean",
+    "seasonal naive": "seasonal-naive",
+}
+IN_PLACE = {
+    "Time-LlaMA": "time-llama",
+    "the language model with random weights, frozen": "time-llama-random-frozen",
+    "one attention layer in its place": "time-llama-attention",
+    "nothing in its place": "time-llama-none",
+    "straight-through gates": "time-llama-st",
+    "scaled gates": "time-llama-scaled",
+}
+FEW_SHOT = {
+    "Time-LlaMA": "time-llama",
+    "1, no alignment": "time-llama-1",
+    "2, prompt as a prefix": "time-llama-2",
+    "3, frozen blocks": "time-llama-3",
+    "4, static LoRA": "time-llama-4",
+    "5, AdaLoRA": "time-llama-5",
+    "6, MOELoRA": "time-llama-6",
+    "RLinear": "rlinear",
+    "hour-of-day mean, untrained": "hour-of-day-mean",
+}
+CELLS = (("ETTh1", 96), ("ETTh1", 192), ("Weather", 96), ("Weather", 192))
+TRAINED = ("Time-LlaMA", "PatchTST", "DLinear", "iTransformer", "RLinear")
+VERDICTS = ("supported", "contradicted", "inconclusive", "not run", "cannot fail")
+
+
+def kept_runs() -> pd.DataFrame:
+    """The runs that these pages show: not those of other depths, nor DLinear's at the look-back of other papers."""
+    kept = pd.read_csv(KEPT / "metrics.csv")
+    blocks, context = kept["run/backbone/blocks"], kept["run/dataset"].map(LONG_TERM)
+    return kept[(blocks.isna() | (blocks == 6)) & (context.isna() | (context == kept["run/context"]))]
+
+
+def select(kept: pd.DataFrame, variant: str, dataset: str, horizon: int | None, percent: int = 100) -> pd.DataFrame:
+    """The runs of a cell, one a seed; `horizon` None for M4, which has one."""
+    same = (kept["run/variant"] == variant) & (kept["run/dataset"] == dataset)
+    same &= (kept["run/train_percent"] == percent) & ((horizon is None) | (kept["run/horizon"] == horizon))
+    return kept[same]
+
+
+def seeds_of(runs: pd.DataFrame) -> str:
+    """`seeds 0, 1, 2`."""
+    seeds = sorted(runs["run/seed"])
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}"
+
+
+def listed(seeds: str) -> str:
+    """`0, 1, 2`, for a column that is called `seeds`."""
+    return seeds.split(" ", 1)[1]
+
+
+def mean(runs: pd.DataFrame, error: str, seeds: str) -> str:
+    """The mean over seeds; which they are, where these are not `seeds`."""
+    if runs.empty:
+        return "not run"
+    own = seeds_of(runs)
+    return f"{runs[error].mean():.3f}" + ("" if own == seeds else f" ({own})")
+
+
+def most_seeds(cells: Sequence[pd.DataFrame]) -> str:
+    """The seeds of the cell that has most of them."""
+    return seeds_of(max(cells, key=len))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """A Markdown table whose first `texts` columns are words and whose others are numbers."""
+    rule = ["---"] * texts + ["---:"] * (len(head) - texts)
+    lines = [head, *rows]
+    shown = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([shown[0], f"|{'|'.join(rule)}|", *shown[1:]])
+
+
+def long_term(kept: pd.DataFrame) -> str:
+    """Rows data set and horizon, columns methods."""
+    paper = pd.read_csv(ROOT / "config/published/table1_long_term.csv", dtype={"mse": str})
+    paper = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"].to_dict()
+    rows = []
+    for dataset in LONG_TERM:
+        of = kept[(kept["run/dataset"] == dataset) & (kept["run/train_percent"] == 100)]
+        for horizon in sorted(of["run/horizon"].unique()):
+            cells = [select(kept, variant, dataset, horizon) for variant in COLUMNS.values()]
+            seeds, windows = most_seeds(cells), set(of[of["run/horizon"] == horizon]["n_windows"])
+            (count,) = windows  # all methods of a cell are tested on the same windows
+            errors = [
+                mean(runs, "mse", seeds if variant in TRAINED else seeds_of(runs))
+                for variant, runs in zip(COLUMNS, cells, strict=True)
+            ]
+            rows.append(
+                [
+                    f"{dataset}, H {horizon}",
+                    f"{count:.0f}",
+                    listed(seeds),
+                    paper.get((dataset, horizon), "none"),
+                    *errors,
+                ]
+            )
+    return table(["MSE", "windows", "seeds", "Time-LlaMA, paper", *COLUMNS], rows)
+
+
+def in_place(kept: pd.DataFrame) -> str:
+    """What stands for the language model, and other gates."""
+    cells = {name: select(kept, variant, "ETTh1", 96) for name, variant in IN_PLACE.items()}
+    seeds = most_seeds(list(cells.values()))
+    rows = [[name, mean(runs, "mse", seeds)] for name, runs in cells.items()]
+    return table([f"ETTh1, H 96, all training rows, {seeds}", "MSE"], rows)
+
+
+def few_shot(kept: pd.DataFrame) -> str:
+    """Rows methods and variants, columns data set and horizon."""
+    paper = pd.read_csv(ROOT / "config/published/table3_few_shot_5pct.csv", dtype={"mse": str})
+    paper = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"].to_dict()
+    seeds = [most_seeds([select(kept, each, *cell, percent=5) for each in FEW_SHOT.values()]) for cell in CELLS]
+    head = [f"{dataset}, H {horizon}, {own}" for (dataset, horizon), own in zip(CELLS, seeds, strict=True)]
+    rows = [["Time-LlaMA, paper", *(paper[cell] for cell in CELLS)]]
+    for name, variant in FEW_SHOT.items():
+        cells = [select(kept, variant, *cell, percent=5) for cell in CELLS]
+        own = [seeds_of(runs) for runs in cells] if "untrained" in name else seeds
+        rows.append([name, *(mean(runs, "mse", each) for runs, each in zip(cells, own, strict=True))])
+    return table(["MSE, 5 % of the training rows", *head], rows)
+
+
+def short_term(kept: pd.DataFrame) -> str:
+    """OWA of M4's frequencies."""
+    methods = ("Time-LlaMA", "PatchTST", "DLinear", "seasonal naive")
+    rows = []
+    for name in ("Hourly", "Weekly"):
+        cells = [select(kept, COLUMNS[method], f"M4-{name}", None) for method in methods]
+        (count,) = {count for runs in cells for count in runs["n_windows"]}
+        seeds = most_seeds(cells)
+        rows.append([name, f"{count:.0f}", listed(seeds), *(mean(runs, "owa", seeds) for runs in cells)])
+    return table(["M4, OWA", "series", "seeds", *methods], rows)
+
+
+def results() -> str:
+    """The block of README.md."""
+    kept, page = kept_runs(), (KEPT / "README.md").read_text(encoding="utf-8")
+    there, planned = re.search(r"gave: (\d+) of (\d+) results", page).groups()
+    commits = re.search(r"^- Commits: (.*)$", page, flags=re.MULTILINE)[1].split(", ")
+    verdicts = re.findall(
+        r"^\| \d+\.\d+ .*\| \**([a-z ]+?)\** \|$", (KEPT / "table_claims.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    if not set(verdicts) <= set(VERDICTS) or not verdicts:
+        raise ValueError(f"table_claims.md has the verdicts {sorted(set(verdicts))}; there are {', '.join(VERDICTS)}")
+    counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS]
+    first = (
+        f"{there} of {planned} results of `config/cpu.yaml`, with the first six blocks of SmolLM2-135M in place of the "
+        f"paper's Llama-2 7B, from commits {', '.join(commits[:-1])} and {commits[-1]}. "
+        "[docs/reference/cpu](docs/reference/cpu/README.md) has every table and figure, and leads from each number to "
+        "its run, seeds and data digest; `make check-reference` makes the tables anew from the kept numbers. Test "
+        "errors are means over the seeds that are named (a method that trains nothing has none), of every test window, "
+        "look-back 512 (ILI 96); a cell in which they are others says so. [The table]"
+        "(docs/reference/cpu/table_long_term.md) has deviations, MAE and the paper's other columns."
+    )
+    last = (
+        f"Of the {len(verdicts)} statements that the paper makes ([rules](docs/claims.md), "
+        f"[verdicts](docs/reference/cpu/table_claims.md)): {', '.join(counts[:-1])} and {counts[-1]}."
+    )
+    blocks = [wrapped(first), long_term(kept)]
+    blocks += ["What stands for the language model, and how the gates get their gradient:", in_place(kept)]
+    return "\n\n".join([*blocks, few_shot(kept), short_term(kept), wrapped(last)])
+
+
+def budgets() -> str:
+    """Of each trained method the step whose weights were kept, of those that were made: means over seeds."""
+    kept, rows = kept_runs(), []
+    for name in TRAINED:
+        for dataset in ("ETTh1", "ETTm1", "Weather"):
+            cells = [select(kept, COLUMNS[name], dataset, horizon) for horizon in (96, 192, 336, 720)]
+            steps = [
+                "not run" if runs.empty else f"{runs['best_step'].mean():.0f} of {runs['steps'].mean():.0f}"
+                for runs in cells
+            ]
+            rows.append([name, dataset, *steps])
+    return table(["method", "data set", "H 96", "192", "336", "720"], rows, texts=2)
+
+
+def wrapped(text: str) -> str:
+    """Lines that break at spaces alone."""
+    return "\n".join(textwrap.wrap(text, LINE, break_long_words=False, break_on_hyphens=False))
+
+
+def replaced(page: str, name: str, block: Callable[[], str]) -> str:
+    """`page` with what stands between the marks of `name` made anew."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = page.split(begin)
+    return f"{before}{begin}\n{block()}\n{end}{rest.split(end)[1]}"
+
+
+PAGES = {ROOT / "README.md": ("results", results), ROOT / "docs/reference/README.md": ("budgets", budgets)}
+
+
+if __name__ == "__main__":
+    for path, (name, block) in PAGES.items():
+        page = replaced(path.read_text(encoding="utf-8"), name, block)
+        path.write_text(page, encoding="utf-8", newline="\n")
