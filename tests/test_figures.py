@@ -301,12 +301,43 @@ def test_a_figure_of_nothing_says_so(tmp_path):
     assert [text.get_text() for text in figure.texts] == ["depth: no run has a result"]
 
 
-def test_a_figure_of_several_commits_says_so(tmp_path):
-    files = []
-    for name, commit in (("a", "1" * 40), ("b", "2" * 40), ("c", "1" * 40)):
-        (tmp_path / name).mkdir()
-        text = json.dumps({"provenance": {"git_commit": commit, "git_dirty": False}})
-        (tmp_path / name / "metrics.json").write_text(text, encoding="utf-8")
-        files.append(tmp_path / name / "history.csv")
-    assert report_figures.origin(files) == "Code: these runs come from 2 different versions: commits 1111111, 2222222."
-    assert report_figures.origin(files[::2]) == ""
+@pytest.fixture
+def placed(tmp_path):
+    """Writes what a figure says of a run, and returns the file that would be drawn."""
+
+    def placed(folder: str, *, commit: str, seed: int, variant: str = "time-llama", horizon: int = 96):
+        run = {"dataset": "ETTh1", "horizon": horizon, "context": 512, "variant": variant, "seed": seed}
+        run |= {"backbone": None, "training": None if variant == "seasonal-naive" else {"epochs": 10}}
+        document = {"run": run, "n_windows": 2881 - horizon, "provenance": {"git_commit": commit, "git_dirty": False}}
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
+        return tmp_path / folder / "history.csv"
+
+    return placed
+
+
+def test_a_figure_says_which_windows_seeds_and_code_it_is_of(placed):
+    ones = "1" * 40
+    files = [
+        placed("a", commit=ones, seed=0),
+        placed("b", commit=ones, seed=2),
+        placed("c", commit=ones, seed=0, variant="seasonal-naive"),
+    ]
+    code = "Code: commit 1111111."
+    assert report_figures.origin("forecasts", files) == f"ETTh1, H 96: 2785 test windows, seeds 0 and 2. {code}"
+    assert report_figures.origin("learning_curves", files) == f"ETTh1, H 96: seeds 0 and 2. {code}"
+    assert report_figures.origin("forecasts", files[2:]).startswith("ETTh1, H 96: 2785 test windows, nothing trained.")
+    assert report_figures.origin("depth", []) == ""
+
+
+def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
+    files = [
+        placed("a", commit="1" * 40, seed=0),
+        placed("b", commit="2" * 40, seed=1),
+        placed("c", commit="1" * 40, seed=0, variant="dlinear"),
+        placed("d", commit="1" * 40, seed=0, horizon=192),
+    ]
+    assert report_figures.origin("depth", files) == (
+        "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows, seed 0. "
+        "Code: these runs come from 2 different versions: commits 1111111 and 2222222."
+    )

@@ -129,7 +129,7 @@ def _draw(name: str, kept: Kept, *, plan: Plan, sources: Mapping[str, Path], fol
         )
         there = len(report_plan.files_of_figure(plan, name, absent=kept.reasons))
         others = f"Drawn from {len(paths)} of {there} runs; of the others numbers are kept, but no curves."
-        parts = [facts["remark"], others if len(paths) < there else "", report_figures.origin(paths)]
+        parts = [facts["remark"], others if len(paths) < there else "", report_figures.origin(name, paths)]
         remark = " ".join(part for part in parts if part)
     png = folder / f"{name}.png"
     style.save(figure, png.with_suffix(".pdf"), png, remark=remark)

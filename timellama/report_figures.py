@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from timellama import aggregate, efficiency_figures, figures, run_files, style, tables
 from timellama.efficiency_rows import read_sweeps
 from timellama.errors import InputError
+from timellama.markup import listed
 
 WITH_STEPS = ("learning_curves", "router_training")  # figures of a CSV file with a line, or several, a validation
 
@@ -58,15 +59,36 @@ def _require_every_step(path: Path, steps: int | None) -> None:
         )
 
 
-def origin(files: Sequence[Path]) -> str:
-    """What a figure says of the code of its runs, where it is of more than one version; else nothing.
+def origin(name: str, files: Sequence[Path]) -> str:
+    """What a figure says of its runs: test windows and seeds by data set and horizon, and the code that ran.
 
-    Each file stands beside the `metrics.json` of its run. Raises InputError where that cannot be read.
+    Each file stands beside the `metrics.json` of its run. Curves over training steps are not of the test windows, so
+    those figures name none. Raises InputError where a file cannot be read.
     """
     documents = [aggregate.read_metrics(path.with_name("metrics.json")) for path in files]
-    commits = sorted({aggregate.describe_commit(document["provenance"]) for document in documents})
-    versions = f"Code: these runs come from {len(commits)} different versions: commits {', '.join(commits)}."
-    return versions if len(commits) > 1 else ""
+    cells: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for document in documents:
+        cells.setdefault((document["run"]["dataset"], document["run"]["horizon"]), []).append(document)
+    said = []
+    for (dataset, horizon), of in cells.items():
+        windows = listed(sorted({document["n_windows"] for document in of}))
+        tested = "" if name in WITH_STEPS else f"{windows} test windows, "
+        said.append(f"{dataset}, H {horizon}: {tested}{_seeds(of)}")
+    commits = {aggregate.describe_commit(document["provenance"]) for document in documents}
+    return f"{'; '.join(said)}. {tables.describe_commits(commits)}" if documents else ""
+
+
+def _seeds(documents: Sequence[Mapping[str, Any]]) -> str:
+    """The seeds of what was trained; whether some method has fewer of them."""
+    seeds: dict[tuple, set[int]] = {}
+    for run in (document["run"] for document in documents if document["run"]["training"] is not None):
+        settings = (run["variant"], run["context"], aggregate.describe_backbone(run["backbone"]))
+        seeds.setdefault(settings, set()).add(run["seed"])
+    if not seeds:
+        return "nothing trained"
+    every = set().union(*seeds.values())
+    fewer = " (some of fewer)" if any(own != every for own in seeds.values()) else ""
+    return f"seed{'s' if len(every) > 1 else ''} {listed(sorted(every))}{fewer}"
 
 
 def efficiency_figure(name: str, *, sweeps: Sequence[Path], facts: Mapping[str, Any]) -> tuple[Figure, str]:
@@ -77,6 +99,5 @@ def efficiency_figure(name: str, *, sweeps: Sequence[Path], facts: Mapping[str, 
     if not sweeps and facts["remark"]:
         return style.blank(f"{name}: no sweep has a result"), facts["remark"]
     rows = read_sweeps(sweeps, methods=facts["methods"])
-    commits = {row["commit"] for row in rows}
-    versions = tables.describe_commits(commits) if len(commits) > 1 else ""
+    versions = tables.describe_commits({row["commit"] for row in rows})
     return getattr(efficiency_figures, name)(rows), f"{facts['remark']} {versions}".strip()

@@ -16,5 +16,5 @@ with job_log(snakemake.log[0]):
         methods=facts["methods"],
         dataset=facts["dataset"],
     )
-    remark = f"{facts['remark']} {report_figures.origin(paths)}".strip()
+    remark = f"{facts['remark']} {report_figures.origin(facts['figure'], paths)}".strip()
     style.save(figure, Path(snakemake.output.pdf), Path(snakemake.output.png), remark=remark)
