@@ -40,6 +40,8 @@ FEW_SHOT = {
     "4, static LoRA": "time-llama-4",
     "5, AdaLoRA": "time-llama-5",
     "6, MOELoRA": "time-llama-6",
+    "PatchTST": "patchtst",
+    "DLinear": "dlinear",
     "RLinear": "rlinear",
     "hour-of-day mean, untrained": "hour-of-day-mean",
 }
