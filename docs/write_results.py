@@ -10,11 +10,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
+import yaml
+
+from timellama.aggregate import published_numbers
+from timellama.markup import listed
+from timellama.specs import TRAINS_NOTHING
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs/reference/cpu"
 LINE = 132  # characters of a line of these pages
-LONG_TERM = {"ETTh1": 512, "ETTm1": 512, "Weather": 512, "ILI": 96}  # look-backs of config/cpu.yaml
+CONFIG = yaml.safe_load((ROOT / "config/cpu.yaml").read_text(encoding="utf-8"))
+LONG_TERM = {name: entry["context"] for name, entry in CONFIG["experiments"]["long_term"]["datasets"].items()}
+BLOCKS = CONFIG["backbones"][0]["blocks"]
 COLUMNS = {
     "Time-LlaMA": "time-llama",
     "PatchTST": "patchtst",
@@ -54,7 +61,7 @@ def kept_runs() -> pd.DataFrame:
     """The runs that these pages show: not those of other depths, nor DLinear's at the look-back of other papers."""
     kept = pd.read_csv(KEPT / "metrics.csv")
     blocks, context = kept["run/backbone/blocks"], kept["run/dataset"].map(LONG_TERM)
-    return kept[(blocks.isna() | (blocks == 6)) & (context.isna() | (context == kept["run/context"]))]
+    return kept[(blocks.isna() | (blocks == BLOCKS)) & (context.isna() | (context == kept["run/context"]))]
 
 
 def select(kept: pd.DataFrame, variant: str, dataset: str, horizon: int | None, percent: int = 100) -> pd.DataFrame:
@@ -70,22 +77,40 @@ def seeds_of(runs: pd.DataFrame) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}"
 
 
-def listed(seeds: str) -> str:
-    """`0, 1, 2`, for a column that is called `seeds`."""
-    return seeds.split(" ", 1)[1]
-
-
 def mean(runs: pd.DataFrame, error: str, seeds: str) -> str:
-    """The mean over seeds; which they are, where these are not `seeds`."""
+    """The mean over seeds; which they are, where these are not `seeds`. What trains nothing has none."""
     if runs.empty:
         return "not run"
     own = seeds_of(runs)
-    return f"{runs[error].mean():.3f}" + ("" if own == seeds else f" ({own})")
+    same = own == seeds or set(runs["run/variant"]) <= set(TRAINS_NOTHING)
+    return f"{runs[error].mean():.3f}" + ("" if same else f" ({own})")
+
+
+def paper_mse(file: str) -> dict[tuple[str, int], str]:
+    """The paper's MSE of Time-LlaMA by data set and horizon."""
+    numbers = published_numbers(ROOT / "config/published" / file)
+    return {
+        (dataset, horizon): f"{of['mse']:.3f}"
+        for (dataset, horizon, method), of in numbers.items()
+        if method == "Time-LlaMA"
+    }
 
 
 def most_seeds(cells: Sequence[pd.DataFrame]) -> str:
     """The seeds of the cell that has most of them."""
     return seeds_of(max(cells, key=len))
+
+
+def means(cells: Sequence[pd.DataFrame], error: str) -> list[str]:
+    """The mean of each cell, which says its seeds where they are not those of most."""
+    seeds = most_seeds(cells)
+    return [mean(runs, error, seeds) for runs in cells]
+
+
+def tested(cells: Sequence[pd.DataFrame]) -> tuple[str, str]:
+    """Windows, which all methods of a row share, and seeds."""
+    (count,) = {count for runs in cells for count in runs["n_windows"]}
+    return f"{count:.0f}", most_seeds(cells).split(" ", 1)[1]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
@@ -98,62 +123,40 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) ->
 
 def long_term(kept: pd.DataFrame) -> str:
     """Rows data set and horizon, columns methods."""
-    paper = pd.read_csv(ROOT / "config/published/table1_long_term.csv", dtype={"mse": str})
-    paper = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"].to_dict()
-    rows = []
+    paper, rows = paper_mse("table1_long_term.csv"), []
     for dataset in LONG_TERM:
         of = kept[(kept["run/dataset"] == dataset) & (kept["run/train_percent"] == 100)]
         for horizon in sorted(of["run/horizon"].unique()):
             cells = [select(kept, variant, dataset, horizon) for variant in COLUMNS.values()]
-            seeds, windows = most_seeds(cells), set(of[of["run/horizon"] == horizon]["n_windows"])
-            (count,) = windows  # all methods of a cell are tested on the same windows
-            errors = [
-                mean(runs, "mse", seeds if variant in TRAINED else seeds_of(runs))
-                for variant, runs in zip(COLUMNS, cells, strict=True)
-            ]
-            rows.append(
-                [
-                    f"{dataset}, H {horizon}",
-                    f"{count:.0f}",
-                    listed(seeds),
-                    paper.get((dataset, horizon), "none"),
-                    *errors,
-                ]
-            )
+            published = paper.get((dataset, horizon), "none")
+            rows.append([f"{dataset}, H {horizon}", *tested(cells), published, *means(cells, "mse")])
     return table(["MSE", "windows", "seeds", "Time-LlaMA, paper", *COLUMNS], rows)
 
 
 def in_place(kept: pd.DataFrame) -> str:
     """What stands for the language model, and other gates."""
     cells = {name: select(kept, variant, "ETTh1", 96) for name, variant in IN_PLACE.items()}
-    seeds = most_seeds(list(cells.values()))
-    rows = [[name, mean(runs, "mse", seeds)] for name, runs in cells.items()]
-    return table([f"ETTh1, H 96, all training rows, {seeds}", "MSE"], rows)
+    rows = list(zip(cells, means(list(cells.values()), "mse"), strict=True))
+    return table([f"ETTh1, H 96, all training rows, {most_seeds(list(cells.values()))}", "MSE"], rows)
 
 
 def few_shot(kept: pd.DataFrame) -> str:
     """Rows methods and variants, columns data set and horizon."""
-    paper = pd.read_csv(ROOT / "config/published/table3_few_shot_5pct.csv", dtype={"mse": str})
-    paper = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"].to_dict()
-    seeds = [most_seeds([select(kept, each, *cell, percent=5) for each in FEW_SHOT.values()]) for cell in CELLS]
-    head = [f"{dataset}, H {horizon}, {own}" for (dataset, horizon), own in zip(CELLS, seeds, strict=True)]
+    paper = paper_mse("table3_few_shot_5pct.csv")
+    columns = [[select(kept, each, *cell, percent=5) for each in FEW_SHOT.values()] for cell in CELLS]
+    head = [f"{dataset}, H {horizon}, {most_seeds(of)}" for (dataset, horizon), of in zip(CELLS, columns, strict=True)]
+    errors = zip(*(means(of, "mse") for of in columns), strict=True)
     rows = [["Time-LlaMA, paper", *(paper[cell] for cell in CELLS)]]
-    for name, variant in FEW_SHOT.items():
-        cells = [select(kept, variant, *cell, percent=5) for cell in CELLS]
-        own = [seeds_of(runs) for runs in cells] if "untrained" in name else seeds
-        rows.append([name, *(mean(runs, "mse", each) for runs, each in zip(cells, own, strict=True))])
+    rows += [[name, *of] for name, of in zip(FEW_SHOT, errors, strict=True)]
     return table(["MSE, 5 % of the training rows", *head], rows)
 
 
 def short_term(kept: pd.DataFrame) -> str:
     """OWA of M4's frequencies."""
-    methods = ("Time-LlaMA", "PatchTST", "DLinear", "seasonal naive")
-    rows = []
+    methods, rows = ("Time-LlaMA", "PatchTST", "DLinear", "seasonal naive"), []
     for name in ("Hourly", "Weekly"):
         cells = [select(kept, COLUMNS[method], f"M4-{name}", None) for method in methods]
-        (count,) = {count for runs in cells for count in runs["n_windows"]}
-        seeds = most_seeds(cells)
-        rows.append([name, f"{count:.0f}", listed(seeds), *(mean(runs, "owa", seeds) for runs in cells)])
+        rows.append([name, *tested(cells), *means(cells, "owa")])
     return table(["M4, OWA", "series", "seeds", *methods], rows)
 
 
@@ -170,7 +173,7 @@ def results() -> str:
     counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS]
     first = (
         f"{there} of {planned} results of `config/cpu.yaml`, with the first six blocks of SmolLM2-135M in place of the "
-        f"paper's Llama-2 7B, from commits {', '.join(commits[:-1])} and {commits[-1]}. "
+        f"paper's Llama-2 7B, from commits {listed(commits)}. "
         "[docs/reference/cpu](docs/reference/cpu/README.md) has every table and figure, and leads from each number to "
         "its run, seeds and data digest; `make check-reference` makes the tables anew from the kept numbers. Test "
         "errors are means over the seeds that are named (a method that trains nothing has none), of every test window, "
@@ -179,7 +182,7 @@ def results() -> str:
     )
     last = (
         f"Of the {len(verdicts)} statements that the paper makes ([rules](docs/claims.md), "
-        f"[verdicts](docs/reference/cpu/table_claims.md)): {', '.join(counts[:-1])} and {counts[-1]}."
+        f"[verdicts](docs/reference/cpu/table_claims.md)): {listed(counts)}."
     )
     blocks = [wrapped(first), long_term(kept)]
     blocks += ["What stands for the language model, and how the gates get their gradient:", in_place(kept)]

@@ -299,8 +299,10 @@ def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
 
 def test_a_cell_of_other_seeds_says_so_and_one_without_runs_has_no_number(root):
     results = script(root, "write_results")
-    runs = pd.DataFrame({"run/seed": [0, 2], "mse": [0.25, 0.5]})
+    runs = pd.DataFrame({"run/variant": "dlinear", "run/seed": [0, 2], "mse": [0.25, 0.5]})
     assert results.mean(runs, "mse", "seeds 0, 2") == "0.375"
     assert results.mean(runs, "mse", "seeds 0, 1, 2") == "0.375 (seeds 0, 2)"
     assert results.mean(runs[:1], "mse", "seeds 0, 2") == "0.250 (seed 0)"
     assert results.mean(runs[:0], "mse", "seeds 0, 2") == "not run"
+    naive = runs[:1].assign(**{"run/variant": "seasonal-naive"})  # trains nothing, so no seed changes it
+    assert results.mean(naive, "mse", "seeds 0, 2") == "0.250"
