@@ -1,6 +1,6 @@
 import pytest
 
-from timellama import style
+from timellama import report_figures, style
 from timellama.efficiency_figures import latency, memory_scaling
 from timellama.efficiency_rows import read_sweeps
 
@@ -49,3 +49,11 @@ def test_both_are_saved(rows, tmp_path):
     for make in (latency, memory_scaling):
         style.save(make(rows), tmp_path / "figure.pdf", tmp_path / "figure.png")
         assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["latency", "memory_scaling"])
+def test_the_remark_names_the_commit(name, made, tmp_path):
+    sweep = made.write_sweep(tmp_path, "patchtst", [made.measured(7, 1, seconds=0.04)])
+    facts = {"methods": made.methods, "remark": "NOT COMPLETE."}
+    _, remark = report_figures.efficiency_figure(name, sweeps=[sweep], facts=facts)
+    assert remark == "NOT COMPLETE. Code: commit 0123456."
