@@ -1,5 +1,6 @@
 """Which rows are trained and tested on: counted by hand, the last window too, and nothing leaks."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +184,26 @@ def test_real_etth1_end_to_end(shared: Path, root: Path, tmp_path: Path) -> None
     assert x.shape == (1, 512, 7) and y.shape == (1, 96, 7) and y.dtype == torch.float32
     back = parts.scaler.inverse(y[0].double().numpy())
     assert np.allclose(back, series.values[14400 - 96 : 14400], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("row", "value"),
+    [(99, 1e13), (99, -1e300), (60, 1e300), (3, 1e200), (3, -1e308)],
+    ids=["test", "test, beyond float32", "validation", "training, its square beyond float64", "its sum beyond float64"],
+)
+def test_a_value_that_float32_cannot_compute_with_is_named(row: int, value: float) -> None:
+    values = np.random.default_rng(0).normal(size=(100, 2))
+    values[row, 1] = value
+    with pytest.raises(InputError, match=rf"column '1', row {row} .*{re.escape(f'{value:g}')} is more than 1e\+12"):
+        prepare(make(values), RATIO, context=4, horizon=2, train_percent=100)
+
+
+def test_values_too_small_to_have_a_deviation_are_named() -> None:
+    with pytest.raises(InputError, match="deviation cannot be computed"):
+        prepare(make(np.arange(100.0)[:, None] * 1e-300), RATIO, context=4, horizon=2, train_percent=100)
+
+
+def test_large_values_far_from_zero_are_no_error() -> None:
+    values = 1e30 + 1e28 * np.random.default_rng(0).normal(size=(100, 1))
+    test = prepare(make(values), RATIO, context=4, horizon=2, train_percent=100).test
+    assert torch.isfinite(test.batch(torch.arange(len(test)))[1]).all()

@@ -16,6 +16,10 @@ from timellama.data.series import Series
 from timellama.errors import InputError
 from timellama.specs import Split
 
+# Of standardised values; our choice: the sum of squares of a batch is still a float32 number, and no measured value is
+# as many standard deviations from its mean.
+LIMIT = 1e12
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scaler:
@@ -83,7 +87,8 @@ def prepare(series: Series, split: Split, *, context: int, horizon: int, train_p
 
     The scaler is fitted on all training rows, also where a few-shot run trains on fewer: GPT4TS does so, whose
     protocol the paper's table 3 follows, and so all runs of a data set share one scale and their errors can be
-    compared. It sees no validation or test row. Raises InputError, with the numbers, when a part holds no window.
+    compared. It sees no validation or test row. Raises InputError, with the numbers, when a part holds no window, and
+    where a standardised value is beyond `LIMIT` or cannot be computed.
     """
     values = series.values
     asked = {"rows": len(values), "context": context, "horizon": horizon, "train_percent": train_percent}
@@ -95,10 +100,28 @@ def prepare(series: Series, split: Split, *, context: int, horizon: int, train_p
                 f"which hold no window of context {context} and horizon {horizon} (train_percent {train_percent}); "
                 "shorten context or horizon, or take more rows"
             )
-    scaler = Scaler.fit(values[: train_rows(split, rows=len(values))])
-    tensor = torch.from_numpy(scaler.transform(values).astype(np.float32))
+    with np.errstate(all="ignore"):
+        scaler = Scaler.fit(values[: train_rows(split, rows=len(values))])
+        standardised = scaler.transform(values)
+    _check_range(series, standardised, scaler)
+    tensor = torch.from_numpy(standardised.astype(np.float32))
     train, validation, test = (
         Windows(rows=tensor[part.start - context : part.stop], context=context, horizon=horizon)
         for part in parts.values()
     )
     return Parts(train=train, validation=validation, test=test, scaler=scaler)
+
+
+def _check_range(series: Series, standardised: np.ndarray, scaler: Scaler) -> None:
+    """InputError naming the worst value, where float32 could not hold what is computed from it."""
+    # An infinite deviation would make every value of its column 0. NaN does not compare, so it does not fit.
+    fits = (np.abs(standardised) <= LIMIT) & np.isfinite(scaler.std)
+    if fits.all():
+        return
+    of_column = np.where(fits, -1.0, np.abs(series.values))
+    row, column = np.unravel_index(of_column.argmax(), of_column.shape)
+    raise InputError(
+        f"column {series.columns[column]!r}, row {row} ({series.time[row]}): {series.values[row, column]:g} is more "
+        f"than {LIMIT:g} standard deviations of the training rows from their mean, or their deviation cannot be "
+        "computed; correct the data file, or leave that column out"
+    )
