@@ -106,6 +106,15 @@ def test_cells_are_kept_apart(put):
     assert set(summary["backbone"]) == names
 
 
+def test_backbones_come_by_their_number_of_blocks(put):
+    asked = [16, 1, 30, 2]
+    paths = [put(variant="time-llama", backbone=BACKBONE | {"blocks": blocks}) for blocks in asked]
+    frame = collect(paths, methods=METHODS)
+    expected = [f"SmolLM2-135M x{blocks}" for blocks in sorted(asked)]
+    assert list(frame["backbone"]) == list(summarise(frame)["backbone"]) == expected
+    assert list(summarise(frame[::-1])["backbone"]) == expected
+
+
 def test_order_of_paths_does_not_matter(put):
     paths = [put(seed=seed, mse=0.1 * seed + 0.1) for seed in range(3)]
     one, other = (summarise(collect(order, methods=METHODS)) for order in (paths, paths[::-1]))

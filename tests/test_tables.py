@@ -286,6 +286,12 @@ def ablation(runs, **changes):
     return variants(frame, **(chosen | {"planned": planned} | changes))
 
 
+def test_rows_of_one_variant_come_by_their_number_of_blocks():
+    runs = [run("time-llama", 0, 0.4, backbone=f"SmolLM2-135M x{blocks}") for blocks in (16, 1, 2)]
+    table = ablation(runs, planned=[("ETTh1", 512, 96, "time-llama")], backbone="SmolLM2-135M x1")
+    assert [line[0].rpartition(" ")[2] for line in rows_of(to_markdown(table))[2:]] == ["x1", "x2", "x16"]
+
+
 def test_paired_differences_and_their_interval():
     runs = [run("time-llama", s, 0.4) for s in (0, 1, 2)]
     runs += [run("dlinear", s, 0.4 + d) for s, d in ((0, 0.1), (1, 0.2), (2, 0.3))] + [run("patchtst", 0, 0.9)]

@@ -7,6 +7,7 @@ file that cannot be read, two runs of one seed, or test parts of different size 
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,11 @@ _NUMBERS = {  # column: where it is in metrics.json
     "seconds_total": ("seconds", "total"),
     "peak_memory_bytes": ("peak_memory_bytes",),
 }
+
+
+def backbone_order(backbone: str) -> tuple[str | int, ...]:
+    """What to sort described backbones by: x2 comes before x16."""
+    return tuple(int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", backbone))
 
 
 def _take(document: Any, keys: Sequence[str], path: Path) -> Any:
@@ -156,7 +162,11 @@ def collect(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any]]) 
                 f"{seen[row['identity']]} and {row['path']} hold the same run, {row['identity']}. Give one."
             )
         seen[row["identity"]] = row["path"]
-    return pd.DataFrame(rows).sort_values([*CELL, "seed", "identity"], ignore_index=True)
+    return pd.DataFrame(sorted(rows, key=lambda row: (*_cell_order(row), row["seed"], row["identity"])))
+
+
+def _cell_order(row: Mapping[str, Any]) -> tuple:
+    return tuple(backbone_order(row[key]) if key == "backbone" else row[key] for key in CELL)
 
 
 def _differing(settings: Sequence[str]) -> str:
@@ -207,7 +217,7 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str] = FORECAST_ERRORS) -> 
     _check(frame)
     same = ["label", "floor", "task", "method", "precision", "n_windows"]
     rows = []
-    for cell, runs in frame.groupby(CELL, sort=True):
+    for cell, runs in frame.groupby(CELL):
         row = dict(zip(CELL, cell, strict=True)) | {key: runs[key].iloc[0] for key in same}
         row |= {"n": len(runs), "seeds": tuple(sorted(int(seed) for seed in runs["seed"]))}
         for metric in metrics:
@@ -215,7 +225,7 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str] = FORECAST_ERRORS) -> 
             row[f"{metric}_std"] = runs[metric].std(ddof=1)
         row |= {"commits": tuple(sorted(set(runs["commit"]))), "devices": tuple(sorted(set(runs["device"])))}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(sorted(rows, key=_cell_order))
 
 
 def _read_csv(csv: Path) -> pd.DataFrame:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from timellama.aggregate import paired_difference, relative_changes, summarise, t_quantile, with_published
+from timellama.aggregate import (
+    backbone_order,
+    paired_difference,
+    relative_changes,
+    summarise,
+    t_quantile,
+    with_published,
+)
 from timellama.cells import Block, Cell, Entry, Row, Table
 from timellama.errors import InputError
 from timellama.markup import MISSING, fixed, listed, spread
@@ -116,7 +123,7 @@ class _Variants:
         used: dict[str, list[str]] = {
             variant: [] for variant in first_seen([*(v for *_, v in planned), *summary["variant"]])
         }
-        for variant, backbone in sorted(key[3:] for key in self.cells):
+        for variant, backbone in sorted((key[3:] for key in self.cells), key=lambda row: backbone_order(row[1])):
             used[variant] = first_seen([*used[variant], backbone])
         self.rows: list[Variant] = [(variant, backbone) for variant in used for backbone in used[variant] or [""]]
         self.names = {(variant, ""): label for variant, label in labels.items()}
