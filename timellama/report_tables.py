@@ -25,7 +25,8 @@ VARIANTS = {  # experiment: what its table is called
     "ablation": "Ablation: what each part of Time-LlaMA is worth.",
     "router": "Router: pooling, the gradient of the gate, and the order of the columns.",
     "prompts": "Prompts: what the text before the series is worth.",
-    "depth": "Depth: how many blocks of the language model are used.",
+    "depth": "Depth: how many blocks of the language model are used. Windows a second: forecasts of the test part in "
+    "the fastest run of a row; other work of the machine slows them.",
     "llm_value": "What the language model is worth: pretrained, random, one attention layer, nothing.",
     "attention": "Attention between variate tokens, and their positions.",
     "active_loras": "Active LoRA modules: n of the modules of a block are on.",
