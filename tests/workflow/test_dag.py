@@ -24,9 +24,14 @@ def test_every_configuration_plans_without_data_and_weights(make_project, name):
     assert not (project.folder / "results").exists() or not list((project.folder / "results").rglob("*.npz"))
 
 
-def test_a_second_configuration_is_not_merged_into_the_default(make_project):
+def test_a_second_configuration_is_not_merged_into_the_default_and_its_jobs_are_those_shown(make_project, root):
     done = make_project().snakemake("all", "-n", "--configfile", "config/smoke.yaml")
     assert done.returncode == 0 and "Synthetic" in done.stdout and "NYCWeather" not in done.stdout
+    planned, shown = (
+        dict(re.findall(r"^(\w+) +(\d+)$", text.partition("Job stats:")[2].partition("\n\n")[0], re.MULTILINE))
+        for text in (done.stdout, (root / "docs/commands.md").read_text(encoding="utf-8").replace("\n…", "\n\n"))
+    )
+    assert planned == shown and int(planned["total"]) > len(planned) > 10
 
 
 def test_a_slip_in_the_configuration_is_told_without_a_traceback(make_project):
