@@ -185,7 +185,8 @@ def results() -> str:
         f"[verdicts](docs/reference/cpu/table_claims.md)): {listed(counts)}."
     )
     blocks = [wrapped(first), long_term(kept)]
-    blocks += ["What stands for the language model, and how the gates get their gradient:", in_place(kept)]
+    about = "What stands for the language model, and [how the gates get their gradient](docs/open_questions.md):"
+    blocks += [about, in_place(kept)]
     return "\n\n".join([*blocks, few_shot(kept), short_term(kept), wrapped(last)])
 
 
