@@ -12,6 +12,7 @@ import yaml
 from timellama.build import METHODS, build, model_class
 from timellama.data.backbones import load_backbones, prepare
 from timellama.data.prepared import embedding_table, load_prepared, prompt_rows, tokeniser
+from timellama.predictions import autocast, outputs
 from timellama.specs import OPTIONS, WITH_BACKBONE, Backbone, Run, TimeLlamaOptions
 
 # Options that training uses, not the model's constructor.
@@ -109,6 +110,28 @@ def test_a_variant_builds_and_forecasts(name, variants, tiny, run_of):
     with torch.no_grad():
         y = model(x)
     assert y.shape == (2, 24, 7) and torch.isfinite(y).all()
+
+
+@pytest.mark.parametrize("name", [*METHODS, *sorted(VARIANTS - {"time-llama-n7"})])
+def test_in_bfloat16_everything_forecasts_nearly_the_same_and_trains(name, variants, tiny, run_of):
+    run = run_of("time-llama", **variants[name]["options"]) if name in variants else run_of(name, **SMALL.get(name, {}))
+    run = dataclasses.replace(run, prompt="") if getattr(run.options, "prompt", None) == "empty" else run
+    x = 5 + torch.randn(2, 96, 7)
+    forecasts = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        model = build(dataclasses.replace(run, precision=precision), backbone_folder=tiny)
+        with torch.no_grad(), autocast("cpu", precision):
+            forecasts.append(model.eval()(x).float())
+    exact, half = forecasts
+    assert (half - exact).square().mean().sqrt() < 0.1 * exact.std()
+    with autocast("cpu", "bfloat16"):
+        loss = outputs(model.train(), x)[0].square().mean()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if trained:
+        loss.backward()
+        assert all(p.dtype == torch.float32 and torch.isfinite(p.grad).all() for p in trained if p.grad is not None)
+        assert any(p.grad is not None for p in trained)
 
 
 def test_gpt2_has_no_seventh_module(variants, tiny, run_of):

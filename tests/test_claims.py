@@ -280,6 +280,24 @@ def test_distances_of_shares_by_hand(published):
     assert found.effect.run == "2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3"
 
 
+@pytest.mark.parametrize("measure", [claims.HIGHEST, claims.BLOCKS, claims.DATASETS])
+def test_a_run_of_two_experiments_stays_in_its_cell(measure, published):
+    """active_loras holds one of few_shot's seeds on Weather and the others on ETTh1, as its own seeds may."""
+    draw = np.random.default_rng(0)
+    made = routed(lambda place, seed: draw.dirichlet(np.ones(7), size=2) * 4)
+    every = made.frames["active_loras"]
+    some = every[(every["dataset"] == "Weather") == (every["seed"] == SEEDS[0])]
+    assert 0 < len(some) < len(every)
+    (statement,) = (one for one in STATEMENTS if one.measure == measure)
+    found = [
+        findings(Results(frames=frames, routers=made.routers), published=published, labels={}, statements=[statement])[
+            0
+        ]
+        for frames in ({"few_shot": every}, {"active_loras": some, "few_shot": every})
+    ]
+    assert found[0].effect == found[1].effect and found[0].effect.pairs > 6
+
+
 def test_speed_by_hand(published):
     statement = next(each for each in STATEMENTS if each.number == "8.1")
     results = speeds(statement, 2.0, slow=1.25)

@@ -81,6 +81,7 @@ def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any
         "prompt": lambda: _prompt(run, folder, prepared),
         "description": lambda: run.prompt,
         "embedding_table": lambda: prepared.embedding_table(folder).to(dtype),
+        "embedding_scale": lambda: prepared.load_prepared(folder).embedding_scale,
         "tokenise": lambda: prepared.tokeniser(folder),
     }
 

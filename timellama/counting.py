@@ -163,6 +163,7 @@ def _backbone_parts(run: Run, shape: BackboneShape) -> dict[str, Any]:
         "prompt": torch.randn(tokens, shape.width),
         "description": text,
         "tokenise": lambda text: [0] * math.ceil(len(text) / CHARACTERS_A_TOKEN),
+        "embedding_scale": 1.0,
         # Only Time-LLM reads the whole table; for the others it would be memory in vain.
         "embedding_table": torch.randn(shape.vocabulary, shape.width) if run.method == "time-llm" else None,
     }

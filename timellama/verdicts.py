@@ -244,10 +244,11 @@ def _coverage(pairs: pd.DataFrame, *, of: int | None, models: bool = False) -> s
 
 def _routing(statement: Statement, parts: Mapping[str, pd.DataFrame], routers: Mapping[str, Router]) -> Effect | None:
     """The effect of a statement on the router's selections; None without one."""
-    frames = [parts[name].assign(experiment=name) for name in statement.experiments if name in parts]
+    frames = [parts[name] for name in statement.experiments if name in parts]
     if not frames:
         return None
-    runs = pd.concat(frames).drop_duplicates("identity")
+    # Experiments share runs; what is drawn must not hang on which of them brought a run.
+    runs = pd.concat(frames).drop_duplicates("identity").sort_values([*CELL, "seed"])
     runs = runs[(runs["variant"] == OURS) & runs["identity"].isin(list(routers))]
     cells, used = ROUTING[statement.measure](runs, routers)
     if not cells:
@@ -267,8 +268,7 @@ Cells = tuple[list[list[float]], set[str]]  # a number a run or pair of runs, by
 def _highest(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
     """The largest share of a module in all selections of each run."""
     cells = [
-        [_shares(routers[identity].rates).max() for identity in cell["identity"]]
-        for _, cell in runs.groupby(["experiment", *CELL])
+        [_shares(routers[identity].rates).max() for identity in cell["identity"]] for _, cell in runs.groupby(CELL)
     ]
     return cells, set(runs["identity"])
 
@@ -276,7 +276,7 @@ def _highest(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
 def _between_blocks(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
     """How much farther blocks are from each other than from themselves, for each two seeds of a cell."""
     cells, used = [], set()
-    for _, cell in runs.groupby(["experiment", *CELL]):
+    for _, cell in runs.groupby(CELL):
         found = []
         for pair in itertools.combinations(cell.sort_values("seed")["identity"], 2):
             first, second = ([_shares(block[None]) for block in routers[identity].rates] for identity in pair)
@@ -292,7 +292,7 @@ def _between_blocks(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
 def _between_datasets(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
     """How much farther two data sets are from each other than from themselves, for each two seeds."""
     cells, used = [], set()
-    for _, group in runs.groupby(["experiment", "backbone", "horizon", "context"]):
+    for _, group in runs.groupby(["train_percent", "backbone", "horizon", "context"]):
         by_dataset = {name: rows.set_index("seed")["identity"] for name, rows in group.groupby("dataset")}
         for first, second in itertools.combinations(by_dataset.values(), 2):
             found = []

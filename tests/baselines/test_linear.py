@@ -42,6 +42,15 @@ def test_untrained_dlinear_forecasts_the_mean_of_the_look_back():
     assert torch.allclose(model(x), x.mean(1, keepdim=True).expand(-1, 5, -1), atol=1e-5)
 
 
+@pytest.mark.parametrize("individual", [False, True])
+def test_dlinear_forecasts_levels_of_thousands_alike_under_autocast(individual):
+    model = DLinear(context=12, horizon=4, variates=2, kernel=5, individual=individual)
+    x = 5000 + torch.randn(3, 12, 2)
+    expected = model(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(model(x), expected)
+
+
 def test_individual_layers_equal_shared_ones_with_the_same_weights():
     shared = DLinear(context=16, horizon=4, variates=3, kernel=5, individual=False)
     single = DLinear(context=16, horizon=4, variates=3, kernel=5, individual=True)

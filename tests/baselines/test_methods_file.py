@@ -83,7 +83,8 @@ def test_defaults_fit_the_schema(schema, name):
     ],
 )
 def test_options_are_what_a_constructor_asks_for_beside_sizes_and_backbone(name, kind):
-    given = {"context", "horizon", "variates", "season", "backbone", "embedding_table", "tokenise", "description"}
+    given = {"context", "horizon", "variates", "season", "backbone", "tokenise", "description"}
+    given |= {"embedding_table", "embedding_scale"}
     parameters = inspect.signature(kind).parameters
     assert {field.name for field in dataclasses.fields(OPTIONS[name])} == set(parameters) - given
     assert all(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters.values())

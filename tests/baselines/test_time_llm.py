@@ -19,6 +19,8 @@ OPTIONS = {
     "dropout": 0.1,
 }
 
+SCALE = 4.0  # as Gemma of width 16 multiplies its own embeddings by
+
 
 def tokenise(text: str) -> list[int]:
     """A token a character: the prompt's length shows in the number of tokens."""
@@ -37,6 +39,7 @@ def model(language_model, embedding_table, backbone_of) -> TimeLLM:
         horizon=6,
         backbone=backbone_of(language_model),
         embedding_table=embedding_table,
+        embedding_scale=SCALE,
         tokenise=tokenise,
         description="Oil.",
         **OPTIONS,
@@ -108,7 +111,7 @@ def test_forward_is_that_of_transformers_series_by_series(model, language_model,
                 kernel = model.embed.weight  # [width, length, 3]
                 tokens = torch.stack([torch.einsum("kl,wlk->w", circle[i : i + 3], kernel) for i in range(6)])
                 tokens = model.reprogram(tokens[None], embedding_table)[0]
-                prompt = embedding_table[torch.tensor(tokenise(model.prompts(series[None])[0]))]
+                prompt = SCALE * embedding_table[torch.tensor(tokenise(model.prompts(series[None])[0]))]
                 h = language_model(inputs_embeds=torch.cat([prompt, tokens])[None]).last_hidden_state[0]
                 expected[sample, :, variate] = model.head(h[-6:, :10].flatten())
         torch.testing.assert_close(model(x), expected * deviation + mean, rtol=1e-4, atol=1e-4)
@@ -191,7 +194,7 @@ def test_new_weights_are_never_answered_from_memory(model, change):
 def test_bfloat16_blocks_run_under_autocast_and_are_not_mixed_up_with_float32(
     language_model, embedding_table, backbone_of
 ):
-    x, parts = torch.randn(2, 25, 3), {"tokenise": tokenise, "description": "Oil."}
+    x, parts = torch.randn(2, 25, 3), {"embedding_scale": SCALE, "tokenise": tokenise, "description": "Oil."}
     backbone = backbone_of(language_model.to(torch.bfloat16))
     table = embedding_table.to(torch.bfloat16)
     model = TimeLLM(context=25, horizon=6, backbone=backbone, embedding_table=table, **parts, **OPTIONS).eval()
@@ -227,6 +230,7 @@ def test_count_of_the_published_setting(checks):
             horizon=96,
             backbone=MetaBackbone(),
             embedding_table=torch.empty(32000, 4096),
+            embedding_scale=1.0,
             tokenise=tokenise,
             description="",
             dropout=0.1,
@@ -243,6 +247,7 @@ def test_sizes_that_do_not_fit_are_refused(language_model, embedding_table, back
         "horizon": 6,
         "backbone": backbone_of(language_model),
         "embedding_table": embedding_table,
+        "embedding_scale": 1.0,
         "tokenise": tokenise,
         "description": "",
     }

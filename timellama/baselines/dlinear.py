@@ -30,13 +30,15 @@ class DLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]; raises InputError for another N than `variates` if `individual`."""
         x = x.transpose(1, 2)  # [B, N, T]
-        trend = moving_average(x, self.kernel)
-        if not self.individual:
-            return (self.remainder[0](x - trend) + self.trend[0](trend)).transpose(1, 2)
-        if x.shape[1] != self.variates:
-            raise InputError(f"x has {x.shape[1]} variates, but the layers were built for {self.variates}")
-        columns = zip(self.remainder, self.trend, (x - trend).unbind(1), trend.unbind(1), strict=True)
-        return torch.stack([of_rest(rest) + of_trend(t) for of_rest, of_trend, rest, t in columns], dim=2)
+        # Nothing is normalised here: of M4's levels, which are thousands, bfloat16 would keep two digits.
+        with torch.autocast(x.device.type, enabled=False):
+            trend = moving_average(x, self.kernel)
+            if not self.individual:
+                return (self.remainder[0](x - trend) + self.trend[0](trend)).transpose(1, 2)
+            if x.shape[1] != self.variates:
+                raise InputError(f"x has {x.shape[1]} variates, but the layers were built for {self.variates}")
+            columns = zip(self.remainder, self.trend, (x - trend).unbind(1), trend.unbind(1), strict=True)
+            return torch.stack([of_rest(rest) + of_trend(t) for of_rest, of_trend, rest, t in columns], dim=2)
 
 
 def moving_average(x: Tensor, kernel: int) -> Tensor:

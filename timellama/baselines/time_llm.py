@@ -44,6 +44,7 @@ class TimeLLM(nn.Module):
         horizon: int,
         backbone: Backbone,
         embedding_table: Tensor,
+        embedding_scale: float,
         tokenise: Callable[[str], list[int]],
         description: str,
         patch_length: int,
@@ -57,8 +58,9 @@ class TimeLLM(nn.Module):
         """Build with freshly initialised weights around a frozen backbone.
 
         `embedding_table` [V, D] is the backbone's own and is not saved with the model; `tokenise` turns text into
-        rows of it; `description` describes the data set. Raises InputError for a context shorter than a patch or
-        than 5 steps, and for more `features` than the backbone has.
+        rows of it, which are multiplied by `embedding_scale` as the language model itself would do (Gemma; those that
+        prototypes are made of are not, as in the reference); `description` describes the data set. Raises InputError
+        for a context shorter than a patch or than 5 steps, and for more `features` than the backbone has.
         """
         super().__init__()
         if context < LAGS:
@@ -68,7 +70,7 @@ class TimeLLM(nn.Module):
         if features > backbone.width:
             raise InputError(f"features is {features}, but the backbone's width is {backbone.width}; set it no higher")
         self.context, self.horizon, self.features = context, horizon, features
-        self.tokenise, self.description = tokenise, description
+        self.tokenise, self.description, self.embedding_scale = tokenise, description, embedding_scale
         self.patch_length, self.patch_stride = patch_length, patch_stride
         patches = patch_count(context=context, length=patch_length, stride=patch_stride)
         self.register_buffer("embedding_table", embedding_table, persistent=False)
@@ -116,7 +118,8 @@ class TimeLLM(nn.Module):
         for length in sorted({len(row) for row in rows}):
             chosen = [index for index, row in enumerate(rows) if len(row) == length]
             ids = torch.tensor([rows[index] for index in chosen], device=tokens.device)
-            h = torch.cat([F.embedding(ids, self.embedding_table), tokens[chosen]], dim=1)
+            prompt = F.embedding(ids, self.embedding_table) * self.embedding_scale
+            h = torch.cat([prompt, tokens[chosen]], dim=1)
             outputs.append(self.backbone(h, causal=True)[:, length:, : self.features])
             order += chosen
         return torch.cat(outputs)[torch.tensor(order, device=tokens.device).argsort()]

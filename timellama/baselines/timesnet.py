@@ -88,7 +88,8 @@ class TimesBlock(nn.Module):
         )
 
     def forward(self, h: Tensor) -> Tensor:
-        """h [B, S, D] to [B, S, D]."""
+        """h [B, S, D] to float32 [B, S, D]."""
+        h = h.float()  # under autocast it may be bfloat16, of which there is no FFT
         amplitudes, periods = strongest_periods(h, self.periods)
         weights = amplitudes.softmax(dim=1)
         total = h

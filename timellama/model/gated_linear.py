@@ -24,11 +24,12 @@ def gated_linears(
 
     x [B, S, in], weights each [in, out_m] and biases each [out_m], a [in, G r] with the columns of module m from
     m r on, b each [r, out_m], mask [B, 1, G r] holding the gates -> one [B, S, out_m] a module. Everything is computed
-    in the type of the weights.
+    in the type of the weights, under autocast in autocast's, which would not reach the products made in place.
     """
-    dtype = weights[0].dtype
-    x, a, mask = x.to(dtype), a.to(dtype), mask.to(dtype)
-    return _GatedLinears.apply(len(b), x, a, mask, *weights, *biases, *(matrix.to(dtype) for matrix in b))
+    kind = x.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights[0].dtype
+    tensors = (x, a, mask, *weights, *biases, *b)
+    return _GatedLinears.apply(len(b), *(None if tensor is None else tensor.to(dtype) for tensor in tensors))
 
 
 class _GatedLinears(torch.autograd.Function):
