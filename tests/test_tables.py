@@ -352,6 +352,15 @@ def test_the_difference_over_all_cells_counts_each_pair_once():
     assert pooled(pd.DataFrame(runs), reference="time-llama") == expected
 
 
+def test_variants_show_the_papers_numbers_in_planned_cells_without_ours(tmp_path):
+    csv = tmp_path / "paper.csv"
+    lines = ("Time-LlaMA,ETTh1,96,0.531", "PatchTST,ETTh1,96,0.540", "PatchTST,ETTh1,192,0.7", "RLinear,ETTh1,96,0.9")
+    csv.write_text("\n".join(("variant,dataset,horizon,mse", *lines)))
+    table = ablation([run("time-llama", 0, 0.4)], published=csv, source="table 5", labels=LABELS)
+    found = {line[0] or "paper": line[2:4] for line in rows_of(to_markdown(table))[4:]}
+    assert found == {"DLinear": ["–", "–"], "PatchTST": ["–", "–"], "paper": ["0.540", "+0.009"]}
+
+
 def test_depth_compares_with_one_depth_and_tells_the_speed():
     depths = {"m x1": (0.5, 10.0), "m x6": (0.4, 20.0)}
     runs = [

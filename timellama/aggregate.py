@@ -307,7 +307,7 @@ def published_numbers(csv: Path) -> dict[tuple[str, int, str], dict[str, float]]
         InputError: as `read_published`.
     """
     _, cells = _by_cell(read_published(csv))
-    return {cell: {name: row[name] for name in FORECAST_ERRORS} for cell, row in cells.items()}
+    return {cell: {name: row[name] for name in FORECAST_ERRORS if name in row} for cell, row in cells.items()}
 
 
 def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:

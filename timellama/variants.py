@@ -13,6 +13,7 @@ import pandas as pd
 from timellama.aggregate import (
     backbone_order,
     paired_difference,
+    published_numbers,
     relative_changes,
     summarise,
     t_quantile,
@@ -24,8 +25,10 @@ from timellama.markup import MISSING, fixed, listed, spread
 from timellama.tables import (
     DECIMALS,
     NAMES,
+    NO_NUMBERS,
     VALUES_PER_PANEL,
     Planned,
+    Published,
     first_seen,
     marks,
     name_columns,
@@ -113,8 +116,10 @@ class _Variants:
         backbone: str | None,
         metric: str,
         labels: Mapping[str, str],
+        published: Published,
     ):
         self.frame, self.backbone = frame, backbone
+        self.planned, self.labels, self.published = set(planned), labels, published
         keys = ["dataset", "horizon", "context", "variant", "backbone"]
         self.cells = {tuple(row[key] for key in keys): row for row in summary.to_dict("records")}
         self.runs = dict(iter(frame.groupby(keys)))
@@ -133,6 +138,14 @@ class _Variants:
     def field(self, place: Place, row: Variant, name: str) -> float:
         """A field of a cell; NaN where there is no result."""
         return self.cells.get((*place, *row), {}).get(f"{self.metric}_{name}", math.nan)
+
+    def paper(self, place: Place, row: Variant) -> float:
+        """The paper's number, also in a planned cell that has none of ours; NaN where the paper has none."""
+        dataset, horizon, context = place
+        if (*place, *row) not in self.cells and (dataset, context, horizon, row[0]) in self.planned:
+            label = self.labels.get(row[0], row[0])
+            return self.published.get((dataset, horizon, label), {}).get(self.metric, math.nan)
+        return self.field(place, row, "paper")
 
     def opposite(self, row: Variant) -> Variant:
         """The row that `row` is compared with."""
@@ -164,8 +177,8 @@ class _Variants:
             deviation = spread(self.field(place, row, "std"), self.decimals)
             ours.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
             ours.append(self.difference(place, row))
-            number = self.field(place, row, "paper")
-            gap = math.nan if row == self.opposite(row) else number - self.field(place, self.opposite(row), "paper")
+            number = self.paper(place, row)
+            gap = math.nan if row == self.opposite(row) else number - self.paper(place, self.opposite(row))
             paper.append(Cell(text=fixed(number, self.decimals)))
             paper.append(Cell(text=fixed(gap, self.decimals, signed=True)))
         fill = (Cell(),) * (width - len(ours))
@@ -218,7 +231,8 @@ def variants(
     if published is not None:
         summary = with_published(summary, published)
     named, labels = summary.assign(name=name_columns(summary)), labels or {}
-    grid = _Variants(frame, named, planned, reference, backbone, metric, labels)
+    numbers = NO_NUMBERS if published is None else published_numbers(published)
+    grid = _Variants(frame, named, planned, reference, backbone, metric, labels, numbers)
     parts = panels(grid.places, VALUES_PER_PANEL // 2)
     width = 2 * max(len(part) for part in parts)
     headings = list(extras or {})
