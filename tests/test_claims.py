@@ -313,6 +313,15 @@ def test_speed_by_hand(published):
     assert found.effect.pairs == 2 and "batches 1 and 4" in found.effect.run
 
 
+def test_the_caption_names_the_commits_of_the_speeds(published):
+    statement = next(each for each in STATEMENTS if each.number == "8.1")
+    made = [row | {"commit": "1234567", "dtype": "float32"} for row in speeds(statement, 2.0).sweeps]
+    unused = made[0] | {"commit": "7654321", "variates": 7}
+    arguments = {"published": published, "configuration": "made-up", "labels": LABELS}
+    caption = table_of_claims(Results(sweeps=[*made, unused]), **arguments).caption
+    assert "Speeds: float32, on cpu, commit 1234567." in caption and "7654321" not in caption
+
+
 def test_the_table_tells_part_and_verdict(published):
     results = errors(next(each for each in STATEMENTS if each.number == "6.3"), lambda place, seed: -5.0)
     arguments = {"published": published, "configuration": "made-up", "labels": LABELS, "remark": "NOT COMPLETE"}

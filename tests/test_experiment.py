@@ -80,6 +80,19 @@ def test_metrics_say_where_the_number_came_from(start, tmp_path):
     assert not (tmp_path / "kept").exists()
 
 
+def test_the_commit_is_that_of_the_code_that_started(start, monkeypatch):
+    head = ["before"]
+    monkeypatch.setattr(experiment.provenance, "commit", lambda: {"git_commit": head[0], "git_dirty": False})
+    evaluate = experiment.evaluate
+
+    def committed_meanwhile(*given, **named):
+        head[0] = "after"
+        return evaluate(*given, **named)
+
+    monkeypatch.setattr(experiment, "evaluate", committed_meanwhile)
+    assert start()["provenance"]["git_commit"] == "before" and head == ["after"]
+
+
 def test_a_finished_training_waits_for_its_test_but_not_for_other_code(start, tmp_path, monkeypatch, caplog):
     def broken(*_, **__):
         raise OSError("no space left")
@@ -99,6 +112,8 @@ def test_a_finished_training_waits_for_its_test_but_not_for_other_code(start, tm
     monkeypatch.undo()
     again = start()
     assert again["provenance"]["resumed_at"] == [12]
+    seconds = again["seconds"]
+    assert seconds["total"] > seconds["train"] + seconds["evaluate"] > 0, "with what was trained before it was cut off"
     assert {name: again[name] for name in ("mse", "mae", "best_step")} == {
         name: expected[name] for name in ("mse", "mae", "best_step")
     }

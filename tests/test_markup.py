@@ -81,6 +81,8 @@ def compile_latex(folder, text):
         ("漢", "(U+6F22)"),
         ("\x07", "(U+0007)"),
         ("a\n\t b", "a b"),
+        ("a[0]", "a{[}0]"),
+        ("*a*", "{}*a*"),
         ("", ""),
     ],
 )
@@ -189,6 +191,15 @@ def test_compiles_alone_and_prints_the_text(tmp_path):
         "?` !`",
     ):
         assert piece in printed
+
+
+@needs_latex
+@pytest.mark.parametrize("first", ["['values', 3] do not fit", "*", "* a note"])
+def test_a_row_that_begins_like_an_argument_of_the_row_before_is_printed(tmp_path, first):
+    rows = (((Cell(text="a"),), (Cell(text=first),)),)
+    block = Block(header=((Cell(text="reason"),),), groups=(rows,))
+    printed = compile_latex(tmp_path, to_latex(Table(columns="l", blocks=(block,), caption="One.", label="o")))
+    assert first.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}") in printed.replace("\N{ASTERISK OPERATOR}", "*")
 
 
 @needs_latex

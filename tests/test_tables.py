@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 -- minus signs and dashes are what the tables print
 """Tables show the numbers, marks, gaps and provenance that were worked out by hand, alike in LaTeX and Markdown."""
 
+import itertools
 import json
 import math
 import re
@@ -13,6 +14,7 @@ import pytest
 from timellama.dataset_table import dataset_table
 from timellama.errors import InputError
 from timellama.markup import to_latex, to_markdown
+from timellama.report_tables import with_overall
 from timellama.tables import few_shot, long_term, marks, panels, short_term
 from timellama.variants import collapsed, pooled, speed, trainable, variants
 
@@ -359,6 +361,28 @@ def test_variants_show_the_papers_numbers_in_planned_cells_without_ours(tmp_path
     table = ablation([run("time-llama", 0, 0.4)], published=csv, source="table 5", labels=LABELS)
     found = {line[0] or "paper": line[2:4] for line in rows_of(to_markdown(table))[4:]}
     assert found == {"DLinear": ["–", "–"], "PatchTST": ["–", "–"], "paper": ["0.540", "+0.009"]}
+
+
+@pytest.mark.parametrize("absent", [None, *range(4)])
+def test_overall_scores_are_of_methods_on_all_frequencies_whichever_run_is_missing(absent):
+    naive2 = {"M4-Hourly": {"smape": 20.0, "mase": 2.0}, "M4-Weekly": {"smape": 10.0, "mase": 4.0}}
+    documents = []
+    for variant, (dataset, own) in itertools.product(("dlinear", "seasonal-naive"), naive2.items()):
+        same = {"task": "short-term", "method": variant, "backbone": None, "train_percent": 100, "precision": "float32"}
+        scores = {"smape": own["smape"] / 2, "mase": own["mase"] / 2, "naive2": own}
+        frequency = scores | {"frequency": dataset, "series": 30 if dataset == "M4-Hourly" else 10}
+        made = {"identity": f"{variant} {dataset}", "frequencies": {dataset: frequency}, "naive2": own}
+        documents.append(made | {"run": same | {"dataset": dataset, "variant": variant, "seed": 0}})
+    documents = [document for number, document in enumerate(documents) if number != absent]
+    rows = [{"identity": d["identity"], "backbone": "", "dataset": d["run"]["dataset"]} for d in documents]
+    rows = [row | {"variant": d["run"]["variant"], "seed": 0} for row, d in zip(rows, documents, strict=True)]
+    frame, cells = with_overall(pd.DataFrame(rows), documents)
+    complete = {0: {"seasonal-naive"}, 1: {"seasonal-naive"}, 2: {"dlinear"}, 3: {"dlinear"}}
+    assert {variant for *_, variant in cells} == complete.get(absent, {"dlinear", "seasonal-naive"})
+    overall = frame[frame["dataset"].str.startswith("Overall")].set_index("variant")
+    assert overall.loc["naive2", ["smape", "mase", "owa"]].tolist() == [17.5, 2.5, 1.0]  # (30 20 + 10 10) / 40
+    for _, _, _, variant in cells:
+        assert overall.loc[variant, ["smape", "mase", "owa"]].tolist() == [8.75, 1.25, 0.5]
 
 
 def test_depth_compares_with_one_depth_and_tells_the_speed():

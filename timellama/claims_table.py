@@ -163,6 +163,18 @@ def origin(results: Results, *, published: Path, configuration: str, generated: 
         ]
     else:
         sentences.append("None of its trainings is on a data set, horizon and look-back of the paper's tables.")
+    measured = [
+        row
+        for statement in claims.STATEMENTS
+        if statement.measure == claims.SPEED
+        for pair in verdicts.speed_pairs(statement, results.sweeps)
+        for row in pair
+    ]
+    if measured:
+        devices, commits, kinds = (sorted({row[key] for row in measured}) for key in ("device", "commit", "dtype"))
+        sentences.append(
+            f"Speeds: {listed(kinds)}, on {listed(devices)}, commit{'s' * (len(commits) > 1)} {listed(commits)}."
+        )
     made_up = sorted({name for frame in results.frames.values() for name in frame["dataset"]} & set(generated))
     if made_up:
         sentences.append(

@@ -35,7 +35,8 @@ def memory_scaling(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Peak memory while forecasting, with the limit that cells were held to."""
     kind = "resident" if rows[0]["device"] == "cpu" else "allocated"
     limit = min(row["limit_bytes"] for row in rows) / MEGABYTE
-    return _over_variates(rows, field="bytes", scale=1 / MEGABYTE, label=f"peak {kind} memory, MB", limit=limit)
+    label = f"peak {kind} memory of a forecast, MB"
+    return _over_variates(rows, field="bytes", scale=1 / MEGABYTE, label=label, limit=limit)
 
 
 def _over_variates(
@@ -50,7 +51,7 @@ def _over_variates(
         axes = list(figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0])
         for axis, size in zip(axes, sizes, strict=True):
             here = [row for row in rows if row["batch_size"] == size]
-            for name in names:
+            for name in reversed(names):  # the first, which the others are compared with, comes to lie on top
                 line = sorted((row for row in here if row["name"] == name), key=lambda row: row["variates"])
                 _draw(axis, line, looks[name], name=name, field=field, scale=scale)
             if limit is not None:

@@ -251,7 +251,7 @@ def measure_sweep(
     sweep: Sweep, *, backbone_folder: Path | None, output: Path, source_digest: str, memory: int | None = None
 ) -> dict:
     """Measure all cells of a sweep and write them; `memory` stands for the free bytes where a caller knows better."""
-    started = datetime.now(UTC)
+    started, commit = datetime.now(UTC), provenance.commit()
     resident_limit = limit = int((memory or available_memory()) * sweep.memory_share)
     hardware, versions, rows = provenance.hardware(), provenance.versions(), []
     for cell in sweep.cells():
@@ -270,7 +270,7 @@ def measure_sweep(
         "sweep": json.loads(sweep.to_json()) | {"run": json.loads(sweep.run.to_json())},
         "rows": rows,
         "provenance": {
-            **provenance.commit(),
+            **commit,
             "source_digest": source_digest,
             "versions": versions,
             "hardware": hardware,

@@ -144,6 +144,7 @@ def carry_out(
     """What all tasks share: seed, build, train, score, write the files, and return what stands in `metrics.json`."""
     with locked(checkpoints, purpose=run.folder), Signals() as signals:
         started = datetime.now(UTC)
+        commit = provenance.commit()  # of the code that was read, not of what is committed while it runs
         clock = time.perf_counter()
         device = pick_device(run.device)
         torch.set_num_threads(threads)
@@ -165,8 +166,11 @@ def carry_out(
             "threads": threads,
         }
         checkpoint = Checkpoint(checkpoints, identity=code_and_data | {"device": processor_of(device)})
+        begun = time.perf_counter()
         trained = fit(model, run, parts, device, checkpoint, signals) if run.training else None
         before = time.perf_counter()
+        # Of the processes that were cut off, whose training this one went on with.
+        earlier = max(0.0, trained.seconds - (before - begun)) if trained else 0.0
         scored = prepared.score(model, device)
         now = time.perf_counter()
         metrics = {
@@ -180,10 +184,14 @@ def carry_out(
             "seed": run.seed,
             **_numbers(trained, scored),
             "parameters": count_parameters(model),
-            "seconds": {"train": trained.seconds if trained else 0.0, "evaluate": now - before, "total": now - clock},
+            "seconds": {
+                "train": trained.seconds if trained else 0.0,
+                "evaluate": now - before,
+                "total": earlier + now - clock,
+            },
             "peak_memory_bytes": peak_memory(device),
             "provenance": {
-                **provenance.commit(),
+                **commit,
                 **code_and_data,
                 "hardware": hardware(device),
                 "started": started.isoformat(timespec="seconds"),

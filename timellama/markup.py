@@ -30,6 +30,7 @@ _LATEX = {
     "$": r"\$",
     "#": r"\#",
     "_": r"\_",
+    "[": "{[}",  # behind the end of a row it would begin an argument
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
@@ -116,6 +117,7 @@ def _latex_character(character: str) -> str:
 def escape_latex(text: str) -> str:
     """`text` as ASCII LaTeX that prints it: white space becomes a blank, and hyphens do not join into dashes."""
     plain = re.sub("-(?=-)", "-\N{ZERO WIDTH NON-JOINER}", _one_line(text))
+    plain = re.sub(r"^\*", "\N{ZERO WIDTH NON-JOINER}*", plain)  # a star there would belong to the row before
     return "".join(map(_latex_character, plain))
 
 

@@ -21,12 +21,18 @@ from timellama.m4_scores import combine
 
 REFERENCE = "time-llama"
 NAIVE2 = "naive2"
+POOLED, SPEED = "All cells, % (pairs)", "Windows a second"
+EXPLAINED = {  # heading of a column: what the caption says of it
+    POOLED: "All cells: (ours \N{MINUS SIGN} reference) / reference in per cent, the mean over data sets, horizons and "
+    "seeds, with the 95 % t interval as if all pairs were independent, which bounds the doubt from below.",
+    SPEED: "Windows a second: forecasts of the test part in the fastest run of a row; other work of the machine slows "
+    "them.",
+}
 VARIANTS = {  # experiment: what its table is called
     "ablation": "Ablation: what each part of Time-LlaMA is worth.",
     "router": "Router: pooling, the gradient of the gate, and the order of the columns.",
     "prompts": "Prompts: what the text before the series is worth.",
-    "depth": "Depth: how many blocks of the language model are used. Windows a second: forecasts of the test part in "
-    "the fastest run of a row; other work of the machine slows them.",
+    "depth": "Depth: how many blocks of the language model are used.",
     "llm_value": "What the language model is worth: pretrained, random, one attention layer, nothing.",
     "attention": "Attention between variate tokens, and their positions.",
     "active_loras": "Active LoRA modules: n of the modules of a block are on.",
@@ -63,6 +69,7 @@ def _table(name: str, *, metrics: Sequence[Path], published: Path | None, facts:
     common = {key: facts[key] for key in ("configuration", "planned", "generated")}
     if name in VARIANTS:
         backbone = _reference_backbone(frame, facts) if name == "depth" else None
+        extras = _extras(name, frame, backbone)
         return variants.variants(
             frame,
             title=VARIANTS[name],
@@ -71,7 +78,8 @@ def _table(name: str, *, metrics: Sequence[Path], published: Path | None, facts:
             published=published,
             source="table 5",
             backbone=backbone,
-            extras=_extras(name, frame, backbone),
+            extras=extras,
+            explained=[EXPLAINED[heading] for heading in extras if heading in EXPLAINED],
             labels={variant: entry["label"] for variant, entry in facts["methods"].items()},
             **common,
         )
@@ -104,7 +112,8 @@ def with_overall(frame: pd.DataFrame, documents: Sequence[Mapping]) -> tuple[pd.
     The overall row is called M4 where all six frequencies are in it and by its frequencies otherwise, so that only the
     former stands beside the paper's numbers. Horizon and context 0 mean: over several.
     """
-    frame = pd.concat([frame, _naive2(frame, documents)], ignore_index=True)
+    naive2 = {document["run"]["dataset"]: document["naive2"] for document in documents}
+    frame = pd.concat([frame, _naive2(frame, naive2)], ignore_index=True)
     datasets = list(dict.fromkeys(document["run"]["dataset"] for document in documents))
     name = "M4" if len(datasets) == len(FREQUENCIES) else f"Overall: {', '.join(datasets)}"
     rows, keys = [], ["variant", "backbone", "seed"]
@@ -112,31 +121,30 @@ def with_overall(frame: pd.DataFrame, documents: Sequence[Mapping]) -> tuple[pd.
     for _, runs in frame[frame["variant"] != NAIVE2].groupby(keys):
         if len(runs) == len(datasets):
             scores = combine([by_run[identity] for identity in runs["identity"]])
+            naive2[name] = scores["naive2"]
             changed = {key: scores[key] for key in (*aggregate.M4_ERRORS, "n_windows")}
             rows.append({**runs.iloc[0], **changed, "dataset": name, "horizon": 0, "context": 0, "settings": ""})
     overall = pd.concat([frame, pd.DataFrame(rows)], ignore_index=True)
-    complete = pd.concat([overall, _naive2(pd.DataFrame(rows), documents)], ignore_index=True) if rows else frame
+    complete = pd.concat([overall, _naive2(pd.DataFrame(rows), naive2)], ignore_index=True) if rows else frame
     return complete, [(name, 0, 0, row["variant"]) for row in rows]
 
 
-def _naive2(frame: pd.DataFrame, documents: Sequence[Mapping]) -> pd.DataFrame:
+def _naive2(frame: pd.DataFrame, scores: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
     """Naive2's row of each data set in `frame`: it is scored on the same series as every run, and its OWA is 1."""
-    scores = {document["run"]["dataset"]: document["naive2"] for document in documents}
     rows = []
     for dataset, runs in frame.groupby("dataset", sort=False):
-        naive2 = scores.get(dataset) or combine(list({d["run"]["dataset"]: d for d in documents}.values()))["naive2"]
         same = {"variant": NAIVE2, "label": "Naive2", "floor": True, "backbone": "", "seed": 0, "settings": ""}
-        rows.append({**runs.iloc[0], **same, **naive2, "owa": 1.0, "identity": f"{NAIVE2}-{dataset}"})
+        rows.append({**runs.iloc[0], **same, **scores[dataset], "owa": 1.0, "identity": f"{NAIVE2}-{dataset}"})
     return pd.DataFrame(rows)
 
 
 def _extras(name: str, frame: pd.DataFrame, backbone: str | None) -> dict[str, variants.Column]:
     """More columns: the difference over all cells, trained parameters, collapsed routers, and speed over depth."""
-    columns = {"All cells, % (pairs)": variants.pooled(frame, reference=REFERENCE, backbone=backbone)}
+    columns = {POOLED: variants.pooled(frame, reference=REFERENCE, backbone=backbone)}
     columns["Trained, thousands"] = variants.trainable(frame)
     columns["Collapsed blocks"] = variants.collapsed(frame)
     if name == "depth":
-        columns["Windows a second"] = variants.speed(frame)
+        columns[SPEED] = variants.speed(frame)
     return {heading: column for heading, column in columns.items() if column}
 
 

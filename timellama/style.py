@@ -78,10 +78,11 @@ METHODS = {
     "iTransformer": Look(color=UMBER, linestyle=MIXED, marker=">"),
 }
 COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, VIOLET, SKY)
-LINES = ((SOLID, "o"), (DASHED, "s"), (MIXED, "^"), (DOTTED, "D"))
-# Every colour with every line and marker; neighbours differ in all three.
+LINES = (SOLID, DASHED, MIXED, DOTTED)
+MARKERS = ("os^D", "dph8", "os^D", "dph8")  # by turn; the second are of no known method
+# Every colour with every line; neighbours differ in colour, line and marker.
 OTHERS = tuple(
-    Look(color=color, linestyle=LINES[(number + turn) % 4][0], marker=LINES[(number + turn) % 4][1])
+    Look(color=color, linestyle=LINES[(number + turn) % 4], marker=MARKERS[turn][(number + turn) % 4])
     for turn in range(4)
     for number, color in enumerate(COLORS)
 )
@@ -95,7 +96,9 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
     """
     found = {label: METHODS[label] for label in labels if label in METHODS}
     taken = {(look.color, look.linestyle) for look in found.values()}
+    in_grey = {(look.linestyle, look.marker) for look in found.values()}
     free = [look for look in OTHERS if (look.color, look.linestyle) not in taken]
+    free.sort(key=lambda look: (look.linestyle, look.marker) in in_grey)
     others = [label for label in dict.fromkeys(labels) if label not in METHODS]
     if len(others) > len(free):
         raise InputError(f"{len(others)} lines cannot be told apart in one figure: give at most {len(free)} at a time.")

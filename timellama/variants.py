@@ -211,6 +211,7 @@ def variants(
     published: Path | None = None,
     source: str = "",
     extras: Mapping[str, Column] | None = None,
+    explained: Sequence[str] = (),
     generated: Collection[str] = (),
     labels: Mapping[str, str] | None = None,
 ) -> Table:
@@ -219,8 +220,8 @@ def variants(
     The difference is paired: ours - reference for each seed that both have, with the 95 % t interval of its mean; it is
     a dash below two such seeds. A variant is compared with the reference on `backbone` or, where that is None, on its
     own backbone, or on the only one that the reference has. `frame` comes from `collect`; `published` is the paper's
-    table, called `source` in the caption; `extras` are more columns: heading to row to text; `labels` are the names of
-    variants that have no run.
+    table, called `source` in the caption; `extras` are more columns: heading to row to text; `explained` is what the
+    caption says of them; `labels` are the names of variants that have no run.
 
     Raises:
         InputError: no run is of the reference, and none was planned; else as `summarise` and `with_published`.
@@ -260,6 +261,7 @@ def variants(
         "bold: the lowest of a column, underlined: the next.",
         f"Difference: from {name}, paired by seed, \N{PLUS-MINUS SIGN} half the width of the 95 % t interval of its "
         "mean; above 0 is worse. A star: the interval leaves out 0. A dash: fewer than two common seeds.",
+        *explained,
         f"Paper: its {source}, with the plain difference." if published is not None else "",
     ]
     sizes = {key[:2]: row["n_windows"] for key, row in grid.cells.items()}

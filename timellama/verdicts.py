@@ -325,8 +325,8 @@ def _apart(one: str, other: str, routers: Mapping[str, Router]) -> float:
     return _variation(_shares(routers[one].rates), _shares(routers[other].rates))
 
 
-def _speed(statement: Statement, sweeps: Sequence[Mapping[str, Any]]) -> Effect | None:
-    """Samples a second as a multiple of the other method's; None where the two were not measured alike."""
+def speed_pairs(statement: Statement, sweeps: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping, Mapping]]:
+    """The measured rows that a statement on speed compares: Time-LlaMA's and the other method's of the same batch."""
     (other,) = statement.others
     rows = [
         row
@@ -335,13 +335,18 @@ def _speed(statement: Statement, sweeps: Sequence[Mapping[str, Any]]) -> Effect 
         and row["forward_status"] == MEASURED
         and not _unlearned(row["backbone"])
     ]
-    found = [
+    return [
         (ours, theirs)
         for ours, theirs in itertools.product(rows, rows)
         if (ours["variant"], theirs["variant"]) == (OURS, other)
         and ours["batch_size"] == theirs["batch_size"]
         and theirs["backbone"] in ("", ours["backbone"])
     ]
+
+
+def _speed(statement: Statement, sweeps: Sequence[Mapping[str, Any]]) -> Effect | None:
+    """Samples a second as a multiple of the other method's; None where the two were not measured alike."""
+    found = speed_pairs(statement, sweeps)
     if not found:
         return None
     ratios, ends = [], []

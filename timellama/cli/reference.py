@@ -80,7 +80,7 @@ def missing(
     """Print the results that a configuration plans and its reference does not have, one a line, for snakemake.
 
     Examples:
-      snakemake -j8 $(timellama reference missing --configfile config/cpu.yaml) --configfile config/cpu.yaml
+      timellama reference missing --configfile config/cpu.yaml | xargs -r snakemake -j8 --configfile config/cpu.yaml --
     """
     from timellama import reference
     from timellama.errors import InputError
