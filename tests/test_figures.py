@@ -325,7 +325,9 @@ def test_a_figure_says_which_windows_seeds_and_code_it_is_of(placed):
     ]
     code = "Code: commit 1111111."
     assert report_figures.origin("forecasts", files) == f"ETTh1, H 96: 2785 test windows, seeds 0 and 2. {code}"
-    assert report_figures.origin("learning_curves", files) == f"ETTh1, H 96: seeds 0 and 2. {code}"
+    assert report_figures.origin("learning_curves", files) == (
+        f"A line a seed; the marker is at the weights that are tested. ETTh1, H 96: seeds 0 and 2. {code}"
+    )
     assert report_figures.origin("forecasts", files[2:]).startswith("ETTh1, H 96: 2785 test windows, nothing trained.")
     assert report_figures.origin("depth", []) == ""
 
@@ -338,6 +340,7 @@ def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
         placed("d", commit="1" * 40, seed=0, horizon=192),
     ]
     assert report_figures.origin("depth", files) == (
+        "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none where there is one. "
         "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows, seed 0. "
         "Code: these runs come from 2 different versions: commits 1111111 and 2222222."
     )

@@ -139,6 +139,21 @@ def test_a_method_that_is_too_heavy_is_a_column_without_runs(root, smoke):
         make_plan(smoke, root=root)
 
 
+def test_the_heatmap_is_of_the_grid_whatever_stands_beside_it(root, smoke):
+    from timellama.report_plan import runs_of_figure
+
+    section = smoke["experiments"]["long_term"]
+    before = runs_of_figure(make_plan(smoke, root=root), "router_heatmap")
+    (name, setting), *_ = section["datasets"].items()
+    more = [
+        {"dataset": name, "method": "time-llama", "context": setting["context"] * 2, "horizons": setting["horizons"]},
+        {"dataset": "ECL", "method": "time-llama", "context": 96, "horizons": [24]},
+    ]
+    plan = make_plan(smoke | {"experiments": {"long_term": section | {"also": more}}}, root=root)
+    assert len(plan.experiment("long_term")) > len(before) > 0
+    assert runs_of_figure(plan, "router_heatmap") == before
+
+
 def test_a_single_season_has_no_mean_of_its_own(root, smoke):
     ili = {"context": 96, "horizons": [24]}
     smoke["experiments"]["long_term"]["datasets"] = {"ILI": ili}

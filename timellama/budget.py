@@ -25,6 +25,7 @@ from timellama.data.sources import Artifact
 from timellama.plan import Plan
 from timellama.runs import METRICS
 from timellama.specs import Run
+from timellama.status import is_current
 from timellama.work import Work, windows_of, work_of
 from timellama.workload import Seconds, Speed
 
@@ -135,7 +136,7 @@ def make_budget(
         most = base + workload.device_bytes(run, cost, held=held)[1]
         passes = (dataclasses.replace(cost, forecast=NOTHING), dataclasses.replace(cost, step=None))
         step, forecast = (base + workload.device_bytes(run, part, held=held)[0] for part in passes)
-        if (results / folder / METRICS).is_file():
+        if is_current(run, results / folder / METRICS):
             done += 1
             check = _check(run, results, work, cost, speed, overhead, most)
             checks += [check] if check else []

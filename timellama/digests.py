@@ -11,7 +11,8 @@ from timellama.specs import Run
 def code_of_run(run: Run) -> str:
     """Of a training and its test."""
     step = "timellama.short_term" if run.task == "short-term" else "timellama.experiment"
-    return source_digest(step, *modules_of(run.method))
+    # What reads the data is no part of a training, but its result would be another with another reader.
+    return source_digest(step, "timellama.data.normalise", *modules_of(run.method))
 
 
 def code_of_sweep(method: str) -> str:

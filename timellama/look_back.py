@@ -70,11 +70,8 @@ def read_look_back(path: Path, *, columns: Sequence[str] | None, context: int, t
     for line, cells in text.rows:
         cell = cells.pop(at)
         when = stamp(text, line, cell, time_column)
-        if stamps and when <= stamps[-1]:
-            raise InputError(
-                f"{path}, line {line}: the stamp {when} does not come after {stamps[-1]}; sort the rows by time and "
-                "leave one of each"
-            )
+        if stamps and when < stamps[-1]:
+            raise InputError(f"{path}, line {line}: the stamp {when} comes after {stamps[-1]}; sort the rows by time")
         stamps.append(when)
         dates = dates and len(cell) == DATE
         kept.append((line, cells))

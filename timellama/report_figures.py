@@ -13,6 +13,13 @@ from timellama.markup import listed
 
 WITH_STEPS = ("learning_curves", "router_training")  # figures of a CSV file with a line, or several, a validation
 
+WHISKERS = "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none where there is one."
+DRAWN = {  # figure: what of it is not said by its axes and its legend
+    "active_loras": WHISKERS,
+    "depth": WHISKERS,
+    "learning_curves": "A line a seed; the marker is at the weights that are tested.",
+}
+
 
 def figure(
     name: str, *, files: Sequence[Path], published: Path | None, methods: Mapping[str, Mapping], dataset: str | None
@@ -60,7 +67,7 @@ def _require_every_step(path: Path, steps: int | None) -> None:
 
 
 def origin(name: str, files: Sequence[Path]) -> str:
-    """What a figure says of its runs: test windows and seeds by data set and horizon, and the code that ran.
+    """What a figure says of its marks and runs: test windows and seeds by data set and horizon, and the code that ran.
 
     Each file stands beside the `metrics.json` of its run. Curves over training steps are not of the test windows, so
     those figures name none. Raises InputError where a file cannot be read.
@@ -75,7 +82,9 @@ def origin(name: str, files: Sequence[Path]) -> str:
         tested = "" if name in WITH_STEPS else f"{windows} test windows, "
         said.append(f"{dataset}, H {horizon}: {tested}{_seeds(of)}")
     commits = {aggregate.describe_commit(document["provenance"]) for document in documents}
-    return f"{'; '.join(said)}. {tables.describe_commits(commits)}" if documents else ""
+    if not documents:
+        return ""
+    return f"{DRAWN.get(name, '')} {'; '.join(said)}. {tables.describe_commits(commits)}".strip()
 
 
 def _seeds(documents: Sequence[Mapping[str, Any]]) -> str:

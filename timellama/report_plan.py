@@ -129,16 +129,17 @@ def runs_of_figure(plan: Plan, figure: str) -> list[Run]:
     if name == "lora_distribution":
         return [run for run in plan.experiment("active_loras") if run.variant == "time-llama"]
     runs, settings = plan.experiment("long_term"), plan.config["experiments"]["long_term"]["datasets"]
-    first_horizon = {of: setting["horizons"][0] for of, setting in settings.items()}
+    # A run under `also` may be of another look-back, or of a data set that the grid does not have.
+    shown = {(of, setting["horizons"][0], setting["context"]) for of, setting in settings.items()}
+    runs = [run for run in runs if (run.dataset, run.horizon, run.context) in shown]
     if name == "router_heatmap":
-        return [run for run in runs if run.variant == "time-llama" and run.horizon == first_horizon[run.dataset]]
+        return [run for run in runs if run.variant == "time-llama"]
     dataset = dataset or next(iter(settings))
     if dataset not in settings:
         raise InputError(
             f"configuration {plan.config['name']!r} has no data set {dataset!r} under experiments.long_term"
         )
-    runs = [run for run in runs if run.dataset == dataset and run.horizon == first_horizon[dataset]]
-    runs = [run for run in runs if run.context == settings[dataset]["context"]]
+    runs = [run for run in runs if run.dataset == dataset]
     if name == "router_training":
         return [run for run in runs if run.variant == "time-llama"][:1]
     if name == "learning_curves":

@@ -5,10 +5,11 @@ Nothing is touched: a lock is looked up in the system's list and not tried, so t
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from timellama import lock
 from timellama.aggregate import FORECAST_ERRORS, M4_ERRORS, read_metrics
@@ -136,15 +137,23 @@ def _running(folder: str, log: str, now: datetime) -> Status:
 def _done(run: Run, path: Path) -> Status:
     metrics = read_metrics(path)
     errors = M4_ERRORS if "smape" in metrics else FORECAST_ERRORS
-    outdated = metrics.get("provenance", {}).get("source_digest") != code_of_run(run)
     return Status(
         folder=run.folder,
         state=DONE,
         note=", ".join(f"{name} {metrics[name]:.4f}" for name in errors if name in metrics),
-        outdated=outdated,
+        outdated=not _of_this_code(run, metrics),
         step=metrics.get("steps"),
         validation_loss=metrics.get("validation_loss"),
     )
+
+
+def is_current(run: Run, path: Path) -> bool:
+    """Whether `path` is the result of a run, by the code that there is. Raises InputError where it is damaged."""
+    return path.is_file() and _of_this_code(run, read_metrics(path))
+
+
+def _of_this_code(run: Run, metrics: Mapping[str, Any]) -> bool:
+    return metrics.get("provenance", {}).get("source_digest") == code_of_run(run)
 
 
 def _read(path: Path) -> str:

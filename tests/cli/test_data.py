@@ -10,12 +10,14 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from timellama.data.catalogue import load_catalogue
 from timellama.data.normalise import normalise
 from timellama.data.series import load_series
+from timellama.errors import InputError
 from timellama.plan import make_plan
 
 
@@ -199,13 +201,25 @@ def test_the_step_and_the_season_are_found(project, step, rows, frequency, seaso
     assert (found.frequency, found.season, found.quirks) == (frequency, season, {})
 
 
-def test_months_are_found(project):
+@pytest.mark.parametrize(
+    ("frequency", "season"), [("MS", 12), ("ME", 12), ("QS-OCT", 4), ("QE-DEC", 4), ("YS-JAN", 1), ("YE-DEC", 1)]
+)
+def test_months_are_found(project, frequency, season):
     from timellama.data.own import inspect_csv
 
-    lines = ["month,value", *(f"{2000 + i // 12}-{i % 12 + 1:02d}-01,{i}" for i in range(60))]
+    days = pd.date_range("2000-01-01", periods=30, freq=frequency)
+    lines = ["month,value", *(f"{day.date()},{number}" for number, day in enumerate(days))]
     (project / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     found = inspect_csv(project / "own.csv", time_column=None, frequency=None, season=None)
-    assert (found.frequency, found.season, found.quirks) == ("MS", 12, {})
+    assert (found.frequency, found.season, found.quirks) == (frequency.partition("-")[0], season, {})
+
+
+def test_a_step_of_no_alias_is_told(project):
+    from timellama.data.own import inspect_csv
+
+    (project / "own.csv").write_text("day,value\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n", encoding="utf-8")
+    with pytest.raises(InputError, match="--frequency is 'hourly'.* h, 15min"):
+        inspect_csv(project / "own.csv", time_column=None, frequency="hourly", season=None)
 
 
 def test_help_shows_examples(say):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from timellama import budget
+from timellama.digests import code_of_run
 from timellama.plan import make_plan
 
 SMOKE = ("plan", "--configfile", "config/smoke.yaml")
@@ -96,7 +97,8 @@ def test_finished_runs_are_held_against_the_prediction(project, say):
     folder = next(name for name, run in runs.items() if run.method == "dlinear")
     place = project / "results" / folder
     place.mkdir(parents=True)
-    metrics = {"steps": 4, "provenance": {"resumed_at": []}}
+    source_digest = code_of_run(runs[folder])
+    metrics = {"steps": 4, "provenance": {"resumed_at": [], "source_digest": source_digest}}
     (place / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     (place / "history.csv").write_text("step\n2\n4\n", encoding="utf-8")
     benchmark = project / "results/benchmarks" / f"{folder}.tsv"
@@ -107,6 +109,10 @@ def test_finished_runs_are_held_against_the_prediction(project, say):
     [check] = told["checked_against"]["each"]
     assert (check["folder"], check["measured"], check["measured_bytes"]) == (folder, 2.0, 100 * 2**20)
     assert told["checked_against"]["time_median"] == pytest.approx(check["predicted"] / 2.0) and check["predicted"] > 4
+    text = (place / "metrics.json").read_text(encoding="utf-8")
+    (place / "metrics.json").write_text(text.replace(source_digest, "0" * len(source_digest)), encoding="utf-8")
+    told = json.loads(say("plan", "--configfile", file, "--no-measure", "--json").stdout)
+    assert told["runs"] == {"all": 2, "done": 0, "left": 2}, "of other code, so the workflow makes it again"
 
 
 def test_published_weights_are_downloads_of_their_size(project, say):
@@ -128,6 +134,15 @@ def test_a_method_can_be_left_out(project, say):
     file = small(project)
     told = json.loads(say("plan", "--configfile", file, "--no-measure", "--without", "dlinear", "--json").stdout)
     assert set(told["methods"]) == {"seasonal-naive"} and told["runs"]["all"] == 1
+    both = ["time-llama-4", "time-llama-5"]
+    section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": both}
+    of_one_method = small(project, experiments={"long_term": section})
+    runs = [
+        json.loads(say("plan", "--configfile", of_one_method, "--no-measure", *more, "--json").stdout)["runs"]["all"]
+        for more in ((), ("--without", both[0]))
+    ]
+    assert runs[0] == 2 * runs[1] > 0, "a variant too is left out by its name"
+    file = small(project)
     wrong = say("plan", "--configfile", file, "--without", "dlinear", "--without", "dlinera", code=2).stderr
     assert "--without is 'dlinera'" in wrong
     assert (

@@ -74,6 +74,13 @@ def test_a_good_file_becomes_a_series(desk: Desk) -> None:
     assert (facts["rows"], facts["first"], facts["line_ends"]) == (3, "2024-01-01T00:00:00", "LF")
 
 
+def test_a_file_that_is_not_the_pinned_one_is_refused(desk: Desk) -> None:
+    pinned = Artifact(path="toy.csv", source="toy.csv", sha256=hashlib.sha256(GOOD.encode()).hexdigest())
+    desk.run(GOOD, toy(files=(pinned,)))
+    desk.out.unlink(), desk.quirks.unlink()
+    assert "the catalogue's entry of toy says" in desk.refused(GOOD.replace("2.5", "2.6"), toy(files=(pinned,)))
+
+
 def test_the_same_bytes_come_out_again(desk: Desk) -> None:
     desk.run(GOOD, toy())
     first, facts = desk.out.read_bytes(), desk.quirks.read_bytes()

@@ -101,11 +101,16 @@ def tables(draw) -> Table:
     return Table(values, ("date", *(f"é{i}" for i in range(variates))), cells)
 
 
+def unpinned(dataset):
+    """The entry without SHA-256, or every other file would be refused before it is read."""
+    return dataclasses.replace(dataset, files=tuple(dataclasses.replace(file, sha256=None) for file in dataset.files))
+
+
 class Desk:
     """Writes a raw file and normalises it, with the sizes that the entry would have to declare."""
 
     def __init__(self, folder: Path, dataset):
-        self.dataset, self.raw = dataset, folder / "toy.csv"
+        self.dataset, self.raw = unpinned(dataset), folder / "toy.csv"
         self.out, self.quirks = folder / "out/s.npz", folder / "out/q.json"
 
     def run(self, content: bytes, **facts) -> Series:
@@ -231,7 +236,7 @@ def test_the_other_readers_refuse_by_name_or_read(inside, catalogue, name, data)
     cut = data.draw(st.integers(0, 3))
     raw = inside / "mutated.csv"
     raw.write_bytes(good[:at] + put + good[at + cut :])
-    dataset = catalogue[name]
+    dataset = unpinned(catalogue[name])
     files = [raw]
     if name == "Synthetic-M4":
         files = [raw, inside / "m4-test.csv"]

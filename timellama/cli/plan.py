@@ -130,7 +130,9 @@ def _without(plan: Any, methods: list[str]) -> Any:
     for method in methods:
         if method not in plan.methods:
             raise InputError(f"--without is {method!r}; the methods are {', '.join(plan.methods)}")
-    kept = {name: [run for run in runs if run.method not in methods] for name, runs in plan.runs.items()}
+    kept = {
+        name: [run for run in runs if not {run.variant, run.method} & set(methods)] for name, runs in plan.runs.items()
+    }
     return dataclasses.replace(plan, runs={name: runs for name, runs in kept.items() if runs})
 
 

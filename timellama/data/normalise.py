@@ -28,8 +28,15 @@ LISTED = 20  # our choice: what is odd is counted in full and listed up to here
 def normalise(dataset: Dataset, raw: Sequence[Path], out: Path, quirks: Path) -> None:
     """Checks the files `raw` of `dataset`; writes the canonical file `out` (.npz) and what was found, `quirks` (JSON).
 
-    The same raw bytes give the same bytes. Raises InputError naming file, line or column, and remedy.
+    The same raw bytes give the same bytes. Raises InputError naming file, line or column, and remedy; also where a file
+    is not the one that the catalogue pins.
     """
+    for artifact, path in zip(dataset.files, raw, strict=True):
+        if artifact.sha256 and sha256_of(path) != artifact.sha256:
+            raise InputError(
+                f"{path}: its SHA-256 is {sha256_of(path)}, but the catalogue's entry of {dataset.name} says "
+                f"{artifact.sha256}; delete the file and let it be fetched again, or correct the entry"
+            )
     if dataset.reader == "m4":
         m4.normalise(dataset, raw, out, quirks)
         return

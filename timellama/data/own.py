@@ -29,6 +29,7 @@ DAY = 86400  # seconds
 # Our choice: a season is a day of rows that are less than a day apart, else a week of days, a year of the rest.
 SEASONS = {"D": 7, "B": 5, "W": 52, "7D": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4}
 MONTHS = {1: "MS", 3: "QS", 12: "YS"}  # pandas' names of steps of that many months
+MONTH_ENDS = {1: "ME", 3: "QE", 12: "YE"}
 STEPS = {"min": "minute", "h": "hour", "D": "day", "7D": "week", "MS": "month", "QS": "quarter", "YS": "year"}
 NAMED = 8  # our choice: columns named in a prompt that nobody has written
 
@@ -68,7 +69,10 @@ def inspect_csv(path: Path, *, time_column: str | None, frequency: str | None, s
         sentinels += numbers(text, line, cells[:at] + cells[at + 1 :], columns).count(SENTINEL)
     index = pd.DatetimeIndex(stamps)
     frequency = frequency or _frequency(path, index)
-    offset = pd.tseries.frequencies.to_offset(frequency)
+    try:
+        offset = pd.tseries.frequencies.to_offset(frequency)
+    except ValueError:
+        raise InputError(f"--frequency is {frequency!r}; give pandas' alias of the step: h, 15min, D, 7D, MS") from None
     same = index[1:] == index[:-1]
     odd = (index[1:] != index[:-1] + offset) & ~same
     counts = {
@@ -105,10 +109,11 @@ def _time_column(text: Text, rows: Sequence[tuple[int, list[str]]], wanted: str 
 def _frequency(path: Path, index: pd.DatetimeIndex) -> str:
     """The alias of the step that most rows take."""
     months = np.diff(index.year * 12 + index.month)
-    if (index.day == 1).all() and (index == index.normalize()).all() and months.min() > 0:
-        [(step, often)] = Counter(months.tolist()).most_common(1)
-        if step in MONTHS and often > len(months) / 2:
-            return MONTHS[step]
+    for aliases, there in ((MONTHS, index.is_month_start), (MONTH_ENDS, index.is_month_end)):
+        if there.all() and (index == index.normalize()).all() and months.min() > 0:
+            [(step, often)] = Counter(months.tolist()).most_common(1)
+            if step in aliases and often > len(months) / 2:
+                return aliases[step]
     steps = np.diff(index.to_numpy()).astype("timedelta64[s]").astype(np.int64)
     [(step, often)] = Counter(steps.tolist()).most_common(1)
     if step == 0 or often <= len(steps) / 2:

@@ -66,7 +66,7 @@ def run_of(wildcards):
 def own_file(wildcards):
     """The source of a file of a person's own: editing it makes everything anew that hangs on it."""
     artifact = ARTIFACTS.get(wildcards.path)
-    return [artifact.source] if artifact and artifact.is_local else []
+    return [os.path.expanduser(artifact.source)] if artifact and artifact.is_local else []
 
 
 def raw_files(wildcards):

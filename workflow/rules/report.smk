@@ -54,6 +54,7 @@ rule table_datasets:
 rule figure:
     input:
         files=files_of_figure,
+        metrics=metrics_of_figure,
         published=published_curve,
     output:
         pdf="reports/figures/{figure}.pdf",

@@ -55,6 +55,11 @@ def files_of_figure(wildcards):
     return asked(report_plan.files_of_figure, wildcards.figure)
 
 
+def metrics_of_figure(wildcards):
+    """The `metrics.json` beside each of them, which the remark below the figure is made from."""
+    return sorted({str(Path(file).with_name("metrics.json")) for file in files_of_figure(wildcards)})
+
+
 def figure_facts(figure):
     """What a figure has to know beside its files."""
     return asked(report_plan.figure_facts, figure)
