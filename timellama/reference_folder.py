@@ -25,6 +25,7 @@ from timellama.verify import Mismatch
 INDEX = "provenance.json"
 README = "README.md"
 FIGURES = "figures"
+PNG = b"\x89PNG\r\n\x1a\n"  # how every PNG file begins
 LARGEST = 10_000_000  # our choice, bytes: a repository that is cloned for its code stays small
 SHOWN = 160  # our choice: characters of a line that differs
 EXPORT = "if the results are right, `timellama reference export` makes the folder anew; if not, restore it"
@@ -122,6 +123,13 @@ def check(folder: Path, *, root: Path = Path()) -> list[Mismatch]:
         else:
             problem = _difference(there[name], contents[name]) if name in contents else "was changed after it was made"
         problems.append(Mismatch(path=str(folder / name), problem=problem, remedy=EXPORT))
+    for name, entry in index["figures"].items():
+        path = f"{FIGURES}/{name}.png"
+        if path in there and not there[path].startswith(PNG):
+            problems.append(Mismatch(path=str(folder / path), problem="is no PNG picture", remedy=EXPORT))
+        if odd := sorted(set(entry["results"]) - set(kept.results)):
+            problem = f"is said to show {odd[0]}, which is not kept"
+            problems.append(Mismatch(path=str(folder / path), problem=problem, remedy=EXPORT))
     size = sum(map(len, there.values()))
     if size > LARGEST:
         problems.append(Mismatch(path=str(folder), problem=f"takes {size} bytes of {LARGEST}", remedy=EXPORT))

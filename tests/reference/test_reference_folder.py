@@ -1,5 +1,6 @@
 """The folder that the repository keeps: tables from its numbers alone, and no change in it goes unseen."""
 
+import hashlib
 import json
 import re
 
@@ -79,6 +80,17 @@ def test_a_figure_or_a_file_of_somebody_else_is_seen(complete):
         "router_heatmap.png": "was changed after it was made",
         "notes.txt": "is not part of the reference",
     }
+
+
+def test_a_figure_has_to_be_a_picture_of_kept_results_even_where_the_index_says_otherwise(complete):
+    picture, index = complete.kept / "figures/router_heatmap.png", complete.kept / "provenance.json"
+    content, said = b"not a picture", json.loads(index.read_text(encoding="utf-8"))
+    picture.write_bytes(content)
+    entry = said["figures"]["router_heatmap"]
+    entry |= {"sha256": hashlib.sha256(content).hexdigest(), "results": [*entry["results"], "results/nonsense"]}
+    index.write_text(json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    problems = [each.problem for each in complete.check() if each.path.endswith("router_heatmap.png")]
+    assert problems == ["is no PNG picture", "is said to show results/nonsense, which is not kept"]
 
 
 def test_nothing_to_check_is_an_error(world):
