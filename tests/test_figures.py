@@ -142,6 +142,9 @@ def test_each_method_has_a_look_of_its_own():
     assert len(set(seen)) == len(looks) == len(style.METHODS) + 12
     assert looks["DLinear"] == style.looks(["x", "DLinear"])["DLinear"]
     assert style.looks(["one", "two"])["one"] != style.looks(["one", "two"])["two"]
+    efficiency = ["Time-LlaMA", "Time-LLM", "GPT4TS", "PatchTST", "DLinear", "TimesNet", "iTransformer"]
+    drawn = style.looks([*efficiency, "Time-LlaMA-3", "Time-LlaMA-4"]).values()
+    assert len({look.color for look in drawn}) == len({(look.linestyle, look.marker) for look in drawn}) == 9
     with pytest.raises(InputError, match="cannot be told apart"):
         style.looks([str(number) for number in range(40)])
 

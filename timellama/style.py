@@ -89,20 +89,24 @@ OTHERS = tuple(
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """A look for each label: the fixed one of a known method, and for others the next that nobody here has.
+    """A look for each label: the fixed one of a known method, and for others one that nobody here has.
+
+    It differs in colour from all before it, and in line and marker, for as long as there are such.
 
     Raises:
         InputError: there are more labels than looks.
     """
     found = {label: METHODS[label] for label in labels if label in METHODS}
-    taken = {(look.color, look.linestyle) for look in found.values()}
-    in_grey = {(look.linestyle, look.marker) for look in found.values()}
-    free = [look for look in OTHERS if (look.color, look.linestyle) not in taken]
-    free.sort(key=lambda look: (look.linestyle, look.marker) in in_grey)
     others = [label for label in dict.fromkeys(labels) if label not in METHODS]
+    taken = {(look.color, look.linestyle) for look in found.values()}
+    free = [look for look in OTHERS if (look.color, look.linestyle) not in taken]
     if len(others) > len(free):
         raise InputError(f"{len(others)} lines cannot be told apart in one figure: give at most {len(free)} at a time.")
-    found |= dict(zip(others, free, strict=False))
+    for label in others:
+        colors = {look.color for look in found.values()}
+        marks = {(look.linestyle, look.marker) for look in found.values()}  # what a grey print tells apart
+        found[label] = min(free, key=lambda look: (look.color in colors, (look.linestyle, look.marker) in marks))
+        free.remove(found[label])
     return {label: found[label] for label in dict.fromkeys(labels)}
 
 
