@@ -366,9 +366,12 @@ def _refuse(artifact, target, *, mirrors, cache, progress):
     raise InputError(f"could not fetch {artifact.path}: HTTP 403")
 
 
-def test_entries_made_here_or_on_this_machine_fetch_nothing(catalogue, tmp_path):
+def test_entries_made_here_or_on_this_machine_fetch_nothing(catalogue, tmp_path, monkeypatch):
     given = {"mirrors": [], "cache": tmp_path / "cache", "progress": False, "folder": tmp_path / "raw"}
     assert fetch_backbone(catalogue["tiny-gpt2"], blocks=1, weights="pretrained", **given) is None
     entry = dataclasses.replace(catalogue["tiny-gpt2"], kind="folder", source=str(tmp_path))
+    assert fetch_backbone(entry, blocks=1, weights="pretrained", **given) == tmp_path
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    entry = dataclasses.replace(entry, source=f"~/{tmp_path.name}")
     assert fetch_backbone(entry, blocks=1, weights="pretrained", **given) == tmp_path
     assert not list(tmp_path.iterdir())

@@ -129,7 +129,7 @@ def fetch_backbone(
     if entry.kind == "random":
         return None
     if entry.kind == "folder":
-        return Path(entry.source)
+        return Path(entry.source).expanduser()
     if entry.kind == "gguf":
         target = folder / Path(entry.source).name
         artifact = Artifact(
