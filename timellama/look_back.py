@@ -155,6 +155,11 @@ def _finite(text: Text, line: int, cells: list[str], names: Sequence[str], conte
 def _step(path: Path, time: pd.DatetimeIndex, context: int, lines: Sequence[int]) -> pd.offsets.BaseOffset:
     """The step of all rows, or where they have none, as after a gap long ago, that of the last `context` rows."""
     tail = time[-context:]
+    if repeated := np.flatnonzero(tail[1:] == tail[:-1]).tolist():
+        raise InputError(
+            f"{path}, line {lines[repeated[0] + 1]}: the stamp {tail[repeated[0]]} stands twice; the last {context} "
+            "rows must be evenly spaced, so leave one of each"
+        )
     for stamps in (time, tail):
         step = even_step(stamps)
         if step is not None and pd.date_range(tail[0], periods=len(tail), freq=step).equals(tail):
