@@ -30,9 +30,9 @@ BACKBONE_MODULES = ("timellama.model.backbone", "timellama.data.prepared")
 STATISTICS_PROMPT = "timellama.model.statistics_prompt:StatisticsPrompt"
 
 
-def modules_of(method: str) -> tuple[str, ...]:
-    """The modules that only this method's runs depend on."""
-    own = METHODS[method].split(":")[0]
+def entries_of(method: str) -> tuple[str, ...]:
+    """The code that only runs of this method depend on, in the terms of `code_digest`."""
+    own = METHODS[method]
     return (own, *BACKBONE_MODULES) if method in WITH_BACKBONE else (own,)
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from timellama.aggregate import describe_commit, read_metrics
+from timellama.core.code_digest import code_digest
 from timellama.data.download import sha256_of
 from timellama.errors import InputError
 from timellama.markup import write_files
-from timellama.provenance import commit, source_digest
+from timellama.provenance import commit
 
 FORMAT = 1  # raised when a reader of the old layout would misread the new one
 NAME = "reports/provenance.json"
@@ -81,7 +82,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def reporting_code() -> str:
     """The digest of the code that makes reports from results."""
-    return source_digest(*REPORTING)
+    return code_digest(*REPORTING)
 
 
 def data_files(dataset: str, *, root: Path) -> list[Path]:

@@ -5,9 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
-from timellama.provenance import _module_file, modules_used
+from timellama.core.code_digest import _file as _module_file
 
 HEAVY = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "peft")
 NEEDS_TORCH = {"train.py"}  # the one that computes with a model in its own process
@@ -62,6 +63,8 @@ def test_only_the_named_scripts_load_torch(root, scripts):
 
 def test_no_other_script_loads_torch_later(scripts):
     """Also an import inside a function counts, wherever in the package the script's calls may lead."""
+    graph = grimp.build_graph("timellama")
     for name, script in scripts.items():
-        users = {module for module in modules_used(tuple(imported(script))) if libraries(module) & set(HEAVY)}
+        used = set(imported(script)).union(*(graph.find_upstream_modules(module) for module in imported(script)))
+        users = {module for module in used if libraries(module) & set(HEAVY)}
         assert bool(users) == (name in NEEDS_TORCH | LOADS_IT_LATE), (name, users)

@@ -13,7 +13,7 @@ from timellama.digests import code_of_run, code_of_sweep
 from timellama.errors import InputError
 from timellama.failures import REPORT, SWITCH, Failure, Step, absence, command, options
 from timellama.plan import make_plan
-from timellama.provenance import source_digest
+from timellama.core.code_digest import code_digest
 from timellama.report_plan import metrics_file, sweep_file
 
 # A mirror may hold everything; downloads are kept apart from outputs, which Snakemake deletes before it makes them anew.
@@ -137,7 +137,7 @@ def sweep_files(wildcards):
 
 def code_of(*modules):
     """The digest of the code behind a step, as a param: Snakemake itself does not look into the package."""
-    return source_digest(*modules)
+    return code_digest(*modules)
 
 
 def training_code(wildcards):

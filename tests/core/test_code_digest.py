@@ -1,0 +1,180 @@
+"""The code digest sees what a step computes and nothing else, wherever the code stands and whatever it is called."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from timellama.core import code_digest as subject
+
+A = '''"""Doc."""
+from timellama.b import f
+import numpy as np
+
+
+def g(x: int) -> int:
+    """Doc."""
+    if x < 0:
+        raise ValueError(f"x is {x}")
+    return f(np.abs(x)) + 1
+
+
+def unused():
+    return 7
+'''
+B = """import logging
+
+log = logging.getLogger(__name__)
+
+
+def f(x):
+    from timellama import c
+
+    log.info("x is %s", x)
+    return c.K * x
+
+
+def h():
+    return "timellama.d:D"
+"""
+C = "K = 2\nUNUSED = 3\n"
+D = "import json\n\n\nclass D:\n    pass\n"
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of four modules: a imports b, b imports c in a function, d stands alone. Gives its folder."""
+    root = tmp_path / "timellama"
+    root.mkdir()
+    for name, text in {"__init__": "", "a": A, "b": B, "c": C, "d": D}.items():
+        (root / f"{name}.py").write_text(text)
+    monkeypatch.setattr(subject, "ROOT", root)
+    forget()
+    yield root
+    forget()
+
+
+def forget() -> None:
+    for cached in (subject.code_digest, subject._file, subject._source):
+        cached.cache_clear()
+
+
+def digest(*entries: str, without: tuple[str, ...] = ()) -> str:
+    forget()
+    return subject.code_digest(*entries, without=without)
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_only_what_is_reached_is_used(package):
+    forget()
+    assert subject.code_used("timellama.a:g") == ["timellama.a:g", "timellama.b:f", "timellama.c:K"]
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("a", '"""Doc."""', '"""Other words."""'),
+        ("a", "    return f(np.abs(x)) + 1", "    # Why.\n    return (f(np.abs(x))\n            + 1)"),
+        ("a", "x: int) -> int", "x: float) -> float"),
+        ("a", 'f"x is {x}"', 'f"x is {x}; it must not be negative"'),
+        ("a", "import numpy as np", "import numpy as numpy"),
+        ("a", "return 7", "return 8"),
+        ("b", '"x is %s", x', '"x: %s", x'),
+        ("b", '"timellama.d:D"', '"nothing"'),
+        ("c", "UNUSED = 3", "UNUSED = 4"),
+        ("d", "import json", "import csv"),
+    ],
+)
+def test_what_changes_no_number_does_not_count(package, module, old, new):
+    before = digest("timellama.a:g")
+    edit(package / f"{module}.py", old, new)
+    if "numpy" in new:
+        edit(package / "a.py", "np.abs", "numpy.abs")
+    assert digest("timellama.a:g") == before
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("a", "+ 1", "+ 2"),
+        ("a", "x < 0", "x < 1"),
+        ("a", "ValueError", "KeyError"),
+        ("a", "import numpy as np", "import torch as np"),
+        ("a", "from timellama.b import f", "from timellama.b import h as f"),
+        ("b", "c.K * x", "c.UNUSED * x"),
+        ("c", "K = 2", "K = 3"),
+        ("c", "K = 2", "K = 2\nK += 1"),
+        ("b", "log = ", "import torch\ntorch.set_flush_denormal(True)\nlog = "),
+    ],
+)
+def test_what_can_change_a_number_counts(package, module, old, new):
+    before = digest("timellama.a:g")
+    edit(package / f"{module}.py", old, new)
+    assert digest("timellama.a:g") != before
+
+
+def test_the_whole_of_a_module_counts_where_it_is_the_entry(package):
+    before = digest("timellama.a")
+    edit(package / "a.py", "return 7", "return 8")
+    assert digest("timellama.a") != before
+
+
+def test_a_name_of_a_function_hides_that_of_the_module(package):
+    (package / "d.py").write_text("def k():\n    return 1\n\n\ndef use(k):\n    return [k for k in k]\n")
+    before = digest("timellama.d:use")
+    edit(package / "d.py", "return 1", "return 2")
+    assert digest("timellama.d:use") == before
+
+
+def test_a_module_may_be_moved_and_renamed(package):
+    before = digest("timellama.a:g", "timellama.b:h")
+    (package / "room").mkdir()
+    (package / "room/__init__.py").write_text('"""Room."""\n')
+    for old, new in (("b", "room/bee"), ("c", "room/sea"), ("d", "room/dee")):
+        (package / f"{old}.py").rename(package / f"{new}.py")
+    edit(package / "a.py", "timellama.b", "timellama.room.bee")
+    edit(package / "room/bee.py", "from timellama import c", "from timellama.room import sea")
+    edit(package / "room/bee.py", "c.K", "sea.K")
+    edit(package / "room/bee.py", "timellama.d:D", "timellama.room.dee:D")
+    assert digest("timellama.a:g", "timellama.room.bee:h") == before
+
+
+def test_a_definition_may_be_renamed(package):
+    before = digest("timellama.a:g")
+    edit(package / "b.py", "def f(", "def better(")
+    edit(package / "a.py", "from timellama.b import f", "from timellama.b import better")
+    edit(package / "a.py", "f(np.abs", "better(np.abs")
+    edit(package / "a.py", "def g(", "def gee(")
+    assert digest("timellama.a:gee") == before
+
+
+def test_modules_that_are_left_out_do_not_count(package):
+    left_out = {"without": ("timellama.c",)}
+    before = digest("timellama.a:g", **left_out)
+    edit(package / "c.py", "K = 2", "K = 3")
+    assert digest("timellama.a:g", **left_out) == before
+
+
+@pytest.mark.parametrize("entry", ["timellama.nowhere", "timellama.a:nothing", "nowhere_at_all:x"])
+def test_an_entry_that_does_not_exist_is_an_error(package, entry):
+    with pytest.raises(ValueError, match=re.escape(entry)):
+        digest(entry)
+
+
+def test_code_from_outside_the_package_counts(tmp_path, monkeypatch):
+    (tmp_path / "visitor").mkdir()
+    (tmp_path / "visitor/__init__.py").write_text("")
+    (tmp_path / "visitor/model.py").write_text("from visitor.parts import K\n\n\nclass Model:\n    k = K\n")
+    (tmp_path / "visitor/parts.py").write_text("K = 1\nL = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = digest("visitor.model:Model")
+    edit(tmp_path / "visitor/parts.py", "L = 1", "L = 2")
+    assert digest("visitor.model:Model") == before
+    edit(tmp_path / "visitor/parts.py", "K = 1", "K = 2")
+    assert digest("visitor.model:Model") != before
+    forget()

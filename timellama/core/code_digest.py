@@ -1,0 +1,380 @@
+"""The digest of the code that a number depends on.
+
+`code_digest` starts from named definitions, such as `timellama.training.run:execute`, and follows what they use through
+the package, definition by definition. A function that is not reached does not count, even where its module does. A
+definition counts for what it computes: comments, layout, docstrings, annotations of functions, log lines and the
+messages of errors do not count.
+
+Code is digested by content, so a module may be moved or renamed, and so may what it defines: a name that the package
+defines is replaced by the order in which the walk first meets it, a library's by the library's own name, and a string
+that names a module of the package loses the module's path.
+
+Only the standard library is imported, and nothing of what is digested: planning calls this.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGE = "timellama"
+ROOT = Path(__file__).resolve().parents[1]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+Name = tuple[str, str | None]  # a module and what it defines; None stands for all of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A statement at the top of a module: `parts` are the words of its dump, between which it uses `uses`."""
+
+    parts: tuple[str, ...]
+    uses: tuple[Name, ...]
+
+
+@dataclass(kw_only=True)
+class Source:
+    """A module's statements by the names that they define, and what its imports bind."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    defined: dict[str, list[int]] = field(default_factory=dict)
+    effects: list[int] = field(default_factory=list)  # statements that define nothing and run on import
+    imports: dict[str, Name] = field(default_factory=dict)
+    libraries: dict[str, str] = field(default_factory=dict)
+
+
+@functools.cache
+def code_digest(*entries: str, without: tuple[str, ...] = ()) -> str:
+    """SHA-256, hexadecimal, of all that the entries use. An entry is `module:name`, or `module` for all of a module.
+
+    The modules `without` are not followed: what a step records or how it is kept apart from others changes no number.
+    An entry outside the package is followed through its own top-level package and through this one. Raises ValueError
+    for an entry or module that does not exist.
+    """
+    found = hashlib.sha256()
+    for _, lines in _walk(entries, without):
+        for line in lines:
+            found.update(line.encode() + b"\n")
+    return found.hexdigest()
+
+
+def code_used(*entries: str, without: tuple[str, ...] = ()) -> list[str]:
+    """The names, `module:name`, that `code_digest` of the same arguments covers, sorted; `*` is all of a module."""
+    return sorted({f"{module}:{name or '*'}" for (module, name), _ in _walk(entries, without)})
+
+
+def _walk(entries: tuple[str, ...], without: tuple[str, ...]) -> Iterator[tuple[Name, list[str]]]:
+    """Breadth first: each name with the lines of its statements, in which other names are numbers."""
+    numbers: dict[Name, int] = {}
+    waiting: list[Name] = []
+    seen: set[tuple[str, int]] = set()
+
+    def number(name: Name) -> str:
+        name = _resolved(*name)
+        if name[0] in without:
+            return "-"
+        if name not in numbers:
+            numbers[name] = len(numbers)
+            waiting.append(name)
+        return str(numbers[name])
+
+    for entry in (*without, *entries):
+        module, _, name = entry.partition(":")
+        if _file(module) is None or (name and name not in _source(module).defined):
+            raise ValueError(f"{entry!r} is no module, or no definition of one; a step can only name what exists")
+        number((module, name or None))
+    while waiting:
+        module, name = current = waiting.pop(0)
+        source = _source(module)
+        # What a module does when it is imported counts with whatever is taken from it.
+        chosen = source.defined.get(name, []) if name else range(len(source.pieces))
+        lines = []
+        for index in dict.fromkeys([*chosen, *source.effects]):
+            if (module, index) in seen:
+                continue
+            seen.add((module, index))
+            piece = source.pieces[index]
+            words = [word for pair in zip(piece.parts, map(number, piece.uses), strict=False) for word in pair]
+            lines.append("".join([*words, piece.parts[-1]]))
+        yield current, lines
+
+
+def _resolved(module: str, name: str | None) -> Name:
+    """Where a name is defined: a name that a module imports belongs to another, and may be a module itself."""
+    met = set()
+    while name is not None and (module, name) not in met:
+        met.add((module, name))
+        if name in _source(module).defined:
+            return module, name
+        if name in _source(module).imports:
+            module, name = _source(module).imports[name]
+        elif _file(f"{module}.{name}"):
+            module, name = f"{module}.{name}", None
+        else:
+            return module, None  # made in a way that cannot be read off: then all of the module counts
+    return module, name
+
+
+@functools.cache
+def _file(module: str) -> Path | None:
+    """The source file of a module of the package, or of an installed package outside the standard library."""
+    head, *rest = module.split(".")
+    if head == PACKAGE:
+        root = ROOT
+    else:
+        found = importlib.util.find_spec(head) if head.isidentifier() else None
+        if found is None or found.origin is None or not found.origin.endswith(".py"):
+            return None
+        if not rest and not found.submodule_search_locations:
+            return Path(found.origin)
+        root = Path(found.origin).parent
+    path = root.joinpath(*rest)
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+@functools.cache
+def _source(module: str) -> Source:
+    file = _file(module)
+    if file is None:
+        raise ValueError(f"{module!r} is no module that can be read; a step can only name modules that exist")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    _drop_docstrings(tree)
+    source = Source()
+    followed = {PACKAGE, module.split(".")[0]}
+    statements = []
+    for statement in tree.body:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            _bind(statement, module, followed, source.imports, source.libraries)
+        elif not _is_main(statement):
+            statements.append(statement)
+    for index, statement in enumerate(statements):
+        names = set(_bound(statement))
+        for name in names:
+            source.defined.setdefault(name, []).append(index)
+        if not names:
+            source.effects.append(index)
+    for statement in statements:
+        writer = _Writer(statement, module, source, followed)
+        writer.write(statement)
+        source.pieces.append(Piece(parts=(*writer.parts, "".join(writer.text)), uses=tuple(writer.uses)))
+    return source
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+
+
+def _is_main(statement: ast.stmt) -> bool:
+    """`if __name__ == "__main__":` runs only where the module is the program."""
+    return (
+        isinstance(statement, ast.If)
+        and isinstance(statement.test, ast.Compare)
+        and isinstance(statement.test.left, ast.Name)
+        and statement.test.left.id == "__name__"
+    )
+
+
+def _bind(
+    statement: ast.Import | ast.ImportFrom,
+    module: str,
+    followed: set[str],
+    imports: dict[str, Name],
+    libraries: dict[str, str],
+) -> None:
+    """Enter what an import binds: names of followed packages in `imports`, others in `libraries`."""
+    if isinstance(statement, ast.Import):
+        for alias in statement.names:
+            name = alias.asname or alias.name.split(".")[0]
+            target = alias.name if alias.asname else name
+            if target.split(".")[0] in followed:
+                imports[name] = (target, None)
+            else:
+                libraries[name] = target
+        return
+    origin = statement.module or ""
+    if statement.level:
+        parents = module.split(".") if _is_package(module) else module.split(".")[:-1]
+        parents = parents[: len(parents) - statement.level + 1]
+        origin = ".".join([*parents, origin]) if origin else ".".join(parents)
+    for alias in statement.names:
+        name = alias.asname or alias.name
+        if origin.split(".")[0] in followed:
+            imports[name] = (origin, None if alias.name == "*" else alias.name)
+        else:
+            libraries[name] = f"{origin}.{alias.name}"
+
+
+def _is_package(module: str) -> bool:
+    file = _file(module)
+    return file is not None and file.name == "__init__.py"
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """The names that a statement binds where it stands, not those inside the functions and classes that it defines.
+
+    A change of an element or attribute, `a[0] = 1`, belongs to the name that it changes.
+    """
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        yield node.name
+        return
+    if isinstance(node, (ast.Lambda, *COMPREHENSIONS)):
+        return
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
+        root = node
+        while isinstance(root, (ast.Attribute, ast.Subscript)):
+            root = root.value
+        if isinstance(root, ast.Name):
+            yield root.id
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
+    if isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
+    for child in ast.iter_child_nodes(node):
+        yield from _bound(child)
+
+
+class _Writer:
+    """Writes one statement's syntax tree as words, with a gap wherever it uses a name of a followed package."""
+
+    def __init__(self, statement: ast.stmt, module: str, source: Source, followed: set[str]):
+        self.statement, self.module, self.source, self.followed = statement, module, source, followed
+        self.imports, self.libraries = dict(source.imports), dict(source.libraries)
+        self.local: list[set[str]] = []
+        self.text: list[str] = []
+        self.parts: list[str] = []
+        self.uses: list[Name] = []
+
+    def write(self, node: object) -> None:
+        """Add a node, a list of nodes or a plain value."""
+        if isinstance(node, ast.AST):
+            self._node(node)
+        elif isinstance(node, list):
+            self.text.append("[")
+            for item in node:
+                self.write(item)
+            self.text.append("]")
+        else:
+            self.text.append(f"{node!r},")
+
+    def _use(self, name: Name) -> None:
+        self.parts.append("".join(self.text))
+        self.text = []
+        self.uses.append(name)
+
+    def _node(self, node: ast.AST) -> None:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            _bind(node, self.module, self.followed, self.imports, self.libraries)
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            self.text.append("Raise(")
+            self.write(node.exc.func)
+            self.text.append(")")
+        elif isinstance(node, ast.Expr) and self._is_logging(node.value):
+            self.text.append("Pass()")
+        elif isinstance(node, (ast.Attribute, ast.Name)) and (target := self._target(node)):
+            self._use(target)
+        elif isinstance(node, ast.Name):
+            library = None if self._is_local(node.id) else self.libraries.get(node.id)
+            self.text.append(f"<{library}>" if library else f"{node.id},")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            self.text.append(f"{self._shortened(node.value)!r},")
+        elif isinstance(node, (*FUNCTIONS, *COMPREHENSIONS)):
+            self.local.append(self._locals_of(node))
+            self._fields(node)
+            self.local.pop()
+        else:
+            self._fields(node)
+
+    def _fields(self, node: ast.AST) -> None:
+        self.text.append(f"{type(node).__name__}(")
+        at_top = not self.local
+        for name, value in ast.iter_fields(node):
+            # `type_params` is a field of Python 3.12 and later: a digest is the same under every Python.
+            if name in ("type_comment", "type_params", "kind", "returns") or (name == "annotation" and not at_top):
+                continue
+            if name == "name" and node is self.statement:
+                continue  # a definition may be renamed
+            self.write(value)
+        self.text.append(")")
+
+    def _is_logging(self, node: ast.expr) -> bool:
+        """Whether this is a call such as `log.info(...)` of the module's own logger, named `log` everywhere."""
+        call = node.func if isinstance(node, ast.Call) else None
+        return isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id == "log"
+
+    def _is_local(self, name: str) -> bool:
+        return any(name in names for names in self.local)
+
+    def _target(self, node: ast.Attribute | ast.Name) -> Name | None:
+        """What of a followed package a name, or a chain of attributes of a module, stands for."""
+        if isinstance(node, ast.Attribute):
+            owner = self._target(node.value) if isinstance(node.value, (ast.Attribute, ast.Name)) else None
+            if owner is None:
+                return None
+            module, name = _resolved(*owner) if owner[0] != self.module else owner
+            return (module, node.attr) if name is None and _file(module) else None
+        if self._is_local(node.id):
+            return None
+        if node.id in self.imports:
+            return self.imports[node.id]
+        if node.id in self.source.defined and (isinstance(node.ctx, ast.Load) or not self.local):
+            return self.module, node.id
+        return None
+
+    def _locals_of(self, node: ast.AST) -> set[str]:
+        names = set()
+        if isinstance(node, FUNCTIONS):
+            every = node.args
+            given = [*every.posonlyargs, *every.args, *every.kwonlyargs, every.vararg, every.kwarg]
+            names = {argument.arg for argument in given if argument is not None}
+            body: Iterable[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else node.body
+            inner = [child for statement in body for child in _inside(statement)]
+            shared = {name for child in inner if isinstance(child, (ast.Global, ast.Nonlocal)) for name in child.names}
+            imported = {
+                alias.asname or alias.name.split(".")[0]
+                for child in inner
+                if isinstance(child, (ast.Import, ast.ImportFrom))
+                for alias in child.names
+            }
+            for child in inner:
+                if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                    names.add(child.id)
+                elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or (
+                    isinstance(child, ast.ExceptHandler) and child.name
+                ):
+                    names.add(child.name)
+            return names - shared - imported
+        for generator in node.generators:
+            names |= {child.id for child in ast.walk(generator.target) if isinstance(child, ast.Name)}
+        return names
+
+    def _shortened(self, text: str) -> str:
+        """`text` without the module's path at its beginning, where it names one of ours."""
+        if not text.startswith(f"{PACKAGE}.") or not text.replace(".", "").replace(":", "").isidentifier():
+            return text
+        path, colon, rest = text.partition(":")
+        parts = path.split(".")
+        for end in range(len(parts), 1, -1):
+            if _file(".".join(parts[:end])):
+                return ".".join(["<module>", *parts[end:]]) + colon + rest
+        return text
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    """A statement and what stands in it, without the insides of functions, classes and comprehensions."""
+    yield node
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        return
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, COMPREHENSIONS):
+            # A walrus in a comprehension binds outside of it.
+            yield from (inner.target for inner in ast.walk(child) if isinstance(inner, ast.NamedExpr))
+        else:
+            yield from _inside(child)
