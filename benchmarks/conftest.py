@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from timellama.allocator import keep_freed_memory
-from timellama.build import build
+from timellama.core.allocator import keep_freed_memory
 from timellama.data.catalogue import load_catalogue
-from timellama.specs import OPTIONS, WITH_BACKBONE, Backbone, Run, Training
+from timellama.experiments.run import OPTIONS, WITH_BACKBONE, Backbone, Run, Training
+from timellama.training.build import build
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLE = "TIMELLAMA_BENCHMARK_BACKBONE"

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PatchTSTConfig, PatchTSTForPrediction
 
+from timellama.cost.efficiency import operations
 from timellama.data.windows import Windows
-from timellama.efficiency import operations
-from timellama.evaluate import evaluate
-from timellama.specs import PatchTSTOptions, TimeLlamaOptions, Training
+from timellama.experiments.run import PatchTSTOptions, TimeLlamaOptions, Training
+from timellama.training.evaluation import evaluate
 
 CONTEXT, HORIZON = 512, 96
 ETT, TRAFFIC = 7, 862
@@ -43,7 +43,7 @@ def forecasting(model: nn.Module, x: Tensor) -> Callable[[], Tensor]:
 
 
 def training_step(model: nn.Module, batch: int) -> Callable[[], None]:
-    """A call that makes one training step as timellama/train.py does; it has been made twice."""
+    """A call that makes one training step as timellama/training/train.py does; it has been made twice."""
     model.train()
     x, training, options = random_input(batch, ETT), Training(), TimeLlamaOptions()
     y = torch.randn(batch, HORIZON, ETT)
@@ -156,8 +156,8 @@ start = time.perf_counter()
 from pathlib import Path
 import torch
 after_torch = time.perf_counter()
-from timellama.data.prepared import prompt_rows
-from timellama.model.backbone import load_backbone
+from timellama.backbones.prepared import prompt_rows
+from timellama.backbones.blocks import load_backbone
 load_backbone(Path(sys.argv[1]), dtype=torch.float32)
 prompt_rows(Path(sys.argv[1]), "Oil temperature, hourly.")
 print(time.perf_counter() - {since})
@@ -181,10 +181,10 @@ MEMORY = """
 import inspect, sys, dataclasses
 from pathlib import Path
 import torch
-from timellama.data.prepared import prompt_rows
-from timellama.model.backbone import load_backbone
-from timellama.model.time_llama import TimeLlama
-from timellama.specs import TimeLlamaOptions
+from timellama.backbones.prepared import prompt_rows
+from timellama.backbones.blocks import load_backbone
+from timellama.methods.time_llama.network import TimeLlama
+from timellama.experiments.run import TimeLlamaOptions
 torch.set_num_threads(2)
 folder = Path(sys.argv[1])
 options = dataclasses.asdict(TimeLlamaOptions())

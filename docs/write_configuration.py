@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from timellama import specs
+from timellama.experiments import run as specs
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/configuration.md"

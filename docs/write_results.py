@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from timellama.aggregate import published_numbers
-from timellama.markup import listed
-from timellama.specs import TRAINS_NOTHING
+from timellama.experiments.run import TRAINS_NOTHING
+from timellama.reports.render.markup import listed
+from timellama.results.aggregate import published_numbers
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs/reference/cpu"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from timellama.specs import Backbone, Run, Split, TimeLlamaOptions, Training
+from timellama.data.splits import Split
+from timellama.experiments.run import Backbone, Run, TimeLlamaOptions, Training
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "timellama", "workflow")
@@ -96,8 +97,8 @@ def finished(make_project) -> Project:
 @pytest.fixture(scope="session")
 def backbone_of():
     """Turns a model of transformers into ours, through what a prepared folder keeps of it."""
-    from timellama.data.backbone_parts import architecture
-    from timellama.model.backbone import Architecture, Backbone
+    from timellama.backbones.blocks import Architecture, Backbone
+    from timellama.backbones.weights import architecture
 
     def backbone_of(model):
         described = architecture(model.config.to_dict(), where="the test's model")

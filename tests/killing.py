@@ -18,10 +18,11 @@ import numpy as np
 import torch._dynamo  # noqa: F401  # this and patchtst for the forks, which would each spend seconds on them
 
 import timellama
-import timellama.baselines.patchtst
+import timellama.methods.patchtst
 from timellama.data.series import Series, save_series
-from timellama.experiment import Outputs, execute
-from timellama.specs import PatchTSTOptions, Run, Split, Training
+from timellama.data.splits import Split
+from timellama.experiments.run import PatchTSTOptions, Run, Training
+from timellama.training.run import Outputs, execute
 
 PACKAGE = str(Path(timellama.__file__).parent)
 ROWS, CONTEXT, HORIZON = 160, 16, 4

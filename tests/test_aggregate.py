@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from timellama.aggregate import (
+from timellama.core.errors import InputError
+from timellama.results.aggregate import (
     collect,
     describe_commit,
     paired_difference,
@@ -17,7 +18,6 @@ from timellama.aggregate import (
     t_quantile,
     with_published,
 )
-from timellama.errors import InputError
 
 METHODS = {"dlinear": {"label": "DLinear", "floor": False}, "time-llama": {"label": "Time-LlaMA", "floor": False}}
 BACKBONE = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}

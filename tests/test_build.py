@@ -9,11 +9,11 @@ import pytest
 import torch
 import yaml
 
-from timellama.build import METHODS, build, model_class
-from timellama.data.backbones import load_backbones, prepare
-from timellama.data.prepared import embedding_table, load_prepared, prompt_rows, tokeniser
-from timellama.predictions import autocast, outputs
-from timellama.specs import OPTIONS, WITH_BACKBONE, Backbone, Run, TimeLlamaOptions
+from timellama.backbones.catalogue import load_backbones, prepare
+from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows, tokeniser
+from timellama.experiments.run import OPTIONS, WITH_BACKBONE, Backbone, Run, TimeLlamaOptions
+from timellama.training.build import METHODS, build, model_class
+from timellama.training.predictions import autocast, outputs
 
 # Options that training uses, not the model's constructor.
 ELSEWHERE = {"time-llama": {"balance_weight", "column_order"}}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from timellama.checkpoint import Checkpoint, generator_states, restore_generators
+from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
 
 IDENTITY = {"run_digest": "ab", "threads": 1, "versions": {"torch": "2"}, "backbone_digest": None}
 STATE = {
@@ -88,7 +88,7 @@ def test_a_full_disk_leaves_the_old_one_and_is_told(checkpoint, monkeypatch, cap
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("timellama.data.store.os.fsync", full)
+    monkeypatch.setattr("timellama.core.files.os.fsync", full)
     checkpoint.save(STATE | {"step": 4})
     assert "No space left" in caplog.text and checkpoint.load()["step"] == 3
     assert [path.name for path in checkpoint.path.parent.iterdir()] == ["checkpoint"]

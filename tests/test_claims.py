@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from timellama import claims, verdicts
-from timellama.claims import CANNOT_FAIL, CONTRADICTED, INCONCLUSIVE, NOT_RUN, STATEMENTS, SUPPORTED
-from timellama.claims_table import count, effect_and_interval, interval, region, table_of_claims
-from timellama.markup import MISSING, to_latex, to_markdown
-from timellama.verdicts import Results, Router, bootstrap, changes, findings, papers_part
+from timellama.reports.claims import rules as claims
+from timellama.reports.claims import verdicts
+from timellama.reports.claims.rules import CANNOT_FAIL, CONTRADICTED, INCONCLUSIVE, NOT_RUN, STATEMENTS, SUPPORTED
+from timellama.reports.claims.table import count, effect_and_interval, interval, region, table_of_claims
+from timellama.reports.claims.verdicts import Results, Router, bootstrap, changes, findings, papers_part
+from timellama.reports.render.markup import MISSING, to_latex, to_markdown
 
 LABELS = {"time-llama": "Time-LlaMA", "time-llm": "Time-LLM", "time-llama-n1": "Time-LlaMA, n = 1"}
 BACKBONE = "SmolLM2-135M x6"

@@ -6,13 +6,13 @@ import math
 import pytest
 import torch
 
-from timellama.backbone_shapes import PUBLISHED, BackboneShape, backbone_shape
-from timellama.counting import FACTS, assumed, build_shape, count, one_step
-from timellama.data.backbones import load_backbones
-from timellama.efficiency import operations
-from timellama.efficiency_specs import POWER_OF_VARIATES
-from timellama.predictions import outputs
-from timellama.specs import OPTIONS, Backbone, TimeLlamaOptions, Training
+from timellama.backbones.catalogue import load_backbones
+from timellama.cost.backbone_shapes import PUBLISHED, BackboneShape, backbone_shape
+from timellama.cost.efficiency import operations
+from timellama.cost.flops import FACTS, assumed, build_shape, count, one_step
+from timellama.experiments.run import OPTIONS, Backbone, TimeLlamaOptions, Training
+from timellama.experiments.sweep import POWER_OF_VARIATES
+from timellama.training.predictions import outputs
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import yaml
 
-from timellama import doctor
-from timellama.doctor import GAP, OK, WARNING, Finding, can_run
-from timellama.plan import make_plan
+from timellama.cli import checks as doctor
+from timellama.cli.checks import GAP, OK, WARNING, Finding, can_run
+from timellama.experiments.matrix import make_plan
 
 
 @pytest.fixture

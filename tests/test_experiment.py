@@ -7,12 +7,13 @@ import platform
 import numpy as np
 import pytest
 
-from timellama import experiment
+from timellama.core.errors import InputError
+from timellama.core.lock import locked
 from timellama.data.series import Series, save_series
-from timellama.errors import InputError
-from timellama.experiment import Outputs, execute, in_order, pick_device
-from timellama.lock import locked
-from timellama.specs import DLinearOptions, Split, Training
+from timellama.data.splits import Split
+from timellama.experiments.run import DLinearOptions, Training
+from timellama.training import run as experiment
+from timellama.training.run import Outputs, execute, in_order, pick_device
 
 SERIES = Series(
     values=np.arange(21.0).reshape(3, 7),
@@ -128,7 +129,7 @@ def test_a_run_that_another_process_is_at_is_left_alone(start, tmp_path):
 def test_a_disk_that_fills_up_leaves_the_old_results_whole(start, tmp_path, monkeypatch):
     start()
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    monkeypatch.setattr("timellama.data.store.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr("timellama.core.files.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(OSError, match="No space left"):
         start(source_digest="12")
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before

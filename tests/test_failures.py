@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from timellama import failures
-from timellama.failures import Failure, Step, absence, command, last_error, to_markdown, to_table
-from timellama.joblog import job_log
-from timellama.markup import to_latex
+from timellama.core.job_log import job_log
+from timellama.reports import failures
+from timellama.reports.failures import Failure, Step, absence, command, last_error, to_markdown, to_table
+from timellama.reports.render.markup import to_latex
 
 
 def logged(path: Path, work) -> Path:

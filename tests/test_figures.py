@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from timellama import figures, report_figures, style
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.reports import report_figures
+from timellama.reports.figures import curves as figures
+from timellama.reports.render import style
 
 BACKBONE = {"name": "tiny", "blocks": 2, "weights": "random", "pin": "x"}
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timellama.errors import InputError
-from timellama.flat_rows import flatten, from_csv, nested, to_csv
+from timellama.core.errors import InputError
+from timellama.core.flat_rows import flatten, from_csv, nested, to_csv
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8"))
 KEYS = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda key: "/" not in key and key.isprintable())

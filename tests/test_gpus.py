@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-COMMAND = (sys.executable, "-m", "timellama.gpus", "sh", "-c")
+COMMAND = (sys.executable, "-m", "timellama.core.gpus", "sh", "-c")
 LONGEST = 300  # seconds, on a machine that does much else
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from timellama.interruption import Interrupted, Signals
+from timellama.core.interruption import Interrupted, Signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

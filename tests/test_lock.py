@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from timellama.errors import InputError
-from timellama.lock import locked
+from timellama.core.errors import InputError
+from timellama.core.lock import locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from timellama.lock import locked
+from timellama.core.lock import locked
 with locked(Path(sys.argv[1]), purpose="it"):
     print("held", flush=True)
     sys.stdin.read()

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from timellama.errors import InputError
-from timellama.look_back import read_look_back
+from timellama.core.errors import InputError
+from timellama.results.look_back import read_look_back
 
 
 def written(folder, stamps, *, header="when,b,a", name="my.csv"):

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from timellama.core.errors import InputError
+from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
-from timellama.data.m4_series import M4Series, load_m4
-from timellama.data.normalise import normalise
-from timellama.errors import InputError
-from timellama.m4_scores import (
+from timellama.data.m4.series import M4Series, load_m4
+from timellama.training.m4_scores import (
     Reference,
     combine,
     is_seasonal,

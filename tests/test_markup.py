@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from timellama.cells import Block, Cell, Table
-from timellama.errors import InputError
-from timellama.markup import (
+from timellama.core.errors import InputError
+from timellama.reports.render.cells import Block, Cell, Table
+from timellama.reports.render.markup import (
     escape_latex,
     escape_markdown,
     fixed,
@@ -20,7 +20,7 @@ from timellama.markup import (
     to_markdown,
     write,
 )
-from timellama.web_table import to_html
+from timellama.reports.render.web_table import to_html
 
 NASTY = r"a%b_c&d$e#f{g}h~i^j\k<l>m|n\"o`p*q[r]--s--- é ß Łódź μ π ± − – ’ 漢字 🦙 ?` !` ''"
 needs_latex = pytest.mark.skipif(

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from timellama.metrics import Errors, RouterStatistics, smape_loss
+from timellama.training.metrics import Errors, RouterStatistics, smape_loss
 
 
 def test_every_window_counts_once_whatever_the_batches():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from timellama.paper_figure import beside_paper, origin, paper_vs_ours
+from timellama.reports.figures.paper_vs_ours import beside_paper, origin, paper_vs_ours
 
 
 def row(variant, label, mse, **changes):

@@ -8,9 +8,9 @@ import sys
 import pytest
 import yaml
 
-from timellama import plan as plan_module
-from timellama.errors import InputError
-from timellama.plan import make_plan
+from timellama.core.errors import InputError
+from timellama.experiments import matrix as plan_module
+from timellama.experiments.matrix import make_plan
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_a_method_that_is_too_heavy_is_a_column_without_runs(root, smoke):
 
 
 def test_the_heatmap_is_of_the_grid_whatever_stands_beside_it(root, smoke):
-    from timellama.report_plan import runs_of_figure
+    from timellama.reports.report_facts import runs_of_figure
 
     section = smoke["experiments"]["long_term"]
     before = runs_of_figure(make_plan(smoke, root=root), "router_heatmap")
@@ -185,9 +185,9 @@ def test_an_experiment_that_is_not_there_names_the_configuration(root, smoke):
 
 
 def test_planning_needs_no_torch(root):
-    code = "import sys, timellama.plan, timellama.build, timellama.provenance; print(*sorted(sys.modules))"
+    code = "import sys, timellama.experiments.matrix, timellama.training.build, timellama.core.provenance; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "timellama.plan" in loaded
+    assert "timellama.experiments.matrix" in loaded
     assert not {"torch", "transformers", "pandas", "numpy"} & set(loaded)
 
 

@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from timellama import train as training_module
-from timellama.build import build
-from timellama.checkpoint import Checkpoint
-from timellama.data.backbones import load_backbones, prepare
+from timellama.backbones.catalogue import load_backbones, prepare
+from timellama.core.interruption import Interrupted, Signals
 from timellama.data.windows import Windows
-from timellama.interruption import Interrupted, Signals
-from timellama.specs import (
+from timellama.experiments.run import (
     Backbone,
     DLinearOptions,
     ITransformerOptions,
@@ -23,7 +20,10 @@ from timellama.specs import (
     TimesNetOptions,
     Training,
 )
-from timellama.train import train, trainable_state
+from timellama.training import train as training_module
+from timellama.training.build import build
+from timellama.training.checkpoint import Checkpoint
+from timellama.training.train import train, trainable_state
 
 T, H, N = 24, 4, 3
 STEPS = 14

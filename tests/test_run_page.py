@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from timellama.run_page import links, page
+from timellama.reports.run_page import links, page
 
 FACTS = {
     "configuration": "made-up",

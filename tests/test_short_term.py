@@ -11,27 +11,27 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from timellama.core.errors import InputError
+from timellama.core.files import read_arrays, write_arrays
+from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
-from timellama.data.m4_series import ARRAYS, M4Series, load_m4
-from timellama.data.m4_windows import prepare_m4
-from timellama.data.normalise import normalise
+from timellama.data.m4.series import ARRAYS, M4Series, load_m4
+from timellama.data.m4.windows import prepare_m4
 from timellama.data.sources import fetch
-from timellama.data.store import read_arrays, write_arrays
-from timellama.errors import InputError
-from timellama.experiment import Outputs
-from timellama.m4_scores import combine, mase, mase_scale, naive2_metrics, owa, smape
-from timellama.metrics import smape_loss
-from timellama.model.dynamic_lora import Routing
-from timellama.short_term import execute_m4, forecasts
-from timellama.specs import (
+from timellama.data.splits import Split
+from timellama.experiments.run import (
     DLinearOptions,
     HourOfDayMeanOptions,
     RLinearOptions,
     Run,
     SeasonalNaiveOptions,
-    Split,
     Training,
 )
+from timellama.methods.time_llama.dynamic_lora import Routing
+from timellama.training.m4_scores import combine, mase, mase_scale, naive2_metrics, owa, smape
+from timellama.training.metrics import smape_loss
+from timellama.training.run import Outputs
+from timellama.training.short_term import execute_m4, forecasts
 
 H, SEASON, SERIES = 48, 24, 30
 OPTIONS = {

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from timellama.specs import OPTIONS, Run
+from timellama.experiments.run import OPTIONS, Run
 
 
 def altered(value):

@@ -10,15 +10,16 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from timellama import checkpoint
+from timellama.core.interruption import Interrupted, Signals
+from timellama.core.job_log import job_log
+from timellama.core.lock import locked
 from timellama.data.series import Series, save_series
-from timellama.digests import code_of_run
-from timellama.experiment import Outputs, execute
-from timellama.interruption import Interrupted, Signals
-from timellama.joblog import job_log
-from timellama.lock import locked
-from timellama.specs import DLinearOptions, Split, Training
-from timellama.status import CHECKPOINT, PROGRESS, count, is_locked, run_status
+from timellama.data.splits import Split
+from timellama.experiments.run import DLinearOptions, Training
+from timellama.results.digests import code_of_run
+from timellama.results.status import CHECKPOINT, PROGRESS, count, is_locked, run_status
+from timellama.training import checkpoint
+from timellama.training.run import Outputs, execute
 
 FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 
@@ -146,7 +147,7 @@ def test_the_checkpoints_name_is_its_modules():
 def test_a_lock_is_seen_while_it_is_held_and_a_dead_ones_file_is_not_one(tmp_path):
     path = tmp_path / "lock"
     assert not is_locked(path)
-    code = "import sys, time; from pathlib import Path; from timellama.lock import locked\n"
+    code = "import sys, time; from pathlib import Path; from timellama.core.lock import locked\n"
     code += "with locked(Path(sys.argv[1]), purpose='it'): print('held', flush=True); time.sleep(60)"
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:

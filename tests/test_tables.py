@@ -11,12 +11,12 @@ import subprocess
 import pandas as pd
 import pytest
 
-from timellama.dataset_table import dataset_table
-from timellama.errors import InputError
-from timellama.markup import to_latex, to_markdown
-from timellama.report_tables import with_overall
-from timellama.tables import few_shot, long_term, marks, panels, short_term
-from timellama.variants import collapsed, pooled, speed, trainable, variants
+from timellama.core.errors import InputError
+from timellama.reports.dataset_table import dataset_table
+from timellama.reports.render.markup import to_latex, to_markdown
+from timellama.reports.render.table_model import few_shot, long_term, marks, panels, short_term
+from timellama.reports.report_tables import with_overall
+from timellama.reports.tables.ablation import collapsed, pooled, speed, trainable, variants
 
 NAN = math.nan
 LABELS = {"time-llama": "Time-LlaMA", "dlinear": "DLinear", "patchtst": "PatchTST", "rlinear": "RLinear"}

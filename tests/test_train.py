@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from timellama import train as training_module
 from timellama.data.windows import Windows
-from timellama.specs import Training
-from timellama.train import TrainingFailed, batches, learning_rate, spread, train, trainable_state
+from timellama.experiments.run import Training
+from timellama.training import train as training_module
+from timellama.training.train import TrainingFailed, batches, learning_rate, spread, train, trainable_state
 
 T, H, N = 6, 2, 3
 

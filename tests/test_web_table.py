@@ -2,8 +2,8 @@
 
 from html.parser import HTMLParser
 
-from timellama.cells import Block, Cell, Table
-from timellama.web_table import to_html
+from timellama.reports.render.cells import Block, Cell, Table
+from timellama.reports.render.web_table import to_html
 
 VOID = {"meta"}
 

@@ -5,21 +5,13 @@ import dataclasses
 import pytest
 from torch import nn
 
-from timellama.calibration import Line, Point, fit, kind_of
-from timellama.counting import Costs, Counted
+from timellama.cost.flops import Costs, Counted
+from timellama.cost.timing import Line, Point, fit, kind_of
+from timellama.cost.workload import Assumed, device_bytes, makespan, run_flops, run_seconds, shape_run, workers_needed
 from timellama.data.catalogue import load_catalogue
-from timellama.specs import TimeLlamaOptions, Training
-from timellama.train import _Trainer
-from timellama.work import windows_of, work_of
-from timellama.workload import (
-    Assumed,
-    device_bytes,
-    makespan,
-    run_flops,
-    run_seconds,
-    shape_run,
-    workers_needed,
-)
+from timellama.experiments.run import TimeLlamaOptions, Training
+from timellama.experiments.work import windows_of, work_of
+from timellama.training.train import _Trainer
 
 
 @pytest.mark.parametrize(

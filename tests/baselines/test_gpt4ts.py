@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2Model
 
-from timellama.baselines.gpt4ts import GPT4TS
-from timellama.baselines.patches import cut_patches, patch_count
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.methods.gpt4ts import GPT4TS
+from timellama.methods.patches import cut_patches, patch_count
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from timellama.baselines.itransformer import ITransformer
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.methods.itransformer import ITransformer
 
 SMALL = {"width": 8, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.1}
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from timellama.baselines.dlinear import DLinear, moving_average
-from timellama.baselines.rlinear import RLinear
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.methods.dlinear import DLinear, moving_average
+from timellama.methods.rlinear import RLinear
 
 
 def test_rlinear_by_hand():

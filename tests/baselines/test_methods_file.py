@@ -1,4 +1,4 @@
-"""config/methods.yaml against its schema and timellama/specs.py: the same fields, known sources, buildable entries."""
+"""config/methods.yaml against its schema and timellama/experiments/run.py: the same fields, known sources, buildable entries."""
 
 import copy
 import dataclasses
@@ -8,15 +8,15 @@ import jsonschema
 import pytest
 import yaml
 
-from timellama.baselines.dlinear import DLinear
-from timellama.baselines.gpt4ts import GPT4TS
-from timellama.baselines.itransformer import ITransformer
-from timellama.baselines.naive import HourOfDayMean, SeasonalNaive
-from timellama.baselines.patchtst import PatchTST
-from timellama.baselines.rlinear import RLinear
-from timellama.baselines.time_llm import TimeLLM
-from timellama.baselines.timesnet import TimesNet
-from timellama.specs import OPTIONS, TRAINS_NOTHING, Training
+from timellama.experiments.run import OPTIONS, TRAINS_NOTHING, Training
+from timellama.methods.dlinear import DLinear
+from timellama.methods.gpt4ts import GPT4TS
+from timellama.methods.itransformer import ITransformer
+from timellama.methods.naive import HourOfDayMean, SeasonalNaive
+from timellama.methods.patchtst import PatchTST
+from timellama.methods.rlinear import RLinear
+from timellama.methods.time_llm import TimeLLM
+from timellama.methods.timesnet import TimesNet
 
 ORDER = [
     "time-llama",

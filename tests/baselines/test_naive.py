@@ -5,8 +5,8 @@ import csv
 import pytest
 import torch
 
-from timellama.baselines.naive import HourOfDayMean, SeasonalNaive
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.methods.naive import HourOfDayMean, SeasonalNaive
 
 LOOK_BACK = torch.tensor([9.0, 1, 2, 3, 5, 6, 7])[None, :, None]  # one old value, then two seasons of 3
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from timellama.baselines.patchtst import POSITION_RANGE, PatchTST
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.methods.patchtst import POSITION_RANGE, PatchTST
 
 SMALL = {
     "patch_length": 8,

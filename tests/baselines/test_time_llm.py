@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from timellama.baselines.time_llm import Reprogramming, TimeLLM, describe
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.methods.time_llm import Reprogramming, TimeLLM, describe
 
 OPTIONS = {
     "patch_length": 8,

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from timellama.baselines.timesnet import Inception, TimesBlock, TimesNet, sinusoids, strongest_periods
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.methods.timesnet import Inception, TimesBlock, TimesNet, sinusoids, strongest_periods
 
 SMALL = {"width": 4, "feed_forward": 6, "layers": 2, "periods": 3, "kernels": 2, "dropout": 0.1}
 

@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from timellama.data.series import Series, save_series
-from timellama.experiment import Outputs, execute
-from timellama.specs import DLinearOptions, RLinearOptions, Run, SeasonalNaiveOptions, Split, Training
+from timellama.data.splits import Split
+from timellama.experiments.run import DLinearOptions, RLinearOptions, Run, SeasonalNaiveOptions, Training
+from timellama.training.run import Outputs, execute
 
 FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 ROWS = 160

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from timellama.core.errors import InputError
+from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
-from timellama.data.normalise import normalise
 from timellama.data.series import load_series
-from timellama.errors import InputError
-from timellama.plan import make_plan
+from timellama.experiments.matrix import make_plan
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_a_dry_run_prints_the_entry_and_writes_nothing(project, say):
     [(timedelta(minutes=15), 400, "15min", 96), (timedelta(days=1), 400, "D", 7), (timedelta(days=7), 400, "7D", 52)],
 )
 def test_the_step_and_the_season_are_found(project, step, rows, frequency, season):
-    from timellama.data.own import inspect_csv
+    from timellama.data.add_csv import inspect_csv
 
     start = datetime(2020, 1, 1)
     lines = ["day,value", *(f"{start + i * step},{i}" for i in range(rows))]
@@ -205,7 +205,7 @@ def test_the_step_and_the_season_are_found(project, step, rows, frequency, seaso
     ("frequency", "season"), [("MS", 12), ("ME", 12), ("QS-OCT", 4), ("QE-DEC", 4), ("YS-JAN", 1), ("YE-DEC", 1)]
 )
 def test_months_are_found(project, frequency, season):
-    from timellama.data.own import inspect_csv
+    from timellama.data.add_csv import inspect_csv
 
     days = pd.date_range("2000-01-01", periods=30, freq=frequency)
     lines = ["month,value", *(f"{day.date()},{number}" for number, day in enumerate(days))]
@@ -215,7 +215,7 @@ def test_months_are_found(project, frequency, season):
 
 
 def test_a_step_of_no_alias_is_told(project):
-    from timellama.data.own import inspect_csv
+    from timellama.data.add_csv import inspect_csv
 
     (project / "own.csv").write_text("day,value\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n", encoding="utf-8")
     with pytest.raises(InputError, match="--frequency is 'hourly'.* h, 15min"):

@@ -14,7 +14,7 @@ def project(root, tmp_path, monkeypatch):
     (tmp_path / "Snakefile").write_text("", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setattr("timellama.doctor.reachable", lambda source: "the test has no network")
+    monkeypatch.setattr("timellama.cli.checks.reachable", lambda source: "the test has no network")
     return tmp_path
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from timellama import budget
-from timellama.digests import code_of_run
-from timellama.plan import make_plan
+from timellama.cost import estimate as budget
+from timellama.experiments.matrix import make_plan
+from timellama.results.digests import code_of_run
 
 SMOKE = ("plan", "--configfile", "config/smoke.yaml")
 

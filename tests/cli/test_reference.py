@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from timellama import report_plan
-from timellama.plan import make_plan
-from timellama.schema import load_yaml
+from timellama.core.schema import load_yaml
+from timellama.experiments.matrix import make_plan
+from timellama.reports import report_facts as report_plan
 
 CONFIG = "config/smoke.yaml"
 

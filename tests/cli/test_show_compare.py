@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from timellama.aggregate import t_quantile
+from timellama.results.aggregate import t_quantile
 
 
 def metrics_of(made, name):

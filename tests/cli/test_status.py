@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from timellama.lock import locked
-from timellama.plan import make_plan
+from timellama.core.lock import locked
+from timellama.experiments.matrix import make_plan
 
 
 @pytest.fixture

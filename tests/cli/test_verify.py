@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
-from timellama import provenance_index
-from timellama.digests import code_of_run, code_of_sweep
-from timellama.errors import InputError
-from timellama.specs import Backbone
+from timellama.core.errors import InputError
+from timellama.experiments.run import Backbone
+from timellama.reports import provenance_index
+from timellama.results.digests import code_of_run, code_of_sweep
 
 RAW = "results/raw/made/up.csv"
 FOLDER = "results/backbones/tiny/x2-pretrained"

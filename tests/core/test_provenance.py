@@ -1,6 +1,6 @@
 """What is recorded of the commit, the libraries and the machine."""
 
-from timellama import provenance
+from timellama.core import provenance
 
 
 def test_commit_and_versions_are_told():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from timellama.core.errors import InputError
 from timellama.data.sources import Artifact, fetch
-from timellama.errors import InputError
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB: several chunks of a socket's buffer
 

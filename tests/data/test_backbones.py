@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, LlamaConfig, LlamaModel
 
-from timellama.data import backbones
-from timellama.data.backbone_parts import byte_tokenizer
-from timellama.data.backbones import BackboneEntry, fetch_backbone, load_backbones, prepare
-from timellama.data.prepared import embedding_table, load_prepared, prompt_rows
-from timellama.errors import InputError
+from timellama.backbones import catalogue as backbones
+from timellama.backbones.catalogue import BackboneEntry, fetch_backbone, load_backbones, prepare
+from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows
+from timellama.backbones.weights import byte_tokenizer
+from timellama.core.errors import InputError
 
 FILES = {"backbone.json", "blocks.safetensors", "config.json", "embeddings.safetensors", "tokenizer.json"}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -78,7 +78,7 @@ def test_the_smollm2_entry_is_the_file_that_was_measured(shared, catalogue):
 
 def test_planning_needs_neither_torch_nor_transformers(root):
     code = (
-        "import sys; from pathlib import Path; from timellama.data.backbones import load_backbones;"
+        "import sys; from pathlib import Path; from timellama.backbones.catalogue import load_backbones;"
         "assert load_backbones(Path('config/backbones.yaml'));"
         "print({'torch', 'transformers', 'tokenizers', 'safetensors', 'gguf'} & set(sys.modules))"
     )

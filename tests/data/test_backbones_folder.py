@@ -30,10 +30,10 @@ from transformers import (
     Qwen3Model,
 )
 
-from timellama.data.backbone_parts import byte_tokenizer
-from timellama.data.backbones import BackboneEntry, folder_digest, prepare
-from timellama.data.prepared import embedding_table, load_prepared, prompt_rows
-from timellama.errors import InputError
+from timellama.backbones.catalogue import BackboneEntry, folder_digest, prepare
+from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows
+from timellama.backbones.weights import byte_tokenizer
+from timellama.core.errors import InputError
 
 SIZES = {
     "vocab_size": 300,

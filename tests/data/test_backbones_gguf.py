@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer, LlamaConfig, LlamaModel
 
-from timellama.data.backbone_parts import byte_tokenizer
-from timellama.data.backbones import BackboneEntry, fetch_backbone, load_backbones, prepare
-from timellama.data.gguf_blocks import TENSORS, unpermute
-from timellama.data.prepared import embedding_table, load_prepared, prompt_rows
-from timellama.errors import InputError
+from timellama.backbones.catalogue import BackboneEntry, fetch_backbone, load_backbones, prepare
+from timellama.backbones.gguf import TENSORS, unpermute
+from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows
+from timellama.backbones.weights import byte_tokenizer
+from timellama.core.errors import InputError
 
 HEADS, KEY_HEADS, HEAD_WIDTH = 4, 2, 16
 CONFIG = LlamaConfig(

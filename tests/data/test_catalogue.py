@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from timellama.core.errors import InputError
 from timellama.data.catalogue import load_catalogue
-from timellama.errors import InputError
 
 LONG_TERM = {"ETTm1", "ETTm2", "ETTh1", "ETTh2", "Electricity", "Traffic", "Weather", "ILI"}
 NAMED_HERE = {"Electricity": "ECL"}

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from timellama.core.errors import InputError
+from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
-from timellama.data.normalise import normalise
 from timellama.data.series import load_series
 from timellama.data.sources import fetch
 from timellama.data.windows import prepare
-from timellama.errors import InputError
 
 
 def block(text: str, language: str, holding: str) -> str:

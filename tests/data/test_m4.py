@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from timellama.core.errors import InputError
+from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import Dataset, load_catalogue
-from timellama.data.m4_frequencies import FREQUENCIES
-from timellama.data.m4_series import M4Series, load_m4
-from timellama.data.m4_windows import M4Parts, prepare_m4
-from timellama.data.normalise import normalise
-from timellama.errors import InputError
+from timellama.data.m4.frequencies import FREQUENCIES
+from timellama.data.m4.series import M4Series, load_m4
+from timellama.data.m4.windows import M4Parts, prepare_m4
 
 LENGTHS = [13, 20, 40]  # yearly: the shortest of the published files has 13
 

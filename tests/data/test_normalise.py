@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from timellama.core.errors import InputError
 from timellama.data import nycflights13
+from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import Dataset, Quirks, load_catalogue
-from timellama.data.normalise import normalise
 from timellama.data.series import Series, load_series, save_series
 from timellama.data.sources import Artifact
-from timellama.errors import InputError
-from timellama.specs import Split
+from timellama.data.splits import Split
 
 GOOD = "date,a,b\n2024-01-01 00:00:00,1,2.5\n2024-01-01 01:00:00,-3e1,4\n2024-01-01 02:00:00,5,6\n"
 

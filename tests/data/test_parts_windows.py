@@ -9,12 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timellama.data.normalise import normalise
-from timellama.data.parts import count_windows, part_rows, train_rows
+from timellama.core.errors import InputError
+from timellama.data.canonicalise import normalise
 from timellama.data.series import Series, load_series
+from timellama.data.splits import Split, count_windows, part_rows, train_rows
 from timellama.data.windows import Scaler, Windows, prepare
-from timellama.errors import InputError
-from timellama.specs import Split
 
 ETTH = Split(rule="months", train=12, validation=4, test=4, rows_per_day=24)
 ETTM = Split(rule="months", train=12, validation=4, test=4, rows_per_day=96)

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from timellama.data.prompts import GENERIC, KINDS, other_dataset, prompt_text
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.experiments.prompts import GENERIC, KINDS, other_dataset, prompt_text
 
 GIVEN = {"description": "Load of two transformers, one row an hour.", "other": "Rain in Jena."}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from timellama import schema
-from timellama.errors import InputError
+from timellama.core import schema
+from timellama.core.errors import InputError
 
 SCHEMA = """
 $schema: https://json-schema.org/draft/2020-12/schema

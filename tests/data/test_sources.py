@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from timellama.core.errors import InputError
 from timellama.data import sources
 from timellama.data.sources import Artifact, mirrors_from
-from timellama.errors import InputError
 
 CONTENT = bytes(range(256)) * 4000  # what `server.py` serves
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from timellama.data.store import atomic, read_arrays, write_arrays, write_csv, write_json
+from timellama.core.files import atomic, read_arrays, write_arrays, write_csv, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from timellama.core.errors import InputError
 from timellama.data import synthetic
+from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
-from timellama.data.m4_series import load_m4
-from timellama.data.normalise import normalise
+from timellama.data.m4.series import load_m4
 from timellama.data.series import load_series
 from timellama.data.sources import fetch
-from timellama.errors import InputError
-from timellama.m4_scores import is_seasonal
+from timellama.training.m4_scores import is_seasonal
 
 
 def test_its_bytes_are_those_of_the_catalogue(root: Path, tmp_path: Path) -> None:

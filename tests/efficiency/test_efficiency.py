@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from timellama import efficiency
-from timellama.efficiency import adapter_parameters, operations, percentile
-from timellama.efficiency_specs import Cell
-from timellama.specs import DLinearOptions, SeasonalNaiveOptions
+from timellama.cost import efficiency
+from timellama.cost.efficiency import adapter_parameters, operations, percentile
+from timellama.experiments.run import DLinearOptions, SeasonalNaiveOptions
+from timellama.experiments.sweep import Cell
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +154,7 @@ def test_a_method_that_trains_nothing_has_no_training_step(cell):
 
 PEAK_STARTS_ANEW = """
 import torch
-from timellama import efficiency
+from timellama.cost import efficiency
 efficiency.reset_peak("cpu")
 block = torch.ones(50_000_000)
 high = efficiency.memory("cpu")["peak"]
@@ -187,7 +187,7 @@ def test_running_out_of_memory_is_told_from_other_errors(error, expected):
 def test_the_process_says_what_is_impossible(cell):
     run = dataclasses.replace(cell.run, options=DLinearOptions(kernel=4))
     given = dataclasses.replace(cell, run=run).to_json()
-    command = [sys.executable, "-m", "timellama.efficiency"]
+    command = [sys.executable, "-m", "timellama.cost.efficiency"]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
     (line,) = done.stdout.splitlines()
     assert "kernel" in json.loads(line)["impossible"]

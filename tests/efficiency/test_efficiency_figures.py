@@ -1,8 +1,9 @@
 import pytest
 
-from timellama import report_figures, style
-from timellama.efficiency_figures import latency, memory_scaling
-from timellama.efficiency_rows import read_sweeps
+from timellama.reports import report_figures
+from timellama.reports.figures.efficiency import latency, memory_scaling
+from timellama.reports.render import style
+from timellama.reports.tables.efficiency_rows import read_sweeps
 
 
 @pytest.fixture

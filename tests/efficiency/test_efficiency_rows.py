@@ -1,7 +1,7 @@
 import pytest
 
-from timellama.efficiency_rows import place, read_sweeps
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.reports.tables.efficiency_rows import place, read_sweeps
 
 
 def test_rows_are_named_and_know_what_they_are_of(made, tmp_path):

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from timellama.efficiency_specs import Cell, Sweep
+from timellama.experiments.sweep import Cell, Sweep
 
 
 @pytest.fixture

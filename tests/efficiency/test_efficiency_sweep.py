@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
-from timellama import efficiency_sweep
-from timellama.efficiency_specs import Cell, Sweep
-from timellama.efficiency_sweep import (
+from timellama.cost import efficiency_sweep
+from timellama.cost.efficiency_sweep import (
     CellFailed,
     available_memory,
     extrapolate,
@@ -18,7 +17,8 @@ from timellama.efficiency_sweep import (
     run_cell,
     verdict,
 )
-from timellama.specs import DLinearOptions
+from timellama.experiments.run import DLinearOptions
+from timellama.experiments.sweep import Cell, Sweep
 
 MB = 1_000_000
 
@@ -255,6 +255,6 @@ def test_a_sweep_without_memory_is_rows_too(sweep, tmp_path):
 
 
 def test_the_methods_whose_attention_is_over_variates_exist():
-    from timellama.specs import OPTIONS
+    from timellama.experiments.run import OPTIONS
 
     assert set(efficiency_sweep.POWER_OF_VARIATES) < set(OPTIONS)

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from timellama import plan as plan_module
-from timellama import schema as schema_module
-from timellama.errors import InputError
-from timellama.plan import make_plan
+from timellama.core import schema as schema_module
+from timellama.core.errors import InputError
+from timellama.experiments import matrix as plan_module
+from timellama.experiments.matrix import make_plan
 
 CONFIGURATIONS = ("config", "smoke", "cpu", "paper")
 CATALOGUES = ("datasets", "backbones", "methods")

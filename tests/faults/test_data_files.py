@@ -14,15 +14,15 @@ import torch
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from timellama.core.errors import InputError
+from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
-from timellama.data.normalise import normalise
-from timellama.data.parts import count_windows
 from timellama.data.series import Series, load_series
 from timellama.data.sources import fetch
+from timellama.data.splits import Split, count_windows
 from timellama.data.windows import prepare
-from timellama.errors import InputError
-from timellama.experiment import Outputs, execute
-from timellama.specs import DLinearOptions, RLinearOptions, SeasonalNaiveOptions, Split, Training
+from timellama.experiments.run import DLinearOptions, RLinearOptions, SeasonalNaiveOptions, Training
+from timellama.training.run import Outputs, execute
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 # What no measured value looks like, as loggers, spreadsheets and other programs write it.

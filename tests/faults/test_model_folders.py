@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2Model, LlamaConfig, LlamaModel
 
-from timellama.data.backbone_parts import byte_tokenizer
-from timellama.data.backbones import folder_digest, load_backbones, prepare
-from timellama.data.prepared import load_prepared, prompt_rows
-from timellama.errors import InputError
+from timellama.backbones.catalogue import folder_digest, load_backbones, prepare
+from timellama.backbones.prepared import load_prepared, prompt_rows
+from timellama.backbones.weights import byte_tokenizer
+from timellama.core.errors import InputError
 
 PROPERTY = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 TOKENS = {"bos_token_id": 256, "eos_token_id": 256, "pad_token_id": 256}

@@ -17,15 +17,17 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from timellama import figures, report_tables, style
-from timellama.data.backbones import BackboneEntry, fetch_backbone
+from timellama.backbones.catalogue import BackboneEntry, fetch_backbone
+from timellama.core.errors import InputError
 from timellama.data.catalogue import load_catalogue
 from timellama.data.sources import Artifact, fetch
-from timellama.errors import InputError
-from timellama.failures import Failure, command, to_markdown, to_table
-from timellama.markup import escape_latex, markdown_paragraph, to_latex
-from timellama.markup import to_markdown as table_to_markdown
-from timellama.plan import make_plan
+from timellama.experiments.matrix import make_plan
+from timellama.reports import report_tables
+from timellama.reports.failures import Failure, command, to_markdown, to_table
+from timellama.reports.figures import curves as figures
+from timellama.reports.render import style
+from timellama.reports.render.markup import escape_latex, markdown_paragraph, to_latex
+from timellama.reports.render.markup import to_markdown as table_to_markdown
 
 SIGNS = "%_&$#{}~^\\<>|\"'`*[]()!+-=.:;1 a\n\t@/?é漢🦙λ±−–"
 TEXTS = st.text(st.one_of(st.sampled_from(SIGNS), st.characters(exclude_categories=["Cs"])), max_size=12)

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from timellama import aggregate, figures, report_figures, run_files
-from timellama.data.backbones import load_backbones, prepare
+from timellama.backbones.catalogue import load_backbones, prepare
+from timellama.core.errors import InputError
 from timellama.data.series import Series, save_series
-from timellama.errors import InputError
-from timellama.experiment import Outputs, execute
-from timellama.forecasting import load_forecaster
-from timellama.runs import read_run
-from timellama.specs import Backbone, Split, TimeLlamaOptions, Training
+from timellama.data.splits import Split
+from timellama.experiments.run import Backbone, TimeLlamaOptions, Training
+from timellama.reports import report_figures
+from timellama.reports.figures import curves as figures
+from timellama.results import aggregate, run_files
+from timellama.results.forecasting import load_forecaster
+from timellama.results.runs import read_run
+from timellama.training.run import Outputs, execute
 
 FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 METHODS = {"time-llama": {"label": "Time-LlaMA", "floor": False}}

@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoModel, GPT2Config, LlamaConfig
 
-from timellama.model.backbone import Backbone
-from timellama.model.time_llama import TimeLlama
+from timellama.backbones.blocks import Backbone
+from timellama.methods.time_llama.network import TimeLlama
 
 WIDTH, CONTEXT, HORIZON = 32, 24, 8
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from timellama.data.windows import Windows
-from timellama.model.adalora import AFTER, BEFORE, PENALTY_WEIGHT
-from timellama.specs import Training
-from timellama.train import train, trainable_state
+from timellama.experiments.run import Training
+from timellama.methods.time_llama.adalora import AFTER, BEFORE, PENALTY_WEIGHT
+from timellama.training.train import train, trainable_state
 
 MODULES = {"llama": 2 * 7, "gpt2": 2 * 6}
 RANK, FIRST = 3, 5  # the fixture's rank, and half as much again, rounded up

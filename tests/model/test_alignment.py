@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from timellama.model.alignment import Alignment
+from timellama.methods.time_llama.alignment import Alignment
 
 
 def test_equation_3_head_by_head():

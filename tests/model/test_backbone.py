@@ -17,9 +17,9 @@ from transformers import (
     Qwen3Config,
 )
 
-from timellama.data.backbone_parts import architecture
-from timellama.errors import InputError
-from timellama.model.backbone import ACTIVATIONS, FAMILIES, Backbone, load_backbone
+from timellama.backbones.blocks import ACTIVATIONS, FAMILIES, Backbone, load_backbone
+from timellama.backbones.weights import architecture
+from timellama.core.errors import InputError
 
 SMALL = {
     "vocab_size": 64,

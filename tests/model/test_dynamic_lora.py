@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from timellama.model.dynamic_lora import BlockAdapter, LoRA, Router, Routing, balance_loss
+from timellama.methods.time_llama.dynamic_lora import BlockAdapter, LoRA, Router, Routing, balance_loss
 
 
 def router(**changed) -> Router:

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from timellama.model.dynamic_lora import BlockAdapter
-from timellama.model.gated_linear import gated_linears
+from timellama.methods.time_llama.dynamic_lora import BlockAdapter
+from timellama.methods.time_llama.gated_linear import gated_linears
 
 SIZES = (5, 3, 4)  # outputs of three modules that read the same input
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from timellama.model.statistics_prompt import StatisticsPrompt, strongest_lags
+from timellama.methods.time_llama.statistics_prompt import StatisticsPrompt, strongest_lags
 
 VOCABULARY, WIDTH = 128, 32
 

@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from timellama.model.tokens import instance_normalise
+from timellama.methods.time_llama.tokens import instance_normalise
 
 
 def wake(model) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from timellama.model.tokens import EPSILON, TokenEmbedding, instance_normalise
+from timellama.methods.time_llama.tokens import EPSILON, TokenEmbedding, instance_normalise
 
 
 def test_normalisation_by_hand():

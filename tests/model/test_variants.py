@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from timellama.model.attention import AttentionLayer
-from timellama.model.dynamic_lora import BlockAdapter
-from timellama.model.mixture import Mixture
-from timellama.model.tokens import instance_normalise
+from timellama.methods.time_llama.attention import AttentionLayer
+from timellama.methods.time_llama.dynamic_lora import BlockAdapter
+from timellama.methods.time_llama.mixture import Mixture
+from timellama.methods.time_llama.tokens import instance_normalise
 
 WITHOUT_BLOCKS = {"adapter": "none", "positions": "none"}
 PAIRS = [(32, 32), (32, 16), (32, 16), (32, 32), (32, 48), (32, 48), (48, 32)]  # the tiny Llama's modules

@@ -4,8 +4,8 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from timellama.cells import Block, Cell, Table
-from timellama.web_table import to_html
+from timellama.reports.render.cells import Block, Cell, Table
+from timellama.reports.render.web_table import to_html
 
 NASTY = "<script>document.title = 'owned'</script><b onclick=\"x\">&amp;"
 LINES = (("b10", "10.5", "-"), ("b9", "9.25", "-"), (NASTY, "\N{MINUS SIGN}3", "x"), ("c", "\N{EN DASH}", "x"))

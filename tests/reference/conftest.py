@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from timellama import reference_folder, report_plan
-from timellama.plan import Plan, make_plan
-from timellama.schema import load_yaml
+from timellama.core.schema import load_yaml
+from timellama.experiments.matrix import Plan, make_plan
+from timellama.reports import report_facts as report_plan
+from timellama.reports.reference import folder as reference_folder
 
 MODULES = ["Q", "K", "V", "O", "U", "D"]
 COMMITS = ("1" * 40, "2" * 40)

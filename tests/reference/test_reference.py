@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from timellama import reference
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.reports.reference import numbers as reference
 
 
 @pytest.fixture

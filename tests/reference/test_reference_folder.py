@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from timellama import report_plan
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.reports import report_facts as report_plan
 
 RUN = "results/long-term/Synthetic/dlinear/"
 

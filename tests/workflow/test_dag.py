@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from timellama.plan import make_plan
+from timellama.experiments.matrix import make_plan
 
 CONFIGURATIONS = ("config", "smoke", "cpu", "paper")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from timellama import provenance_index
 from timellama.data.series import load_series
-from timellama.verify import verify
+from timellama.reports import provenance_index
+from timellama.reports.verify import verify
 
 RUN_FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 # One file of each kind, and where it is.

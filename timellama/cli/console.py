@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from timellama.errors import InputError
+from timellama.core.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from timellama.plan import Plan
+    from timellama.experiments.matrix import Plan
 
 OK, CHECK_FAILED, WRONG_INPUT = 0, 1, 2
 CODES = "Exit code: 0 done; 1 a check failed; 2 wrong usage or input."
@@ -105,8 +105,8 @@ def _plain(value: Any) -> Any:
 
 def load_plan(configfile: Path) -> "Plan":
     """The plan of a configuration of the project in this folder."""
-    from timellama.plan import SCHEMAS, make_plan
-    from timellama.schema import load_yaml
+    from timellama.core.schema import load_yaml
+    from timellama.experiments.matrix import SCHEMAS, make_plan
 
     root = project()
     return make_plan(load_yaml(configfile, schema=root / SCHEMAS / "config.schema.yaml"), root=root)

@@ -18,7 +18,7 @@ from timellama.cli.console import (
     project,
     spell_bytes,
 )
-from timellama.errors import InputError
+from timellama.core.errors import InputError
 
 CATALOGUE = Path("config/datasets.yaml")
 CACHE = RESULTS / "cache"
@@ -178,9 +178,9 @@ def add(
       timellama data add data/shop.csv --name Shop --context 96 --horizon 24
       timellama data add load.csv --name Load --frequency 15min --split 0.6/0.2/0.2 --accept-quirks
     """
-    from timellama.data.own import add_entry, as_text, describe, inspect_csv, require_windows
+    from timellama.data.add_csv import add_entry, as_text, describe, inspect_csv, require_windows
     from timellama.data.sources import sha256_of
-    from timellama.specs import Split
+    from timellama.data.splits import Split
 
     catalogue = project() / CATALOGUE
     shares = _shares(split)

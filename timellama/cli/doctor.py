@@ -33,8 +33,8 @@ def doctor(configfile: ConfigFile = DEFAULT_CONFIG, as_json: Json = False) -> No
     import dataclasses
     import functools
 
+    from timellama.cli.checks import GAP, OK, can_run, examine, reachable
     from timellama.data.sources import mirrors_from
-    from timellama.doctor import GAP, OK, can_run, examine, reachable
 
     plan = load_plan(configfile)
     mirrors = mirrors_from(os.environ, plan.config["mirrors"])

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from timellama.cli.console import RESULTS, WRONG_INPUT, Json, fail, print_json, print_table, warn
-from timellama.errors import InputError
+from timellama.core.errors import InputError
 
 PLOT = ".png"  # what a plot is called where a folder is given
 
@@ -31,7 +31,7 @@ def forecast(
       timellama forecast --run 1f2e3d4c5b --csv my.csv --out f.csv --plot f.png
       timellama forecast --run ETTh1/dlinear/H96-T512-s0 --csv stations/ --out made/
     """
-    from timellama.runs import find_run
+    from timellama.results.runs import find_run
 
     files, many = _files(csv)
     jobs = [(file, *_targets(file, out, plot, many)) for file in files]
@@ -40,9 +40,9 @@ def forecast(
         raise InputError(f"--device is {device!r}; it must be auto, cpu or cuda")
     finished = find_run(run, results=RESULTS)
 
-    from timellama.forecasting import forecast as apply
-    from timellama.forecasting import load_forecaster, step_warning, write_forecast
-    from timellama.look_back import read_look_back
+    from timellama.results.forecasting import forecast as apply
+    from timellama.results.forecasting import load_forecaster, step_warning, write_forecast
+    from timellama.results.look_back import read_look_back
 
     forecaster = load_forecaster(finished, device=device)
     for message in forecaster.warnings:
@@ -62,7 +62,7 @@ def forecast(
             warn(warning)
         write_forecast(target, made)
         if picture:
-            from timellama.forecast_figure import draw_forecast
+            from timellama.reports.figures.forecasts import draw_forecast
 
             draw_forecast(made, label=forecaster.run.variant, path=picture)
         ends = look_back.written(made.time[[0, -1]])
@@ -111,6 +111,6 @@ def _check_targets(jobs: list[tuple[Path, Path, Path | None]], files: list[Path]
                 raise InputError(f"{path}: for one file --out and --plot are files, for several they are folders")
             written.add(path.resolve())
         if picture:
-            from timellama.forecast_figure import require_format
+            from timellama.reports.figures.forecasts import require_format
 
             require_format(picture)

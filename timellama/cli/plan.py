@@ -18,12 +18,12 @@ from timellama.cli.console import (
     print_table,
     spell_bytes,
 )
-from timellama.errors import InputError
-from timellama.markup import spell_time
+from timellama.core.errors import InputError
+from timellama.reports.render.markup import spell_time
 
 if TYPE_CHECKING:
-    from timellama.budget import Budget, Job
-    from timellama.workload import Speed
+    from timellama.cost.estimate import Budget, Job
+    from timellama.cost.workload import Speed
 
 # NVIDIA A100 80GB, data sheet nvidia-1758950-r4: 312 TFLOP/s of dense bfloat16 products, 80 GB.
 PEAK, GPU_MEMORY = 312.0, 80.0
@@ -59,8 +59,8 @@ def plan(
       timellama plan --configfile config/paper.yaml --without time-llm --without gpt4ts
       timellama plan --configfile config/paper.yaml --peak 989 --share 0.25 --json
     """
-    from timellama.budget import make_budget, shapes_of
-    from timellama.workload import CUDA_CONTEXT
+    from timellama.cost.estimate import make_budget, shapes_of
+    from timellama.cost.workload import CUDA_CONTEXT
 
     made = _without(load_plan(configfile), without or [])
     if not made.every_run():
@@ -75,8 +75,8 @@ def plan(
     gpu = wanted.startswith("cuda") or (wanted == "auto" and here)
     speed: Speed
     if measure and (here or not gpu):
-        from timellama.calibration import calibrate, start
-        from timellama.efficiency_sweep import available_memory
+        from timellama.cost.efficiency_sweep import available_memory
+        from timellama.cost.timing import calibrate, start
 
         device = "cuda" if gpu else "cpu"
         free = torch.cuda.mem_get_info()[0] if gpu else available_memory()
@@ -92,7 +92,7 @@ def plan(
         overhead = started if job_overhead is None else job_overhead
         basis = _of_measured(speed, device)
     else:
-        from timellama.workload import Assumed
+        from timellama.cost.workload import Assumed
 
         free = int(gpu_memory * 1e9)
         speed = Assumed(flops_per_second=peak * 1e12 * share, seconds_per_call=CALL * 1e-6)
@@ -168,8 +168,8 @@ def _of_measured(speed: Any, device: str) -> dict[str, Any]:
 
 
 def _answer(made: Any, budget: "Budget", basis: dict, *, at_once: int, memory: int, gpu: bool) -> dict[str, Any]:
-    from timellama.budget import BY_TOMORROW, summary_of
-    from timellama.workload import makespan, workers_needed
+    from timellama.cost.estimate import BY_TOMORROW, summary_of
+    from timellama.cost.workload import makespan, workers_needed
 
     seconds = [job.seconds.total for job in budget.jobs]
     heavy = [job for job in budget.jobs if job.least_bytes > memory]

@@ -25,7 +25,7 @@ def export(
     Examples:
       timellama reference export --configfile config/cpu.yaml
     """
-    from timellama import reference_folder
+    from timellama.reports.reference import folder as reference_folder
 
     plan = load_plan(configfile)
     folder = folder or KEPT / plan.config["name"]
@@ -52,8 +52,8 @@ def check(folder: Folder = None, as_json: Json = False) -> None:
     """
     import dataclasses
 
-    from timellama import reference_folder
-    from timellama.errors import InputError
+    from timellama.core.errors import InputError
+    from timellama.reports.reference import folder as reference_folder
 
     root = project()
     folders = [folder] if folder else sorted(path for path in KEPT.glob("*") if path.is_dir())
@@ -82,8 +82,8 @@ def missing(
     Examples:
       timellama reference missing --configfile config/cpu.yaml | xargs -r snakemake -j8 --configfile config/cpu.yaml --
     """
-    from timellama import reference
-    from timellama.errors import InputError
+    from timellama.core.errors import InputError
+    from timellama.reports.reference import numbers as reference
 
     plan = load_plan(configfile)
     facts = reference.planned(plan, configfile=configfile.as_posix())

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from timellama.cli.console import RESULTS, Json, console, print_json, print_table, spell_bytes
-from timellama.markup import spell_time
+from timellama.reports.render.markup import spell_time
 
 ERRORS = ("mse", "mae", "smape", "mase", "owa")
 
@@ -22,8 +22,8 @@ def show(
     """
     import dataclasses
 
-    from timellama.aggregate import describe_backbone, describe_commit
-    from timellama.runs import find_run
+    from timellama.results.aggregate import describe_backbone, describe_commit
+    from timellama.results.runs import find_run
 
     finished = find_run(run, results=RESULTS)
     if as_json:

@@ -15,10 +15,10 @@ from timellama.cli.console import (
     print_json,
     print_table,
 )
-from timellama.markup import spell_time
+from timellama.reports.render.markup import spell_time
 
 if TYPE_CHECKING:
-    from timellama.status import Status
+    from timellama.results.status import Status
 
 
 def status(
@@ -39,7 +39,7 @@ def status(
     import dataclasses
     from datetime import datetime
 
-    from timellama.status import FAILED, RUNNING, STATES, count, run_status, sweep_status
+    from timellama.results.status import FAILED, RUNNING, STATES, count, run_status, sweep_status
 
     plan, now = load_plan(configfile), datetime.now()
     found = {folder: run_status(run, results=RESULTS, now=now) for folder, run in plan.every_run().items()}

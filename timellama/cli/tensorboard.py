@@ -24,9 +24,9 @@ def tensorboard(
       timellama tensorboard ETTh1/time-llama/H96 --out /tmp/curves
       tensorboard --logdir results/tensorboard
     """
-    from timellama import event_files
-    from timellama.errors import InputError
-    from timellama.runs import every_run, find_run
+    from timellama.core.errors import InputError
+    from timellama.results import event_files
+    from timellama.results.runs import every_run, find_run
 
     found = [find_run(text, results=RESULTS) for text in runs] if runs else every_run(results=RESULTS)
     if not found:

@@ -25,8 +25,8 @@ def verify(
     """
     import dataclasses
 
-    from timellama import provenance_index
-    from timellama.verify import verify as compare
+    from timellama.reports import provenance_index
+    from timellama.reports.verify import verify as compare
 
     verdict = compare(provenance_index.read(provenance))
     if as_json:

@@ -1,0 +1,1 @@
+"""From a published or user-supplied file to windows."""

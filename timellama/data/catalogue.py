@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from timellama.core.errors import InputError
+from timellama.core.schema import load_yaml
 from timellama.data.sources import Artifact
-from timellama.errors import InputError
-from timellama.schema import load_yaml
-from timellama.specs import Split
+from timellama.data.splits import Split
 
 SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "datasets.schema.yaml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # a name becomes a folder's name

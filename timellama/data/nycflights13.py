@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from timellama.data.csvtext import Text, numbers, stamp
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.data.csv_text import Text, numbers, stamp
 
 MEASURES = ("temp", "dewp", "humid", "wind_speed", "precip", "visib")
 AIRPORTS = ("EWR", "JFK", "LGA")

@@ -13,8 +13,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from timellama.core.errors import InputError
 from timellama.data.download import NotThere, copy_stream, sha256_of
-from timellama.errors import InputError
 
 log = logging.getLogger(__name__)
 

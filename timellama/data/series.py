@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from timellama.data.store import read_arrays, write_arrays
-from timellama.errors import InputError
+from timellama.core.errors import InputError
+from timellama.core.files import read_arrays, write_arrays
 
 ARRAYS = ("values", "time", "columns", "raw_sha256")
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from timellama.core.errors import InputError
 from timellama.data import pypi, synthetic
 from timellama.data.download import TIMEOUT, NoRoom, NotThere, copy_stream, download, forget, sha256_of
-from timellama.errors import InputError
 
 log = logging.getLogger(__name__)
 

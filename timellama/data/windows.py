@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from timellama.data.parts import count_windows, part_rows, train_rows
+from timellama.core.errors import InputError
 from timellama.data.series import Series
-from timellama.errors import InputError
-from timellama.specs import Split
+from timellama.data.splits import Split, count_windows, part_rows, train_rows
 
 # Of standardised values; our choice: the sum of squares of a batch is still a float32 number, and no measured value is
 # as many standard deviations from its mean.

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from timellama import time_left
-from timellama.digests import code_of_run, code_of_sweep
-from timellama.errors import InputError
-from timellama.failures import REPORT, SWITCH, Failure, Step, absence, command, options
-from timellama.plan import make_plan
+from timellama.core import time_left
+from timellama.results.digests import code_of_run, code_of_sweep
+from timellama.core.errors import InputError
+from timellama.reports.failures import REPORT, SWITCH, Failure, Step, absence, command, options
+from timellama.experiments.matrix import make_plan
 from timellama.core.code_digest import code_digest
-from timellama.report_plan import metrics_file, sweep_file
+from timellama.reports.report_facts import metrics_file, sweep_file
 
 # A mirror may hold everything; downloads are kept apart from outputs, which Snakemake deletes before it makes them anew.
 CACHE = "results/cache"

@@ -38,7 +38,7 @@ rule normalise:
         mem_mb=megabytes(673),
     params:
         facts=lambda wildcards: PLAN.datasets[wildcards.dataset].read_as,
-        code=code_of("timellama.data.normalise"),
+        code=code_of("timellama.data.canonicalise"),
     script:
         "../scripts/normalise.py"
 
@@ -55,6 +55,6 @@ rule backbone:
     params:
         entry=lambda wildcards: dataclasses.asdict(PLAN.backbones[wildcards.backbone]),
         cache=CACHE,
-        code=code_of("timellama.data.backbones"),
+        code=code_of("timellama.backbones.catalogue"),
     script:
         "../scripts/backbone.py"

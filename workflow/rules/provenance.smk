@@ -15,6 +15,6 @@ rule provenance:
     params:
         reports=reports_and_results,
         configuration=config["name"],
-        code=code_of("timellama.provenance_index"),
+        code=code_of("timellama.reports.provenance_index"),
     script:
         "../scripts/provenance.py"

@@ -1,4 +1,4 @@
-"""Results -> tables and figures. `timellama/report_tables.py` and `report_figures.py` say what is made of what.
+"""Results -> tables and figures. `timellama/reports/report_tables.py` and `report_figures.py` say what is made of what.
 
 Memory: our choice, twice the 139 MB that a figure of nine plots was measured at.
 """
@@ -23,7 +23,7 @@ rule table:
         mem_mb=megabytes(300),
     params:
         facts=lambda wildcards: report_facts(wildcards.experiment),
-        code=code_of("timellama.report_tables", "timellama.markup"),
+        code=code_of("timellama.reports.report_tables", "timellama.reports.render.markup"),
     script:
         "../scripts/table.py"
 
@@ -46,7 +46,7 @@ rule table_datasets:
         mem_mb=megabytes(300),
     params:
         rows=report_plan.dataset_rows(PLAN),
-        code=code_of("timellama.dataset_table", "timellama.markup"),
+        code=code_of("timellama.reports.dataset_table", "timellama.reports.render.markup"),
     script:
         "../scripts/table_datasets.py"
 
@@ -70,7 +70,7 @@ rule figure:
         mem_mb=megabytes(300),
     params:
         facts=lambda wildcards: figure_facts(wildcards.figure),
-        code=code_of("timellama.report_figures", "timellama.style"),
+        code=code_of("timellama.reports.report_figures", "timellama.reports.render.style"),
     script:
         "../scripts/figure.py"
 
@@ -94,7 +94,7 @@ rule table_efficiency:
         mem_mb=megabytes(300),
     params:
         facts=report_facts("efficiency"),
-        code=code_of("timellama.report_tables", "timellama.markup"),
+        code=code_of("timellama.reports.report_tables", "timellama.reports.render.markup"),
     script:
         "../scripts/table_efficiency.py"
 
@@ -118,7 +118,7 @@ rule figure_efficiency:
         mem_mb=megabytes(300),
     params:
         facts=report_facts("efficiency"),
-        code=code_of("timellama.report_figures", "timellama.style"),
+        code=code_of("timellama.reports.report_figures", "timellama.reports.render.style"),
     script:
         "../scripts/figure_efficiency.py"
 
@@ -143,7 +143,7 @@ rule table_failures:
         failures=[dataclasses.asdict(failure) for failure in ABSENT.values()],
         configuration=config["name"],
         planned=len(RUNS) + len(SWEEPS),
-        code=code_of("timellama.failures", "timellama.markup"),
+        code=code_of("timellama.reports.failures", "timellama.reports.render.markup"),
     script:
         "../scripts/table_failures.py"
 
@@ -167,7 +167,7 @@ rule table_claims:
         mem_mb=1000,
     params:
         facts=facts_of(CLAIMED),
-        code=code_of("timellama.claims_table", "timellama.markup"),
+        code=code_of("timellama.reports.claims.table", "timellama.reports.render.markup"),
     script:
         "../scripts/table_claims.py"
 
@@ -190,7 +190,7 @@ rule paper_vs_ours:
         mem_mb=1000,
     params:
         facts=facts_of(BESIDE_PAPER),
-        code=code_of("timellama.paper_figure", "timellama.style"),
+        code=code_of("timellama.reports.figures.paper_vs_ours", "timellama.reports.render.style"),
     script:
         "../scripts/paper_vs_ours.py"
 
@@ -210,6 +210,6 @@ rule run_page:
         facts=facts_of(list(config["experiments"])),
         planned={name: len(report_plan.planned_files(PLAN, name)) for name in config["experiments"]},
         reports=[*every_report(), "reports/provenance.json"],
-        code=code_of("timellama.run_page", "timellama.markup"),
+        code=code_of("timellama.reports.run_page", "timellama.reports.render.markup"),
     script:
         "../scripts/run_page.py"

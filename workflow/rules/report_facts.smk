@@ -1,10 +1,10 @@
 """What the rules of the reports share: which results a report reads, and what else it has to know.
 
-`timellama/report_plan.py` tells it of a plan; here a slip in what was asked for becomes one message of the workflow.
+`timellama/reports/report_facts.py` tells it of a plan; here a slip in what was asked for becomes one message of the workflow.
 """
 
-from timellama import report_plan
-from timellama.report_plan import (
+from timellama.reports import report_facts as report_plan
+from timellama.reports.report_facts import (
     BESIDE_PAPER,
     CLAIMED,
     EFFICIENCY_FIGURES,

@@ -1,15 +1,15 @@
 """What the jobs ask of a cluster's scheduler; a local Snakemake reads no memory and no minutes unless it is told to.
 
-Each attempt asks for as much memory again. `timellama/demand.py` derives what a training asks for.
+Each attempt asks for as much memory again. `timellama/cost/job_limits.py` derives what a training asks for.
 """
 
-from timellama.demand import SNAKEMAKE, memory, minutes
+from timellama.cost.job_limits import SNAKEMAKE, memory, minutes
 
 GPU = config["device"].startswith("cuda")
 
 # Under workflow/profiles/gpu every job is started through this module, which gives trainings a GPU of their own.
 if "local_gpu" in workflow.global_resources:
-    shell.prefix(f"exec {sys.executable} -m timellama.gpus ")
+    shell.prefix(f"exec {sys.executable} -m timellama.core.gpus ")
 
 
 def sizes(run):

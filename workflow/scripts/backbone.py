@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from timellama.data.backbones import BackboneEntry, fetch_backbone, prepare
+from timellama.backbones.catalogue import BackboneEntry, fetch_backbone, prepare
+from timellama.core.job_log import job_log
 from timellama.data.sources import mirrors_from
-from timellama.joblog import job_log
-from timellama.specs import RANDOM_SEED
+from timellama.experiments.run import RANDOM_SEED
 
 with job_log(snakemake.log[0]):
     entry = BackboneEntry(**snakemake.params.entry)

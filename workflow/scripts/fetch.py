@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from timellama.core.job_log import job_log
 from timellama.data.sources import Artifact, fetch, mirrors_from
-from timellama.joblog import job_log
 
 with job_log(snakemake.log[0]):
     fetch(

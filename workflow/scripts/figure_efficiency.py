@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from timellama import report_figures, style
-from timellama.joblog import job_log
+from timellama.core.job_log import job_log
+from timellama.reports import report_figures
+from timellama.reports.render import style
 
 with job_log(snakemake.log[0]):
     figure, remark = report_figures.efficiency_figure(

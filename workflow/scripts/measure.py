@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from timellama.efficiency_specs import Sweep
-from timellama.efficiency_sweep import measure_sweep
-from timellama.joblog import job_log
+from timellama.core.job_log import job_log
+from timellama.cost.efficiency_sweep import measure_sweep
+from timellama.experiments.sweep import Sweep
 
 with job_log(snakemake.log[0]):
     backbone = snakemake.input.get("backbone")

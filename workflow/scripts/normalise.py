@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from timellama.core.job_log import job_log
+from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
-from timellama.data.normalise import normalise
-from timellama.joblog import job_log
 
 with job_log(snakemake.log[0]):
     normalise(

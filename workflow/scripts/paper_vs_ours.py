@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from timellama import paper_figure, style
-from timellama.joblog import job_log
+from timellama.core.job_log import job_log
+from timellama.reports.figures import paper_vs_ours as paper_figure
+from timellama.reports.render import style
 
 with job_log(snakemake.log[0]):
     facts = snakemake.params.facts

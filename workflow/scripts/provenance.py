@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from timellama import provenance_index
-from timellama.joblog import job_log
+from timellama.core.job_log import job_log
+from timellama.reports import provenance_index
 
 with job_log(snakemake.log[0]):
     index = provenance_index.make(snakemake.params.reports, configuration=snakemake.params.configuration)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from timellama import run_page
-from timellama.joblog import job_log
-from timellama.markup import write_files
+from timellama.core.job_log import job_log
+from timellama.reports import run_page
+from timellama.reports.render.markup import write_files
 
 with job_log(snakemake.log[0]):
     facts, place = snakemake.params.facts, Path(snakemake.output[0])

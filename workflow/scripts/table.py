@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from timellama import markup, report_tables
-from timellama.joblog import job_log
+from timellama.core.job_log import job_log
+from timellama.reports import report_tables
+from timellama.reports.render import markup
 
 with job_log(snakemake.log[0]):
     published = snakemake.input.get("published")

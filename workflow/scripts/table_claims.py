@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from timellama import claims_table, markup
-from timellama.joblog import job_log
+from timellama.core.job_log import job_log
+from timellama.reports.claims import table as claims_table
+from timellama.reports.render import markup
 
 with job_log(snakemake.log[0]):
     facts = snakemake.params.facts

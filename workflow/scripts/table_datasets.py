@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from timellama import markup
-from timellama.dataset_table import dataset_table
-from timellama.joblog import job_log
+from timellama.core.job_log import job_log
+from timellama.reports.dataset_table import dataset_table
+from timellama.reports.render import markup
 
 with job_log(snakemake.log[0]):
     table = dataset_table(snakemake.params.rows, published=Path(snakemake.input.published))

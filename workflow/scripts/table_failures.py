@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from timellama import failures
-from timellama.joblog import job_log
+from timellama.core.job_log import job_log
+from timellama.reports import failures
 
 with job_log(snakemake.log[0]):
     failures.write(

@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from timellama.experiment import Outputs, execute
-from timellama.interruption import Interrupted
-from timellama.joblog import job_log
-from timellama.short_term import execute_m4
-from timellama.specs import Run
+from timellama.core.interruption import Interrupted
+from timellama.core.job_log import job_log
+from timellama.experiments.run import Run
+from timellama.training.run import Outputs, execute
+from timellama.training.short_term import execute_m4
 
 with job_log(snakemake.log[0]):
     run, backbone = Run.from_json(snakemake.params.run), snakemake.input.backbone

@@ -1,0 +1,279 @@
+"""The first L blocks of a frozen language model, written out so that adapters can be put on each linear module.
+
+A linear is called through `project(group, x)`: a group is the set of linear modules that read the same input, written
+as its letters (QKV, O, GU, D; GPT-2 has no gate G). The blocks give what transformers' own blocks give, for every
+family (tests/model/test_backbone.py); transformers itself is only needed to prepare a backbone, since importing it
+takes longer than a small run.
+
+Paper: section 3.5 (the modules Q K V O G U D) and 4.3 (the first L blocks). Reference: transformers 5,
+models/<family>/modeling_<family>.py, whose names of tensors the prepared folder keeps.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from timellama.core.errors import InputError
+
+Project = Callable[
+    [str, Tensor], tuple[Tensor, ...]
+]  # (group, x [B, S, in]) -> one [B, S, out] per letter of the group
+Frozen = tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]  # weights [in, out] and biases [out], one a letter
+Rope = tuple[Tensor, Tensor]  # cosine and sine, each [1, 1, S, head width / 2]
+
+ACTIVATIONS = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Where a family of models keeps the parts of a block, and the last norm."""
+
+    blocks: str
+    linears: dict[str, str]  # path by letter, group by group; GPT-2 keeps Q, K and V in one matrix
+    norms: tuple[str, str]  # before attention, before the feed-forward layers
+    last_norm: str
+    norm_offset: float = 0.0  # Gemma multiplies by 1 + weight
+
+
+GATED_LINEARS = {
+    "Q": "self_attn.q_proj",
+    "K": "self_attn.k_proj",
+    "V": "self_attn.v_proj",
+    "O": "self_attn.o_proj",
+    "G": "mlp.gate_proj",
+    "U": "mlp.up_proj",
+    "D": "mlp.down_proj",
+}
+GPT2_LINEARS = {
+    "Q": "attn.c_attn",
+    "K": "attn.c_attn",
+    "V": "attn.c_attn",
+    "O": "attn.c_proj",
+    "U": "mlp.c_fc",
+    "D": "mlp.c_proj",
+}
+_NORMS = {"norms": ("input_layernorm", "post_attention_layernorm"), "last_norm": "norm"}
+LLAMA = Family(blocks="layers", linears=GATED_LINEARS, **_NORMS)
+FAMILIES = {
+    "llama": LLAMA,
+    "mistral": LLAMA,
+    "qwen2": LLAMA,
+    "qwen3": LLAMA,
+    "gemma": Family(blocks="layers", linears=GATED_LINEARS, **_NORMS, norm_offset=1.0),
+    "gpt2": Family(blocks="h", linears=GPT2_LINEARS, norms=("ln_1", "ln_2"), last_norm="ln_f"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What the tensors of a model do not say about it; `backbone.json` of a prepared folder holds it."""
+
+    family: str
+    head_width: int
+    max_tokens: int  # positions that the model has, or the window that its attention looks at
+    norm_epsilon: float
+    activation: str
+    frequencies: tuple[float, ...]  # of the rotary angles, radians a position [head width / 2]; none in GPT-2
+
+
+class RMSNorm(nn.Module):
+    """x / sqrt(mean(x^2) + eps) * weight, over the last dimension (Zhang and Sennrich 2019, arXiv 1910.07467)."""
+
+    def __init__(self, *, weight: Tensor, epsilon: float):
+        super().__init__()
+        self.weight, self.epsilon = nn.Parameter(weight), epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., D] -> [..., D]."""
+        return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.epsilon)
+
+
+class LayerNorm(nn.Module):
+    """(x - mean) / sqrt(var + eps) * weight + bias, over the last dimension (Ba et al. 2016, arXiv 1607.06450)."""
+
+    def __init__(self, *, weight: Tensor, bias: Tensor, epsilon: float):
+        super().__init__()
+        self.weight, self.bias, self.epsilon = nn.Parameter(weight), nn.Parameter(bias), epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., D] -> [..., D]."""
+        return F.layer_norm(x, self.weight.shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.epsilon)
+
+
+class Block(nn.Module):
+    """The weights of one pre-norm block: its linear modules by letter and its norms."""
+
+    def __init__(self, *, linears: dict[str, nn.Module], norms: tuple[nn.Module, nn.Module], head_norms: list):
+        super().__init__()
+        self.linears = nn.ModuleDict(linears)
+        self.norms = nn.ModuleList(norms)
+        self.head_norms = nn.ModuleList(head_norms)  # Qwen3 normalises each head of Q and of K; the others none
+
+
+class Backbone(nn.Module):
+    """The first L blocks, the final norm and the positions of a language model; every parameter is frozen.
+
+    `weights` are those of the base model without its embedding table, under transformers' names. Raises ValueError for
+    a family that is not in `FAMILIES` and an activation that is not in `ACTIVATIONS`.
+    """
+
+    def __init__(self, *, architecture: Architecture, weights: Mapping[str, Tensor]):
+        super().__init__()
+        for name, value, known in (
+            ("family", architecture.family, FAMILIES),
+            ("activation", architecture.activation, ACTIVATIONS),
+        ):
+            if value not in known:
+                raise ValueError(f"the backbone's {name} is {value!r}; it must be one of {', '.join(known)}")
+        self.architecture = architecture
+        self.activate = ACTIVATIONS[architecture.activation]
+        family = FAMILIES[architecture.family]
+        self.groups = ("QKV", "O", "GU", "D") if "G" in family.linears else ("QKV", "O", "U", "D")
+        depth = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith(f"{family.blocks}."))
+        self.layers = nn.ModuleList(_block(f"{family.blocks}.{i}.", weights, architecture) for i in range(depth))
+        self.norm = _norm(family.last_norm, weights, architecture)
+        self.width = len(self.norm.weight)
+        # Learned positions [positions, D] of GPT-2; the others turn queries and keys by angles.
+        self.position_table = nn.Parameter(weights["wpe.weight"]) if "wpe.weight" in weights else None
+        frequencies = torch.tensor(architecture.frequencies, dtype=torch.float32)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.requires_grad_(False)
+
+    @property
+    def letters(self) -> str:
+        """The linear modules of a block in the paper's order: QKVOGUD, or QKVOUD for GPT-2."""
+        return "".join(self.groups)
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Input and output width of each linear module of a block."""
+        return {letter: tuple(self.layers[0].linears[letter].weight.shape[::-1]) for letter in self.letters}
+
+    def linear(self, block: int, group: str, x: Tensor) -> tuple[Tensor, ...]:
+        """The frozen linears of a group: x [B, S, in] -> one [B, S, out] per letter."""
+        return tuple(self.layers[block].linears[letter](x) for letter in group)
+
+    def matrices(self, block: int, group: str) -> Frozen:
+        """Weights [in, out] and biases [out] (None without one) of a group, one a letter; views, not copies."""
+        linears = [self.layers[block].linears[letter] for letter in group]
+        return tuple(linear.weight.T for linear in linears), tuple(linear.bias for linear in linears)
+
+    def enter(self, h: Tensor, *, positions: bool) -> tuple[Tensor, Rope | None]:
+        """Give tokens h [B, S, D] their positions 0 .. S - 1: added (GPT-2), or as angles for the blocks (the others).
+
+        Raises ValueError where the backbone has fewer positions than there are tokens.
+        """
+        tokens = h.shape[1]
+        if not positions:
+            return h, None
+        limit = self.architecture.max_tokens
+        if tokens > limit:
+            raise ValueError(f"{tokens} tokens need as many positions; the backbone has {limit}: take one with more")
+        if self.position_table is not None:
+            return h + self.position_table[:tokens], None
+        angles = torch.arange(tokens, device=h.device)[:, None] * self.frequencies
+        return h, (angles.cos().to(h.dtype)[None, None], angles.sin().to(h.dtype)[None, None])
+
+    def block(self, index: int, h: Tensor, *, project: Project, rope: Rope | None, causal: bool) -> Tensor:
+        """One pre-norm block: h [B, S, D] -> [B, S, D]."""
+        layer = self.layers[index]
+        h = h + self._attend(layer, layer.norms[0](h), project, rope, causal)
+        if "GU" in self.groups:
+            gate, up = project("GU", layer.norms[1](h))
+            return h + project("D", self.activate(gate) * up)[0]
+        return h + project("D", self.activate(project("U", layer.norms[1](h))[0]))[0]
+
+    def _attend(self, layer: Block, x: Tensor, project: Project, rope: Rope | None, causal: bool) -> Tensor:
+        """Self-attention over the tokens, several query heads to a head of keys and values where there are fewer."""
+        q, k, v = (part.unflatten(2, (-1, self.architecture.head_width)) for part in project("QKV", x))
+        if layer.head_norms:
+            q, k = layer.head_norms[0](q), layer.head_norms[1](k)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # [B, heads, S, head width]
+        if rope is not None:
+            q, k = rotate(q, rope), rotate(k, rope)
+        shared = q.shape[1] != k.shape[1]
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=shared)
+        return project("O", attended.transpose(1, 2).flatten(2))[0]
+
+    def forward(self, h: Tensor, *, causal: bool) -> Tensor:
+        """Run all blocks and the final norm on input embeddings h [B, S, D], with the frozen linears alone."""
+        h, rope = self.enter(h, positions=True)
+        for index in range(len(self.layers)):
+            h = self.block(index, h, project=partial(self.linear, index), rope=rope, causal=causal)
+        return self.norm(h)
+
+    def norm_parameters(self) -> list[nn.Parameter]:
+        """Norms and learned positions: what GPT4TS trains of a backbone."""
+        norms = [module for module in self.modules() if isinstance(module, RMSNorm | LayerNorm)]
+        parameters = [parameter for norm in norms for parameter in norm.parameters()]
+        return parameters + ([] if self.position_table is None else [self.position_table])
+
+
+def _block(prefix: str, weights: Mapping[str, Tensor], architecture: Architecture) -> Block:
+    family = FAMILIES[architecture.family]
+    linears = {}
+    for letter, path in family.linears.items():
+        weight, bias = weights[f"{prefix}{path}.weight"], weights.get(f"{prefix}{path}.bias")
+        if architecture.family == "gpt2":
+            weight = weight.T  # its Conv1D keeps [in, out], the reverse of nn.Linear
+        if path == "attn.c_attn":
+            part = "QKV".index(letter)
+            weight, bias = weight.chunk(3)[part], bias.chunk(3)[part]
+        linears[letter] = _linear(weight, bias)
+    head_norms = [f"{prefix}self_attn.{name}" for name in ("q_norm", "k_norm")]
+    return Block(
+        linears=linears,
+        norms=tuple(_norm(prefix + name, weights, architecture) for name in family.norms),
+        head_norms=[_norm(name, weights, architecture) for name in head_norms if f"{name}.weight" in weights],
+    )
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """weight [out, in] and bias [out] as they are, without a copy or an initialisation in vain."""
+    linear = nn.Linear(*weight.shape[::-1], bias=bias is not None, device="meta")
+    linear.weight = nn.Parameter(weight)
+    if bias is not None:
+        linear.bias = nn.Parameter(bias)
+    return linear
+
+
+def _norm(name: str, weights: Mapping[str, Tensor], architecture: Architecture) -> nn.Module:
+    weight, epsilon = weights[f"{name}.weight"], architecture.norm_epsilon
+    if f"{name}.bias" in weights:
+        return LayerNorm(weight=weight, bias=weights[f"{name}.bias"], epsilon=epsilon)
+    offset = FAMILIES[architecture.family].norm_offset
+    return RMSNorm(weight=weight + offset if offset else weight, epsilon=epsilon)
+
+
+def rotate(x: Tensor, rope: Rope) -> Tensor:
+    """Rotary positions (Su et al. 2021, arXiv 2104.09864) in transformers' half-split layout; x [B, heads, S, d]."""
+    cosine, sine = rope
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
+
+
+def load_backbone(folder: Path, *, dtype: torch.dtype) -> Backbone:
+    """Load a prepared folder (`backbone.json`, `blocks.safetensors`) without its embedding table.
+
+    Raises InputError where either file is cut short or does not belong to the other.
+    """
+    try:
+        described = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))["architecture"]
+        architecture = Architecture(**{**described, "frequencies": tuple(described["frequencies"])})
+        weights = {name: tensor.to(dtype) for name, tensor in load_file(folder / "blocks.safetensors").items()}
+        return Backbone(architecture=architecture, weights=weights).eval()
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        broken = f"{folder}: backbone.json or blocks.safetensors is broken"
+        raise InputError(f"{broken} ({error}); delete the folder and prepare it again") from error

@@ -1,0 +1,313 @@
+"""Backbones: the catalogue, and the preparation of the first L blocks of one into a folder that loads at once.
+
+A prepared folder holds
+    config.json             transformers' configuration, cut to L blocks
+    blocks.safetensors      the blocks, the final norm and (GPT-2) the positions, by transformers' names
+    embeddings.safetensors  one tensor, `weight` [V, D], so that the few rows of a prompt are read without the others
+    tokenizer.json          for the `tokenizers` library, which reads it in a tenth of the time of AutoTokenizer
+    backbone.json           what it is and where it comes from, with a SHA-256 for each of the files above
+
+Paper: section 3 (the prompt is embedded by the backbone's own frozen embedder) and 4.3 (only the first L blocks of
+Llama-2 7B, Llama-3.2 1B, Gemma 2B or GPT-2 large are used). The catalogue needs neither torch nor transformers: a
+workflow plans with it.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from timellama.backbones.prepared_files import BLOCKS, CONFIG, EMBEDDINGS, RECORD, TOKENIZER
+from timellama.core.errors import InputError
+from timellama.data.sources import MIRROR_VARIABLE, Artifact, fetch, sha256_of
+
+if TYPE_CHECKING:
+    from timellama.backbones.weights import Parts
+
+KINDS = ("gguf", "hub", "folder", "random")
+INDEX = "model.safetensors.index.json"  # transformers' name for the list of shards
+REQUIRED = ("kind", "licence", "pin", "width", "blocks", "modules")
+REQUIRED_BY_KIND = {"gguf": ("source",), "hub": ("source", "files"), "folder": ("source",), "random": ("config",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneEntry:
+    """One entry of `config/backbones.yaml`; its schema is `workflow/schemas/backbones.schema.yaml`.
+
+    kind: `gguf` (one artifact), `hub` (a repository of transformers files), `folder` (the same on this machine) or
+    `random` (made here). source: an artifact's source, owner/name, or a path. pin: what fixes the weights: the GGUF's
+    SHA-256, the hub's commit, `folder_digest`, or a seed. blocks: how many the model has. width: D. modules: the linear
+    modules of a block by the paper's letters. files: a hub repository's files and their SHA-256, None where none was
+    published. licence_page: where a gated repository's licence is accepted.
+    """
+
+    name: str
+    kind: str
+    licence: str
+    pin: str
+    width: int
+    blocks: int
+    modules: tuple[str, ...]
+    source: str | None
+    bytes: int | None
+    archive_sha256: str | None
+    files: dict[str, str | None] | None
+    licence_page: str | None
+    config: dict[str, Any] | None
+
+
+def load_backbones(path: Path) -> dict[str, BackboneEntry]:
+    """The catalogue, by name.
+
+    Raises InputError for a file that is not a mapping of entries, and for missing, unknown or contradictory fields.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; it is the catalogue of backbones") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no entries; each is a name and its fields")
+    return {name: _entry(name, values, path) for name, values in content.items()}
+
+
+def _entry(name: str, values: Any, path: Path) -> BackboneEntry:
+    """One entry of the catalogue, checked."""
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: {name} has no fields; it needs {', '.join(REQUIRED)}")
+    known = {field.name for field in fields(BackboneEntry)} - {"name"}
+    if unknown := sorted(values.keys() - known):
+        raise InputError(f"{path}: {name} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    if values.get("kind") not in KINDS:
+        raise InputError(f"{path}: {name} has kind {values.get('kind')!r}; it must be one of {', '.join(KINDS)}")
+    needed = REQUIRED + REQUIRED_BY_KIND[values["kind"]]
+    if missing := [field for field in needed if values.get(field) is None]:
+        raise InputError(f"{path}: {name} (kind {values['kind']}) lacks {', '.join(missing)}")
+    if not isinstance(values["pin"], str):
+        raise InputError(f"{path}: {name} has pin {values['pin']!r}, not a text; put it in quotes")
+    entry = BackboneEntry(**{"name": name, **dict.fromkeys(known), **values, "modules": tuple(values["modules"])})
+    if entry.kind == "hub":
+        pickles = [file for file in entry.files if file.endswith((".bin", ".pt", ".pth"))]
+        if pickles:
+            raise InputError(
+                f"{path}: {name} names {pickles[0]}, a pickle, which can run code on loading; only safetensors are "
+                "read. Name a revision or repository that has them"
+            )
+        if not any(file.endswith(".safetensors") for file in entry.files):
+            raise InputError(f"{path}: {name} names no safetensors file under `files`; add those of the repository")
+    if entry.kind == "random" and not entry.pin.isdecimal():
+        raise InputError(
+            f"{path}: {name} has pin {entry.pin!r}; random weights are pinned by their seed, a whole number"
+        )
+    return entry
+
+
+def fetch_backbone(
+    entry: BackboneEntry,
+    *,
+    blocks: int,
+    weights: str,
+    folder: Path,
+    mirrors: Sequence[str],
+    cache: Path,
+    progress: bool,
+) -> Path | None:
+    """Fetch what `prepare` needs of an entry, and no more; the result is its `source`.
+
+    Of a sharded repository only the shards that hold the first `blocks` blocks are fetched; for `weights` "random"
+    none. A mirror holds a repository's files at owner/name/file. A folder is used where it is; entries that are made
+    here need nothing (None). Raises InputError as `sources.fetch` does; for a hub repository the message says how to
+    fetch by hand.
+    """
+    if entry.kind == "random":
+        return None
+    if entry.kind == "folder":
+        return Path(entry.source).expanduser()
+    if entry.kind == "gguf":
+        target = folder / Path(entry.source).name
+        artifact = Artifact(
+            path=target.name,
+            source=entry.source,
+            sha256=entry.pin,
+            bytes=entry.bytes,
+            archive_sha256=entry.archive_sha256,
+        )
+        fetch(artifact, target, mirrors=mirrors, cache=cache, progress=progress)
+        return target
+
+    def get(file: str) -> None:
+        artifact = Artifact(
+            path=f"{entry.source}/{file}", source=f"hub:{entry.source}@{entry.pin}!{file}", sha256=entry.files.get(file)
+        )
+        try:
+            fetch(artifact, folder / file, mirrors=mirrors, cache=cache, progress=progress)
+        except InputError as error:
+            raise InputError(f"{error}\n{_by_hand(entry, file)}") from error
+
+    for file in (CONFIG, TOKENIZER):
+        get(file)
+    if weights == "pretrained":
+        for file in _weight_files(entry, blocks=blocks, folder=folder, get=get):
+            get(file)
+    return folder
+
+
+def _by_hand(entry: BackboneEntry, file: str) -> str:
+    """How to come by a file of a hub repository where it cannot be fetched directly."""
+    download = f"hf download {entry.source} --revision {entry.pin} --local-dir FOLDER/{entry.source}"
+    if entry.files.get(file) is None:
+        return (
+            f"No SHA-256 of {file} is on record. Fetch the repository yourself ({download}) and add an entry of kind "
+            "folder, or write the SHA-256 under `files`"
+        )
+    if entry.licence_page:
+        return (
+            f"{entry.name} is gated: accept its licence at {entry.licence_page} and set HF_TOKEN to a token of yours "
+            f"with read access; or run `{download}` and set {MIRROR_VARIABLE}=FOLDER"
+        )
+    return f"By hand: `{download}`, then set {MIRROR_VARIABLE}=FOLDER"
+
+
+def _weight_files(entry: BackboneEntry, *, blocks: int, folder: Path, get: Callable[[str], None]) -> list[str]:
+    """The safetensors files of a hub repository with the first `blocks` blocks; fetches the index if there is one."""
+    if INDEX not in entry.files:
+        return [file for file in entry.files if file.endswith(".safetensors")]
+    from timellama.backbones import weights as backbone_parts
+
+    get(INDEX)
+    config = backbone_parts.cut_config(backbone_parts.read_json(folder / CONFIG), blocks=blocks, where=entry.name)
+    wanted = list(backbone_parts.empty_model(config, where=entry.name).state_dict())
+    places = backbone_parts.shards_for(wanted, backbone_parts.tensors_by_name(folder), where=entry.name)
+    return sorted({file for file, _ in places.values()})
+
+
+def folder_digest(folder: Path) -> str:
+    """What pins a local transformers folder: the SHA-256 over the names and SHA-256s of its configuration, tokenizer
+    and safetensors files. Raises InputError for a folder that is not there."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; name a transformers folder with safetensors")
+    files = sorted(p for p in folder.iterdir() if p.name in (CONFIG, TOKENIZER, INDEX) or p.suffix == ".safetensors")
+    lines = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def prepare(
+    entry: BackboneEntry, *, blocks: int, source: Path | None, folder: Path, random_seed: int | None = None
+) -> None:
+    """Write the first `blocks` blocks of `entry` into the prepared folder `folder`.
+
+    source: a GGUF file or a transformers folder, as `fetch_backbone` gives; None for entries that are made here.
+    random_seed: draw all weights from this seed instead (a control: same architecture and tokenizer, nothing learnt).
+    The same input gives the same bytes. The folder appears complete or not at all; an older prepared one is replaced.
+    Raises InputError for missing, broken or mismatched files, for too many blocks, and where `folder` holds other
+    things.
+    """
+    from timellama.backbones import weights as backbone_parts
+
+    if blocks < 1 or blocks > entry.blocks:
+        raise InputError(f"{entry.name}: blocks={blocks} is not between 1 and its {entry.blocks}; change blocks")
+    parts, seed = _parts(entry, blocks=blocks, source=source, random_seed=random_seed)
+    width = backbone_parts.width_of(parts.config)
+    if (width, parts.available) != (entry.width, entry.blocks):
+        raise InputError(
+            f"{entry.name}: the catalogue says width {entry.width} and {entry.blocks} blocks, the model has {width} "
+            f"and {parts.available}; correct the entry"
+        )
+    record = {
+        "name": entry.name,
+        "model_type": parts.config["model_type"],
+        "pin": entry.pin,
+        "weights": "pretrained" if seed is None else "random",
+        "seed": seed,
+        "blocks": blocks,
+        "blocks_available": entry.blocks,
+        "width": width,
+        "vocabulary": len(parts.embedding),
+        "modules": list(entry.modules),
+        "architecture": backbone_parts.architecture(parts.config, where=entry.name),
+        "embedding_scale": backbone_parts.embedding_scale(parts.config),
+        "licence": entry.licence,
+        "storage": parts.note,
+    }
+    with _appearing_at_once(folder) as staging:
+        _write(parts, record, staging)
+
+
+def _parts(
+    entry: BackboneEntry, *, blocks: int, source: Path | None, random_seed: int | None
+) -> tuple["Parts", int | None]:
+    """The parts of a backbone, and the seed they were drawn from if they were."""
+    from timellama.backbones import weights as bp
+
+    if entry.kind == "random":
+        seed = int(entry.pin) if random_seed is None else random_seed
+        return bp.random_parts(entry.config, bp.byte_tokenizer(), blocks=blocks, seed=seed, where=entry.name), seed
+    if source is None or not source.exists():
+        raise InputError(f"{entry.name}: its source {source} is missing; fetch the backbone first")
+    if entry.kind == "folder" and (digest := folder_digest(source)) != entry.pin:
+        raise InputError(
+            f"{entry.name}: the pin is {entry.pin}, the files of {source} give {digest}; set the pin that you mean"
+        )
+    if entry.kind == "gguf":
+        from timellama.backbones import gguf as gguf_blocks
+
+        if sha256_of(source) != entry.pin:
+            raise InputError(
+                f"{entry.name}: {source} has not the SHA-256 {entry.pin} of its pin; delete it and fetch it again"
+            )
+        if random_seed is None:
+            return gguf_blocks.gguf_parts(source, blocks=blocks), None
+        config, reader = gguf_blocks.gguf_config(source)
+        tokenizer = gguf_blocks.gguf_tokenizer(source, reader)
+    elif random_seed is None:
+        return bp.folder_parts(source, blocks=blocks), None
+    else:
+        config, tokenizer = bp.read_json(source / CONFIG), bp.read_text(source / TOKENIZER)
+    return bp.random_parts(config, tokenizer, blocks=blocks, seed=random_seed, where=source), random_seed
+
+
+def _write(parts: "Parts", record: dict[str, Any], folder: Path) -> None:
+    """Write the five files of a prepared folder."""
+    from safetensors.torch import save_file
+
+    _write_json(folder / CONFIG, parts.config)
+    (folder / TOKENIZER).write_text(parts.tokenizer, encoding="utf-8")
+    metadata = {"format": "pt"}  # what transformers' own files say
+    save_file({name: t.contiguous() for name, t in parts.blocks.items()}, folder / BLOCKS, metadata=metadata)
+    save_file({"weight": parts.embedding.contiguous()}, folder / EMBEDDINGS, metadata=metadata)
+    for file in (BLOCKS, EMBEDDINGS):
+        shutil.copymode(folder / CONFIG, folder / file)  # safetensors writes files that only their owner may read
+    digests = {file: sha256_of(folder / file) for file in (CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER)}
+    _write_json(folder / RECORD, {**record, "sha256": digests})
+
+
+@contextmanager
+def _appearing_at_once(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to write into, renamed to it at the end; on failure nothing of it is left.
+
+    What a killed process left of it is removed first, so two processes must not prepare the same folder at once.
+    """
+    replaceable = not folder.exists() or (folder.is_dir() and ((folder / RECORD).exists() or not any(folder.iterdir())))
+    if not replaceable:
+        raise InputError(f"{folder} exists and is no prepared backbone; name another folder or remove it")
+    staging = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        if folder.exists():
+            shutil.rmtree(folder)
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,87 @@
+"""Writes the canonical files so that the same content has the same bytes and a file is either whole or absent.
+
+`numpy.savez` leaves the archive's headers to the library's version; here each entry has a fixed date and no
+compression, so a digest of the file names its content. Nothing is ever pickled.
+"""
+
+import csv
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from timellama.core.errors import InputError
+
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can hold
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that takes the place of `path` when the block ends, and vanishes when it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    staged = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        staged.chmod(0o644)  # mkstemp makes the file private; results are meant to be read by others
+        staged.replace(path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+
+
+def remove_unfinished(path: Path) -> None:
+    """Delete what processes killed within `atomic` have left beside `path`; nobody may be writing it now."""
+    for staged in path.parent.glob(f".{path.name}.*"):
+        staged.unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes `arrays` as an uncompressed `.npz`, the same bytes for the same content, atomically."""
+    with atomic(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy", FIXED_DATE), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The arrays `names` of an `.npz` that `write_arrays` made.
+
+    Raises InputError when the file is absent, damaged, or holds other arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if set(archive.files) != set(names):
+                raise InputError(f"{path}: holds the arrays {archive.files}, expected {list(names)}; make it again")
+            return {name: archive[name] for name in names}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a readable array file ({error}); delete it and let it be made again") from error
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes `value` as indented JSON with sorted keys, atomically."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with atomic(path) as file:
+        file.write((text + "\n").encode())
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows under a header, atomically; the header stands even where there are no rows."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic(path) as file:
+        file.write(text.getvalue().encode())

@@ -1,0 +1,66 @@
+"""One GPU a training, where several train at once on one machine without a scheduler that shares the GPUs out.
+
+`python -m timellama.core.gpus COMMAND...` becomes COMMAND. The script of a training gets a GPU that no other has: the first
+that is free in CUDA_VISIBLE_DEVICES, which becomes all that it sees. It is taken by locking a file, and given back when
+the training and its children have ended, however they end. Other commands run as they are.
+
+Only the standard library is imported, and this module by nothing that a number hangs on.
+"""
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+TRAINING = ".train.py"  # the end of Snakemake's copy of workflow/scripts/train.py
+WAIT = 0.5  # our choice, seconds between two looks for a free GPU
+
+
+def visible_gpus() -> list[str]:
+    """The names in CUDA_VISIBLE_DEVICES, or where it is not set the numbers that nvidia-smi lists. Exits if none."""
+    if VISIBLE in os.environ:
+        names = os.environ[VISIBLE].split(",")
+    else:
+        try:
+            listing = subprocess.check_output(["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise SystemExit(f"nvidia-smi lists no GPUs ({error}): name them, for example {VISIBLE}=0,1") from None
+        names = listing.splitlines()
+    found = [name.strip() for name in names if name.strip()]
+    if not found:
+        raise SystemExit(f"{VISIBLE} is {os.environ.get(VISIBLE)!r}, which is no GPU: name them, for example 0,1")
+    return found
+
+
+def take_gpu(gpus: Sequence[str], *, locks: Path) -> str:
+    """Take a GPU for this process and those that it starts or becomes. Waits while others have them all."""
+    locks.mkdir(exist_ok=True)
+    while True:
+        for gpu in gpus:
+            file = os.open(locks / gpu.replace("/", "-"), os.O_RDWR | os.O_CREAT)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
+            os.set_inheritable(file, True)  # it stays open, and so locked, in what this process becomes
+            return gpu
+        time.sleep(WAIT)
+
+
+def main(command: Sequence[str]) -> None:
+    """Become the command."""
+    if command[-1].endswith(TRAINING):
+        # One folder for all workflows of a user, so that two of them share no GPU either.
+        locks = Path(tempfile.gettempdir()) / f"timellama-gpus-{os.getuid()}"
+        os.environ[VISIBLE] = take_gpu(visible_gpus(), locks=locks)
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

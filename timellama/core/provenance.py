@@ -1,0 +1,67 @@
+"""Where a number came from: the commit, the libraries' versions and the machine.
+
+Only the standard library is imported: planning the workflow calls this.
+"""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+PACKAGE = "timellama"
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARIES = ("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "peft", "snakemake")
+
+
+def commit() -> dict:
+    """The checkout's commit and whether tracked or new files differ from it; `unknown` where git cannot tell."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(ROOT.parent), *arguments], capture_output=True, text=True, timeout=30
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    head, status = git("rev-parse", "HEAD"), git("status", "--porcelain")
+    return {"git_commit": head or "unknown", "git_dirty": None if status is None else bool(status)}
+
+
+def versions() -> dict[str, str]:
+    """Python's and the libraries' versions; a library that is not installed is left out."""
+    found = {"python": platform.python_version(), PACKAGE: importlib.metadata.version(PACKAGE)}
+    for library in LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def processor() -> str:
+    """The processor's name as the system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def memory_gib() -> int:
+    """Main memory, rounded to GiB."""
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+
+
+def hardware() -> dict:
+    """Processor, cores, memory and system; the device is added by whoever computes on it."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": memory_gib(),
+        "system": platform.platform(),
+    }

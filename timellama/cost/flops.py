@@ -1,0 +1,245 @@
+"""Counts what a run costs without computing it: operations, calls and memory, from shapes alone.
+
+The model is built on torch's `meta` device, where a tensor has a shape and no numbers, and one training step and one
+forecast pass through the code that a run uses. So the cost of eight blocks of Llama-2 7B is counted on a laptop, in
+seconds and without a weight. What depends on the data is assumed, and said where it is: the periods of TimesNet and
+the wording of Time-LLM's prompts.
+"""
+
+import dataclasses
+import inspect
+import math
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+from timellama.backbones.blocks import Architecture, Backbone
+from timellama.cost.backbone_shapes import BackboneShape
+from timellama.experiments.run import Run
+from timellama.training.build import model_class
+from timellama.training.predictions import outputs
+
+CHARACTERS_A_TOKEN = 4.0  # our choice: the prompts of the catalogue have 3.9 to 4.6 a token in SmolLM2's tokenizer
+FACTS = 150  # our choice, characters: what Time-LLM's prompt says of a sample beside its description
+FLASH_BACKWARD = 2.5  # products of a fused attention backwards to forwards: 5 to 2 (Dao 2023, arXiv 2307.08691)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """One pass: floating-point operations (a product and a sum are two), operations sent to the device, and the most
+    bytes that were alive at once beside the weights."""
+
+    flops: int
+    calls: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What a run's shape costs. `step` is of one batch of training (None where nothing trains), `forecast` of one batch
+    of `forecast_windows` windows; `frozen` and `trained` are parameters, `table` the numbers of an embedding table."""
+
+    step: Counted | None
+    forecast: Counted
+    forecast_windows: int
+    frozen: int
+    trained: int
+    table: int
+
+
+class _Ledger(TorchDispatchMode):
+    """Adds up operations and follows what memory is alive, by each tensor's storage."""
+
+    def __init__(self, known: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.flops = self.calls = self.bytes = self.peak = 0
+        self.alive = {tensor.untyped_storage()._cdata for tensor in known}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        packet, kwargs = func.overloadpacket, kwargs or {}
+        if packet not in flop_registry:
+            with self:
+                made = func.decompose(*args, **kwargs)
+            if made is not NotImplemented:
+                return made
+        made = func(*args, **kwargs)
+        self.calls += not func.is_view
+        if packet in flop_registry:
+            self.flops += flop_registry[packet](*args, **kwargs, out_val=made)
+        elif packet is torch.ops.aten.addmm_:
+            self.flops += 2 * math.prod(args[1].shape) * args[2].shape[-1]
+        for leaf in tree_leaves(made):
+            if isinstance(leaf, Tensor):
+                self._follow(leaf.untyped_storage())
+        return made
+
+    def _follow(self, storage: Any) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self.alive:
+            return
+        self.alive.add(key)
+        self.bytes += size
+        self.peak = max(self.peak, self.bytes)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self.alive.discard(key)
+        self.bytes -= size
+
+
+class _Attention(torch.autograd.Function):
+    """A fused attention: on `meta` torch would write the scores out, which neither a CPU nor a GPU does."""
+
+    @staticmethod
+    def forward(ctx: Any, ledger: _Ledger, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        batch, heads, queries, width = query.shape
+        made = query.new_empty(batch, heads, queries, value.shape[-1])
+        ctx.ledger, ctx.flops = ledger, 2 * batch * heads * queries * key.shape[2] * (width + value.shape[-1])
+        ledger.flops += ctx.flops
+        ledger.calls += 1
+        ctx.save_for_backward(query, key, value, made)
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple:
+        ctx.ledger.flops += int(FLASH_BACKWARD * ctx.flops)
+        ctx.ledger.calls += 1
+        return None, *(torch.empty_like(tensor) for tensor in ctx.saved_tensors[:3])
+
+
+class _Fused(TorchFunctionMode):
+    def __init__(self, ledger: _Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is nn.functional.scaled_dot_product_attention:
+            return _Attention.apply(self.ledger, *args[:3])
+        return func(*args, **(kwargs or {}))
+
+
+def counted(call: Callable[[], object], *, known: Sequence[Tensor]) -> Counted:
+    """What `call` costs; `known` are the tensors that were there before."""
+    ledger = _Ledger(known)
+    with _Fused(ledger), ledger:
+        call()
+    return Counted(flops=ledger.flops, calls=ledger.calls, bytes=ledger.peak)
+
+
+def build_shape(run: Run, *, shape: BackboneShape | None, device: str) -> nn.Module:
+    """The run's model with unset or random weights on `device`; `meta` takes no memory.
+
+    It differs from `build.build` in that nothing is read: the language model has its shape alone.
+    """
+    given = {name: getattr(run, name) for name in ("context", "horizon", "variates", "season")}
+    given |= dataclasses.asdict(run.options)
+    kind = model_class(run.method)
+    with torch.device(device):
+        if shape is not None:
+            given |= _backbone_parts(run, shape)
+        model = kind(**{name: given[name] for name in inspect.signature(kind).parameters})
+    return model.to(device)
+
+
+def _backbone_parts(run: Run, shape: BackboneShape) -> dict[str, Any]:
+    architecture = Architecture(**shape.architecture | {"frequencies": tuple(shape.architecture["frequencies"])})
+    weights = {name: torch.randn(size) * shape.width**-0.5 for name, size in shape.tensors.items()}
+    text = run.prompt or ""
+    tokens = math.ceil(len(text) / CHARACTERS_A_TOKEN)
+    if getattr(run.options, "prompt", "") == "statistics":
+        tokens += math.ceil(FACTS / CHARACTERS_A_TOKEN)
+    return {
+        "backbone": Backbone(architecture=architecture, weights=weights).eval(),
+        "prompt": torch.randn(tokens, shape.width),
+        "description": text,
+        "tokenise": lambda text: [0] * math.ceil(len(text) / CHARACTERS_A_TOKEN),
+        "embedding_scale": 1.0,
+        # Only Time-LLM reads the whole table; for the others it would be memory in vain.
+        "embedding_table": torch.randn(shape.vocabulary, shape.width) if run.method == "time-llm" else None,
+    }
+
+
+@contextmanager
+def assumed(run: Run) -> Iterator[None]:
+    """What `meta` cannot do is done without: autocast, and what the numbers of a sample would decide.
+
+    TimesNet's periods are the k longest for every sample and Time-LLM's prompts all have one length; neither changes a
+    pass by more than a few per cent. Without autocast all activations take 4 bytes a number, so that the memory of a
+    bfloat16 run is an upper bound.
+    """
+    with ExitStack() as stack:
+        for name, instead in (
+            ("torch.autocast", lambda *_, **__: nullcontext()),
+            ("torch.is_autocast_enabled", lambda *_: False),
+            *([("timellama.methods.timesnet.TimesBlock.forward", _fixed_periods)] if run.method == "timesnet" else ()),
+            *([("timellama.methods.time_llm.TimeLLM.prompts", _fixed_prompts)] if run.method == "time-llm" else ()),
+        ):
+            stack.enter_context(mock.patch(name, instead))
+        yield
+
+
+def _fixed_periods(block: Any, h: Tensor) -> Tensor:
+    spectrum = torch.fft.rfft(h, dim=1).abs().mean(dim=2)[:, 1:]
+    weights = spectrum[:, : block.periods].softmax(dim=1)
+    total = h
+    for rank in range(block.periods):
+        total = total + weights[:, rank, None, None] * block._at_period(h, h.shape[1] // (rank + 1))
+    return total
+
+
+def _fixed_prompts(model: Any, series: Tensor) -> list[str]:
+    return ["." * (len(model.description) + FACTS)] * len(series)
+
+
+def count(run: Run, *, shape: BackboneShape | None) -> Costs:
+    """The costs of a run's shape; `shape` is that of its backbone. Raises ValueError where its options exclude it."""
+    batch = run.training.batch_size if run.training else 0
+    windows = run.training.evaluation_batch_size if run.training else 64
+    with assumed(run):
+        model = build_shape(run, shape=shape, device="meta")
+        static = [*model.parameters(), *model.buffers()]
+        trained = [p for p in model.parameters() if p.requires_grad]
+        step = None
+        if run.training and trained:
+            x, y = _sample(run, batch, "meta")
+            step = counted(lambda: one_step(run, model.train(), x, y), known=static)
+            for parameter in trained:
+                parameter.grad = None
+        x, _ = _sample(run, windows, "meta")
+        with torch.no_grad():
+            forecast = counted(lambda: outputs(model.eval(), x), known=static)
+    table = getattr(model, "embedding_table", None)
+    return Costs(
+        step=step,
+        forecast=forecast,
+        forecast_windows=windows,
+        frozen=sum(p.numel() for p in model.parameters() if not p.requires_grad),
+        trained=sum(p.numel() for p in trained),
+        table=0 if table is None else table.numel(),
+    )
+
+
+def _sample(run: Run, windows: int, device: str) -> tuple[Tensor, Tensor]:
+    shape = (windows, run.context, run.variates), (windows, run.horizon, run.variates)
+    return torch.randn(shape[0], device=device), torch.randn(shape[1], device=device)
+
+
+def one_step(run: Run, model: nn.Module, x: Tensor, y: Tensor) -> None:
+    """Forward, loss and backward of one batch, as training makes them; no optimiser."""
+    forecast, balance, _ = outputs(model, x)
+    loss = nn.functional.mse_loss(forecast.float(), y)
+    if balance is not None:
+        loss = loss + run.options.balance_weight * balance
+    if (penalty := model.penalty() if hasattr(model, "penalty") else None) is not None:
+        loss = loss + penalty
+    loss.backward()

@@ -1,0 +1,167 @@
+"""What runs amount to before any of them is started: steps, windows, memory, disk, and how they spread.
+
+Numbers come from the plan and from counted costs (`counting`); how long a step takes is given by a caller who has
+measured it (`calibration`) or assumes it (`Assumed`). Training stops early where patience ends, so steps and times are
+upper bounds.
+"""
+
+import dataclasses
+import heapq
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from timellama.cost.backbone_shapes import BackboneShape
+from timellama.cost.flops import Costs, Counted
+from timellama.data.catalogue import Dataset
+from timellama.data.splits import Split
+from timellama.experiments.run import Run, Training
+from timellama.experiments.work import Work
+
+# Options that change what is computed with, and not how much.
+COSTLESS = ("active", "column_order", "gate_gradient", "pooling", "router_activation", "balance_weight")
+PROMPT_STEP = 40  # our choice, characters: prompts within ten tokens of each other count as one length
+CUDA_CONTEXT = 1 << 30  # our choice: what CUDA, its libraries and the allocator's rounding hold beside tensors
+ANY_SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # costs do not hang on it
+ADAM_COPIES = 3  # numbers kept of a trained parameter beside itself: two moments, and the best weights so far
+
+CHECKPOINT_COPIES = (
+    5  # the weights themselves, and in the buffer that is written they, two moments and the best weights
+)
+
+# Measured on 39 finished runs of config/cpu.yaml: 2.4 to 2.65 bytes resident, beside weights and data, for each one
+# that is alive. The C library keeps what was freed (`timellama.core.allocator`).
+HELD_ON_CPU = 2.5
+
+
+class Speed(Protocol):
+    """Seconds of a pass of a run's model."""
+
+    def seconds(self, run: Run, counted: Counted, *, training: bool) -> float: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumed:
+    """A device that is not here: as fast as its matrix products at a share of their peak, and never faster than the
+    host sends operations to it."""
+
+    flops_per_second: float
+    seconds_per_call: float
+
+    def seconds(self, run: Run, counted: Counted, *, training: bool) -> float:
+        """Seconds of a pass."""
+        return max(counted.flops / self.flops_per_second, counted.calls * self.seconds_per_call)
+
+
+def shape_run(run: Run) -> Run:
+    """The run with everything taken out that does not change its costs: runs of one shape cost the same a step."""
+    fields = {field.name for field in dataclasses.fields(run.options)}
+    kind = type(run.options)
+    options = dataclasses.replace(
+        run.options,
+        **{name: getattr(kind(), name) for name in COSTLESS if name in fields},
+    )
+    if "prompt" in fields and options.prompt != "statistics":
+        options = dataclasses.replace(options, prompt=kind().prompt)
+    training = run.training and Training(
+        batch_size=run.training.batch_size, evaluation_batch_size=run.training.evaluation_batch_size
+    )
+    backbone = run.backbone and dataclasses.replace(run.backbone, pin="", weights="pretrained")
+    length = math.ceil(len(run.prompt) / PROMPT_STEP) * PROMPT_STEP if run.prompt is not None else None
+    return dataclasses.replace(
+        run,
+        task="",
+        dataset="",
+        data_sha256=None,
+        split=ANY_SPLIT,
+        train_percent=100,
+        variant=run.method,
+        options=options,
+        training=training,
+        backbone=backbone,
+        prompt=None if length is None else "x" * length,
+        seed=0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Where the time of a run goes."""
+
+    start: float
+    training: float
+    validation: float
+    test: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.start + self.training + self.validation + self.test
+
+
+def run_seconds(run: Run, work: Work, costs: Costs, speed: Speed, *, overhead: float) -> Seconds:
+    """Seconds of a whole run, its start and its test with it."""
+    forecast = speed.seconds(run, costs.forecast, training=False)
+    return Seconds(
+        start=overhead,
+        training=work.steps * speed.seconds(run, costs.step, training=True) if costs.step else 0.0,
+        validation=work.validation_batches * forecast,
+        test=work.test_batches * forecast,
+    )
+
+
+def run_flops(work: Work, costs: Costs) -> int:
+    """Floating-point operations of a whole run."""
+    training = work.steps * costs.step.flops if costs.step else 0
+    return training + (work.validation_batches + work.test_batches) * costs.forecast.flops
+
+
+def device_bytes(run: Run, costs: Costs, *, held: float) -> tuple[int, int]:
+    """Memory of weights, optimiser and the larger of a step and a forecast, on the device that computes: at least, at
+    most.
+
+    The two differ in bfloat16 alone, where autocast keeps some of what is between the weights in 2 bytes a number and
+    some in 4. `held` is how much of that the allocator holds for each byte that is alive.
+    """
+    size = 2 if run.precision == "bfloat16" else 4  # of a frozen weight
+    static = size * (costs.frozen + costs.table) + 4 * (1 + ADAM_COPIES) * costs.trained
+    between = int(held * max(costs.step.bytes if costs.step else 0, costs.forecast.bytes))
+    return static + between * size // 4, static + between
+
+
+def host_bytes(dataset: Dataset, shape: BackboneShape | None, costs: Costs) -> int:
+    """Memory beside the device's: the series (as read in 8 bytes a number, standardised, and in 4 bytes), the file of a
+    language model's blocks, mapped beside the weights made of it, and a checkpoint while it is written."""
+    blocks = 4 * sum(math.prod(size) for size in shape.tensors.values()) if shape else 0
+    return dataset.rows * dataset.variates * (8 + 8 + 4) + blocks + 4 * CHECKPOINT_COPIES * costs.trained
+
+
+def prepared_bytes(shape: BackboneShape, *, number: int) -> int:
+    """Disk of a prepared backbone whose numbers take `number` bytes."""
+    return number * (sum(math.prod(size) for size in shape.tensors.values()) + shape.vocabulary * shape.width)
+
+
+def makespan(seconds: Iterable[float], workers: int) -> float:
+    """When the last of these jobs ends on `workers` that each take the longest one left (Graham 1969: at most a third
+    above the best)."""
+    ends = [0.0] * workers
+    for job in sorted(seconds, reverse=True):
+        heapq.heappush(ends, heapq.heappop(ends) + job)
+    return max(ends)
+
+
+def workers_needed(seconds: Sequence[float], deadline: float) -> int | None:
+    """The fewest workers with which all jobs end by `deadline`; None where one job alone takes longer."""
+    if not seconds:
+        return 0
+    if max(seconds) > deadline:
+        return None
+    low, high = max(1, math.ceil(sum(seconds) / deadline)), len(seconds)
+    while low < high:
+        middle = (low + high) // 2
+        if makespan(seconds, middle) <= deadline:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -1,0 +1,1 @@
+"""The M4 competition's archive: its series, frequencies and windows."""

@@ -1,0 +1,298 @@
+"""From a configuration to its runs: which trainings each report needs, and nothing else.
+
+Only the standard library, YAML and JSON Schema are used, so planning needs neither data, weights nor torch. A setting
+is taken, in rising order, from the dataclass defaults (specs.py), the method's published values (config/methods.yaml),
+its values for a data set, the configuration's `training`, and the configuration's `overrides` for the method.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from timellama.backbones.catalogue import BackboneEntry, load_backbones
+from timellama.core.errors import InputError
+from timellama.core.schema import check, load_yaml
+from timellama.data.catalogue import Dataset, load_catalogue
+from timellama.data.sources import sha256_of
+from timellama.data.splits import count_windows, part_rows, train_rows
+from timellama.experiments.m4_runs import require_m4_run
+from timellama.experiments.prompts import other_dataset, prompt_text
+from timellama.experiments.run import OPTIONS, TRAINS_NOTHING, WITH_BACKBONE, WITH_PROMPT, Backbone, Run, Training
+from timellama.experiments.sweep import Sweep
+
+SCHEMAS = Path("workflow/schemas")
+EFFICIENCY = "efficiency"  # the one experiment that measures time and memory in place of errors
+TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A configuration with the catalogues that it draws on, its runs by experiment, and its efficiency sweeps."""
+
+    config: Mapping
+    datasets: Mapping[str, Dataset]
+    backbones: Mapping[str, BackboneEntry]
+    methods: Mapping[str, Mapping]
+    runs: Mapping[str, list[Run]]
+    sweeps: Mapping[str, Sweep]  # by folder
+
+    def experiment(self, name: str) -> list[Run]:
+        """The runs of an experiment. Raises InputError, naming the configuration, where it has no such experiment."""
+        if name not in self.runs:
+            raise self._lacks(name)
+        return self.runs[name]
+
+    def efficiency(self) -> list[Sweep]:
+        """The efficiency sweeps, in the order of `config/methods.yaml`. Raises InputError as `experiment` does."""
+        if not self.sweeps:
+            raise self._lacks(EFFICIENCY)
+        order = list(self.methods)
+        return sorted(self.sweeps.values(), key=lambda sweep: order.index(sweep.run.variant))
+
+    def _lacks(self, name: str) -> InputError:
+        return InputError(
+            f"configuration {self.config['name']!r} has no experiment {name!r} (it has "
+            f"{', '.join(self.config['experiments'])}): add it under `experiments:`, or choose a configuration that "
+            "has it with --configfile config/cpu.yaml"
+        )
+
+    def cells(self, name: str) -> list[tuple[str, int, int, str]]:
+        """(data set, context, horizon, method) of an experiment, also those that are too small or too heavy to be run.
+
+        Methods come in the order of `config/methods.yaml`, which is the paper's. One that has no run at all stands
+        under its label, since no result will tell it.
+        """
+        section = self.config["experiments"][name]
+        wanted = {*section["methods"], *section.get("not_run", ())}
+        planned = section | {"methods": [method for method in self.methods if method in wanted]}
+        run = {run.variant for run in self.experiment(name)}
+        return [
+            (*cell, method if method in run else self.methods[method]["label"]) for *cell, method in _cells(planned)
+        ]
+
+    def not_run(self, name: str) -> list[str]:
+        """The labels of the methods that the configuration lists as too heavy for an experiment."""
+        heavy = self.config["experiments"][name].get("not_run", ())
+        return [entry["label"] for method, entry in self.methods.items() if method in heavy]
+
+    def every_run(self) -> dict[str, Run]:
+        """All runs by folder; experiments share a run where its settings are the same."""
+        return {run.folder: run for runs in self.runs.values() for run in runs}
+
+
+def make_plan(config: Mapping, *, root: Path) -> Plan:
+    """Check a configuration and list its runs. Raises InputError naming key, value and remedy."""
+    name = config.get("name", "given with --configfile")
+    origin = f"the configuration {name!r}"
+    check(config, schema=root / SCHEMAS / "config.schema.yaml", origin=origin)
+    datasets = load_catalogue(root / "config/datasets.yaml")
+    load_yaml(root / "config/backbones.yaml", schema=root / SCHEMAS / "backbones.schema.yaml")
+    backbones = load_backbones(root / "config/backbones.yaml")
+    methods = load_yaml(root / "config/methods.yaml", schema=root / SCHEMAS / "methods.schema.yaml")
+    for place, section in _sections(config):
+        _check_overrides(section.get("overrides", {}), methods, datasets, f"{origin}, {place}overrides")
+    catalogues = (config, datasets, backbones, methods, origin)
+    runs = {}
+    for experiment, section in config["experiments"].items():
+        if experiment != EFFICIENCY:
+            found = list(_runs(experiment, section, *catalogues))
+            runs[experiment] = list({run.folder: run for run in found}.values())
+    sweeps = {sweep.folder: sweep for sweep in _sweeps(config["experiments"].get(EFFICIENCY), *catalogues)}
+    return Plan(config=config, datasets=datasets, backbones=backbones, methods=methods, runs=runs, sweeps=sweeps)
+
+
+def _sections(config: Mapping) -> Iterator[tuple[str, Mapping]]:
+    """What may hold `overrides`, with the beginning of its place."""
+    yield "", config
+    for experiment, section in config["experiments"].items():
+        yield f"experiments.{experiment}.", section
+
+
+def _check_overrides(overrides: Mapping, methods: Mapping, datasets: Mapping, where: str) -> None:
+    """An override that no run can have is a slip, which would leave a run with other settings than were meant."""
+    known = dict.fromkeys([*methods, *(entry["method"] for entry in methods.values())])
+    for method, override in overrides.items():
+        _named(known, method, f"{where}: method")
+        for dataset in override.get("datasets", {}):
+            _named(datasets, dataset, f"{where}.{method}.datasets: dataset")
+
+
+def _sweeps(section: Mapping | None, *catalogues) -> Iterator[Sweep]:
+    """A sweep a method and backbone: what the long-term experiment would run on `settings_of`, at other sizes.
+
+    Neither the data nor the seed nor the training recipe change time and memory, so they are left out of the identity.
+    """
+    if section is None:
+        return
+    shape = {"context": section["context"], "horizons": [section["horizon"]]}
+    chosen = {key: section[key] for key in ("methods", "backbones") if key in section}
+    for run in _runs(EFFICIENCY, chosen | {"datasets": {section["settings_of"]: shape}, "seeds": [0]}, *catalogues):
+        yield Sweep(
+            run=dataclasses.replace(run, task=EFFICIENCY, data_sha256=None, training=run.training and Training()),
+            variates=tuple(section["variates"]),
+            batch_sizes=tuple(section["batch_sizes"]),
+            threads=section["threads"],
+            seconds=section["seconds"],
+            longest_call=section["longest_call"],
+            memory_share=section["memory_share"],
+        )
+
+
+def _cells(section: Mapping) -> Iterator[tuple[str, int, int, str]]:
+    for dataset, setting in section["datasets"].items():
+        for horizon in setting["horizons"]:
+            for method in section["methods"]:
+                yield dataset, setting["context"], horizon, method
+    for extra in section.get("also", ()):
+        for horizon in extra["horizons"]:
+            yield extra["dataset"], extra["context"], horizon, extra["method"]
+
+
+def _runs(experiment, section, config, datasets, backbones, methods, origin) -> Iterator[Run]:
+    where = f"{origin}, experiments.{experiment}"
+    # What an experiment sets goes over what the configuration sets for all.
+    overrides = [source.get("overrides", {}) for source in (config, section)]
+    for dataset, context, horizon, method in _cells(section):
+        entry = _named(datasets, dataset, f"{where}: dataset")
+        spec = _named(methods, method, f"{where}: method")
+        percent = section.get("train_percent", 100)
+        for heavy in section.get("not_run", ()):
+            _named(methods, heavy, f"{where}: method under not_run")
+        if not _has_windows(entry, context=context, horizon=horizon, percent=percent, where=where):
+            continue
+        if spec["method"] == "hour-of-day-mean" and context < 2 * entry.season:
+            continue  # the mean of a single season is the seasonal naive under another name
+        chosen = section.get("backbones", config["backbones"]) if spec["method"] in WITH_BACKBONE else [None]
+        seeds = section["datasets"].get(dataset, {}).get("seeds", section.get("seeds", config["seeds"]))
+        for backbone in chosen:
+            for seed in seeds:
+                options = _options(spec, backbone, _settings("options", spec, method, dataset, config, overrides))
+                run = Run(
+                    task="short-term" if entry.split.rule == "published" else experiment_task(percent),
+                    dataset=dataset,
+                    data_sha256=entry.sha256 or _digest_of_own(entry),
+                    split=entry.split,
+                    season=entry.season,
+                    variates=entry.variates,
+                    context=context,
+                    horizon=horizon,
+                    train_percent=percent,
+                    variant=method,
+                    method=spec["method"],
+                    options=options,
+                    training=_training(spec, _settings("training", spec, method, dataset, config, overrides)),
+                    backbone=_backbone(backbone, spec, backbones, where),
+                    prompt=_prompt(entry, datasets, spec["method"], options, context=context, horizon=horizon),
+                    # A method that trains nothing has no chance in it: one seed says it all.
+                    seed=0 if spec["method"] in TRAINS_NOTHING else seed,
+                    precision=config["precision"],
+                    device=config["device"],
+                )
+                if entry.split.rule == "published":
+                    require_m4_run(run)
+                yield run
+
+
+def experiment_task(percent: int) -> str:
+    """The folder that a run lives under: experiments with the same task share their runs."""
+    return "long-term" if percent == 100 else f"few-shot-{percent}pct"
+
+
+def _named(catalogue: Mapping, name: str, where: str):
+    if name not in catalogue:
+        raise InputError(f"{where} {name!r} is not in the catalogue; it has {', '.join(catalogue)}")
+    return catalogue[name]
+
+
+def _has_windows(entry: Dataset, *, context: int, horizon: int, percent: int, where: str) -> bool:
+    """Whether every part has a window; a few-shot part without one is the paper's dash, any other an error."""
+    if entry.split.rule == "published":
+        return True  # every series is padded to one window at least
+    counts = count_windows(entry.split, rows=entry.rows, context=context, horizon=horizon, train_percent=percent)
+    empty = [part for part, count in counts.items() if count < 1]
+    if not empty:
+        return True
+    if percent < 100 and empty == ["train"]:
+        return False
+    raise InputError(
+        f"{where}: {entry.name} has {entry.rows} rows, which leave no {' and no '.join(empty)} window at context "
+        f"{context} and horizon {horizon}: lower one of them"
+    )
+
+
+def _digest_of_own(entry: Dataset) -> str | None:
+    """The SHA-256 of a file of a person's own that the catalogue does not pin, so that an edit is another run."""
+    files = [Path(file.source).expanduser() for file in entry.files]
+    return "+".join(sha256_of(file) for file in files) if all(file.is_file() for file in files) else None
+
+
+def _settings(
+    kind: str, spec: Mapping, variant: str, dataset: str, config: Mapping, overrides: Sequence[Mapping]
+) -> dict:
+    """What is set beside the defaults. An override of a method goes for its variants too."""
+    layers = [spec, spec.get("datasets", {}).get(dataset, {}), {"training": config.get("training", {})}]
+    for source in overrides:
+        for name in dict.fromkeys([spec["method"], variant]):
+            override = source.get(name, {})
+            layers += [override, override.get("datasets", {}).get(dataset, {})]
+    return {key: value for layer in layers for key, value in layer.get(kind, {}).items()}
+
+
+def _options(spec: Mapping, backbone: Mapping | None, settings: Mapping):
+    kind = OPTIONS[spec["method"]]
+    if backbone and "rank" in {field.name for field in dataclasses.fields(kind)}:
+        settings = {"rank": backbone["rank"]} | settings
+    return kind(**settings)
+
+
+def _training(spec: Mapping, settings: Mapping) -> Training | None:
+    return None if spec["method"] in TRAINS_NOTHING else Training(**settings)
+
+
+def _backbone(
+    chosen: Mapping | None, spec: Mapping, backbones: Mapping[str, BackboneEntry], where: str
+) -> Backbone | None:
+    if chosen is None:
+        return None
+    entry = _named(backbones, chosen["name"], f"{where}: backbone")
+    if chosen["blocks"] > entry.blocks:
+        raise InputError(
+            f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen['blocks']} were asked for"
+        )
+    # A control with random weights says so itself, whatever the configuration's backbone is.
+    weights = spec.get("backbone", {}).get("weights", chosen.get("weights", "pretrained"))
+    return Backbone(name=entry.name, blocks=chosen["blocks"], pin=entry.pin, weights=weights)
+
+
+def _prompt(
+    entry: Dataset, datasets: Mapping[str, Dataset], method: str, options, *, context: int, horizon: int
+) -> str | None:
+    """The prompt's text; None for a run that reads none, so that its number does not hang on the wording."""
+    if method not in WITH_PROMPT or getattr(options, "alignment", "") == "none":
+        return None
+
+    def filled(of: Dataset) -> str:
+        return re.sub(r"\s+", " ", of.prompt.format(context=context, horizon=horizon)).strip()
+
+    kind, other = getattr(options, "prompt", "descriptive"), entry
+    if kind == "other":
+        other = datasets[other_dataset(entry.name, domains={name: of.domain for name, of in datasets.items()})]
+    return prompt_text(kind, description=filled(entry), other=filled(other))
+
+
+def dataset_row(entry: Dataset, *, horizons: Sequence[int]) -> dict[str, object]:
+    """A line of the table of data sets in the terms of the paper's table 6, which counts windows of 96 rows (M4:
+    series).
+
+    The windows of validation and test begin 96 rows before their part, so each has one more than the part has rows.
+    """
+    row = {"dataset": entry.name, "variates": entry.variates, "frequency": entry.frequency, "domain": entry.domain}
+    row["horizons"] = ", ".join(map(str, horizons))
+    if entry.split.rule == "published":
+        return row | {"train": entry.rows, "val": 0, "test": entry.rows}
+    train = train_rows(entry.split, rows=entry.rows)
+    parts = part_rows(entry.split, rows=entry.rows, context=1, horizon=1, train_percent=100)
+    counts = {"val": len(parts["validation"]) + 1, "test": len(parts["test"]) + 1}
+    return row | {"train": train - TABLE_6_WINDOW + 1} | counts

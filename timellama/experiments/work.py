@@ -1,0 +1,57 @@
+"""How much a run has to do before it is started: windows, steps of training, batches of forecasts.
+
+From its settings and the size of its series alone; training stops early where patience ends, so these are upper
+bounds. Standard library only: Snakemake reads this while it plans.
+"""
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from timellama.data.m4.frequencies import RECENT_HORIZONS
+from timellama.data.splits import count_windows
+from timellama.experiments.run import Run, Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """How often a run does what, at most: steps of training, batches of forecasts in validation, and in the test."""
+
+    steps: int
+    validations: int
+    validation_batches: int
+    test_batches: int
+
+
+def windows_of(run: Run, *, rows: int, frequency: str) -> dict[str, int]:
+    """Windows of each part of a data set with so many `rows`, in M4 series, of that pandas `frequency`.
+
+    For M4, whose series differ in length, the training windows are the most there can be.
+    """
+    if run.split.rule == "published":
+        cuts = int(RECENT_HORIZONS[frequency] * run.horizon) - run.horizon + 1
+        return {"train": rows * max(cuts, 1), "validation": rows, "test": rows}
+    return count_windows(
+        run.split, rows=rows, context=run.context, horizon=run.horizon, train_percent=run.train_percent
+    )
+
+
+def work_of(run: Run, windows: Mapping[str, int]) -> Work:
+    """The most that a run has to do, as `timellama.training.train` counts it."""
+    batch = (run.training or Training()).evaluation_batch_size
+    test = math.ceil(windows["test"] / batch)
+    if run.training is None:
+        return Work(steps=0, validations=0, validation_batches=0, test_batches=test)
+    training = run.training
+    per_epoch = math.ceil(windows["train"] / training.batch_size)
+    total = min(training.epochs * per_epoch, training.max_steps or sys.maxsize)
+    every = max(1, min(per_epoch // training.validations_per_epoch, total // training.least_validations))
+    validations = math.ceil(total / every)
+    chosen = min(training.validation_windows or windows["validation"], windows["validation"])
+    return Work(
+        steps=total,
+        validations=validations,
+        validation_batches=validations * math.ceil(chosen / batch),
+        test_batches=test,
+    )

@@ -1,0 +1,1 @@
+"""The forecasters, one module or folder a method."""

@@ -1,0 +1,60 @@
+"""iTransformer: each variate's whole look-back is one token, and attention runs between variates.
+
+Liu et al., ICLR 2024 (arXiv 2310.06625), section 3; reference thuml/iTransformer, model/iTransformer.py. The
+reference also makes tokens of calendar features; no method here is given a calendar, so those are left out.
+"""
+
+from torch import Tensor, nn
+
+from timellama.core.errors import InputError
+from timellama.methods.time_llama.tokens import instance_normalise
+
+
+class ITransformer(nn.Module):
+    """h^0 = Embed(x_norm); h^{l+1} = TrmBlock(h^l), l = 0 .. L-1; y = Projection(h^L) (equation 1).
+
+    Embed is one linear layer R^T -> R^D and Projection one R^D -> R^H, both shared by all variates. A block
+    normalises after each sublayer, as the original Transformer does, and a last layer norm follows the blocks.
+    Tokens have no positions: variates have no order.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: int,
+        horizon: int,
+        width: int,
+        layers: int,
+        heads: int,
+        feed_forward: int,
+        dropout: float,
+    ) -> None:
+        """Raises InputError when the heads do not divide the width."""
+        super().__init__()
+        if width % heads:
+            raise InputError(f"width is {width}, no multiple of {heads} heads; change width or heads")
+        self.embed = nn.Sequential(nn.Linear(context, width), nn.Dropout(dropout))
+        # nn.TransformerEncoder would start every layer with copies of the same weights.
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                d_model=width,
+                nhead=heads,
+                dim_feedforward=feed_forward,
+                dropout=dropout,
+                activation="gelu",
+                batch_first=True,
+                norm_first=False,
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.project = nn.Linear(width, horizon)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, T, N] to the forecast [B, H, N]."""
+        normal = instance_normalise(x)
+        h = self.embed(normal.values.transpose(1, 2))  # [B, N, D]
+        for layer in self.layers:
+            h = layer(h)
+        y = self.project(self.norm(h))  # [B, N, H]
+        return normal.undo(y.transpose(1, 2))

@@ -1,0 +1,58 @@
+"""Forecasts that train nothing: the floor that a trained method has to beat.
+
+The seasonal naive forecast is the textbook's (Hyndman and Athanasopoulos 2021, Forecasting: Principles and Practice,
+section 5.2). The mean by position in the season is our addition: trained methods with few rows find it hard to beat.
+"""
+
+from torch import Tensor, nn
+
+from timellama.core.errors import InputError
+
+
+class SeasonalNaive(nn.Module):
+    """Repeats the last season: y[h] = x[T - S + (h mod S)] for h = 0 .. H - 1 and a season of S steps."""
+
+    def __init__(self, *, context: int, horizon: int, season: int) -> None:
+        """Raises InputError when the context is shorter than one season."""
+        super().__init__()
+        require_season(context=context, season=season)
+        self.horizon, self.season = horizon, season
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, T, N] to the forecast [B, H, N]."""
+        return tile(x[:, -self.season :], self.horizon)
+
+
+class HourOfDayMean(nn.Module):
+    """The mean of the last k seasons, position by position: y[h] = (1/k) sum_{j=1..k} x[T - jS + (h mod S)].
+
+    k = min(days, T // S); in hourly data S is 24 and the positions are the hours of the day.
+    """
+
+    def __init__(self, *, context: int, horizon: int, season: int, days: int) -> None:
+        """Raises InputError when the context is shorter than one season, or `days` is below 1."""
+        super().__init__()
+        require_season(context=context, season=season)
+        if days < 1:
+            raise InputError(f"days is {days}: the mean needs at least 1 season; set days to 1 or more")
+        self.horizon, self.season = horizon, season
+        self.seasons = min(days, context // season)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, T, N] to the forecast [B, H, N]."""
+        seasons = x[:, -self.seasons * self.season :].unflatten(1, (self.seasons, self.season))
+        return tile(seasons.mean(dim=1), self.horizon)
+
+
+def tile(season: Tensor, horizon: int) -> Tensor:
+    """Repeat a season [B, S, N] along time and cut it to [B, H, N]."""
+    repeats = -(-horizon // season.shape[1])
+    return season.repeat(1, repeats, 1)[:, :horizon]
+
+
+def require_season(*, context: int, season: int) -> None:
+    """Raise InputError unless the look-back holds one whole season of at least one step."""
+    if season < 1:
+        raise InputError(f"season is {season}: a season has at least 1 step; use 1 for data without a season")
+    if context < season:
+        raise InputError(f"context is {context}, shorter than one season of {season} steps; lengthen it to {season}")

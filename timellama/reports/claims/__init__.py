@@ -1,0 +1,1 @@
+"""The paper's statements, the rules that judge them, and the verdicts."""

@@ -1,0 +1,196 @@
+"""The table of claims: a group a claim of the paper, and for each statement its effect, rule and verdict."""
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from timellama.reports.claims import rules as claims
+from timellama.reports.claims import verdicts
+from timellama.reports.claims.rules import CLAIMS, VERDICTS, Statement
+from timellama.reports.claims.verdicts import RESAMPLES, SEED, Finding, Results
+from timellama.reports.render.cells import Block, Cell, Entry, Table
+from timellama.reports.render.markup import MISSING, fixed, listed
+from timellama.reports.render.table_model import describe_backbones, describe_commits
+from timellama.reports.tables.efficiency import significant
+from timellama.results.aggregate import FORECAST_ERRORS, M4_ERRORS, summarise
+
+LINE = 110  # our choice: characters of a line below a statement, which then is no wider than the line above it
+BETWEEN = (claims.BLOCKS, claims.DATASETS)
+
+
+def table_of_claims(
+    results: Results,
+    *,
+    published: Path,
+    configuration: str,
+    labels: Mapping[str, str],
+    generated: Collection[str] = (),
+    remark: str = "",
+) -> Table:
+    """The table of all claims. `published` is the folder of the paper's tables; the caption ends with `remark`."""
+    found = verdicts.findings(results, published=published, labels=labels)
+    return to_table(
+        found,
+        origin=origin(results, published=published, configuration=configuration, generated=generated),
+        remark=remark,
+    )
+
+
+def to_table(found: Sequence[Finding], *, origin: str, remark: str = "") -> Table:
+    """Findings as a table; `origin` says where its numbers come from."""
+    groups = []
+    for claim, title in CLAIMS.items():
+        head = (Cell(text=f"{claim}. {title}", bold=True, span=7),)
+        groups.append(((head,), *(_entry(finding) for finding in found if finding.statement.claim == claim)))
+    names = ("", "Statement", "Effect", "95 % interval", "Pairs", "True where", "Verdict")
+    return Table(
+        columns="lllllll",
+        blocks=(Block(header=(tuple(Cell(text=name) for name in names),), groups=tuple(groups)),),
+        caption=" ".join(text for text in (_reading(), origin, remark) if text),
+        label="tab:claims",
+        notes=(f"Verdicts: {count(found)}.",),
+    )
+
+
+def count(found: Sequence[Finding]) -> str:
+    """`3 supported, 1 contradicted and 24 not run`."""
+    counts = Counter(finding.verdict for finding in found)
+    return listed(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+
+
+def _entry(finding: Finding) -> Entry:
+    """The statement's line, and below it what was run of it."""
+    statement, effect = finding.statement, finding.effect
+    numbers = [MISSING] * 3
+    if effect is not None:
+        numbers = [f"{number(effect.value, statement)} {unit(statement)}", interval(finding), str(effect.pairs)]
+    texts = (statement.number, statement.text, *numbers, region(statement))
+    bold = finding.verdict in (claims.SUPPORTED, claims.CONTRADICTED)
+    first = (*(Cell(text=text) for text in texts), Cell(text=finding.verdict, bold=bold))
+    lines = textwrap.wrap(what_was_run(finding), LINE, break_on_hyphens=False, break_long_words=False)
+    return first, *((Cell(), Cell(text=line, span=6)) for line in lines)
+
+
+def what_was_run(finding: Finding) -> str:
+    """Which part of the paper's cells a verdict is of, what it lacks, and why it concludes nothing."""
+    effect = finding.effect
+    if effect is None:
+        return ""
+    lacking = f"not run: {listed(effect.missing)}" if effect.missing else ""
+    if not math.isinf(effect.possible[1]):
+        lacking = f"at most {number(effect.possible[1], finding.statement)} % is possible"
+    return "; ".join(text for text in (effect.run, lacking, finding.why) if text)
+
+
+def interval(finding: Finding) -> str:
+    """`-2.1 to +0.2`; a dash for one pair of runs, which tells nothing of chance."""
+    if finding.effect.pairs < 2 and finding.statement.measure != claims.SPEED:
+        return MISSING
+    return f"{number(finding.effect.low, finding.statement)} to {number(finding.effect.high, finding.statement)}"
+
+
+def effect_and_interval(finding: Finding) -> str:
+    """`-1.0 % (-2.1 to +0.2)`; a dash where nothing was run."""
+    if finding.effect is None:
+        return MISSING
+    ends = interval(finding)
+    value = f"{number(finding.effect.value, finding.statement)} {unit(finding.statement)}"
+    return value if ends == MISSING else f"{value} ({ends})"
+
+
+def number(value: float, statement: Statement) -> str:
+    """An effect, or an end of its interval, in the statement's unit."""
+    if statement.measure == claims.SPEED:
+        return significant(value)
+    if statement.measure == claims.SHARE:
+        return fixed(value, 0)
+    return fixed(value, 1, signed=statement.measure != claims.HIGHEST)
+
+
+def unit(statement: Statement) -> str:
+    """What the effect is counted in."""
+    if statement.measure == claims.SPEED:
+        return "times"
+    if statement.measure == claims.SHARE:
+        return "% of cells"
+    return "points" if statement.measure in BETWEEN else "%"
+
+
+def region(statement: Statement) -> str:
+    """The effects for which the statement is true."""
+    unit = {claims.SPEED: "", claims.DATASETS: " point", claims.BLOCKS: " point"}.get(statement.measure, " %")
+    if statement.low == claims.EVERY:
+        return "in all cells"
+    low, high = (f"{end:g}".replace("-", "\N{MINUS SIGN}") for end in (statement.low, statement.high))
+    if math.isinf(statement.low):
+        return f"below {high}{unit if statement.high else ''}"
+    return f"above {low}{unit}" if math.isinf(statement.high) else f"{low} to {high}{unit}"
+
+
+def _reading() -> str:
+    return (
+        "The paper's claims, by rules that were written before the verdicts (docs/claims.md). Effect: of errors, "
+        "(Time-LlaMA \N{MINUS SIGN} other) / other in per cent, of runs with the same data set, horizon, look-back and "
+        "seed, below 0 where Time-LlaMA is better; against several methods, that to the strongest, or the share of "
+        "cells in which it is better than all. Of speeds, the ratio of samples a second. Of the router, parts of the "
+        f"selections. Interval: paired bootstrap over cells and their seeds, {RESAMPLES} resamples, seed {SEED}; of "
+        "speeds, from the slowest calls of one to those of the other. Supported: the interval lies where the statement "
+        "is true; contradicted: it lies outside; inconclusive: neither, or too few pairs; cannot fail: no run could "
+        "have contradicted it. Only the paper's data sets, horizons and look-back count, and of them only what was "
+        f"run, which is told below each statement. The paper's language model is {claims.PAPER_BACKBONE}."
+    )
+
+
+def origin(results: Results, *, published: Path, configuration: str, generated: Collection[str]) -> str:
+    """Where the numbers come from; where no run bears on the paper, that this is so."""
+    used = []
+    for name, frame in results.frames.items():
+        part = verdicts.papers_part(frame, name, published=published)
+        if len(part):
+            used.append(summarise(part, M4_ERRORS if name == "short_term" else FORECAST_ERRORS))
+    sentences = [f"Configuration: {configuration}."]
+    if used:
+        runs = pd.concat(used)
+        devices = sorted({device for devices in runs["devices"] for device in devices})
+        sentences += [
+            describe_backbones(runs),
+            f"Precision: {listed(sorted(set(runs['precision'])))}, on {listed(devices)}.",
+            describe_commits({commit for commits in runs["commits"] for commit in commits}),
+        ]
+    else:
+        sentences.append("None of its trainings is on a data set, horizon and look-back of the paper's tables.")
+    measured = [
+        row
+        for statement in claims.STATEMENTS
+        if statement.measure == claims.SPEED
+        for pair in verdicts.speed_pairs(statement, results.sweeps)
+        for row in pair
+    ]
+    if measured:
+        devices, commits, kinds = (sorted({row[key] for row in measured}) for key in ("device", "commit", "dtype"))
+        sentences.append(
+            f"Speeds: {listed(kinds)}, on {listed(devices)}, commit{'s' * (len(commits) > 1)} {listed(commits)}."
+        )
+    made_up = sorted({name for frame in results.frames.values() for name in frame["dataset"]} & set(generated))
+    if made_up:
+        sentences.append(
+            f"The data of {listed(made_up)} are generated: they test the code, and say nothing of the paper's claims."
+        )
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def of_files(files: Mapping[str, Sequence[Path]], *, published: Path, facts: Mapping[str, Any]) -> Table:
+    """The table from the results of each experiment; `facts` as for `report_tables.table`."""
+    return table_of_claims(
+        verdicts.read_results(files, methods=facts["methods"]),
+        published=published,
+        configuration=facts["configuration"],
+        labels={name: entry["label"] for name, entry in facts["methods"].items()},
+        generated=facts["generated"],
+        remark=facts["remark"],
+    )

@@ -1,0 +1,184 @@
+"""What has no result after jobs failed: which runs, why, and the command that runs each alone.
+
+Reports are then made in a second pass (`TIMELLAMA_PARTIAL=1`), which computes nothing: a report takes the results that
+are there and says how many are not, and `reports/table_failures` lists those.
+"""
+
+import json
+import re
+import shlex
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from timellama.reports.render.cells import Block, Cell, Table
+from timellama.reports.render.markup import escape_markdown, markdown_paragraph, to_latex, write_files
+from timellama.reports.render.web_table import to_html
+
+SWITCH = "TIMELLAMA_PARTIAL"  # the environment variable that asks for the second pass
+REPORT = "table_failures"
+LONGEST = 400  # our choice: characters of a reason; the log has the rest
+LINE = 100  # our choice: characters of a line of the LaTeX table, which is scaled to the page's width
+KILLED = "it ended without an error message: stopped, or killed by the system, which often means that memory was short"
+NOT_STARTED = "not started"
+OTHER_CODE = "its result is of other code, and it was not run again"
+STOPPED = re.compile(r"WARNING (stopped by \w+ after step \d+ of \d+)")
+RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ")  # how a line of `joblog` begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A job that a result needs: what it is called, a file that it makes, and its log."""
+
+    name: str
+    output: Path
+    log: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A result that is absent."""
+
+    result: str
+    reason: str
+    command: str
+
+
+def absence(result: Path, *, source_digest: str, log: Path, before: Sequence[Step]) -> str | None:
+    """Why there is no result of this code at `result`; None where there is one.
+
+    `log` is that of the job which makes it, and `before` the jobs that have to end first, in their order.
+    """
+    if result.is_file():
+        try:
+            found = json.loads(result.read_text(encoding="utf-8"))["provenance"]["source_digest"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return f"{result.name} is damaged ({type(error).__name__}): delete it and run again"
+        if found == source_digest:
+            return None
+    for step in before:
+        if not step.output.exists() and step.log.is_file():
+            return f"not started, since {step.name} failed: {last_error(step.log) or KILLED}"
+    if result.is_file():
+        return OTHER_CODE
+    if not log.is_file():
+        return NOT_STARTED
+    return last_error(log) or KILLED
+
+
+def last_error(log: Path) -> str | None:
+    """The error that ended a job, from its log in one line: type and message. None where the log tells of none."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        return f"the log cannot be read ({error})"
+    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    if not starts:
+        stopped = STOPPED.findall("\n".join(lines))
+        return f"{stopped[-1]}; it goes on from there" if stopped else None
+    # What a traceback says of code is indented; what follows it up to the log's next record is the error.
+    rest = [line for line in lines[starts[-1] + 1 :] if line.strip()]
+    first = next((number for number, line in enumerate(rest) if not line.startswith((" ", "\t"))), len(rest))
+    message = []
+    for line in rest[first:]:
+        if RECORD.match(line):
+            break
+        message.append(line.strip())
+    return textwrap.shorten(" ".join(message), LONGEST, placeholder=" ...") or None
+
+
+def command(target: str, *, configfiles: Sequence[str], settings: Sequence[str]) -> str:
+    """What a shell is given to make `target` alone; `settings` are those given with `--config`."""
+    return shlex.join(["snakemake", "-j1", target, *options(configfiles=configfiles, settings=settings)])
+
+
+def options(*, configfiles: Sequence[str], settings: Sequence[str]) -> list[str]:
+    """Snakemake's options for a configuration."""
+    words = ["--configfile", *configfiles] if configfiles else []
+    return [*words, "--config", *settings] if settings else words
+
+
+def remark(absent: int, planned: int) -> str:
+    """What a report says that was made without some of its results; empty where it has all."""
+    if not absent:
+        return ""
+    return (
+        f"NOT COMPLETE: {absent} of {planned} runs have no result; {REPORT} names them and says why. They are dashes, "
+        "or are left out of means over seeds."
+    )
+
+
+def without_results(name: str, *, text: str) -> Table:
+    """The table of an experiment none of whose runs has a result."""
+    line = (Cell(text=f"None of the runs of {name} has a result."),)
+    return Table(
+        columns="l",
+        blocks=(Block(header=((Cell(text=name),),), groups=(((line,),),)),),
+        caption=text,
+        label=f"tab:{name.replace('_', '-')}",
+    )
+
+
+def summary(failures: Sequence[Failure], *, configuration: str, planned: int) -> str:
+    """The first sentence of the report."""
+    if not failures:
+        return f"Failures: none. All {planned} results of configuration {configuration} are there."
+    return f"Failures: {len(failures)} of {planned} results of configuration {configuration} are absent."
+
+
+def to_table(failures: Sequence[Failure], *, text: str) -> Table:
+    """A group a failure: what is absent, why, and the command."""
+    groups = []
+    for failure in failures:
+        lines = [failure.result, *_wrapped(failure.reason), *_wrapped(failure.command, end=" \\")]
+        groups.append((tuple((Cell(text=line, bold=number == 0),) for number, line in enumerate(lines)),))
+    return Table(
+        columns="l",
+        blocks=(
+            Block(
+                header=((Cell(text="Result, reason, and the command that makes it alone"),),),
+                groups=tuple(groups) or ((((Cell(text="none failed"),),),),),
+            ),
+        ),
+        caption=text,
+        label="tab:failures",
+    )
+
+
+def _wrapped(text: str, *, end: str = "") -> list[str]:
+    """Lines of at most about `LINE` characters, which `end` joins."""
+    lines = textwrap.wrap(text, LINE, break_on_hyphens=False, break_long_words=False)
+    return [line + end for line in lines[:-1]] + lines[-1:]
+
+
+def to_markdown(failures: Iterable[Failure], *, text: str) -> str:
+    """The same as a list; a command stands in a block from which it can be copied."""
+    parts = [markdown_paragraph(text)]
+    for failure in failures:
+        parts += [
+            f"**{escape_markdown(failure.result)}**",
+            markdown_paragraph(failure.reason),
+            f"    {failure.command}",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def to_rows(failures: Sequence[Failure], *, text: str) -> Table:
+    """The same with a column for each, for a page that wraps long lines by itself."""
+    rows = [tuple(map(_whole, (failure.result, failure.reason, failure.command))) for failure in failures]
+    rows = rows or [tuple(map(_whole, ("none failed", "", "")))]
+    header = (tuple(map(_whole, ("Result", "Reason", "Command that makes it alone"))),)
+    blocks = (Block(header=header, groups=(tuple((row,) for row in rows),)),)
+    return Table(columns="lll", blocks=blocks, caption=text, label="tab:failures")
+
+
+def _whole(text: str) -> Cell:
+    return Cell(text=text)
+
+
+def write(failures: Sequence[Failure], tex: Path, md: Path, html: Path, *, configuration: str, planned: int) -> None:
+    """Writes the report, as LaTeX, as Markdown and as HTML."""
+    text = summary(failures, configuration=configuration, planned=planned)
+    latex, page = to_table(failures, text=text), to_rows(failures, text=text)
+    write_files({tex: to_latex(latex), md: to_markdown(failures, text=text), html: to_html(page)})

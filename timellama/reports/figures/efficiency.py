@@ -1,0 +1,91 @@
+"""Latency and peak memory over the number of variates N, a panel a batch size, a line a method.
+
+Filled markers are measured, hollow ones predicted from smaller cells, since they would have taken too much memory (a
+cross) or time; a dotted line leads to them. Both axes are logarithmic.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatter, NullLocator
+
+from timellama.cost.efficiency_sweep import NO_MEMORY
+from timellama.reports.render import style
+from timellama.reports.render.table_model import first_seen
+from timellama.reports.tables.efficiency_rows import order, place
+
+MEGABYTE = 1e6
+
+
+class _Plain(LogFormatter):
+    """Labels what `LogFormatter` labels, as 0.03 and not as 3e-02."""
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        return f"{value:g}" if super().__call__(value, position) else ""
+
+
+def latency(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Median milliseconds of one forecast of a batch."""
+    return _over_variates(rows, field="seconds", scale=1e3, label="median latency, ms")
+
+
+def memory_scaling(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Peak memory while forecasting, with the limit that cells were held to."""
+    kind = "resident" if rows[0]["device"] == "cpu" else "allocated"
+    limit = min(row["limit_bytes"] for row in rows) / MEGABYTE
+    label = f"peak {kind} memory of a forecast, MB"
+    return _over_variates(rows, field="bytes", scale=1 / MEGABYTE, label=label, limit=limit)
+
+
+def _over_variates(
+    rows: Sequence[Mapping[str, Any]], *, field: str, scale: float, label: str, limit: float | None = None
+) -> Figure:
+    names, sizes = first_seen(row["name"] for row in rows), order([row["batch_size"] for row in rows])
+    looks = style.looks(names)
+    ticks = order([row["variates"] for row in rows])
+    handles: dict[str, Any] = {}
+    with style.theme():
+        figure = style.canvas(style.PAGE if len(sizes) > 1 else style.COLUMN * 1.3, 3.4)
+        axes = list(figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0])
+        for axis, size in zip(axes, sizes, strict=True):
+            here = [row for row in rows if row["batch_size"] == size]
+            for name in reversed(names):  # the first, which the others are compared with, comes to lie on top
+                line = sorted((row for row in here if row["name"] == name), key=lambda row: row["variates"])
+                _draw(axis, line, looks[name], name=name, field=field, scale=scale)
+            if limit is not None:
+                axis.axhline(limit, color="black", linestyle="--", linewidth=0.8, label="memory limit")
+            axis.set_xscale("log")
+            axis.set_yscale("log")
+            axis.set_xticks(ticks, [str(tick) for tick in ticks])
+            axis.xaxis.set_minor_locator(NullLocator())
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.yaxis.set_minor_formatter(_Plain(minor_thresholds=(1, 0.4)))  # numbers where powers are few
+            axis.set_title(f"batch {size}")
+            axis.set_xlabel("N, variates")
+            handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+        axes[0].set_ylabel(label)
+        title = f"T {rows[0]['context']}, H {rows[0]['horizon']}; random inputs; hollow: not run, predicted"
+        ordered = {name: handles[name] for name in [*names, *(key for key in handles if key not in names)]}
+        legend = figure.legend(ordered.values(), ordered.keys(), title=title, loc="outside upper center", ncols=4)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    return figure
+
+
+def _draw(axis: Axes, line: Sequence[Mapping], look: style.Look, *, name: str, field: str, scale: float) -> None:
+    """One method's line: measured points joined, predicted ones hollow behind a dotted line."""
+    points = [(row["variates"], *place(row, "forward", field)) for row in line]
+    lacking = {row["variates"] for row in line if row["forward_status"] == NO_MEMORY}
+    points = [(variates, value * scale, measured) for variates, value, measured in points if value]
+    solid = [(variates, value) for variates, value, measured in points if measured]
+    hollow = [(variates, value) for variates, value, measured in points if not measured]
+    drawn = {"color": look.color, "marker": look.marker}
+    axis.plot(*(zip(*solid, strict=True) if solid else ([], [])), linestyle=look.linestyle, label=name, **drawn)
+    if hollow:
+        axis.plot(*zip(*[*solid[-1:], *hollow], strict=True), linestyle=":", linewidth=0.7, color=look.color)
+        axis.plot(*zip(*hollow, strict=True), linestyle="", markerfacecolor="white", **drawn)
+    if crossed := [point for point in hollow if point[0] in lacking]:
+        cross = {"linestyle": "", "marker": "x", "color": "black", "zorder": 5}
+        axis.plot(*zip(*crossed, strict=True), label="out of memory", **cross)

@@ -1,0 +1,50 @@
+"""The picture of a forecast of a person's own file: the end of the look-back, and what comes after it."""
+
+import io
+import math
+from pathlib import Path
+
+from timellama.core.errors import InputError
+from timellama.core.files import atomic
+from timellama.reports.render import style
+from timellama.results.forecasting import Forecast
+
+METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}  # no dates: the same picture, the same bytes
+SHOWN_VARIATES = 6  # our choice: panels that can still be read on one page
+ACROSS = 2
+HISTORY = 3  # our choice: as many horizons of look-back, so that the forecast fills a quarter of the width
+
+
+def require_format(path: Path) -> None:
+    """Raises InputError for a file name that no picture can have."""
+    if path.suffix.lower() not in METADATA:
+        raise InputError(f"{path}: a plot's name must end in {' or '.join(METADATA)}")
+
+
+def draw_forecast(forecast: Forecast, *, label: str, path: Path) -> None:
+    """Draw the first variates of a forecast by the method `label` and write `path`, atomically."""
+    require_format(path)
+    look_back = forecast.look_back
+    shown = look_back.columns[:SHOWN_VARIATES]
+    past = slice(-HISTORY * len(forecast.time), None)
+    across = min(ACROSS, len(shown))
+    with style.theme():
+        figure = style.canvas(style.PAGE, 0.7 + 1.6 * math.ceil(len(shown) / across))
+        axes = figure.subplots(math.ceil(len(shown) / across), across, squeeze=False, sharex=True).ravel()
+        [look] = style.looks([label]).values()
+        for place, (axis, name) in enumerate(zip(axes, shown, strict=False)):
+            axis.plot(look_back.time[past], look_back.values[past, place], color=style.CONTEXT, label="look-back")
+            axis.plot(forecast.time, forecast.values[:, place], color=look.color, linestyle=look.linestyle, label=label)
+            axis.set_title(name, parse_math=False)
+            axis.tick_params(axis="x", rotation=30)
+        for axis in axes[len(shown) :]:
+            axis.set_axis_off()
+        more = len(look_back.columns) - len(shown)
+        rest = f" (the first {len(shown)} of {len(look_back.columns)} columns)" if more else ""
+        figure.suptitle(f"{look_back.path.name}{rest}", parse_math=False)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        picture = io.BytesIO()
+        suffix = path.suffix.lower()
+        figure.savefig(picture, format=suffix[1:], metadata=METADATA[suffix])
+    with atomic(path) as file:
+        file.write(picture.getvalue())

@@ -1,0 +1,164 @@
+"""`reports/provenance.json`: where every number in the reports came from, with a digest of each file on the way.
+
+A report names the results that it was made from, a result the code, data, language model and machine that made it, and
+every file its SHA-256, so that `timellama verify` (`verify.py`) can name what no longer matches. `docs/provenance.md`
+describes the layout. No time of writing is kept: the same files give the same index.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from timellama.core.code_digest import code_digest
+from timellama.core.errors import InputError
+from timellama.core.provenance import commit
+from timellama.data.download import sha256_of
+from timellama.reports.render.markup import write_files
+from timellama.results.aggregate import describe_commit, read_metrics
+
+FORMAT = 1  # raised when a reader of the old layout would misread the new one
+NAME = "reports/provenance.json"
+METRICS = "metrics.json"
+BACKBONES = Path("results/backbones")
+DATA = Path("results/data")
+RAW = Path("results/raw")
+QUIRKS = "quirks.json"
+# The code between results and reports; what a result hangs on has a digest of its own in the result.
+REPORTING = (
+    "timellama.reports.report_tables",
+    "timellama.reports.report_figures",
+    "timellama.reports.tables.efficiency",
+    "timellama.reports.failures",
+    "timellama.reports.figures.paper_vs_ours",
+    "timellama.reports.run_page",
+)
+ENVIRONMENT = ("versions", "hardware")
+ENVIRONMENT_DIGITS = 12  # our choice: enough to tell the environments of one index apart
+
+
+def make(reports: Mapping[str, Iterable[str]], *, configuration: str, root: Path = Path()) -> dict[str, Any]:
+    """The index of `reports`, each with the results that it was made from; paths are relative to `root`.
+
+    Raises InputError where a file is absent or a result is not one of this version.
+    """
+    made_from = {report: sorted(results) for report, results in sorted(reports.items())}
+    results, environments = {}, {}
+    for path in sorted({path for paths in made_from.values() for path in paths}):
+        results[path] = _result(path, root=root, environments=environments)
+    datasets = sorted({entry["dataset"] for entry in results.values() if entry["data_sha256"]})
+    folders = sorted({entry["backbone_folder"] for entry in results.values() if entry["backbone_folder"]})
+    return {
+        "format": FORMAT,
+        "configuration": configuration,
+        "checkout": commit(),
+        "reporting_code": reporting_code(),
+        "reports": {path: _report(path, sources, results, root=root) for path, sources in made_from.items()},
+        "results": results,
+        "data": {name: _files(data_files(name, root=root), root=root) for name in datasets},
+        "backbones": {folder: _files(_below(root / folder), root=root) for folder in folders},
+        "environments": environments,
+    }
+
+
+def write(index: Mapping[str, Any], path: Path) -> None:
+    """Writes the index whole or not at all."""
+    write_files({path: json.dumps(index, indent=1, sort_keys=True, ensure_ascii=False) + "\n"})
+
+
+def read(path: Path) -> dict[str, Any]:
+    """An index. Raises InputError where there is none, or none of this layout."""
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): make it with `snakemake -j1 {NAME}`") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}): delete it and make it anew") from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise InputError(f"{path} is no index of format {FORMAT}: delete it and make it with `snakemake -j1 {NAME}`")
+    return index
+
+
+def reporting_code() -> str:
+    """The digest of the code that makes reports from results."""
+    return code_digest(*REPORTING)
+
+
+def data_files(dataset: str, *, root: Path) -> list[Path]:
+    """The files of a prepared data set, and the published files that it was made from."""
+    quirks = root / DATA / dataset / QUIRKS
+    published = [root / RAW / entry["path"] for entry in read_metrics(quirks)["raw"]]
+    return [*_below(quirks.parent), *published]
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def _files(paths: Iterable[Path], *, root: Path) -> dict[str, str]:
+    """The SHA-256 of each file by its path. Raises InputError where one is absent."""
+    found = {}
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path} is absent, but results hang on it: let snakemake make it again")
+        found[path.relative_to(root).as_posix()] = sha256_of(path)
+    return found
+
+
+def _report(path: str, sources: list[str], results: Mapping[str, Mapping], *, root: Path) -> dict[str, Any]:
+    """A report: its digest, and what its numbers have in common."""
+    used = [results[source] for source in sources]
+    return {
+        **_single(path, root=root),
+        "results": sources,
+        "commits": sorted({describe_commit(entry) for entry in used}),
+        "seeds": sorted({entry["seed"] for entry in used if entry["seed"] is not None}),
+        "data_sha256": dict(sorted((entry["dataset"], entry["data_sha256"]) for entry in used if entry["data_sha256"])),
+    }
+
+
+def _single(path: str, *, root: Path) -> dict[str, str]:
+    (digest,) = _files([root / path], root=root).values()
+    return {"sha256": digest}
+
+
+def _result(path: str, *, root: Path, environments: dict[str, Any]) -> dict[str, Any]:
+    """A run's or a sweep's result: its digest, those of the files beside it, and where the number came from."""
+    document = read_metrics(root / path)
+    try:
+        origin = document["provenance"]
+        run = document["run"] if "run" in document else document["sweep"]["run"]
+        environment = {key: origin[key] for key in ENVIRONMENT}
+        text = json.dumps(environment, sort_keys=True)
+        name = hashlib.sha256(text.encode()).hexdigest()[:ENVIRONMENT_DIGITS]
+        environments[name] = environment
+        backbone = run["backbone"]
+        place = (root / path).parent
+        beside = [file for file in _below(place) if file.name != METRICS] if "run" in document else []
+        return {
+            **_single(path, root=root),
+            "files": _files(beside, root=root),
+            "dataset": run["dataset"],
+            "data_sha256": origin.get("data_sha256"),
+            "seed": run["seed"] if "run" in document else None,
+            "run_digest": origin.get("run_digest") or Path(path).stem.rsplit("-", 1)[-1],
+            "source_digest": origin["source_digest"],
+            "git_commit": origin["git_commit"],
+            "git_dirty": origin["git_dirty"],
+            "backbone": backbone,
+            "backbone_digest": origin.get("backbone_digest"),
+            "backbone_folder": backbone and (BACKBONES / _folder(backbone)).as_posix(),
+            "environment": name,
+            "threads": origin["threads"] if "run" in document else document["sweep"]["threads"],
+            "started": origin["started"],
+            "ended": origin["ended"],
+        }
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{root / path} does not tell where it came from ({error!r}): delete it and run again"
+        ) from error
+
+
+def _folder(backbone: Mapping[str, Any]) -> str:
+    return f"{backbone['name']}/x{backbone['blocks']}-{backbone['weights']}"

@@ -1,0 +1,1 @@
+"""A finished configuration, kept in the repository and checked."""

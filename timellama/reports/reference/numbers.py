@@ -1,0 +1,253 @@
+"""The numbers of a configuration as they are kept in the repository: every result in a CSV file, and what was planned.
+
+A folder `docs/reference/<configuration>/` holds, beside tables and figures (`reference_folder.py`):
+
+- `metrics.csv`: a line a run, which is the whole of its `metrics.json` (`flat_rows.py`);
+- `efficiency.csv`: a line a measured cell, which together are the sweeps' files;
+- `absent.csv`: the planned results that there are not, each with its reason;
+- `plan.json`: which results each report is made from, and what else it has to know.
+
+So tables can be made anew without `results/`, and results of later sittings, on other machines, can be added.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from timellama.core.errors import InputError
+from timellama.core.flat_rows import flatten, from_csv, nested, to_csv
+from timellama.experiments.matrix import EFFICIENCY, Plan
+from timellama.experiments.run import DIGEST_LENGTH
+from timellama.reports import report_facts as report_plan
+from timellama.reports.failures import last_error
+from timellama.results.aggregate import read_metrics
+
+FORMAT = 1  # raised when a reader of the old layout would misread the new one
+METRICS_CSV, EFFICIENCY_CSV, ABSENT_CSV, PLAN_JSON = "metrics.csv", "efficiency.csv", "absent.csv", "plan.json"
+RESULT = "result"  # the column that names a line's result by its path
+SWEEPS = "results/efficiency/"
+UNFINISHED = "not run yet, or not finished when this was made"
+FIRST = (  # the columns that a person looks for, before all others
+    RESULT,
+    *(f"run/{key}" for key in ("task", "dataset", "variant", "context", "horizon", "seed", "train_percent")),
+    *("run/backbone/name", "run/backbone/blocks", "mse", "mae", "smape", "mase", "owa", "n_windows"),
+    *("steps", "best_step", "validation_loss", "parameters/total", "parameters/trainable"),
+    *(f"seconds/{key}" for key in ("train", "evaluate", "total")),
+    *(f"provenance/{key}" for key in ("git_commit", "git_dirty", "source_digest", "run_digest", "data_sha256")),
+    *(f"provenance/{key}" for key in ("threads", "hardware/host_class", "started", "ended")),
+    *("sweep/run/variant", "row/variates", "row/batch_size"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The numbers of a configuration: what was planned, each result by its path, and why the others are absent."""
+
+    plan: Mapping[str, Any]
+    results: Mapping[str, Mapping[str, Any]]
+    reasons: Mapping[str, str]
+
+
+def planned(plan: Plan, *, configfile: str) -> dict[str, Any]:
+    """What stands in `plan.json`; what follows from the results, as a caption's remark on absent ones, does not."""
+    experiments = {}
+    for name in plan.config["experiments"]:
+        facts = report_plan.report_facts(plan, name, absent=())
+        experiments[name] = {"results": report_plan.planned_files(plan, name), "facts": facts}
+    if EFFICIENCY in experiments:
+        experiments[EFFICIENCY]["results"] = [report_plan.sweep_file(sweep) for sweep in plan.efficiency()]
+    return _plain(
+        {
+            "format": FORMAT,
+            "configuration": plan.config["name"],
+            "configfile": configfile,
+            "command": f"make all CONFIG={configfile}",
+            "datasets": report_plan.dataset_rows(plan),
+            "experiments": experiments,
+        }
+    )
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A value as it comes back from JSON."""
+    return json.loads(json.dumps(value))
+
+
+def planned_results(plan: Mapping[str, Any]) -> list[str]:
+    """Every result of a `plan.json`, once."""
+    return list(dict.fromkeys(path for entry in plan["experiments"].values() for path in entry["results"]))
+
+
+def find(paths: Iterable[str], *, results: Path) -> dict[str, dict[str, Any]]:
+    """Those of the results `results/...` that lie below the folder `results`.
+
+    Raises InputError where a file cannot be read, or is not of the settings that its path names.
+    """
+    found = {}
+    for path in paths:
+        file = results / Path(path).relative_to("results")
+        if file.is_file():
+            found[path] = read_metrics(file)
+            if path != path_of(found[path]):
+                raise InputError(f"{file} is of other settings than its path says: delete it and run again")
+    return found
+
+
+def path_of(document: Mapping[str, Any]) -> str:
+    """Where a result lies, by the digest of the settings that it holds. Raises InputError for one that holds none."""
+    try:
+        if "sweep" in document:
+            sweep = document["sweep"]
+            run, digest = sweep["run"], _digest(_canonical(sweep | {"run": _canonical(sweep["run"])}))
+            folder, name, end = f"{EFFICIENCY}/{run['variant']}", f"H{run['horizon']}-T{run['context']}", ".json"
+        else:
+            run, digest = document["run"], _digest(_canonical(document["run"]))
+            folder, end = f"{run['task']}/{run['dataset']}/{run['variant']}", "/metrics.json"
+            name = f"H{run['horizon']}-T{run['context']}-s{run['seed']}"
+        backbone = run["backbone"]
+        name += f"-{backbone['name']}-x{backbone['blocks']}" if backbone else ""
+    except (KeyError, TypeError) as error:
+        raise InputError(f"a result does not tell its settings ({error!r}): make it again") from error
+    return f"results/{folder}/{name}-{digest}{end}"
+
+
+def _canonical(value: Mapping[str, Any]) -> str:
+    """As `Run.to_json` and `Sweep.to_json`; of settings as they were, whatever settings there are now."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def merged(kept: Kept | None, found: Mapping[str, Mapping], *, plan: Mapping[str, Any], logs: Path) -> Kept:
+    """What was kept with what was found: of two results of the same settings, the one that ended later.
+
+    A result that is absent gets its reason from its log in the folder `logs`, or keeps the one that it had. A kept
+    result that `plan` does not have any more is left out.
+    """
+    old = kept.results if kept else {}
+    results = {}
+    for path in planned_results(plan):
+        candidates = [document[path] for document in (old, found) if path in document]
+        if candidates:
+            results[path] = max(candidates, key=_ended)
+    reasons = {}
+    for path in planned_results(plan):
+        if path not in results:
+            log = logs / f"{_log(path)}.log"
+            reason = last_error(log) if log.is_file() else None
+            reasons[path] = reason or (kept.reasons.get(path) if kept else None) or UNFINISHED
+    return Kept(plan=plan, results=results, reasons=reasons)
+
+
+def _log(path: str) -> str:
+    """Where the workflow logs the job that makes a result, below its folder of logs."""
+    name = path.removeprefix("results/")
+    return name.removesuffix(".json") if path.startswith(SWEEPS) else f"train/{name.removesuffix('/metrics.json')}"
+
+
+def _ended(document: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(document["provenance"]["ended"])
+
+
+def to_files(kept: Kept) -> dict[str, str]:
+    """The texts of `plan.json` and the CSV files by name; the same numbers give the same bytes."""
+    runs, cells = [], []
+    for path, document in sorted(kept.results.items()):
+        if path.startswith(SWEEPS):
+            common = {key: value for key, value in document.items() if key != "rows"}
+            cells += [{RESULT: path} | flatten(common | {"row": row}) for row in document["rows"]]
+        else:
+            runs.append({RESULT: path} | flatten(document))
+    absent = [{RESULT: path, "reason": reason} for path, reason in sorted(kept.reasons.items())]
+    tables = {METRICS_CSV: runs, EFFICIENCY_CSV: cells, ABSENT_CSV: absent}
+    texts = {name: to_csv(rows, first=FIRST) for name, rows in tables.items() if rows}
+    return {PLAN_JSON: json.dumps(kept.plan, indent=1, sort_keys=True, ensure_ascii=False) + "\n", **texts}
+
+
+def read(folder: Path) -> Kept:
+    """The inverse of `to_files`.
+
+    Raises InputError where a file is absent or damaged, or a line is not of the settings that its path names.
+    """
+    try:
+        plan = json.loads((folder / PLAN_JSON).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / PLAN_JSON} cannot be read ({error}): restore it from the repository") from error
+    if not isinstance(plan, dict) or plan.get("format") != FORMAT:
+        raise InputError(f"{folder / PLAN_JSON} is not of format {FORMAT}: restore it, or export again")
+    results: dict[str, dict[str, Any]] = {}
+    for path, document in _documents(folder / METRICS_CSV):
+        if path in results:
+            raise InputError(f"{folder / METRICS_CSV} has two lines for {path}: restore it from the repository")
+        results[path] = document
+    for path, document in _documents(folder / EFFICIENCY_CSV):
+        row = document.pop("row", None)
+        sweep = results.setdefault(path, document | {"rows": []})
+        if row is None or {**sweep, "rows": None} != {**document, "rows": None}:
+            raise InputError(f"{folder / EFFICIENCY_CSV}: the lines of {path} are not of one sweep: restore it")
+        sweep["rows"].append(row)
+    for path, document in results.items():
+        if path != path_of(document):
+            raise InputError(f"{folder}: the settings in the line of {path} are not those of that run: restore it")
+    reasons = {row[RESULT]: row["reason"] for row in _lines(folder / ABSENT_CSV, needed=(RESULT, "reason"))}
+    return Kept(plan=plan, results=results, reasons=reasons)
+
+
+def _documents(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    return [(row.pop(RESULT), nested(row)) for row in _lines(path, needed=(RESULT,))]
+
+
+def _lines(path: Path, *, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    """The lines of a CSV file; none where it is absent, as without runs or sweeps."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        try:
+            rows = from_csv(file.read())
+        except (InputError, ValueError) as error:
+            raise InputError(f"{path} is damaged: {error}. Restore it from the repository") from error
+    if any(key not in row for row in rows for key in needed):
+        raise InputError(f"{path} has a line without {' or '.join(needed)}: restore it from the repository")
+    return rows
+
+
+def facts_of(kept: Kept, experiment: str) -> dict[str, Any]:
+    """What the report of an experiment has to know, as `report_plan.report_facts` gives it for these results."""
+    entry = kept.plan["experiments"][experiment]
+    planned_cells = [tuple(cell) for cell in entry["facts"]["planned"]]
+    remark = report_plan.remark_on(entry["results"], kept.reasons)
+    return {**entry["facts"], "planned": planned_cells, "remark": remark}
+
+
+def facts_of_several(
+    kept: Kept, experiments: Iterable[str], *, files: Mapping[str, Path]
+) -> tuple[dict[str, Any], dict[str, list[Path]]]:
+    """As `report_plan.facts_of_several`, but for the results: these come second, as those of `files` by experiment."""
+    planned = {
+        name: kept.plan["experiments"][name]["results"] for name in experiments if name in kept.plan["experiments"]
+    }
+    remark = report_plan.remark_on(dict.fromkeys(path for of in planned.values() for path in of), kept.reasons)
+    facts = facts_of(kept, next(iter(kept.plan["experiments"])))
+    found = {name: [files[path] for path in of if path in files] for name, of in planned.items()}
+    return facts | {"planned": [], "not_run": [], "remark": remark}, found
+
+
+def unpacked(kept: Kept, folder: Path) -> dict[str, Path]:
+    """Writes each result below `folder` as a file, as report code reads it; the files by the results' paths."""
+    files = {}
+    for path, document in kept.results.items():
+        files[path] = folder / path
+        files[path].parent.mkdir(parents=True, exist_ok=True)
+        files[path].write_text(json.dumps(document), encoding="utf-8")
+    return files
+
+
+def without(kept: Kept, plan: Mapping[str, Any]) -> list[str]:
+    """The kept results that `plan` does not have."""
+    return sorted(set(kept.results) - set(planned_results(plan)))

@@ -1,0 +1,1 @@
+"""Tables and figures in the languages they are printed in."""

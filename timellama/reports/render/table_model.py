@@ -1,0 +1,391 @@
+"""The tables of the benchmark, built from summaries of runs (`aggregate.py`) and rendered by `markup.py`.
+
+A table of methods has the layout of the paper's tables 1 and 3: a row for each data set and horizon, two columns a
+method; below each of our rows the paper's number and our gap to it, and in a block of its own the floor: models so
+simple that a trained Transformer has to beat them. Printed to the paper's decimals; marks compare what is printed.
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from timellama.core.errors import InputError
+from timellama.experiments.run import TRAINS_NOTHING
+from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.markup import MISSING, fixed, listed, spread
+from timellama.results.aggregate import FORECAST_ERRORS, M4_ERRORS
+
+ALL = "all"  # stands for horizon and context 0: a row over several data sets
+Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
+Published = Mapping[tuple[str, int, str], Mapping[str, float]]  # (data set, horizon, label) -> the paper's numbers
+NO_NUMBERS: Published = MappingProxyType({})
+VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
+NAMES = {"mse": "MSE", "mae": "MAE", "smape": "SMAPE", "mase": "MASE", "owa": "OWA"}
+NOT_RUN = "not run"
+DECIMALS = {"mse": 3, "mae": 3, "smape": 2, "mase": 3, "owa": 3}  # the paper's tables 1 and 2
+
+
+def first_seen(items: Iterable[Any]) -> list[Any]:
+    """The distinct items in the order of their first appearance."""
+    return list(dict.fromkeys(items))
+
+
+def marks(values: Sequence[str]) -> list[str]:
+    """`best` for each lowest of the printed values, `second` for each next; nothing where there are not two."""
+    numbers = [math.nan if text == MISSING else float(text.replace("\N{MINUS SIGN}", "-")) for text in values]
+    ranks = sorted({number for number in numbers if not math.isnan(number)})
+    if sum(not math.isnan(number) for number in numbers) < 2:
+        return [""] * len(values)
+    names = dict(zip(ranks, ("best", "second"), strict=False))
+    return [names.get(number, "") for number in numbers]
+
+
+def name_columns(summary: pd.DataFrame) -> pd.Series:
+    """The name of each row's column: its label, with the backbone where a variant was run with several."""
+    backbones = summary.groupby("variant")["backbone"].transform("nunique")
+    alone = summary["label"].where(backbones == 1, summary["label"] + " " + summary["backbone"])
+    # Two variants may carry one label; their columns must not be taken for one.
+    variants = summary.groupby(alone)["variant"].transform("nunique")
+    return alone.where(variants == 1, alone + " (" + summary["variant"] + ")")
+
+
+def describe_backbones(summary: pd.DataFrame) -> str:
+    """A sentence about the backbones, which says where their weights are random."""
+    used = first_seen(text for text in summary["backbone"] if text)
+    if not used:
+        return ""
+    one = len(used) == 1
+    sentence = f"{'Backbone' if one else 'Backbones'} (name x blocks): {listed(used)}."
+    if all("(random weights)" in text for text in used):
+        sentence += " A backbone with random weights has learned no language: its numbers test the code, not the paper."
+    return sentence
+
+
+def describe_seeds(summary: pd.DataFrame) -> str:
+    """A sentence about the seeds: one list, or which data set or column has which."""
+    if summary["seeds"].nunique() == 1:
+        seeds = summary["seeds"].iloc[0]
+        return f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {listed(seeds)}."
+    trained = summary[~summary["variant"].isin(TRAINS_NOTHING)]
+    by_column = trained.groupby(name_columns(summary))["seeds"].nunique()
+    by_dataset = trained.groupby("dataset")["seeds"].nunique()
+    if by_column.max() > 1 and by_dataset.max() == 1:
+        rows, names = trained, trained["dataset"]
+    else:
+        rows, names = summary, name_columns(summary)
+    by_seeds: dict[tuple[int, ...], list[str]] = {}
+    for seeds, name in zip(rows["seeds"], names, strict=True):
+        by_seeds.setdefault(seeds, []).append(name)
+    lists = Counter(name for names in by_seeds.values() for name in set(names))
+    parts = [
+        f"{listed(seeds)} ({listed(f'{name} in some rows' if lists[name] > 1 else name for name in first_seen(names))})"
+        for seeds, names in sorted(by_seeds.items(), key=lambda item: (-len(item[0]), item[0]))
+    ]
+    return f"Seeds: {'; '.join(parts)}."
+
+
+def describe_commits(commits: Collection[str]) -> str:
+    """A sentence about the code that ran; a reader must see where it is not one committed version."""
+    names = sorted(commits)
+    if len(names) == 1:
+        return f"Code: commit {names[0]}."
+    return f"Code: these runs come from {len(names)} different versions: commits {listed(names)}."
+
+
+def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collection[str]) -> str:
+    """What each caption says about where its numbers come from."""
+    made_up = [name for name in first_seen(summary["dataset"]) if name in generated]
+    contexts = sorted(set(summary["context"]) - {0})  # 0 stands for a row over several data sets
+    shares = sorted(set(summary["train_percent"]))
+    devices = sorted({device for devices in summary["devices"] for device in devices})
+    sentences = [
+        f"Configuration: {configuration}.",
+        describe_backbones(summary),
+        f"Generated data, not measurements: {listed(made_up)}." if made_up else "",
+        f"Look-back T: {listed(contexts)} steps.",
+        f"Trained on {listed(shares)} % of the training rows." if shares != [100] else "",
+        describe_seeds(summary),
+        f"Precision: {listed(sorted(set(summary['precision'])))}, on {listed(devices)}.",
+        describe_commits({commit for commits in summary["commits"] for commit in commits}),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+class _Grid:
+    """The cells of a comparison: rows (data set, horizon, context), columns the named methods."""
+
+    def __init__(
+        self,
+        summary: pd.DataFrame,
+        planned: Planned,
+        metrics: Sequence[str],
+        not_run: Collection[str],
+        published: Published,
+    ):
+        if summary["train_percent"].nunique() > 1:
+            raise InputError(
+                f"One table cannot hold several training shares {sorted(set(summary['train_percent']))}: "
+                "give the rows of one `train_percent`."
+            )
+        named = summary.assign(column=name_columns(summary))
+        self.metrics, self.published = metrics, published
+        self.cells = {
+            (row["dataset"], row["horizon"], row["context"], row["column"]): row for row in named.to_dict("records")
+        }
+        self.windows = {key[:2]: row["n_windows"] for key, row in self.cells.items()}
+        # The plan gives the order; a variant without any result has no label yet, so its own name stands for it.
+        labels = named.groupby("variant")["column"].unique().to_dict()
+        wanted = [
+            (dataset, horizon, context, name)
+            for dataset, context, horizon, variant in planned
+            for name in labels.get(variant, [variant])
+        ]
+        self.not_run = {
+            key for key in wanted if key not in self.cells and key[3] in not_run and key[:2] in self.windows
+        }
+        self.missing = [key for key in wanted if key not in self.cells and key not in self.not_run]
+        self.absent = {*self.not_run, *self.missing}
+        every = [*wanted, *self.cells]
+        datasets = first_seen(dataset for dataset, *_ in every)
+        contexts = first_seen(context for _, _, context, _ in every)
+        self.rows = sorted(
+            {key[:3] for key in every}, key=lambda row: (datasets.index(row[0]), row[1], contexts.index(row[2]))
+        )
+        self.columns = first_seen(key[3] for key in every)
+        self.floor = {name for name, floor in zip(named["column"], named["floor"], strict=True) if floor}
+
+    def value(self, row: tuple[str, int, int], column: str, field: str) -> float:
+        """A field of a cell; NaN where there is no result."""
+        return self.cells.get((*row, column), {}).get(field, math.nan)
+
+    def paper(self, row: tuple[str, int, int], column: str, metric: str) -> float:
+        """The paper's number, also in a planned cell that has none of ours; NaN where the paper has none."""
+        if (*row, column) in self.absent:
+            return self.published.get((*row[:2], column), {}).get(metric, math.nan)
+        return self.value(row, column, f"{metric}_paper")
+
+    def marked(self, row: tuple[str, int, int], metric: str) -> dict[str, str]:
+        """The mark of each column, over all methods of the row, floor included."""
+        texts = [fixed(self.value(row, column, f"{metric}_mean"), DECIMALS[metric]) for column in self.columns]
+        return dict(zip(self.columns, marks(texts), strict=True))
+
+    def ours(self, row: tuple[str, int, int], column: str, marked: Mapping[str, str]) -> list[Cell]:
+        """Our numbers in a cell, by metric; one cell over all where the method is too heavy to be run."""
+        if (*row, column) in self.not_run:
+            return [Cell(text=NOT_RUN, span=len(self.metrics))]
+        cells = []
+        for metric in self.metrics:
+            text = fixed(self.value(row, column, f"{metric}_mean"), DECIMALS[metric])
+            deviation = spread(self.value(row, column, f"{metric}_std"), DECIMALS[metric])
+            mark = marked[metric]
+            cells.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
+        return cells
+
+    def lines(self, row: tuple[str, int, int], columns: Sequence[str], *, first: bool, width: int) -> Entry:
+        """Our numbers, and below them the paper's and the gap where the paper has one for any of these columns."""
+        dataset, horizon, context = row
+        marked = {metric: self.marked(row, metric) for metric in self.metrics}
+        ours, paper, gap = [], [], []
+        for column in columns:
+            ours += self.ours(row, column, {metric: marked[metric][column] for metric in self.metrics})
+            for metric in self.metrics:
+                paper.append(Cell(text=fixed(self.paper(row, column, metric), DECIMALS[metric])))
+                gap.append(Cell(text=fixed(self.value(row, column, f"{metric}_gap"), 1, signed=True)))
+        windows = self.windows.get((dataset, horizon))
+        head = [
+            dataset if first else "",
+            str(horizon or ALL),
+            str(context or ALL),
+            MISSING if windows is None else str(windows),
+        ]
+        fill = (Cell(),) * (width - len(paper))
+        body: list[Row] = [(*(Cell(text=text) for text in head), Cell(text="ours"), *ours, *fill)]
+        if any(cell.text != MISSING for cell in paper):
+            body.append((*[Cell()] * len(head), Cell(text="paper"), *paper, *fill))
+        if any(cell.text != MISSING for cell in gap):
+            body.append((*[Cell()] * len(head), Cell(text="gap %"), *gap, *fill))
+        return tuple(body)
+
+    def block(self, columns: Sequence[str], *, width: int, title: str) -> Block:
+        """One panel: the given methods over all rows in which it has something to show."""
+        rows = [row for row in self.rows if any((*row, column) in {*self.cells, *self.missing} for column in columns)]
+        fill = (Cell(),) * (width - len(columns) * len(self.metrics))
+        names = ("Data set", "H", "T", "Windows", "")
+        header = (
+            (*[Cell()] * len(names), *(Cell(text=name, span=len(self.metrics)) for name in columns), *fill),
+            (
+                *(Cell(text=name) for name in names),
+                *(Cell(text=NAMES[m]) for _ in columns for m in self.metrics),
+                *fill,
+            ),
+        )
+        groups: dict[str, list[Entry]] = {}
+        for row in rows:
+            group = groups.setdefault(row[0], [])
+            group.append(self.lines(row, columns, first=not group, width=width))
+        return Block(header=header, groups=tuple(tuple(group) for group in groups.values()), title=title)
+
+
+def panels(columns: Sequence[str], size: int) -> list[list[str]]:
+    """The columns in the fewest runs of at most `size`, of nearly equal length."""
+    count = math.ceil(len(columns) / size)
+    return [list(columns[i * len(columns) // count : (i + 1) * len(columns) // count]) for i in range(count)]
+
+
+def comparison(
+    summary: pd.DataFrame,
+    *,
+    title: str,
+    label: str,
+    source: str,
+    metrics: Sequence[str],
+    configuration: str,
+    planned: Planned,
+    not_run: Collection[str] = (),
+    generated: Collection[str] = (),
+    published: Published = NO_NUMBERS,
+) -> Table:
+    """Methods side by side, with the paper's numbers, in panels, and the floor in a block of its own.
+
+    `title` is the caption's first sentence and `source` names the paper's table. A cell of `planned` without a result
+    is a dash, and so is a method that is not part of a row; those of a method in `not_run` (labels) say so.
+    `published`: the paper's numbers for such cells.
+
+    Raises:
+        InputError: the summary is of more than one training share.
+    """
+    grid = _Grid(summary, planned, metrics, not_run, published)
+    trained = [column for column in grid.columns if column not in grid.floor]
+    floor = [column for column in grid.columns if column in grid.floor]
+    size = VALUES_PER_PANEL // len(metrics)
+    parts = [(part, "") for part in panels(trained, size)]
+    parts += [(part, "Floor: what a trained model has to beat") for part in panels(floor, size)]
+    width = max(len(part) for part, _ in parts) * len(metrics)
+    reading = ["Windows: every window of the test part.", "Lower is better in every column."]
+    if any(not math.isnan(row[f"{metric}_std"]) for row in grid.cells.values() for metric in metrics):
+        reading.append(
+            "Each value is the mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1)."
+        )
+    best = "Bold: the lowest of a row over all panels; underlined: the next; what prints alike is marked alike."
+    places = itertools.product(grid.rows, grid.columns, metrics)
+    if any(not math.isnan(grid.paper(*place)) for place in places):
+        best += (
+            f" Paper: its {source}; gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
+        )
+    notes = []
+    if grid.not_run:
+        heavy = first_seen(name for name in grid.columns if name in {key[3] for key in grid.not_run})
+        notes.append(f"Not run: {listed(heavy)}, too heavy for this configuration.")
+    if grid.missing:
+        without = f"{len(grid.missing)} of {len(set(planned))} planned cells have no result"
+        reasons = (
+            "they have not been run, their rows do not fill one window, or the look-back is too short for the method"
+        )
+        notes.append(f"Not complete: {without}, as {reasons}.")
+    origin = provenance(summary, configuration=configuration, generated=generated)
+    return Table(
+        columns="lrrrl" + "l" * width,
+        blocks=tuple(grid.block(part, width=width, title=heading) for part, heading in parts),
+        caption=" ".join([title, *reading, best, origin]),
+        label=label,
+        notes=tuple(notes),
+    )
+
+
+def long_term(
+    summary: pd.DataFrame,
+    *,
+    configuration: str,
+    planned: Planned,
+    not_run: Collection[str] = (),
+    generated: Collection[str] = (),
+    published: Published = NO_NUMBERS,
+) -> Table:
+    """The paper's table 1: MSE and MAE at each horizon, trained on the whole training part."""
+    return comparison(
+        summary,
+        title="Long-term forecasting: errors on standardised values.",
+        label="tab:long-term",
+        source="table 1",
+        metrics=FORECAST_ERRORS,
+        configuration=configuration,
+        planned=planned,
+        not_run=not_run,
+        generated=generated,
+        published=published,
+    )
+
+
+def few_shot(
+    summary: pd.DataFrame,
+    *,
+    configuration: str,
+    planned: Planned,
+    not_run: Collection[str] = (),
+    generated: Collection[str] = (),
+    published: Published = NO_NUMBERS,
+) -> Table:
+    """The paper's table 3: as table 1, trained on the first few per cent of the training rows."""
+    percent = listed(sorted(set(summary["train_percent"])))
+    return comparison(
+        summary,
+        title=f"Few-shot forecasting: errors on standardised values, trained on {percent} % of the rows.",
+        label="tab:few-shot",
+        source="table 3",
+        metrics=FORECAST_ERRORS,
+        configuration=configuration,
+        planned=planned,
+        not_run=not_run,
+        generated=generated,
+        published=published,
+    )
+
+
+def short_term(
+    summary: pd.DataFrame,
+    *,
+    configuration: str,
+    planned: Planned,
+    not_run: Collection[str] = (),
+    generated: Collection[str] = (),
+) -> Table:
+    """The paper's table 2: SMAPE, MASE and OWA on M4. The summary is made with `aggregate.M4_ERRORS`."""
+    return comparison(
+        summary,
+        title="Short-term forecasting on M4; SMAPE in per cent, OWA against Naive2.",
+        label="tab:short-term",
+        source="table 2",
+        metrics=M4_ERRORS,
+        configuration=configuration,
+        planned=planned,
+        not_run=not_run,
+        generated=generated,
+    )
+
+
+def backbones(
+    summary: pd.DataFrame,
+    *,
+    configuration: str,
+    planned: Planned,
+    not_run: Collection[str] = (),
+    generated: Collection[str] = (),
+) -> Table:
+    """The paper's table 4: one training share, several language models."""
+    percent = listed(sorted(set(summary["train_percent"])))
+    return comparison(
+        summary,
+        title=f"Language models: errors on standardised values, trained on {percent} % of the rows.",
+        label=f"tab:backbones-{percent}",
+        source="table 4",
+        metrics=FORECAST_ERRORS,
+        configuration=configuration,
+        planned=planned,
+        not_run=not_run,
+        generated=generated,
+    )

@@ -1,0 +1,162 @@
+"""Which table an experiment of a configuration becomes.
+
+Tables 1 to 4 of the paper set methods side by side; the others set variants of Time-LlaMA against the full model, seed
+by seed, with table 5's numbers where the paper has the variant.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from timellama.core.errors import InputError
+from timellama.data.m4.frequencies import FREQUENCIES
+from timellama.reports import failures
+from timellama.reports.render import table_model as tables
+from timellama.reports.render.cells import Table
+from timellama.reports.tables import ablation as variants
+from timellama.reports.tables.efficiency import efficiency
+from timellama.reports.tables.efficiency_rows import read_sweeps
+from timellama.results import aggregate
+from timellama.training.m4_scores import combine
+
+REFERENCE = "time-llama"
+NAIVE2 = "naive2"
+POOLED, SPEED = "All cells, % (pairs)", "Windows a second"
+EXPLAINED = {  # heading of a column: what the caption says of it
+    POOLED: "All cells: (ours \N{MINUS SIGN} reference) / reference in per cent, the mean over data sets, horizons and "
+    "seeds, with the 95 % t interval as if all pairs were independent, which bounds the doubt from below.",
+    SPEED: "Windows a second: forecasts of the test part in the fastest run of a row; other work of the machine slows "
+    "them.",
+}
+VARIANTS = {  # experiment: what its table is called
+    "ablation": "Ablation: what each part of Time-LlaMA is worth.",
+    "router": "Router: pooling, the gradient of the gate, and the order of the columns.",
+    "prompts": "Prompts: what the text before the series is worth.",
+    "depth": "Depth: how many blocks of the language model are used.",
+    "llm_value": "What the language model is worth: pretrained, random, one attention layer, nothing.",
+    "attention": "Attention between variate tokens, and their positions.",
+    "active_loras": "Active LoRA modules: n of the modules of a block are on.",
+}
+
+
+def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any]) -> Table:
+    """The table of an experiment from its runs' `metrics.json`.
+
+    `facts` holds `configuration`, `planned` cells, `not_run` (labels of methods that are too heavy), `methods` (label
+    and floor by variant), `generated` data sets, and in `remark` what the caption ends with, empty where all runs have
+    a result. Raises InputError for an experiment without a table, and as `aggregate` does.
+    """
+    if not metrics and facts["remark"]:
+        return failures.without_results(name, text=facts["remark"])
+    made = _table(name, metrics=metrics, published=published, facts=facts)
+    return dataclasses.replace(made, caption=f"{made.caption} {facts['remark']}".strip())
+
+
+def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[str, Any]) -> Table:
+    """The table of time, memory and operations from sweeps' files; `facts` as in `table`.
+
+    Raises InputError as `read_sweeps` and `efficiency` do.
+    """
+    if not sweeps and facts["remark"]:
+        return failures.without_results("efficiency", text=facts["remark"])
+    rows = read_sweeps(sweeps, methods=facts["methods"])
+    made = efficiency(rows, configuration=facts["configuration"], published=published)
+    return dataclasses.replace(made, caption=f"{made.caption} {facts['remark']}".strip())
+
+
+def _table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any]) -> Table:
+    frame = aggregate.collect(metrics, methods=facts["methods"])
+    common = {key: facts[key] for key in ("configuration", "planned", "generated")}
+    if name in VARIANTS:
+        backbone = _reference_backbone(frame, facts) if name == "depth" else None
+        extras = _extras(name, frame, backbone)
+        return variants.variants(
+            frame,
+            title=VARIANTS[name],
+            label=f"tab:{name.replace('_', '-')}",
+            reference=REFERENCE,
+            published=published,
+            source="table 5",
+            backbone=backbone,
+            extras=extras,
+            explained=[EXPLAINED[heading] for heading in extras if heading in EXPLAINED],
+            labels={variant: entry["label"] for variant, entry in facts["methods"].items()},
+            **common,
+        )
+    common["not_run"] = facts["not_run"]
+    common["planned"] = _named(common["planned"], frame, facts["methods"])
+    if name == "short_term":
+        frame, overall = with_overall(frame, [aggregate.read_metrics(path) for path in metrics])
+        common["planned"] = [*common["planned"], *overall]
+    summary = aggregate.summarise(frame, aggregate.M4_ERRORS if name == "short_term" else aggregate.FORECAST_ERRORS)
+    if published is not None:
+        summary = aggregate.with_published(summary, published)
+        if name in ("long_term", "few_shot"):
+            common["published"] = aggregate.published_numbers(published)
+    if name in ("long_term", "few_shot", "short_term"):
+        return getattr(tables, name)(summary, **common)
+    if name in ("backbones", "backbones_few_shot"):
+        return tables.backbones(summary, **common)
+    raise InputError(f"there is no table of {name!r}; there are those of {', '.join([*VARIANTS, 'long_term'])}")
+
+
+def _named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:
+    """The planned cells, those of a variant that has no result at all under its label."""
+    labels = {variant: entry["label"] for variant, entry in methods.items() if variant not in set(frame["variant"])}
+    return [(*cell, labels.get(variant, variant)) for *cell, variant in planned]
+
+
+def with_overall(frame: pd.DataFrame, documents: Sequence[Mapping]) -> tuple[pd.DataFrame, list[tuple]]:
+    """Add Naive2 and the scores over all frequencies that every method was run on, and the cells that these are.
+
+    The overall row is called M4 where all six frequencies are in it and by its frequencies otherwise, so that only the
+    former stands beside the paper's numbers. Horizon and context 0 mean: over several.
+    """
+    naive2 = {document["run"]["dataset"]: document["naive2"] for document in documents}
+    frame = pd.concat([frame, _naive2(frame, naive2)], ignore_index=True)
+    datasets = list(dict.fromkeys(document["run"]["dataset"] for document in documents))
+    name = "M4" if len(datasets) == len(FREQUENCIES) else f"Overall: {', '.join(datasets)}"
+    rows, keys = [], ["variant", "backbone", "seed"]
+    by_run = {document["identity"]: document for document in documents}
+    for _, runs in frame[frame["variant"] != NAIVE2].groupby(keys):
+        if len(runs) == len(datasets):
+            scores = combine([by_run[identity] for identity in runs["identity"]])
+            naive2[name] = scores["naive2"]
+            changed = {key: scores[key] for key in (*aggregate.M4_ERRORS, "n_windows")}
+            rows.append({**runs.iloc[0], **changed, "dataset": name, "horizon": 0, "context": 0, "settings": ""})
+    overall = pd.concat([frame, pd.DataFrame(rows)], ignore_index=True)
+    complete = pd.concat([overall, _naive2(pd.DataFrame(rows), naive2)], ignore_index=True) if rows else frame
+    return complete, [(name, 0, 0, row["variant"]) for row in rows]
+
+
+def _naive2(frame: pd.DataFrame, scores: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """Naive2's row of each data set in `frame`: it is scored on the same series as every run, and its OWA is 1."""
+    rows = []
+    for dataset, runs in frame.groupby("dataset", sort=False):
+        same = {"variant": NAIVE2, "label": "Naive2", "floor": True, "backbone": "", "seed": 0, "settings": ""}
+        rows.append({**runs.iloc[0], **same, **scores[dataset], "owa": 1.0, "identity": f"{NAIVE2}-{dataset}"})
+    return pd.DataFrame(rows)
+
+
+def _extras(name: str, frame: pd.DataFrame, backbone: str | None) -> dict[str, variants.Column]:
+    """More columns: the difference over all cells, trained parameters, collapsed routers, and speed over depth."""
+    columns = {POOLED: variants.pooled(frame, reference=REFERENCE, backbone=backbone)}
+    columns["Trained, thousands"] = variants.trainable(frame)
+    columns["Collapsed blocks"] = variants.collapsed(frame)
+    if name == "depth":
+        columns[SPEED] = variants.speed(frame)
+    return {heading: column for heading, column in columns.items() if column}
+
+
+def _reference_backbone(frame: pd.DataFrame, facts: Mapping[str, Any]) -> str:
+    """The configuration's own backbone, as the frame calls it. Raises InputError where the experiment leaves it out."""
+    main = facts["backbone"]
+    for name in frame["backbone"]:
+        if name == main or name.startswith(f"{main} ("):
+            return name
+    if facts["remark"]:
+        return main  # planned, but its runs have no result
+    raise InputError(f"the experiment `depth` has no run on {main}, the configuration's own backbone: add it")

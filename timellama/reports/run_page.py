@@ -1,0 +1,171 @@
+"""`reports/README.md`, the abstract of a run: what was run, on what, how long, what came out, and where it all is."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from timellama.reports.claims import table as claims_table
+from timellama.reports.claims import verdicts
+from timellama.reports.render import table_model as tables
+from timellama.reports.render.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
+from timellama.results.aggregate import FORECAST_ERRORS, collect, describe_commit, read_metrics, summarise
+
+MAIN = {"long_term": tables.long_term, "few_shot": tables.few_shot}  # the first that has results is the main table
+PAPER = "Time-LlaMA ([arXiv 2502.13725](https://arxiv.org/abs/2502.13725); ACL 2025 SRW)"
+FIELDS = {"Hardware": "hardware", "Device": "device", "Versions": "versions", "Commit": "commit"}  # of `Origin`
+FIGURE = "figures/paper_vs_ours.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a result comes from; `started` and `ended` are ISO 8601."""
+
+    dataset: str | None  # a sweep reads none
+    seconds: float | None  # of computing; a sweep does not tell
+    started: str
+    ended: str
+    commit: str
+    hardware: str
+    device: str  # empty where it is not told
+    versions: str
+
+
+def read_origin(path: Path) -> Origin:
+    """That of one result. Raises InputError where it cannot be read."""
+    document = read_metrics(path)
+    origin = document["provenance"]
+    hardware = origin["hardware"]
+    machine = [hardware["processor"], f"{hardware['cores']} cores", f"{hardware['memory_gib']} GiB", hardware["system"]]
+    return Origin(
+        dataset=document["run"]["dataset"] if "run" in document else None,
+        seconds=document["seconds"]["total"] if "seconds" in document else None,
+        started=origin["started"],
+        ended=origin["ended"],
+        commit=describe_commit(origin),
+        hardware=", ".join(machine),
+        device=hardware.get("device", ""),
+        versions=", ".join(f"{name} {version}" for name, version in sorted(origin["versions"].items())),
+    )
+
+
+def page(
+    files: Mapping[str, Sequence[Path]],
+    *,
+    planned: Mapping[str, int],
+    reports: Sequence[Path],
+    place: Path,
+    published: Path,
+    facts: Mapping[str, Any],
+) -> str:
+    """The page at `place`, in Markdown.
+
+    `files` are the results that are there by experiment, `planned` how many each has when it is complete, `reports`
+    the files that the page links to, `published` the folder of the paper's tables; `facts` as for
+    `report_tables.table`.
+    """
+    origins = {path: read_origin(path) for path in dict.fromkeys(path for paths in files.values() for path in paths)}
+    experiments = {name: [origins[path] for path in paths] for name, paths in files.items()}
+    results = verdicts.read_results(files, methods=facts["methods"])
+    labels = {name: entry["label"] for name, entry in facts["methods"].items()}
+    found = verdicts.findings(results, published=published, labels=labels)
+    used = {origin.dataset for origin in origins.values()} - {None}
+    parts = [
+        f"# Run of configuration {escape_markdown(facts['configuration'])}",
+        f"{PAPER}, run by timellama. {_amount(origins)}",
+        _warning(used, facts["generated"]),
+        f"**{escape_markdown(facts['remark'])}**" if facts["remark"] else "",
+        "## What was run, and how long",
+        _experiments(experiments, planned),
+        "## On what",
+        _where(list(origins.values())),
+        "## Errors",
+        _main(files, facts=facts),
+        f"![Ours against the paper's]({FIGURE})" if any(path.match(f"*/{FIGURE}") for path in reports) else "",
+        "## Verdicts on the paper's claims",
+        f"{escape_markdown(claims_table.count(found))}; the table of claims has the rules.",
+        _verdicts(found),
+        "## Every report",
+        links(reports, place=place),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _amount(origins: Mapping[Path, Origin]) -> str:
+    """How many results there are, and how long they took."""
+    if not origins:
+        return "No run has a result."
+    spent = sum(origin.seconds or 0 for origin in origins.values())
+    first = datetime.fromisoformat(min(origin.started for origin in origins.values()))
+    last = datetime.fromisoformat(max(origin.ended for origin in origins.values()))
+    return (
+        f"{len(origins)} results, some of them of several experiments; {spell_time(spent)} of training and testing, "
+        f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _warning(used: Collection[str], generated: Collection[str]) -> str:
+    made_up = sorted(set(used) & set(generated))
+    if not made_up:
+        return ""
+    kind = "All data are generated" if set(used) == set(made_up) else f"The data of {listed(made_up)} are generated"
+    return f"**{kind}, by a formula: their numbers test the code and mean nothing beyond it.**"
+
+
+def _experiments(experiments: Mapping[str, Sequence[Origin]], planned: Mapping[str, int]) -> str:
+    lines = ["| experiment | results | of | computing |", "|---|---:|---:|---:|"]
+    for name, count in planned.items():
+        here = experiments.get(name, [])
+        told = [origin.seconds for origin in here if origin.seconds is not None]
+        lines.append(f"| {name} | {len(here)} | {count} | {spell_time(sum(told)) if told else MISSING} |")
+    return "\n".join(lines)
+
+
+def _where(origins: Sequence[Origin]) -> str:
+    """Machines, versions and commits, each with the number of its results where there are several."""
+    lines = []
+    for heading, field in FIELDS.items():
+        counts = Counter(text for origin in origins if (text := getattr(origin, field)))
+        for value, count in sorted(counts.items()):
+            several = f" ({count} results)" if len(counts) > 1 else ""
+            lines.append(f"- {heading}: {escape_markdown(value)}{several}")
+    return "\n".join(lines) or "Nothing was run."
+
+
+def _main(files: Mapping[str, Sequence[Path]], *, facts: Mapping[str, Any]) -> str:
+    """MSE and MAE of every method in each cell; the table of the report has the paper's numbers beside them."""
+    name = next((name for name in MAIN if files.get(name)), None)
+    if name is None:
+        return "No run of long-term or few-shot forecasting has a result."
+    summary = summarise(collect(files[name], methods=facts["methods"]), FORECAST_ERRORS)
+    order = list(facts["methods"])
+    rows = sorted(summary.itertuples(), key=lambda row: order.index(row.variant))
+    planned = [(row.dataset, row.context, row.horizon, row.variant) for row in rows]
+    common = {"configuration": facts["configuration"], "generated": facts["generated"]}
+    return to_markdown(MAIN[name](summary, planned=planned, **common)).strip()
+
+
+def _verdicts(found: Sequence[verdicts.Finding]) -> str:
+    lines = ["| | statement | effect | verdict | of |", "|---|---|---|---|---|"]
+    for finding in found:
+        effect, more = claims_table.effect_and_interval(finding), claims_table.what_was_run(finding)
+        texts = (finding.statement.number, finding.statement.text, effect, finding.verdict, more)
+        lines.append(f"| {' | '.join(map(escape_markdown, texts))} |")
+    return "\n".join(lines)
+
+
+def links(reports: Sequence[Path], *, place: Path) -> str:
+    """A line a report, with a link to each of its files from the page at `place`."""
+    stems: dict[Path, list[Path]] = {}
+    for path in reports:
+        stems.setdefault(path.with_suffix(""), []).append(path)
+    lines = []
+    for stem, paths in stems.items():
+        here = [
+            f"[{path.suffix.lstrip('.')}]({Path(os.path.relpath(path, place.parent)).as_posix()})" for path in paths
+        ]
+        lines.append(f"- {escape_markdown(stem.name)}: {', '.join(here)}")
+    return "\n".join(lines)

@@ -1,0 +1,224 @@
+"""The table of time, memory and operations: a block a batch size, a group a number of variates, a row a method.
+
+Beside Time-LlaMA, PatchTST and Time-LLM at Traffic's 862 variates stand the paper's samples a second (config/published/
+efficiency_traffic.csv, measured on an NVIDIA L20). Another machine's samples a second say little; how many times
+Time-LlaMA's they are is what the paper claims and what can be compared.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from timellama.cost.efficiency_sweep import IMPOSSIBLE, MEASURED, NO_MEMORY, TOO_SLOW
+from timellama.reports.claims.rules import PAPER_CONTEXT, PAPER_VARIATES
+from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.markup import MISSING, listed
+from timellama.reports.render.table_model import describe_commits, first_seen
+from timellama.reports.tables.efficiency_rows import order, place
+from timellama.results.aggregate import read_published
+
+REFERENCE = "time-llama"
+PAPER_SHAPE = {"variates": PAPER_VARIATES, "context": PAPER_CONTEXT}  # the paper's batch is not told
+PAPER_DEVICE = "NVIDIA L20"
+DIGITS = 3  # our choice: repeated measurements differ in the third digit
+SHORT = {NO_MEMORY: "no memory", TOO_SLOW: "too slow", IMPOSSIBLE: "impossible"}
+
+
+def significant(value: float | None, digits: int = DIGITS) -> str:
+    """A number with so many digits that count, never in powers of ten; a dash for None."""
+    if value is None:
+        return MISSING
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - int(f"{value:.{digits - 1}e}".split("e")[1])
+    return f"{round(value, decimals):.{max(decimals, 0)}f}"
+
+
+def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, published: Path | None) -> Table:
+    """The table from the rows of `efficiency_rows.read_sweeps`.
+
+    Raises InputError where the paper's file cannot be read.
+    """
+    theirs = _published(published) if published else {}
+    cuda = rows[0]["device"] != "cpu"
+    names = first_seen(row["name"] for row in rows)
+    header = _header(cuda)
+    blocks = []
+    for size in order([row["batch_size"] for row in rows]):
+        groups = []
+        for variates in order([row["variates"] for row in rows]):
+            here = [row for row in rows if (row["batch_size"], row["variates"]) == (size, variates)]
+            here.sort(key=lambda row: names.index(row["name"]))
+            entries = [_entry(row, here, theirs, cuda) for row in here]
+            head = (Cell(text=str(variates)), *entries[0][0][1:])
+            groups.append(((head, *entries[0][1:]), *entries[1:]))
+        blocks.append(Block(header=header, groups=tuple(groups), title=f"Batch {size}"))
+    return Table(
+        columns="ll" + "r" * (len(header[1]) - 2),
+        blocks=tuple(blocks),
+        caption=_caption(rows, configuration=configuration, cuda=cuda, paper=bool(theirs)),
+        label="tab:efficiency",
+        notes=_notes(rows),
+    )
+
+
+def _published(path: Path) -> dict[str, float]:
+    """The paper's samples a second by label."""
+    frame = read_published(path)
+    return dict(zip(frame["method"], frame["samples_per_second"], strict=True))
+
+
+def _header(cuda: bool) -> tuple[Row, Row]:
+    reserved = (Cell(text="reserved"),) if cuda else ()
+    above = (
+        Cell(),
+        Cell(),
+        Cell(text="Latency, ms", span=2),
+        Cell(text="Samples a second", span=2),
+        Cell(text="Step,"),
+        Cell(text="Peak memory, MB", span=2 + len(reserved)),
+        Cell(text="Operations", span=2),
+        Cell(text="Parameters, millions", span=3),
+    )
+    below = (
+        *(Cell(text=text) for text in ("N", "Method", "median", "p95", "ours", "\N{MULTIPLICATION SIGN}", "ms")),
+        *(Cell(text=text) for text in ("forecast", "training")),
+        *reserved,
+        *(Cell(text=text) for text in ("GFLOP", "% peak", "total", "trained", "adapters")),
+    )
+    return above, below
+
+
+def _entry(row: Mapping[str, Any], peers: Sequence[Mapping], theirs: Mapping[str, float], cuda: bool) -> Entry:
+    """A row of numbers, and below it the paper's where it has any for this shape."""
+    ours = (Cell(), Cell(text=row["name"]), *_speed(row, peers), _step(row), *_memory(row, cuda), *_size(row))
+    shape = {key: row[key] for key in PAPER_SHAPE}
+    if shape != PAPER_SHAPE or row["label"] not in theirs:
+        return (ours,)
+    reference = theirs.get(next((peer["label"] for peer in peers if peer["variant"] == REFERENCE), ""))
+    number = theirs[row["label"]]
+    paper = [Cell(text=significant(number, 4)), Cell(text=significant(number / reference if reference else None))]
+    rest = [Cell()] * (sum(cell.span for cell in ours) - 6)
+    return ours, (Cell(), Cell(text=f"paper, {PAPER_DEVICE}"), Cell(), Cell(), *paper, *rest)
+
+
+def _speed(row: Mapping[str, Any], peers: Sequence[Mapping]) -> tuple[Cell, ...]:
+    """Median, 95th percentile, samples a second and their ratio; or why there are none, over all four."""
+    if row["forward_status"] == MEASURED:
+        speed, reference = row["samples_per_second"], _reference(row, peers)
+        ratio = speed / reference if reference else None
+        numbers = (row["forward"]["seconds"] * 1e3, row["forward"]["p95"] * 1e3, speed, ratio)
+        return tuple(Cell(text=significant(number)) for number in numbers)
+    reason = row["forward_status"]
+    seconds, memory = (place(row, "forward", field)[0] for field in ("seconds", "bytes"))
+    if reason == NO_MEMORY and memory:
+        reason += f" (predicted {significant(memory / 1e9)} GB)"
+    if reason == TOO_SLOW and row.get("forward"):
+        reason += f" (first call {significant(row['forward']['first'])} s)"
+    elif reason == TOO_SLOW and seconds:
+        reason += f" (predicted {significant(seconds)} s)"
+    return (Cell(text=reason, span=4),)
+
+
+def _reference(row: Mapping[str, Any], peers: Sequence[Mapping]) -> float | None:
+    """Samples a second of Time-LlaMA on the row's backbone, or on the first one for a method without."""
+    found = {peer["backbone"]: peer.get("samples_per_second") for peer in peers if peer["variant"] == REFERENCE}
+    return found.get(row["backbone"], next(iter(found.values()), None))
+
+
+def _step(row: Mapping[str, Any]) -> Cell:
+    if row["forward_status"] != MEASURED:
+        return Cell(text=MISSING)
+    if row["training_status"] != MEASURED:
+        return Cell(text=SHORT[row["training_status"]])
+    seconds, _ = place(row, "training", "seconds")
+    return Cell(text=significant(seconds and seconds * 1e3))
+
+
+def _memory(row: Mapping[str, Any], cuda: bool) -> tuple[Cell, ...]:
+    """Peaks in MB: of forecasts, of training, and on CUDA what its allocator reserved for both."""
+    texts = []
+    for stage in ("forward", "training"):
+        value, measured = place(row, stage, "bytes")
+        text = significant(value and value / 1e6)
+        texts.append(text if measured or value is None else f"({text})")
+    if cuda:
+        reserved = [(row.get(stage) or {}).get("reserved") or 0 for stage in ("forward", "training")]
+        texts.append(significant(max(reserved) / 1e6) if any(reserved) else MISSING)
+    return tuple(Cell(text=text) for text in texts)
+
+
+def _size(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+    """GFLOP, share of the matmul peak, and parameters."""
+    flops, share = row.get("flops"), row.get("peak_share")
+    counts = row.get("parameters", {})
+    numbers = [None if flops is None else flops / 1e9, None if share is None else share * 100]
+    numbers += [None if counts.get(key) is None else counts[key] / 1e6 for key in ("total", "trainable", "adapters")]
+    return tuple(Cell(text=significant(number)) for number in numbers)
+
+
+def _caption(rows: Sequence[Mapping[str, Any]], *, configuration: str, cuda: bool, paper: bool) -> str:
+    first = rows[0]
+    peaks = [row["matmul_flops_per_second"] / 1e9 for row in rows if "matmul_flops_per_second" in row]
+    calls = sorted(row["forward"]["calls"] for row in rows if row["forward_status"] == MEASURED)
+    backbones = first_seen(row["backbone"] for row in rows if row["backbone"])
+    versions = {f"{name} {version}" for row in rows for name, version in row["versions"].items()}
+    memory = (
+        "Memory: the highest that CUDA's allocator gave out, and what it reserved."
+        if cuda
+        else "Memory: the highest resident size of the process, libraries and model with it, loading left out."
+    )
+    sentences = [
+        "Efficiency: time, memory and operations of one forecast of a batch, and of one training step.",
+        f"T {first['context']}, H {first['horizon']}; random inputs of the shape, not data; options as published for "
+        f"{first['settings_of']} at every N.",
+        "Each cell is a process of its own with no other job of the workflow beside it. Latency: after warm-up, "
+        + (f"{calls[0]} to {calls[-1]} calls; " if calls else "")
+        + "p95 is the nearest rank, below 20 calls the slowest.",
+        "\N{MULTIPLICATION SIGN}: samples a second as a multiple of Time-LlaMA's"
+        + (f"; paper: the same of its numbers on an {PAPER_DEVICE}, batch not told." if paper else "."),
+        memory,
+        "GFLOP: by torch's counter, which leaves out what the notes list; % peak: GFLOP a second in per cent of a "
+        f"{'GPU' if cuda else 'CPU'} matmul timed in the same process"
+        + (f" ({significant(min(peaks))} to {significant(max(peaks))} GFLOP a second" if peaks else "")
+        + (
+            "; above 100, the machine was slower when it was timed, or the counter has a convolution's products with "
+            "padding, which nobody makes"
+            if any(row.get("peak_share", 0) > 1 for row in rows)
+            else ""
+        )
+        + (")." if peaks else "."),
+        "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed; numbers in "
+        f"parentheses are predictions. Memory limit: {significant(min(row['limit_bytes'] for row in rows) / 1e9)} GB.",
+        f"Configuration: {configuration}.",
+        f"{'Backbone' if len(backbones) == 1 else 'Backbones'} (name x blocks): {listed(backbones)}."
+        if backbones
+        else "",
+        f"Machine: {first['processor']}, {first['threads']} {'thread' if first['threads'] == 1 else 'threads'}, device "
+        f"{first['device']}, {first['dtype']}.",
+        f"Versions: {listed(sorted(versions))}.",
+        describe_commits({row["commit"] for row in rows}),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _notes(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What the counter did not count, by method, and why a cell was impossible."""
+    uncounted: dict[str, set[str]] = {}
+    for row in rows:
+        uncounted.setdefault(row["name"], set()).update(row.get("uncounted", {}))
+    alike: dict[str, list[str]] = {}
+    for name, operations in uncounted.items():
+        if operations:
+            alike.setdefault(", ".join(sorted(operations)), []).append(name)
+    notes = [f"{listed(names)}: {operations}" for operations, names in alike.items()]
+    reasons = first_seen(
+        f"{row['name']} at N {row['variates']}: {row['impossible']}" for row in rows if "impossible" in row
+    )
+    periods = first_seen(row["name"] for row in rows if row["variant"] == "timesnet")
+    found = f"{listed(periods)} works on the periods that it finds, here in random inputs: its GFLOP do not follow N."
+    return (
+        *([found] if periods else []),
+        *(["Calculations not among the GFLOP: " + "; ".join(notes) + "."] if notes else []),
+        *(f"Impossible: {reason}." for reason in reasons),
+    )

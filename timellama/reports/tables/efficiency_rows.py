@@ -1,0 +1,78 @@
+"""The rows of efficiency sweeps, read back and named, for the table and the figures."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from timellama.core.errors import InputError
+from timellama.cost.efficiency_sweep import MEASURED
+from timellama.results.aggregate import describe_backbone, describe_commit, read_metrics
+
+# What all rows of one report must have in common, or their numbers do not compare.
+COMMON = ("context", "horizon", "settings_of", "dtype", "threads", "processor", "device")
+
+
+def read_sweeps(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of all sweeps, each with what it is of, in the order of the files.
+
+    `name` is the method's label, with the backbone where a method was measured on several.
+
+    Raises:
+        InputError: a file is absent or damaged, there is none, or the rows are not of one machine and shape.
+    """
+    rows = []
+    for path in paths:
+        document = read_metrics(path)
+        try:
+            run = document["sweep"]["run"]
+            common = {
+                "variant": run["variant"],
+                "label": methods[run["variant"]]["label"],
+                "backbone": describe_backbone(run["backbone"]),
+                "context": run["context"],
+                "horizon": run["horizon"],
+                "settings_of": run["dataset"],
+                "commit": describe_commit(document["provenance"]),
+            }
+            rows += [row | common for row in document["rows"]]
+        except KeyError as error:
+            raise InputError(
+                f"{path} has no {error}: it was not written by this version. Delete it and run again."
+            ) from error
+    if not rows:
+        raise InputError("There are no efficiency rows to report. Give at least one sweep.")
+    for key in COMMON:
+        found = sorted({str(row[key]) for row in rows if key in row})  # a cell that was not started knows no device
+        if len(found) > 1:
+            raise InputError(
+                f"The efficiency rows have different {key}: {', '.join(found)}. They do not compare: delete "
+                "results/efficiency and measure them together."
+            )
+    devices = [row["device"] for row in rows if "device" in row]
+    if not devices:
+        raise InputError("No efficiency cell could be measured. The log of each sweep in results/logs says why.")
+    backbones: dict[str, set[str]] = {}
+    for row in rows:
+        backbones.setdefault(row["variant"], set()).add(row["backbone"])
+    for row in rows:
+        row["device"] = devices[0]
+        several = len(backbones[row["variant"]]) > 1
+        row["name"] = f"{row['label']}, {row['backbone']}" if several else row["label"]
+    return rows
+
+
+def place(row: Mapping[str, Any], stage: str, field: str) -> tuple[float | None, bool]:
+    """A row's number of a stage (`forward`, `training`), and whether it was measured; predicted ones are not.
+
+    `field` is `seconds` or `bytes`. Where the first call was the only one, it stands for the median. None where there
+    is neither.
+    """
+    if numbers := row.get(stage):
+        return (numbers["peak"] if field == "bytes" else numbers["seconds"] or numbers["first"]), True
+    predicted = row.get(f"{stage}_predicted")
+    return (predicted[field] if predicted and row[f"{stage}_status"] != MEASURED else None), False
+
+
+def order(values: Sequence[Any]) -> list[Any]:
+    """The distinct values, sorted."""
+    return sorted(set(values))

@@ -1,0 +1,354 @@
+"""From many runs to one tidy table: mean and spread over seeds, and the gap to the paper's numbers.
+
+A run leaves a `metrics.json`; `collect` reads many of them, `summarise` takes the runs of one cell together and
+`with_published` puts the paper's number (`config/published/*.csv`) beside each. Nothing is filled in or repaired: a
+file that cannot be read, two runs of one seed, or test parts of different size stop here, before a table has them.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from timellama.core.errors import InputError
+
+CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
+PAIR = ["dataset", "horizon", "context", "seed"]  # what two runs share that are compared with each other
+FORECAST_ERRORS = ("mse", "mae")  # paper, tables 1 and 3
+KEYS = ("dataset", "horizon", "method", "backbone", "setting")  # columns that say which cell a published number is of
+M4_ERRORS = ("smape", "mase", "owa")  # paper, table 2
+OTHER_NAMES = {"Electricity": "ECL", "ECL": "Electricity"}  # one data set: ECL in the paper's table 1, Electricity in 6
+CONFIDENCE = 0.95  # our choice: the usual level of an interval
+SHORT = 7  # digits of a commit that Git prints
+
+_RUN_KEYS = ("task", "dataset", "context", "horizon", "train_percent", "variant", "method", "seed", "precision")
+_NUMBERS = {  # column: where it is in metrics.json
+    "validation_loss": ("validation_loss",),
+    "steps": ("steps",),
+    "best_step": ("best_step",),
+    "parameters_total": ("parameters", "total"),
+    "parameters_trainable": ("parameters", "trainable"),
+    "seconds_train": ("seconds", "train"),
+    "seconds_evaluate": ("seconds", "evaluate"),
+    "seconds_total": ("seconds", "total"),
+    "peak_memory_bytes": ("peak_memory_bytes",),
+}
+
+
+def backbone_order(backbone: str) -> tuple[str | int, ...]:
+    """What to sort described backbones by: x2 comes before x16."""
+    return tuple(int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", backbone))
+
+
+def _take(document: Any, keys: Sequence[str], path: Path) -> Any:
+    """The value under nested `keys`; InputError where there is none."""
+    value = document
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            raise InputError(
+                f"{path} has no `{'.'.join(keys)}`: it was not written by this version. Delete it and run again."
+            )
+        value = value[key]
+    return value
+
+
+def _number(document: Any, keys: Sequence[str], path: Path, *, optional: bool) -> float | None:
+    """A finite number, or None where `optional` allows null (an untrained method has no steps)."""
+    value = _take(document, keys, path)
+    if value is None and optional:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(
+            f"{path}: `{'.'.join(keys)}` is {value!r}, but must be a finite number. "
+            "If the training diverged, lower its learning rate; else delete the file and run again."
+        )
+    return value
+
+
+def describe_backbone(backbone: dict[str, Any] | None) -> str:
+    """`SmolLM2-135M x6`, with `(random weights)` where they are; the empty text without a backbone."""
+    if backbone is None:
+        return ""
+    # A whole number as pin is a seed: that backbone of the catalogue never had learned weights.
+    random = backbone["weights"] == "random" or backbone["pin"].isdecimal()
+    return f"{backbone['name']} x{backbone['blocks']}{' (random weights)' if random else ''}"
+
+
+def describe_commit(provenance: dict[str, Any]) -> str:
+    """`1a2b3c4`, `1a2b3c4 + uncommitted changes` or `unknown`."""
+    commit = provenance["git_commit"]
+    short = commit if commit == "unknown" else commit[:SHORT]
+    if provenance["git_dirty"] is None and commit != "unknown":
+        return f"{short} (uncommitted changes not looked for)"
+    return f"{short} + uncommitted changes" if provenance["git_dirty"] else short
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """The content of one `metrics.json`.
+
+    Raises:
+        InputError: the file is absent, or is not a JSON object.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}). Run the run that writes it first.") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}). Delete it and run again.") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path} does not hold a JSON object. Delete it and run again.")
+    return document
+
+
+def _row(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """One run as a flat row; label and floor are looked up by its variant."""
+    document = read_metrics(path)
+    row = {"path": str(path), "identity": _take(document, ["identity"], path)}
+    row |= {key: _take(document, ["run", key], path) for key in _RUN_KEYS}
+    if row["variant"] not in methods:
+        raise InputError(
+            f"{path} is of {row['variant']!r}, which is no method of the catalogue ({', '.join(methods)}). Add it to "
+            "config/methods.yaml, or leave this file out."
+        )
+    row |= {key: methods[row["variant"]][key] for key in ("label", "floor")}
+    backbone = _take(document, ["run", "backbone"], path)
+    if backbone is not None:
+        for key in ("name", "blocks", "pin", "weights"):
+            _take(document, ["run", "backbone", key], path)
+    row["backbone"] = describe_backbone(backbone)
+    for metric in M4_ERRORS if "smape" in document else FORECAST_ERRORS:
+        row[metric] = _number(document, [metric], path, optional=False)
+    row["n_windows"] = _number(document, ["n_windows"], path, optional=False)
+    row |= {column: _number(document, keys, path, optional=True) for column, keys in _NUMBERS.items()}
+    router = _take(document, ["router"], path)
+    for column, key in (("collapsed_blocks", "collapsed_blocks"), ("routed_blocks", "distinct_patterns")):
+        row[column] = None if router is None else len(_take(document, ["router", key], path))
+    provenance = {key: _take(document, ["provenance", key], path) for key in ("git_commit", "git_dirty")}
+    row["commit"] = describe_commit(provenance)
+    row["device"] = _take(document, ["provenance", "hardware", "device"], path)
+    planned = document["run"].get("data_sha256")  # None for a person's own file that was not there at planning
+    if planned is not None and planned != (used := _take(document, ["provenance", "data_sha256"], path)):
+        raise InputError(
+            f"{path} was computed from other data (SHA-256 {used}) than its run is of ({planned}): restore the files "
+            "below results/raw, which snakemake fetches where they are deleted, then delete this file and run again."
+        )
+    settings = {key: value for key, value in document["run"].items() if key != "seed"}
+    row["settings"] = json.dumps(settings, sort_keys=True)
+    return row
+
+
+def collect(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a run, sorted by what the run is; columns are the keys of `metrics.json`, flattened.
+
+    `methods` gives each variant its `label`, the name in tables, and whether it is a `floor` (`config/methods.yaml`).
+    `device` is the device that was used, whatever was asked for. `settings` holds all that defines the run except its
+    seed, as JSON. A value that a run does not have (the router of a method without one) is NaN.
+
+    Raises:
+        InputError: no path is given; a file does not parse, lacks a key, holds a metric that is not finite or is of a
+            variant without a label; two files hold the same run.
+    """
+    rows = [_row(Path(path), methods) for path in paths]
+    if not rows:
+        raise InputError("There is no metrics file to collect. Run at least one run, or give other paths.")
+    seen: dict[str, str] = {}
+    for row in rows:
+        if row["identity"] in seen:
+            raise InputError(
+                f"{seen[row['identity']]} and {row['path']} hold the same run, {row['identity']}. Give one."
+            )
+        seen[row["identity"]] = row["path"]
+    return pd.DataFrame(sorted(rows, key=lambda row: (*_cell_order(row), row["seed"], row["identity"])))
+
+
+def _cell_order(row: Mapping[str, Any]) -> tuple:
+    return tuple(backbone_order(row[key]) if key == "backbone" else row[key] for key in CELL)
+
+
+def _differing(settings: Sequence[str]) -> str:
+    """The names of the settings in which JSON objects differ, for an error message."""
+    documents = [json.loads(text) for text in settings]
+    keys = sorted({key for document in documents for key in document})
+    return ", ".join(key for key in keys if any(document.get(key) != documents[0].get(key) for document in documents))
+
+
+def _check(frame: pd.DataFrame) -> None:
+    """InputError where a mean over seeds, or a comparison of methods, would mix what does not belong together."""
+    for cell, runs in frame.groupby(CELL, sort=True):
+        name = ", ".join(f"{key} {value}" for key, value in zip(CELL, cell, strict=True) if value != "")
+        if runs["settings"].nunique() > 1:
+            raise InputError(
+                f"The runs of {name} differ in {_differing(list(runs['settings']))}, so they have no common mean. "
+                f"Give only the runs of one configuration: {', '.join(runs['path'])}"
+            )
+        twice = runs.loc[runs["seed"].duplicated(keep=False)]
+        if len(twice):
+            raise InputError(f"{name} has several runs of one seed: {', '.join(twice['path'])}. Keep one of them.")
+    for (dataset, horizon), runs in frame.groupby(["dataset", "horizon"], sort=True):
+        if runs["n_windows"].nunique() > 1:
+            counts = runs.drop_duplicates("n_windows")
+            listed = "; ".join(f"{row.n_windows} in {row.path}" for row in counts.itertuples())
+            raise InputError(
+                f"Runs of {dataset} at horizon {horizon} were tested on different numbers of windows ({listed}), so "
+                "they cannot be compared. Run those of an older version of the data or of the code again."
+            )
+
+
+def summarise(frame: pd.DataFrame, metrics: Sequence[str] = FORECAST_ERRORS) -> pd.DataFrame:
+    """One row a cell: (data set, context, horizon, training share, variant, backbone) over its seeds.
+
+    Adds `n`, `seeds` (sorted tuple), `<metric>_mean`, `<metric>_std` (divisor n - 1; NaN for one seed), `n_windows`,
+    `commits` and `devices` (sorted tuples).
+
+    Raises:
+        InputError: runs of a cell differ in more than the seed, a seed occurs twice, the runs of one data set and
+            horizon were tested on different numbers of windows, or a run lacks one of `metrics`.
+    """
+    for metric in metrics:
+        lacking = frame if metric not in frame else frame.loc[frame[metric].isna()]
+        if len(lacking):
+            raise InputError(
+                f"{lacking['path'].iloc[0]} has no `{metric}`: it is of another task. Summarise tasks apart."
+            )
+    _check(frame)
+    same = ["label", "floor", "task", "method", "precision", "n_windows"]
+    rows = []
+    for cell, runs in frame.groupby(CELL):
+        row = dict(zip(CELL, cell, strict=True)) | {key: runs[key].iloc[0] for key in same}
+        row |= {"n": len(runs), "seeds": tuple(sorted(int(seed) for seed in runs["seed"]))}
+        for metric in metrics:
+            row[f"{metric}_mean"] = runs[metric].mean()
+            row[f"{metric}_std"] = runs[metric].std(ddof=1)
+        row |= {"commits": tuple(sorted(set(runs["commit"]))), "devices": tuple(sorted(set(runs["device"])))}
+        rows.append(row)
+    return pd.DataFrame(sorted(rows, key=_cell_order))
+
+
+def _read_csv(csv: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(csv)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{csv} cannot be read as a table ({error}). Restore it from the repository.") from error
+
+
+def published_cells(csv: Path) -> list[tuple[str, int]]:
+    """The (data set, horizon) of which one of the paper's tables or figures has numbers, in its order.
+
+    Raises:
+        InputError: the file cannot be read, or does not tell them.
+    """
+    published = _read_csv(csv)
+    if not {"dataset", "horizon"} <= set(published):
+        raise InputError(f"{csv} has no columns `dataset` and `horizon`. Restore it from the repository.")
+    return list(dict.fromkeys(zip(published["dataset"], published["horizon"], strict=True)))
+
+
+def read_published(csv: Path, *, key: str = "method") -> pd.DataFrame:
+    """The paper's numbers. `key` is the column that has to be there; a column `variant` counts as `method`.
+
+    Raises:
+        InputError: the file cannot be read, has no such column, or has two lines for one cell.
+    """
+    published = _read_csv(csv).rename(columns={"variant": "method"})
+    if key not in published:
+        raise InputError(f"{csv} has no column `{key}`. Restore it from the repository.")
+    keys = [name for name in KEYS if name in published]
+    if published.duplicated(keys).any():
+        twice = published.loc[published.duplicated(keys), keys].iloc[0].tolist()
+        raise InputError(f"{csv} has more than one line for {twice}. Choose one setting before comparing with it.")
+    return published
+
+
+def _by_cell(published: pd.DataFrame) -> tuple[list[str], dict[tuple, dict[str, Any]]]:
+    """The columns that say which cell a number is of, and each line by its values of them, under both names of ECL."""
+    keys = [key for key in KEYS if key in published]
+    cells = {}
+    for row in published.to_dict("records"):
+        cells[tuple(row[key] for key in keys)] = row
+        if row.get("dataset") in OTHER_NAMES:
+            cells[tuple((row | {"dataset": OTHER_NAMES[row["dataset"]]})[key] for key in keys)] = row
+    return keys, cells
+
+
+def with_published(summary: pd.DataFrame, csv: Path) -> pd.DataFrame:
+    """Adds the paper's `<metric>_paper` and the gap `<metric>_gap`, (ours - paper) / paper in per cent, to each row.
+
+    A method is found by its label. Cells that the paper does not have are NaN.
+
+    Raises:
+        InputError: as `read_published`.
+    """
+    published = read_published(csv)
+    keys, cells = _by_cell(published)
+    metrics = [column for column in published if f"{column}_mean" in summary]
+
+    def cell(row: dict[str, Any], metric: str) -> float:
+        names = {"dataset": row["dataset"], "horizon": row["horizon"], "method": row["label"]}
+        names["backbone"] = row["backbone"].split(" x")[0]
+        names["setting"] = "full" if row["train_percent"] == 100 else f"few-shot-{row['train_percent']}pct"
+        return cells.get(tuple(names[key] for key in keys), {}).get(metric, math.nan)
+
+    joined = summary.copy()
+    for metric in metrics:
+        paper = pd.Series([cell(row, metric) for row in summary.to_dict("records")], index=summary.index, dtype=float)
+        joined[f"{metric}_paper"] = paper
+        joined[f"{metric}_gap"] = (summary[f"{metric}_mean"] - paper) / paper * 100
+    return joined
+
+
+def published_numbers(csv: Path) -> dict[tuple[str, int, str], dict[str, float]]:
+    """The paper's numbers by (data set, horizon, method's label), for cells that have none of ours.
+
+    Raises:
+        InputError: as `read_published`.
+    """
+    _, cells = _by_cell(read_published(csv))
+    return {cell: {name: row[name] for name in FORECAST_ERRORS if name in row} for cell, row in cells.items()}
+
+
+def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
+    """t such that a Student variable of `degrees` (whole) degrees of freedom lies in +-t with probability `confidence`.
+
+    Bisection of the closed form of Abramowitz and Stegun 1964, 26.7.3 (odd) and 26.7.4 (even).
+    """
+    if degrees < 1:
+        raise InputError(f"{degrees} degrees of freedom have no t interval: give at least two pairs.")
+
+    def within(t: float) -> float:
+        angle = math.atan(t / math.sqrt(degrees))
+        odd = degrees % 2
+        term, total = (math.cos(angle) if odd else 1.0), 0.0
+        for k in range(2 + odd, degrees + 1, 2):
+            total += term
+            term *= math.cos(angle) ** 2 * (k - 1) / k
+        return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
+
+    low, high = 0.0, 1e9
+    for _ in range(200):  # far more halvings than a float has digits
+        middle = (low + high) / 2
+        low, high = (middle, high) if within(middle) < confidence else (low, middle)
+    return high
+
+
+def paired_difference(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> tuple[float, float, int]:
+    """Mean of ours - reference over common seeds, half the width of its 95 % t interval, and the number of pairs.
+
+    Both frames are rows of `collect`, of one cell each. Mean and half width are NaN below one and two common seeds.
+    """
+    pairs = ours.set_index("seed")[metric].sub(reference.set_index("seed")[metric]).dropna()
+    if len(pairs) < 2:
+        return pairs.mean(), math.nan, len(pairs)
+    return pairs.mean(), t_quantile(len(pairs) - 1) * pairs.std(ddof=1) / math.sqrt(len(pairs)), len(pairs)
+
+
+def relative_changes(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> pd.Series:
+    """(ours - reference) / reference in per cent, for each (data set, horizon, context, seed) that both have.
+
+    Both frames are rows of `collect`, of one variant and language model each.
+    """
+    ours, reference = (frame.set_index(PAIR)[metric] for frame in (ours, reference))
+    return ((ours - reference) / reference * 100).dropna()

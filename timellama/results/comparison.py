@@ -1,0 +1,139 @@
+"""Two finished runs side by side: what they have in common, where they differ, and a paired test over seeds.
+
+The test is that of the tables (`aggregate.paired_difference`): the 95 % t interval of the mean difference over the
+seeds that both have. A run keeps its errors over all test windows and not those of each, so there is no test over
+windows; one pair of runs says nothing about chance, and the comparison then says so.
+"""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from timellama.core.errors import InputError
+from timellama.experiments.run import TRAINS_NOTHING
+from timellama.results.aggregate import CONFIDENCE, FORECAST_ERRORS, M4_ERRORS, collect, paired_difference
+from timellama.results.runs import METRICS, Finished, same_but_seed
+
+# What two runs must share, or their errors are of different things. The look-back may differ: test targets do not.
+SHARED = ("task", "dataset", "horizon", "split", "variates")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """An error of both runs, and first - second over `pairs` seeds with half the width of its interval.
+
+    `half_width` is NaN below two pairs.
+    """
+
+    metric: str
+    first: float
+    second: float
+    mean: float
+    half_width: float
+    pairs: int
+
+    @property
+    def decided(self) -> bool | None:
+        """Whether the interval of the mean leaves out 0; None where there is no interval."""
+        return None if math.isnan(self.half_width) else bool(abs(self.mean) > self.half_width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """`settings`: what differs in the two specifications, by path, with both values. `seeds` are those paired."""
+
+    first: Finished
+    second: Finished
+    settings: dict[str, tuple[Any, Any]]
+    differences: list[Difference]
+    seeds: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def compare_runs(first: Finished, second: Finished) -> Comparison:
+    """Compare two runs of one task, data set and horizon. Raises InputError where they have no common ground."""
+    if first.run.folder == second.run.folder:
+        raise InputError(f"both names mean {first.run.folder}: name two runs")
+    for name in SHARED:
+        values = [getattr(each.run, name) for each in (first, second)]
+        if values[0] != values[1]:
+            raise InputError(
+                f"the runs differ in {name} ({values[0]} and {values[1]}), so their errors are of different things: "
+                "name two of the same"
+            )
+    for name, values in {
+        "test windows": [each.metrics["n_windows"] for each in (first, second)],
+        "raw data": [each.metrics["provenance"]["data_sha256"] for each in (first, second)],
+    }.items():
+        if values[0] != values[1]:
+            raise InputError(
+                f"the runs were tested on other {name} ({values[0]} and {values[1]}): run the older one again"
+            )
+    ours, theirs = _paired(_frame(first), _frame(second))
+    metrics = M4_ERRORS if "smape" in first.metrics else FORECAST_ERRORS
+    differences = []
+    for metric in metrics:
+        mean, half_width, pairs = paired_difference(ours, theirs, metric)
+        values = (first.metrics[metric], second.metrics[metric])
+        differences.append(
+            Difference(metric=metric, first=values[0], second=values[1], mean=mean, half_width=half_width, pairs=pairs)
+        )
+    seeds = tuple(sorted(set(ours["seed"]) & set(theirs["seed"])))
+    return Comparison(
+        first=first,
+        second=second,
+        settings=_differing(dataclasses.asdict(first.run), dataclasses.asdict(second.run)),
+        differences=differences,
+        seeds=seeds,
+        notes=tuple(_notes(first, second, len(seeds))),
+    )
+
+
+def _frame(finished: Finished) -> pd.DataFrame:
+    """The run and its siblings of other seeds, as `aggregate.collect` reads them."""
+    files = [each.folder / METRICS for each in same_but_seed(finished)]
+    return collect(files, methods={finished.run.variant: {"label": finished.run.variant, "floor": False}})
+
+
+def _paired(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both with the same seeds where a method without chance stands on one side: its number is that of every seed."""
+
+    def spread(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+        alone = frame["method"].isin(TRAINS_NOTHING).all() and not other["method"].isin(TRAINS_NOTHING).any()
+        return frame.drop(columns="seed").merge(other[["seed"]], how="cross") if alone else frame
+
+    return spread(first, second), spread(second, first)
+
+
+def _differing(first: Any, second: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
+    """Where two nested specifications differ, by dotted path; a key that one lacks counts as None."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        found = {}
+        for key in dict.fromkeys([*first, *second]):
+            found |= _differing(first.get(key), second.get(key), f"{path}.{key}" if path else key)
+        return found
+    return {} if first == second else {path: (first, second)}
+
+
+def _notes(first: Finished, second: Finished, pairs: int) -> list[str]:
+    notes = []
+    if all(each.run.method in TRAINS_NOTHING for each in (first, second)):
+        notes.append("neither method trains, so there is no chance to test against: the difference is what it is")
+    elif pairs < 2:
+        notes.append(
+            f"no test: {pairs} seed(s) of both runs are finished, and chance shows only from two on; add `seeds` to "
+            "the configuration"
+        )
+    else:
+        notes.append(f"the interval is of {CONFIDENCE:.0%} over {pairs} seeds: it holds for this data set and horizon")
+    if any(each.run.method in TRAINS_NOTHING for each in (first, second)) and pairs > 1:
+        notes.append("the method that trains nothing has one number, which stands for every seed")
+    for what, key in (("code", "source_digest"), ("hardware", "hardware"), ("library versions", "versions")):
+        values = [json.dumps(each.metrics["provenance"][key], sort_keys=True) for each in (first, second)]
+        if values[0] != values[1] and (key != "source_digest" or first.run.method == second.run.method):
+            notes.append(f"the two were run with other {what}")
+    return notes

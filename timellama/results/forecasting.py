@@ -1,0 +1,199 @@
+"""A trained run applied to the last look-back of a file that it never saw.
+
+The model is built as for training and given the run's weights; its scaler is fitted again on the training rows of the
+run's own series. Whatever would make these differ from what was trained (another series, another language model, other
+weights) is an error; other code is a warning, since most edits change no forecast.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from timellama.backbones.prepared import load_prepared
+from timellama.core.errors import InputError
+from timellama.core.files import atomic
+from timellama.data.download import sha256_of
+from timellama.data.series import Series, load_series
+from timellama.data.splits import train_rows
+from timellama.data.windows import Scaler
+from timellama.experiments.run import RANDOM_SEED, Run
+from timellama.results.digests import code_of_run
+from timellama.results.look_back import LookBack
+from timellama.results.runs import Finished
+from timellama.training.build import build
+from timellama.training.predictions import autocast, outputs
+from timellama.training.run import in_order, pick_device
+from timellama.training.train import trainable_state
+
+WEIGHTS = "weights.safetensors"
+DIGITS = 9  # what a float32 needs to be read back as it was
+STEP_TOLERANCE = 0.1  # our choice: months differ by 10 % in length, and are one step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecaster:
+    """A trained model with what it takes to use it.
+
+    `columns` are the variates in the model's order, None for a run on single series, which has no scaler either.
+    `seconds` is the mean step of the training series, None where it has no stamps. `warnings` are for a person.
+    """
+
+    run: Run
+    model: nn.Module
+    device: str
+    columns: tuple[str, ...] | None
+    scaler: Scaler | None
+    seconds: float | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """Forecast `values` float64 [H, N] in the file's units and its order of columns, and the H stamps `time`."""
+
+    look_back: LookBack
+    values: np.ndarray
+    time: pd.DatetimeIndex
+
+
+def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
+    """The run's model, ready to forecast on `device` (`auto`, `cpu` or `cuda`).
+
+    Raises InputError where a file that it needs is absent, damaged or not the one that the run was made with.
+    """
+    run, origin = finished.run, finished.metrics["provenance"]
+    single = run.task == "short-term"
+    data = None if single else _series(finished, origin["data_sha256"])
+    with _as_input_error():
+        device = pick_device(device)
+    torch.manual_seed(RANDOM_SEED)
+    model = build(run, backbone_folder=_backbone(finished, origin["backbone_digest"])).to(device).eval()
+    _load_weights(model, finished.folder / WEIGHTS)
+    scaler = None if data is None else Scaler.fit(data.values[: train_rows(run.split, rows=len(data.values))])
+    return Forecaster(
+        run=run,
+        model=model,
+        device=device,
+        columns=None if data is None else data.columns,
+        scaler=scaler,
+        seconds=None if data is None else float(np.diff(data.time).astype(float).mean()),
+        warnings=()
+        if code_of_run(run) == origin["source_digest"]
+        else ("the code has changed since this run was trained",),
+    )
+
+
+def forecast(forecaster: Forecaster, look_back: LookBack) -> Forecast:
+    """The H rows after `look_back`. Raises InputError where the model gives a value that is not finite."""
+    columns = forecaster.columns or look_back.columns
+    values = look_back.in_order(columns)
+    given = values if forecaster.scaler is None else forecaster.scaler.transform(values)
+    x = torch.from_numpy(given.astype(np.float32))[None].to(forecaster.device)
+    with torch.inference_mode(), autocast(forecaster.device, forecaster.run.precision):
+        y, _, _ = outputs(forecaster.model, x)
+    found = y[0].double().cpu().numpy()
+    if forecaster.scaler is not None:
+        found = forecaster.scaler.inverse(found)
+    if not np.isfinite(found).all():
+        raise InputError(
+            f"{look_back.path}: the forecast has values that are not finite; look for values far from those that the "
+            "run was trained on"
+        )
+    order = [columns.index(name) for name in look_back.columns]
+    return Forecast(look_back=look_back, values=found[:, order], time=look_back.following(len(found)))
+
+
+def step_warning(forecaster: Forecaster, look_back: LookBack) -> str | None:
+    """What to tell a person whose file has another step than the training data."""
+    if forecaster.seconds is None:
+        return None
+    mean = (look_back.following(1)[-1] - look_back.time[0]).total_seconds() / len(look_back.time)
+    if abs(mean - forecaster.seconds) <= STEP_TOLERANCE * forecaster.seconds:
+        return None
+    trained = pd.Timedelta(seconds=round(forecaster.seconds))
+    return (
+        f"{look_back.path}: its rows are {pd.Timedelta(seconds=round(mean))} apart, those that the run was trained on "
+        f"{trained}: daily and weekly patterns will not fit"
+    )
+
+
+def write_forecast(path: Path, forecast: Forecast) -> None:
+    """Write a CSV like the file's own, one row a forecast step, atomically."""
+    look_back = forecast.look_back
+    frame = pd.DataFrame(forecast.values, columns=list(look_back.columns))
+    frame.insert(0, look_back.time_column, look_back.written(forecast.time))
+    text = io.StringIO(newline="")
+    frame.to_csv(text, index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    with atomic(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def _series(finished: Finished, digest: str) -> Series:
+    """The run's training data, with the columns in the run's order."""
+    path = finished.results / "data" / finished.run.dataset / "series.npz"
+    if not path.is_file():
+        raise InputError(
+            f"{path} is missing, from which the run's scale is taken; make it again: snakemake -j1 "
+            f"results/data/{finished.run.dataset}/series.npz"
+        )
+    data = load_series(path)
+    if data.raw_sha256 != digest:
+        raise InputError(
+            f"{path} was made from other raw data (SHA-256 {data.raw_sha256}) than the run was trained on ({digest}); "
+            "restore the data, or train the run again"
+        )
+    return in_order(data, getattr(finished.run.options, "column_order", 0))
+
+
+def _backbone(finished: Finished, digest: dict | None) -> Path | None:
+    """The prepared language model that the run was trained with."""
+    backbone = finished.run.backbone
+    if backbone is None:
+        return None
+    name = f"backbones/{backbone.name}/x{backbone.blocks}-{backbone.weights}"
+    folder = finished.results / name
+    if not (folder / "backbone.json").is_file():
+        raise InputError(
+            f"{folder} is missing, the language model of this run; make it again: snakemake -j1 "
+            f"results/{name}/backbone.json"
+        )
+    found = load_prepared(folder).sha256
+    if found != digest:
+        raise InputError(f"{folder} is another language model than the run was trained with; train the run again")
+    for file, expected in found.items():
+        if sha256_of(folder / file) != expected:
+            raise InputError(
+                f"{folder / file} was cut short or changed after it was made; delete it, then make it again: snakemake "
+                f"-j1 results/{name}/{file}"
+            )
+    return folder
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    """Put the trained weights in their places; every one that training changes has to be there."""
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read ({error}); train the run again") from error
+    wanted = {name: tensor.shape for name, tensor in trainable_state(model).items()}
+    if wanted != {name: tensor.shape for name, tensor in state.items()}:
+        raise InputError(f"{path} does not hold the weights of this model; train the run again")
+    model.load_state_dict(state, strict=False)
+
+
+@contextmanager
+def _as_input_error() -> Iterator[None]:
+    """A device that is not there is a person's slip here."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,52 @@
+"""Reads the arrays and rows that a run leaves beside its numbers, for figures and exports."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+
+from timellama.core.errors import InputError
+
+ARRAYS = ("context", "truth", "forecast", "columns", "start")
+
+
+def read_forecasts(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of one `forecasts.npz`: context [W, T, C], truth and forecast [W, H, C], columns [C], start [W].
+
+    Raises:
+        InputError: the file cannot be read, lacks an array, or its shapes do not fit together.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path} is no file of forecasts ({error}). Delete it and run again.") from error
+    windows, variates = len(arrays["start"]), len(arrays["columns"])
+    cubes = [arrays[name].shape for name in ("context", "truth", "forecast")]
+    fits = all(len(cube) == 3 and cube[::2] == (windows, variates) for cube in cubes) and cubes[1] == cubes[2]
+    if not fits:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise InputError(f"{path}: the shapes do not fit together ({shapes}). Delete it and run again.")
+    return arrays
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A run's CSV file; an untrained method's has no rows.
+
+    Raises:
+        InputError: the file cannot be read, ends within a line, or lacks one of `columns`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        rows = pd.read_csv(io.StringIO(text))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a table ({error}). Delete it and run again.") from error
+    if not text.endswith("\n"):
+        raise InputError(f"{path} ends within a line: it was cut short. Delete it and run again.")
+    lacking = [column for column in columns if column not in rows]
+    if lacking:
+        raise InputError(f"{path} has no column {', '.join(lacking)}. Delete it and run again.")
+    return rows

@@ -1,0 +1,62 @@
+"""Evaluation on the test part: every window counts once, whatever the batch size (paper, section 4.2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from timellama.data.windows import Windows
+from timellama.training.metrics import Errors
+from timellama.training.predictions import predictions, spread, with_choices
+
+SHOWN_WINDOWS = 3  # our choice: what a page-wide figure can show
+SHOWN_VARIATES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Errors and router statistics over all test windows, and the few forecasts that the figures show."""
+
+    mse: float
+    mae: float
+    windows: int
+    router: dict | None
+    shown: dict[str, np.ndarray]
+
+
+def evaluate(
+    model: nn.Module, windows: Windows, *, columns: list[str], batch_size: int, device: str, precision: str
+) -> Evaluation:
+    """Forecast every window of the test part. The windows shown are evenly spaced, the variates the first ones."""
+    errors, statistics = Errors(), None
+    everything = torch.arange(len(windows))
+    for _, forecast, y, routings in predictions(
+        model, windows, indices=everything, batch_size=batch_size, device=device, precision=precision
+    ):
+        errors.add(forecast, y)
+        statistics = with_choices(statistics, model, routings)
+    if errors.windows != len(windows):
+        raise RuntimeError(f"{errors.windows} windows were counted, the test part has {len(windows)}")
+    return Evaluation(
+        mse=errors.mse,
+        mae=errors.mae,
+        windows=errors.windows,
+        router=statistics.summary() if statistics else None,
+        shown=shown_forecasts(model, windows, columns=columns, device=device, precision=precision),
+    )
+
+
+def shown_forecasts(
+    model: nn.Module, windows: Windows, *, columns: list[str], device: str, precision: str
+) -> dict[str, np.ndarray]:
+    """Context, truth and forecast of the few windows that the figures show, and which ones they are."""
+    start = spread(len(windows), SHOWN_WINDOWS)
+    [(_, forecast, truth, _)] = predictions(
+        model, windows, indices=start, batch_size=len(start), device=device, precision=precision
+    )
+    context, _ = windows.batch(start)
+    kept = slice(0, SHOWN_VARIATES)
+    shown = {"context": context, "truth": truth, "forecast": forecast}
+    arrays = {name: tensor[:, :, kept].float().cpu().numpy() for name, tensor in shown.items()}
+    return arrays | {"columns": np.array(columns[kept]), "start": start.numpy()}

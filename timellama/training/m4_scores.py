@@ -1,0 +1,225 @@
+"""The M4 competition's scores (SMAPE, MASE, OWA) and its reference forecast, Naive2 (paper, table 2).
+
+Definitions and details are those of the organisers' code, Mcompetitions/M4-methods at 74e0279d, "Benchmarks and
+Evaluation.R": `smape_cal`, `mase_cal`, `SeasonalityTest` and `Benchmarks`, with R's `acf`, `decompose` and
+`forecast::naive`. Everything is computed in float64 on the original scale.
+
+Averages come first, ratios last: a score is the mean over series, and OWA = (SMAPE / SMAPE_Naive2 + MASE / MASE_Naive2)
+/ 2 divides means. Naive2 is computed here, on the very series that a method was scored on.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from timellama.core.errors import InputError
+from timellama.data.m4.frequencies import frequency_of
+from timellama.data.m4.series import M4Series
+
+CRITICAL = 1.645  # two-sided 90 % of the normal distribution, as the organisers write it
+LEAST_PERIODS = 3  # fewer whole seasons are never called seasonal
+# What runs must share to have a common score. Options and training may differ: they are published by frequency.
+SAME = ("task", "variant", "method", "backbone", "seed", "train_percent", "precision")
+
+
+def smape(truth: np.ndarray, forecast: np.ndarray) -> np.ndarray:
+    """200 / H sum_h |y - f| / (|y| + |f|) of each series, in per cent; a term is 0 where y and f both are.
+
+    Both [series, H] to [series]. Raises ValueError where the shapes differ, since broadcasting would hide it.
+    """
+    _same_shape(truth, forecast)
+    size = np.abs(truth) + np.abs(forecast)
+    return 200 * (np.abs(truth - forecast) / np.where(size > 0, size, 1)).mean(axis=1)
+
+
+def mase(truth: np.ndarray, forecast: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """1 / H sum_h |y - f| / scale of each series: [series, H] twice and `mase_scale`s [series] to [series]."""
+    _same_shape(truth, forecast)
+    return np.abs(truth - forecast).mean(axis=1) / scales
+
+
+def mase_scale(values: np.ndarray, *, season: int) -> float:
+    """Mean |y_t - y_{t-m}| over the training values: the in-sample error of repeating the season of m steps.
+
+    NaN where there is no such pair, 0 where the series repeats itself exactly: MASE is undefined for both, and
+    `Reference` refuses them.
+    """
+    return float(np.abs(values[season:] - values[:-season]).mean()) if len(values) > season else math.nan
+
+
+def is_seasonal(values: np.ndarray, *, season: int) -> bool:
+    """Whether |r_m| > 1.645 sqrt((1 + 2 sum_{i<m} r_i^2) / n), r being autocorrelations about the mean, divisor n.
+
+    False for a season of one step, for fewer than three seasons, for a constant series, and where m lies beyond the
+    10 log10(n) lags that R's `acf` gives by default: the organisers' code then compares with a missing value. So an
+    hourly series needs 252 values to be called seasonal.
+    """
+    n = len(values)
+    if season < 2 or n < LEAST_PERIODS * season or season > math.floor(10 * math.log10(n)):
+        return False
+    centred = values - values.mean()
+    power = centred @ centred
+    if power == 0:
+        return False
+    r = np.array([centred[lag:] @ centred[:-lag] for lag in range(1, season + 1)]) / power
+    limit = CRITICAL * math.sqrt((1 + 2 * (r[:-1] @ r[:-1])) / n)
+    return bool(abs(r[-1]) > limit)
+
+
+def seasonal_indices(values: np.ndarray, *, season: int) -> np.ndarray:
+    """Multiplicative indices [m] of the positions t mod m, of mean 1: R's `decompose`.
+
+    The trend is a centred moving average over one season, with half weights at both ends where m is even; an index is
+    the mean of value / trend over its position, and the indices are divided by their mean.
+    """
+    weights = np.ones(season) if season % 2 else np.concatenate([[0.5], np.ones(season - 1), [0.5]])
+    half = season // 2
+    trend = np.convolve(values, weights / season, mode="valid")
+    with np.errstate(divide="ignore", invalid="ignore"):  # what is not finite is refused by `naive2`
+        ratios = values[half : len(values) - half] / trend
+        positions = np.arange(half, len(values) - half) % season
+        indices = np.array([ratios[positions == position].mean() for position in range(season)])
+        return indices / indices.mean()
+
+
+def naive2(values: np.ndarray, *, season: int, horizon: int) -> np.ndarray:
+    """The last value, seasonally adjusted where `is_seasonal`, times the indices of the steps ahead: [n] to [H].
+
+    Raises InputError where the adjustment divides by 0, which positive values never do.
+    """
+    if not is_seasonal(values, season=season):
+        return np.full(horizon, values[-1], dtype=np.float64)
+    indices = seasonal_indices(values, season=season)
+    n = len(values)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        forecast = values[-1] / indices[(n - 1) % season] * indices[(n + np.arange(horizon)) % season]
+    if not np.isfinite(forecast).all():
+        raise InputError("a multiplicative season divides by 0 here; Naive2 needs a series of positive values")
+    return forecast
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """What forecasts of one frequency are measured against: its truth [series, H], MASE's scales and Naive2's means."""
+
+    dataset: str
+    frequency: str
+    truth: np.ndarray
+    scales: np.ndarray
+    naive2: dict[str, float]
+
+    @classmethod
+    def of(cls, series: M4Series, *, dataset: str) -> "Reference":
+        """Raises InputError, naming the series, where MASE or Naive2 is undefined. The published series have neither:
+        their scores are finite."""
+        scales = np.empty(len(series))
+        forecast = np.empty_like(series.test)
+        for i, name in enumerate(series.ids):
+            values = series.training(i)
+            scales[i] = mase_scale(values, season=series.season)
+            if not scales[i] > 0:
+                raise InputError(
+                    f"{dataset}: the training values of {name} repeat themselves every {series.season} steps, or are "
+                    "no more than that, so its MASE is undefined; leave the series out of the data set"
+                )
+            try:
+                forecast[i] = naive2(values, season=series.season, horizon=series.horizon)
+            except InputError as error:
+                raise InputError(f"{dataset}, series {name}: {error}") from error
+        return cls(
+            dataset=dataset,
+            frequency=frequency_of(horizon=series.horizon, season=series.season),
+            truth=series.test,
+            scales=scales,
+            naive2=_means(series.test, forecast, scales),
+        )
+
+    def score(self, forecast: np.ndarray) -> dict[str, Any]:
+        """`smape`, `mase` and `owa` of the forecasts [series, H] of one run, with `naive2`'s, and all by data set.
+
+        Raises InputError where a forecast is not finite: it would make every mean so, and not say which series.
+        """
+        bad = np.flatnonzero(~np.isfinite(forecast).all(axis=1))
+        if len(bad):
+            raise InputError(
+                f"{self.dataset}: the forecasts of {len(bad)} of {len(forecast)} series are not finite, the first is "
+                f"series {bad[0] + 1}; lower learning_rate"
+            )
+        scores = _means(self.truth, forecast, self.scales)
+        numbers = scores | {"owa": owa(scores, self.naive2), "naive2": self.naive2}
+        entry = {"frequency": self.frequency, "series": len(self.truth)} | numbers
+        return numbers | {"frequencies": {self.dataset: entry}}
+
+
+def owa(scores: Mapping[str, float], reference: Mapping[str, float]) -> float:
+    """Overall weighted average: the mean of SMAPE and MASE, each divided by Naive2's."""
+    return (scores["smape"] / reference["smape"] + scores["mase"] / reference["mase"]) / 2
+
+
+def naive2_metrics(series: M4Series, *, dataset: str) -> dict[str, Any]:
+    """The table's row of Naive2, in the form of `Reference.score`; its OWA is 1.
+
+    Naive2 sees a whole training series and not a window of it, so it is no forecaster that a run could build.
+    """
+    reference = Reference.of(series, dataset=dataset)
+    numbers = reference.naive2 | {"owa": 1.0, "naive2": reference.naive2}
+    entry = {"frequency": reference.frequency, "series": len(series)} | numbers
+    return numbers | {"n_windows": len(series), "frequencies": {dataset: entry}}
+
+
+def combine(metrics: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """The overall scores of one method and seed from its `metrics.json`s, one for each frequency.
+
+    SMAPE and MASE, the method's and Naive2's, are means over all series of all frequencies given, which `frequencies`
+    names; OWA divides these means. `n_windows` counts the series.
+
+    Raises InputError for no metrics, two of one frequency, or runs that differ in method, backbone, seed, share of
+    training rows or precision.
+    """
+    if not metrics:
+        raise InputError("there are no M4 metrics to combine; give those of at least one frequency")
+    first = metrics[0]["run"]
+    for document in metrics[1:]:
+        other = document["run"]
+        differing = [name for name in SAME if other[name] != first[name]]
+        if differing:
+            raise InputError(
+                f"the runs on {first['dataset']} and {other['dataset']} differ in {', '.join(differing)}, so they have "
+                "no common score; combine runs of one method, seed and set of settings"
+            )
+    parts = {}
+    for document in metrics:
+        for dataset, entry in document["frequencies"].items():
+            if entry["frequency"] in {known["frequency"] for known in parts.values()}:
+                raise InputError(
+                    f"{dataset} is a second run of the frequency {entry['frequency']}; all series of a frequency come "
+                    "from one run, so leave one out"
+                )
+            parts[dataset] = entry
+    total = sum(entry["series"] for entry in parts.values())
+    scores = _weighted([(entry["series"], entry) for entry in parts.values()], total)
+    reference = _weighted([(entry["series"], entry["naive2"]) for entry in parts.values()], total)
+    return {
+        **{name: first[name] for name in SAME},
+        **scores,
+        "owa": owa(scores, reference),
+        "naive2": reference,
+        "n_windows": total,
+        "frequencies": parts,
+    }
+
+
+def _weighted(parts: list[tuple[int, Mapping[str, float]]], total: int) -> dict[str, float]:
+    return {name: sum(count * entry[name] for count, entry in parts) / total for name in ("smape", "mase")}
+
+
+def _means(truth: np.ndarray, forecast: np.ndarray, scales: np.ndarray) -> dict[str, float]:
+    return {"smape": float(smape(truth, forecast).mean()), "mase": float(mase(truth, forecast, scales).mean())}
+
+
+def _same_shape(truth: np.ndarray, forecast: np.ndarray) -> None:
+    if truth.shape != forecast.shape:
+        raise ValueError(f"the forecasts' shape {forecast.shape} is not the truth's {truth.shape}")

@@ -1,0 +1,317 @@
+"""One run from its specification to its files: seed, build, train, evaluate, write.
+
+Each file is written under another name and renamed, so a result is whole or absent.
+"""
+
+import dataclasses
+import logging
+import os
+import random
+import resource
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from timellama.backbones.prepared import load_prepared
+from timellama.core import provenance
+from timellama.core.allocator import keep_freed_memory
+from timellama.core.files import atomic, remove_unfinished, write_arrays, write_csv, write_json
+from timellama.core.interruption import Signals
+from timellama.core.lock import locked
+from timellama.data.series import Series, load_series
+from timellama.data.windows import prepare
+from timellama.experiments.run import Run, Training
+from timellama.training.build import build
+from timellama.training.checkpoint import Checkpoint
+from timellama.training.evaluation import evaluate
+from timellama.training.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """The files of one run."""
+
+    metrics: Path
+    weights: Path
+    history: Path
+    router: Path
+    forecasts: Path
+
+
+class TaskWindows(Protocol):
+    """Windows of one part: `batch` gives contexts [B, T, N] and targets [B, H, N] of the windows at some indices."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class TaskParts(Protocol):
+    """A task's windows to train on, to choose by, and to test on."""
+
+    train: TaskWindows
+    validation: TaskWindows
+    test: TaskWindows
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A task's verdict on the test part: its `errors` by name, over `windows` windows, and the forecasts shown."""
+
+    errors: dict
+    windows: int
+    router: dict | None
+    shown: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a task brings to a run: its windows, the SHA-256 of its raw data, and how a model on a device is scored."""
+
+    parts: TaskParts
+    data_sha256: str
+    score: Callable[[nn.Module, str], Scored]
+
+
+def execute(
+    run: Run,
+    *,
+    series: Path,
+    backbone_folder: Path | None,
+    outputs: Outputs,
+    checkpoints: Path,
+    threads: int,
+    source_digest: str,
+) -> dict:
+    """Train and evaluate `run`, write its files and return what stands in `metrics.json`.
+
+    The folder `checkpoints` is the run's own: it keeps a training that was stopped, and is gone when the files stand.
+    Raises InputError while another process is at work there, and Interrupted when the process is asked to stop.
+    """
+
+    def load() -> Prepared:
+        data = in_order(load_series(series), getattr(run.options, "column_order", 0))
+        parts = prepare(data, run.split, context=run.context, horizon=run.horizon, train_percent=run.train_percent)
+
+        def score(model: nn.Module, device: str) -> Scored:
+            evaluation = evaluate(
+                model,
+                parts.test,
+                columns=list(data.columns),
+                batch_size=evaluation_batch_size(run),
+                device=device,
+                precision=run.precision,
+            )
+            return Scored(
+                errors={"mse": evaluation.mse, "mae": evaluation.mae},
+                windows=evaluation.windows,
+                router=evaluation.router,
+                shown=evaluation.shown,
+            )
+
+        return Prepared(parts=parts, data_sha256=data.raw_sha256, score=score)
+
+    return carry_out(
+        run,
+        load=load,
+        backbone_folder=backbone_folder,
+        outputs=outputs,
+        checkpoints=checkpoints,
+        threads=threads,
+        source_digest=source_digest,
+    )
+
+
+def carry_out(
+    run: Run,
+    *,
+    load: Callable[[], Prepared],
+    backbone_folder: Path | None,
+    outputs: Outputs,
+    checkpoints: Path,
+    threads: int,
+    source_digest: str,
+) -> dict:
+    """What all tasks share: seed, build, train, score, write the files, and return what stands in `metrics.json`."""
+    with locked(checkpoints, purpose=run.folder), Signals() as signals:
+        started = datetime.now(UTC)
+        commit = provenance.commit()  # of the code that was read, not of what is committed while it runs
+        clock = time.perf_counter()
+        device = pick_device(run.device)
+        torch.set_num_threads(threads)
+        keep_freed_memory()
+        seed_everything(run.seed, device)
+        prepared = load()
+        parts = prepared.parts
+        log.info(
+            "%s: %d training, %d validation and %d test windows on %s",
+            *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
+        )
+        model = build(run, backbone_folder=backbone_folder).to(device)
+        code_and_data = {
+            "run_digest": run.digest,
+            "source_digest": source_digest,
+            "data_sha256": prepared.data_sha256,
+            "backbone_digest": backbone_digest(backbone_folder),
+            "versions": provenance.versions(),
+            "threads": threads,
+        }
+        checkpoint = Checkpoint(checkpoints, identity=code_and_data | {"device": processor_of(device)})
+        begun = time.perf_counter()
+        trained = fit(model, run, parts, device, checkpoint, signals) if run.training else None
+        before = time.perf_counter()
+        # Of the processes that were cut off, whose training this one went on with.
+        earlier = max(0.0, trained.seconds - (before - begun)) if trained else 0.0
+        scored = prepared.score(model, device)
+        now = time.perf_counter()
+        metrics = {
+            "run": dataclasses.asdict(run),
+            "identity": run.identity,
+            "dataset": run.dataset,
+            "horizon": run.horizon,
+            "context": run.context,
+            "method": run.variant,
+            "backbone": run.backbone.name if run.backbone else None,
+            "seed": run.seed,
+            **_numbers(trained, scored),
+            "parameters": count_parameters(model),
+            "seconds": {
+                "train": trained.seconds if trained else 0.0,
+                "evaluate": now - before,
+                "total": earlier + now - clock,
+            },
+            "peak_memory_bytes": peak_memory(device),
+            "provenance": {
+                **commit,
+                **code_and_data,
+                "hardware": hardware(device),
+                "started": started.isoformat(timespec="seconds"),
+                "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+                "resumed_at": trained.resumed_at if trained else [],
+            },
+        }
+        _write(outputs, metrics=metrics, model=model, trained=trained, scored=scored)
+        checkpoint.remove()
+    named = ", ".join(f"{name} {value:.5f}" for name, value in scored.errors.items() if isinstance(value, float))
+    log.info("test %s over %d windows", named, scored.windows)
+    return metrics
+
+
+def _write(outputs: Outputs, *, metrics: dict, model: nn.Module, trained: Trained | None, scored: Scored) -> None:
+    """All files of a run, the metrics last."""
+    for path in dataclasses.astuple(outputs):
+        remove_unfinished(path)
+    with atomic(outputs.weights) as file:
+        file.write(save(trainable_state(model)))
+    write_csv(outputs.history, HISTORY, trained.history if trained else [])
+    write_csv(outputs.router, ROUTER_HISTORY, trained.router_history if trained else [])
+    write_arrays(outputs.forecasts, scored.shown)
+    write_json(outputs.metrics, metrics)
+
+
+def in_order(data: Series, order: int) -> Series:
+    """The series with its columns permuted by the seed `order`; 0 leaves them as they are."""
+    if order == 0:
+        return data
+    columns = np.random.default_rng(order).permutation(len(data.columns))
+    named = tuple(data.columns[column] for column in columns)
+    return dataclasses.replace(data, values=data.values[:, columns], columns=named)
+
+
+def evaluation_batch_size(run: Run) -> int:
+    """Windows of a batch of forecasts; for a method that trains nothing the default."""
+    return (run.training or Training()).evaluation_batch_size
+
+
+def fit(model: nn.Module, run: Run, parts: TaskParts, device: str, checkpoint: Checkpoint, signals: Signals) -> Trained:
+    """Train the run's model on its training part, choosing by its validation part."""
+    return train(
+        model,
+        windows=parts.train,
+        validation=parts.validation,
+        training=run.training,
+        balance_weight=getattr(run.options, "balance_weight", 0.0),
+        seed=run.seed,
+        device=device,
+        precision=run.precision,
+        checkpoint=checkpoint,
+        signals=signals,
+    )
+
+
+def _numbers(trained: Trained | None, scored: Scored) -> dict:
+    return {
+        **scored.errors,
+        "n_windows": scored.windows,
+        "validation_loss": trained.validation_loss if trained else None,
+        "steps": trained.steps if trained else 0,
+        "best_step": trained.best_step if trained else 0,
+        "router": scored.router,
+    }
+
+
+def seed_everything(seed: int, device: str) -> None:
+    """Seed every generator that a method may draw from, and keep CUDA to deterministic kernels.
+
+    A CPU repeats itself bit by bit from the seeds alone, and asking costs three seconds of imports.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    if device.startswith("cuda"):
+        # Matrix products are only repeatable with this set before the first one.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def pick_device(wanted: str) -> str:
+    """`auto` takes CUDA where there is one. Raises ValueError for a device that is not there."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device is {wanted!r}, but torch finds no CUDA here: set device to auto or cpu")
+    return wanted
+
+
+def device_name(device: str) -> str:
+    """What the device calls itself."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
+
+
+def processor_of(device: str) -> str:
+    """The make of what computes: bits agree between equal makes only."""
+    return device_name(device) if device.startswith("cuda") else provenance.processor()
+
+
+def hardware(device: str) -> dict:
+    """The machine, and in `host_class` the short of it; never its name."""
+    found = provenance.hardware()
+    host_class = f"{found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB, {device_name(device)}"
+    return found | {"device": device_name(device), "host_class": host_class}
+
+
+def count_parameters(model: nn.Module) -> dict[str, int]:
+    """All parameters and the trained ones; the embedding rows of a prompt are a buffer and not among them."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return {"total": sum(n for n, _ in sizes), "trainable": sum(n for n, trained in sizes if trained)}
+
+
+def peak_memory(device: str) -> int:
+    """Bytes: CUDA's allocator peak, or the process's resident peak."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def backbone_digest(folder: Path | None) -> str | None:
+    """The weight digest that the prepared folder carries. Raises InputError as `load_prepared`."""
+    return load_prepared(folder).sha256 if folder else None

@@ -1,0 +1,378 @@
+"""Training: Adam, a schedule, validation several times an epoch, early stopping on validation, best weights restored.
+
+Paper, section 4.3 and table 7. Nothing here ever sees the test part. The data order comes from a generator of its own,
+so two methods with one seed see the same batches in the same order; a last, smaller batch is trained on like any other.
+"""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from timellama.core.interruption import Interrupted, Signals
+from timellama.data.windows import Windows
+from timellama.experiments.run import Training
+from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
+from timellama.training.metrics import smape_loss
+from timellama.training.predictions import autocast, outputs, predictions, spread, with_choices
+
+log = logging.getLogger(__name__)
+
+LOSSES = {"mse": nn.functional.mse_loss, "smape": smape_loss}
+CHECK_EVERY = 20  # our choice: steps between reads of the loss; each read makes a GPU wait
+HISTORY = ("step", "epoch", "train_loss", "validation_loss", "balance_loss", "learning_rate", "seconds")
+ROUTER_HISTORY = ("step", "block", "module", "selection_rate", "entropy")
+
+
+class TrainingFailed(RuntimeError):
+    """The loss is not a finite number; the message says at which step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """How a training went; the model itself holds the best weights."""
+
+    steps: int
+    best_step: int
+    validation_loss: float
+    seconds: float
+    history: list[dict]
+    router_history: list[dict]
+    resumed_at: list[int]  # the steps after which another process went on
+
+
+def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_steps: int) -> float:
+    """The rate of a step (from 0). Raises ValueError for an unknown schedule.
+
+    cosine: from the full rate to 0 over all steps.
+    halving: the full rate in the first two epochs, then half of the one before in each (thuml/Time-Series-Library,
+    utils/tools.py, `type1`, which is called after each epoch).
+    early-halving: half of the one before in each epoch from the second on; our choice where a configuration says so.
+    delayed-decay: the full rate for four epochs, then 0.9 of the one before in each (the same file's `type3`).
+    constant: the full rate.
+    """
+    epoch = step // steps_per_epoch
+    if training.schedule == "cosine":
+        factor = (1 + math.cos(math.pi * step / total_steps)) / 2
+    elif training.schedule == "halving":
+        factor = 0.5 ** max(0, epoch - 1)
+    elif training.schedule == "early-halving":
+        factor = 0.5**epoch
+    elif training.schedule == "delayed-decay":
+        factor = 0.9 ** max(0, epoch - 3)
+    elif training.schedule == "constant":
+        factor = 1.0
+    else:
+        raise ValueError(
+            f"schedule is {training.schedule!r}; it must be 'cosine', 'halving', 'early-halving', 'delayed-decay' or "
+            "'constant'"
+        )
+    return training.learning_rate * factor
+
+
+def trainable_state(model: nn.Module) -> dict[str, Tensor]:
+    """All that training changes: the state without frozen parameters, detached, on the CPU."""
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    return {name: t.detach().cpu().clone() for name, t in model.state_dict().items() if name not in frozen}
+
+
+def batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Endless passes over a shuffled 0 .. count - 1."""
+    while True:
+        yield from torch.randperm(count, generator=generator).split(batch_size)
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Where a training stands after a whole step; the weights, the optimiser and the generators are kept elsewhere."""
+
+    best_state: dict[str, Tensor]
+    step: int = 0
+    best: float = math.inf
+    best_step: int = 0
+    worse: int = 0  # validations since the best one
+    seconds: float = 0.0  # of training, in all the processes that it took
+    history: list[dict] = field(default_factory=list)
+    router_history: list[dict] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)  # of the steps since the last validation
+    balances: list[Tensor] = field(default_factory=list)
+    resumed_at: list[int] = field(default_factory=list)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds; many small tensors become one."""
+        state = {item.name: getattr(self, item.name) for item in fields(self)}
+        stacked = {name: torch.stack(state[name]) if state[name] else torch.empty(0) for name in ("losses", "balances")}
+        return state | stacked
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any], *, device: str) -> "Progress":
+        """The inverse of `state`."""
+        return cls(**state | {name: list(state[name].to(device).unbind()) for name in ("losses", "balances")})
+
+
+def train(
+    model: nn.Module,
+    *,
+    windows: Windows,
+    validation: Windows,
+    training: Training,
+    balance_weight: float,
+    seed: int,
+    device: str,
+    precision: str,
+    checkpoint: Checkpoint | None = None,
+    signals: Signals | None = None,
+) -> Trained:
+    """Train `model` in place and leave the weights of the best validation loss in it.
+
+    With a `checkpoint`, the state is kept there at every validation, and what it holds already is not done again: the
+    end is the same, bit by bit on a CPU. Without `signals`, or without one that comes, nothing interrupts.
+
+    Raises TrainingFailed where the loss is NaN or infinite, naming the step, and Interrupted after a whole step.
+    """
+    trainer = _Trainer(
+        model,
+        windows=windows,
+        validation=validation,
+        training=training,
+        balance_weight=balance_weight,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
+    signals = signals or Signals()
+    state = checkpoint.load() if checkpoint else None
+    if state is not None:
+        trainer.restore(state)
+
+    def keep() -> None:
+        if checkpoint:
+            checkpoint.save(trainer.state())
+
+    with signals.held():
+        try:
+            trainer.run(signals, keep)
+        except Interrupted as stop:
+            keep()
+            log.warning("%s after step %d of %d", stop, trainer.progress.step, trainer.total)
+            raise
+    return trainer.finish()
+
+
+class _Trainer:
+    """One training in course. Between two calls of its methods, `state` is all that a new process needs to go on."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        windows: Windows,
+        validation: Windows,
+        training: Training,
+        balance_weight: float,
+        seed: int,
+        device: str,
+        precision: str,
+    ):
+        self.model, self.windows, self.validation, self.training = model, windows, validation, training
+        self.balance_weight, self.seed, self.device, self.precision = balance_weight, seed, device, precision
+        self.router = list(model.router_parameters()) if hasattr(model, "router_parameters") else []
+        in_router = {id(p) for p in self.router}
+        self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
+        groups = [{"params": parameters} for parameters in (self.rest, self.router) if parameters]
+        # Fused: one pass over the weights for a step, where the default makes a dozen.
+        self.optimiser = torch.optim.Adam(groups, lr=training.learning_rate, fused=True)
+        self.steps_per_epoch = math.ceil(len(windows) / training.batch_size)
+        self.total = total = min(training.epochs * self.steps_per_epoch, training.max_steps or sys.maxsize)
+        often = (self.steps_per_epoch // training.validations_per_epoch, total // training.least_validations)
+        self.every = max(1, min(often))
+        self.progress = Progress(best_state=trainable_state(model))
+        self.clock = time.perf_counter()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on. The order of the data is not in it: seed and step give it."""
+        self._count_seconds()
+        return {
+            "progress": self.progress.state(),
+            "model": trainable_state(self.model),
+            "schedule": self.model.schedule_state() if hasattr(self.model, "schedule_state") else {},
+            "optimiser": self.optimiser.state_dict(),
+            "generators": generator_states(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.progress = Progress.of_state(state["progress"], device=self.device)
+        self.progress.resumed_at.append(self.progress.step)
+        self.model.load_state_dict(state["model"], strict=False)
+        if hasattr(self.model, "load_schedule_state"):
+            self.model.load_schedule_state(state["schedule"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        restore_generators(state["generators"])
+        log.info("goes on from the checkpoint after step %d of %d", self.progress.step, self.total)
+
+    @property
+    def validation_due(self) -> bool:
+        """Whether the step was one of those followed by a validation, and that validation has not been made."""
+        step, history = self.progress.step, self.progress.history
+        validated = history[-1]["step"] if history else 0
+        return step > validated and (step % self.every == 0 or step == self.total)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step is made, or patience is at its end."""
+        done = self.progress.step == self.total or self.progress.worse >= self.training.patience
+        return done and not self.validation_due
+
+    def run(self, signals: Signals, keep: Callable[[], None]) -> None:
+        """Steps and validations to the end; `keep` is called after each validation."""
+        order = batches(len(self.windows), self.training.batch_size, torch.Generator().manual_seed(self.seed))
+        order = islice(order, self.progress.step, None)
+        # A bar only where somebody looks: tqdm leaves itself out when standard error is no terminal.
+        shown = {"unit": "step", "disable": None, "leave": False, "dynamic_ncols": True}
+        with tqdm(total=self.total, initial=self.progress.step, **shown) as bar:
+            while not self.finished:
+                if not self.validation_due:
+                    self._step(next(order))
+                    bar.update()
+                    self._check(bar)
+                signals.check()
+                if self.validation_due:
+                    self._validate(signals)
+                    keep()
+
+    def _step(self, indices: Tensor) -> None:
+        progress, model, training = self.progress, self.model, self.training
+        model.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate(progress.step)
+        x, y = (part.to(self.device, non_blocking=True) for part in self.windows.batch(indices))
+        with autocast(self.device, self.precision):
+            forecast, balance, _ = outputs(model, x)
+            loss = LOSSES[training.loss](forecast.float(), y)
+        progress.losses.append(loss.detach())
+        if balance is not None:
+            progress.balances.append(balance.detach())
+            loss = loss + self.balance_weight * balance
+        if (penalty := model.penalty() if hasattr(model, "penalty") else None) is not None:
+            loss = loss + penalty
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.rest, training.clip_norm)
+        if self.router:
+            nn.utils.clip_grad_norm_(self.router, training.router_clip_norm)
+        self.optimiser.step()
+        progress.step += 1
+        if hasattr(model, "after_step"):
+            model.after_step(step=progress.step, total_steps=self.total)
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(self.training, step=step, steps_per_epoch=self.steps_per_epoch, total_steps=self.total)
+
+    def _check(self, bar: tqdm) -> None:
+        progress = self.progress
+        if progress.step % CHECK_EVERY == 0 or self.validation_due:
+            _must_be_finite(progress.losses, end=progress.step)
+            bar.set_postfix(loss=f"{progress.losses[-1].item():.4f}", best=f"{progress.best:.4f}", refresh=False)
+
+    def _validate(self, signals: Signals) -> None:
+        progress, step = self.progress, self.progress.step
+        before = generator_states()
+        try:
+            with signals.released():
+                loss, rows = validate(
+                    self.model, self.validation, training=self.training, device=self.device, precision=self.precision
+                )
+        except Interrupted:
+            restore_generators(before)  # as if it had not begun
+            raise
+        if not math.isfinite(loss):
+            raise TrainingFailed(
+                f"the validation loss is NaN or infinite after step {step}: lower learning_rate or check the data"
+            )
+        progress.router_history += [{"step": step, **row} for row in rows]
+        self._count_seconds()
+        row = {
+            "step": step,
+            "epoch": step / self.steps_per_epoch,
+            "train_loss": torch.stack(progress.losses).mean().item(),
+            "validation_loss": loss,
+            "balance_loss": torch.stack(progress.balances).mean().item() if progress.balances else None,
+            "learning_rate": self._rate(step - 1),
+            "seconds": progress.seconds,
+        }
+        progress.history.append(row)
+        speed = step / progress.seconds
+        log.info(
+            "step %d of %d, epoch %.2f: train %.5f, validation %.5f, rate %.2e, %.1f steps/s, at most %.0f s left",
+            *(step, self.total, row["epoch"], row["train_loss"], loss, row["learning_rate"]),
+            *(speed, (self.total - step) / speed),
+        )
+        progress.losses, progress.balances = [], []
+        if loss < progress.best:
+            progress.best, progress.best_step, progress.worse = loss, step, 0
+            progress.best_state = trainable_state(self.model)
+            return
+        progress.worse += 1
+        if progress.worse >= self.training.patience:
+            log.info("no better validation loss in %d validations: stopped at step %d", progress.worse, step)
+
+    def _count_seconds(self) -> None:
+        now = time.perf_counter()
+        self.progress.seconds += now - self.clock
+        self.clock = now
+
+    def finish(self) -> Trained:
+        """Give the model its best weights, and say how it went."""
+        progress = self.progress
+        self._count_seconds()
+        self.model.load_state_dict(progress.best_state, strict=False)
+        return Trained(
+            steps=progress.step,
+            best_step=progress.best_step,
+            validation_loss=progress.best,
+            seconds=progress.seconds,
+            history=progress.history,
+            router_history=progress.router_history,
+            resumed_at=progress.resumed_at,
+        )
+
+
+def validate(
+    model: nn.Module, windows: Windows, *, training: Training, device: str, precision: str
+) -> tuple[float, list[dict]]:
+    """Mean loss over the validation windows, each counted once, and the router's choices for `ROUTER_HISTORY`."""
+    total, count, statistics = 0.0, 0, None
+    indices = spread(len(windows), training.validation_windows)
+    batch_size = training.evaluation_batch_size
+    for chosen, forecast, y, routings in predictions(
+        model, windows, indices=indices, batch_size=batch_size, device=device, precision=precision
+    ):
+        total += LOSSES[training.loss](forecast.double(), y.double()).item() * len(chosen)
+        count += len(chosen)
+        statistics = with_choices(statistics, model, routings)
+    summary = statistics.summary() if statistics else {"selection_rate": [], "modules": []}
+    rows = [
+        {"block": block, "module": module, "selection_rate": rate, "entropy": summary["entropy"][block]}
+        for block, rates in enumerate(summary["selection_rate"])
+        for module, rate in zip(summary["modules"], rates, strict=True)
+    ]
+    return total / count, rows
+
+
+def _must_be_finite(losses: list[Tensor], *, end: int) -> None:
+    """`losses` are those of the steps up to and with `end`."""
+    bad = torch.nonzero(~torch.isfinite(torch.stack(losses)))
+    if len(bad):
+        step = end - len(losses) + 1 + int(bad[0])
+        raise TrainingFailed(
+            f"the training loss is NaN or infinite at step {step}: lower learning_rate or clip_norm, or check the data"
+        )
