@@ -185,7 +185,8 @@ def test_an_experiment_that_is_not_there_names_the_configuration(root, smoke):
 
 
 def test_planning_needs_no_torch(root):
-    code = "import sys, timellama.experiments.matrix, timellama.training.build, timellama.core.provenance; print(*sorted(sys.modules))"
+    modules = "timellama.experiments.matrix, timellama.training.build, timellama.core.provenance"
+    code = f"import sys, {modules}; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "timellama.experiments.matrix" in loaded
     assert not {"torch", "transformers", "pandas", "numpy"} & set(loaded)

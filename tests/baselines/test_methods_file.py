@@ -1,4 +1,4 @@
-"""config/methods.yaml against its schema and timellama/experiments/run.py: the same fields, known sources, buildable entries."""
+"""config/methods.yaml against its schema and the options of methods: the same fields, known sources, buildable entries."""
 
 import copy
 import dataclasses

@@ -1,6 +1,6 @@
 """Reads a prepared backbone: what it is, and the embeddings of a prompt, without the rest of the embedding table.
 
-`backbones.py` writes the folder and says what is in it. Paper: section 3.4 (the prompt is embedded by the backbone's
+`catalogue.py` writes the folder and says what is in it. Paper: section 3.4 (the prompt is embedded by the backbone's
 own frozen embedder).
 """
 

@@ -1,4 +1,4 @@
-"""The names of a prepared backbone's files; `backbones.py` says what is in them."""
+"""The names of a prepared backbone's files; `catalogue.py` says what is in them."""
 
 CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER, RECORD = (
     "config.json",

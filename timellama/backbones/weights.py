@@ -1,8 +1,8 @@
 """What a prepared backbone is made of, taken from a transformers folder or freshly initialised.
 
 `Parts` holds the first L blocks of a language model under the tensor names of transformers' base model (LlamaModel,
-GPT2Model, ...), the embedding table apart from them, the configuration and the tokenizer. `gguf_blocks.py` makes the
-same from a GGUF file; `backbones.py` writes it down.
+GPT2Model, ...), the embedding table apart from them, the configuration and the tokenizer. `gguf.py` makes the
+same from a GGUF file; `catalogue.py` writes it down.
 
 Paper: section 3.5 and 4.3 (only the first L blocks are used). Reference for the names: transformers 5,
 models/<family>/modeling_<family>.py. Only safetensors are read: they cannot run code, unlike pickles.

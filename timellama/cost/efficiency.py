@@ -1,8 +1,8 @@
 """Measures one cell of the efficiency report: latency, training step, peak memory, parameters and operations.
 
-Runs as a process of its own, `python -m timellama.cost.efficiency`: a `Cell` as JSON on standard input, lines of JSON on
-standard output, one a stage, so that a process that dies while it trains has told what it measured before. The order is
-load, forecasts, operations, matmul peak, training. `docs/efficiency.md` says how each number is read.
+Runs as a process of its own, `python -m timellama.cost.efficiency`: a `Cell` as JSON on standard input, lines of JSON
+on standard output, one a stage, so that a process that dies while it trains has reported what it measured before. The
+order is load, forecasts, operations, matmul peak, training. `docs/efficiency.md` says how each number is read.
 """
 
 import json

@@ -1,7 +1,7 @@
 """From a configuration to its runs: which trainings each report needs, and nothing else.
 
 Only the standard library, YAML and JSON Schema are used, so planning needs neither data, weights nor torch. A setting
-is taken, in rising order, from the dataclass defaults (specs.py), the method's published values (config/methods.yaml),
+is taken, in rising order, from the dataclass defaults (run.py), the method's published values (config/methods.yaml),
 its values for a data set, the configuration's `training`, and the configuration's `overrides` for the method.
 """
 

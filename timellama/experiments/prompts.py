@@ -8,7 +8,8 @@ is one of `KINDS`:
   other        the description of another data set (`other_dataset`), with this run's context and horizon;
   shuffled     the words of the description in a random, fixed order;
   random       as many random tokens as the description has; drawn where the tokenizer is (timellama/training/build.py);
-  statistics   the description, with each sample's statistics added in the model (timellama/methods/time_llama/statistics_prompt.py).
+  statistics   the description, with each sample's statistics added in the model
+               (timellama/methods/time_llama/statistics_prompt.py).
 Only the standard library is used: planning calls this.
 """
 

@@ -1,4 +1,4 @@
-"""From results to a verdict on each statement of `claims.py`: the effect, its bootstrap interval, what was run of it.
+"""From results to a verdict on each statement of `rules.py`: the effect, its bootstrap interval, what was run of it.
 
 Effects are means over the seeds of a cell, then over cells. The interval resamples both: cells with replacement, and
 within each drawn cell its seeds, the same for all methods, so what is paired stays paired. `docs/claims.md` has the

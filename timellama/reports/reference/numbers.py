@@ -1,8 +1,8 @@
 """The numbers of a configuration as they are kept in the repository: every result in a CSV file, and what was planned.
 
-A folder `docs/reference/<configuration>/` holds, beside tables and figures (`reference_folder.py`):
+A folder `docs/reference/<configuration>/` holds, beside tables and figures (`folder.py`):
 
-- `metrics.csv`: a line a run, which is the whole of its `metrics.json` (`flat_rows.py`);
+- `metrics.csv`: a line a run, which is the whole of its `metrics.json` (`core/flat_rows.py`);
 - `efficiency.csv`: a line a measured cell, which together are the sweeps' files;
 - `absent.csv`: the planned results that there are not, each with its reason;
 - `plan.json`: which results each report is made from, and what else it has to know.

@@ -1,4 +1,4 @@
-"""Tables and figures from kept numbers (`reference.py`), by the functions that the workflow makes them with."""
+"""Tables and figures from kept numbers (`numbers.py`), by the functions that the workflow makes them with."""
 
 import tempfile
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The tables of the benchmark, built from summaries of runs (`aggregate.py`) and rendered by `markup.py`.
+"""The tables of the benchmark, built from summaries of runs (`results/aggregate.py`) and rendered by `markup.py`.
 
 A table of methods has the layout of the paper's tables 1 and 3: a row for each data set and horizon, two columns a
 method; below each of our rows the paper's number and our gap to it, and in a block of its own the floor: models so
