@@ -1,4 +1,4 @@
-"""config/methods.yaml against its schema and the options of methods: the same fields, known sources, buildable entries."""
+"""config/methods.yaml against its schema and the methods' options: the same fields, known sources, buildable."""
 
 import copy
 import dataclasses

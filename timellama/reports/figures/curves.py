@@ -1,4 +1,4 @@
-"""The figures of the benchmark, drawn from the files that runs leave; `render/style.py` holds their look and saves them.
+"""The figures of the benchmark, drawn from the files that runs leave; `render/style.py` holds their look.
 
 Names of data sets, variates and methods are drawn as they are: none is read as a formula.
 """
