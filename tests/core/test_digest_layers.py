@@ -1,0 +1,96 @@
+"""An edit of each room changes exactly the digests of the steps whose numbers it can change."""
+
+import ast
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from timellama.core import code_digest as subject
+from timellama.results.digests import code_of_run, code_of_sweep
+
+LONG = {"dlinear", "time-llama", "gpt4ts"}
+SWEEPS = {"dlinear sweep", "gpt4ts sweep"}
+REPORTS = {"tables"}
+
+
+@pytest.fixture(scope="module")
+def package(root, tmp_path_factory):
+    """A copy of the package, and what was read of its modules."""
+    folder = tmp_path_factory.mktemp("copy") / "timellama"
+    shutil.copytree(root / "timellama", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder, {}
+
+
+@pytest.fixture
+def copy(package, monkeypatch):
+    """The copy's folder, which is digested in place of the package; and a way to have a module read again."""
+    folder, sources = package
+    read = subject._source.__wrapped__
+
+    def source(module):
+        if module not in sources:
+            sources[module] = read(module)
+        return sources[module]
+
+    monkeypatch.setattr(subject, "ROOT", folder)
+    monkeypatch.setattr(subject, "_source", source)
+    subject._file.cache_clear()
+    yield folder, lambda module: sources.pop(f"timellama.{module}", None)
+    subject._file.cache_clear()
+    subject.code_digest.cache_clear()
+
+
+def digests() -> dict[str, str]:
+    subject.code_digest.cache_clear()
+    found = {name: code_of_run(SimpleNamespace(task="long-term", method=name)) for name in LONG}
+    found["m4"] = code_of_run(SimpleNamespace(task="short-term", method="dlinear"))
+    found |= {name: code_of_sweep(name.removesuffix(" sweep")) for name in SWEEPS}
+    found["tables"] = subject.code_digest("timellama.reports.report_tables", "timellama.reports.render.markup")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("definition", "changed"),
+    [
+        ("cli.plan:plan", set()),
+        ("reports.render.markup:to_latex", REPORTS),
+        ("reports.verify:verify", set()),
+        ("cost.efficiency:timed", SWEEPS),
+        ("cost.estimate:make_budget", set()),
+        ("results.aggregate:summarise", REPORTS),
+        ("results.status:run_status", set()),
+        ("training.train:learning_rate", LONG | {"m4"}),
+        ("training.evaluation:evaluate", LONG),
+        ("training.short_term:forecasts", {"m4"}),
+        ("training.m4_scores:owa", {"m4"} | REPORTS),
+        ("experiments.matrix:make_plan", set()),
+        ("methods.time_llama.network:TimeLlama", {"time-llama"}),
+        ("methods.dlinear:DLinear", {"dlinear", "m4", "dlinear sweep"}),
+        ("methods.patchtst:PatchTST", set()),
+        ("backbones.blocks:load_backbone", {"time-llama", "gpt4ts", "gpt4ts sweep"}),
+        ("backbones.gguf:gguf_parts", set()),
+        ("data.windows:prepare", LONG),
+        ("data.m4.windows:prepare_m4", {"m4"}),
+        ("data.canonicalise:normalise", LONG | {"m4"}),
+        ("data.synthetic:generate", set()),
+        ("data.pypi:bring", set()),
+        ("core.lock:locked", set()),
+        ("core.provenance:hardware", set()),
+    ],
+)
+def test_an_edit_changes_these_digests_and_no_others(copy, definition, changed):
+    folder, read_again = copy
+    module, name = definition.split(":")
+    file = folder / f"{module.replace('.', '/')}.py"
+    before, text = digests(), file.read_text(encoding="utf-8")
+    [found] = [node for node in ast.parse(text).body if getattr(node, "name", None) == name]
+    lines = text.splitlines(keepends=True)
+    last = found.body[-1]
+    lines.insert(last.lineno - 1, f"{' ' * last.col_offset}edited = 1\n")
+    file.write_text("".join(lines), encoding="utf-8")
+    read_again(module)
+    after = digests()
+    file.write_text(text, encoding="utf-8")
+    read_again(module)
+    assert {step for step in before if before[step] != after[step]} == changed
