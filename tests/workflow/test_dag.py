@@ -105,26 +105,26 @@ def methods(planned):
 
 
 def test_a_comment_re_runs_nothing(finished):
-    for file in ("model/time_llama.py", "train.py", "data/normalise.py", "tables.py"):
+    for file in ("methods/time_llama/network.py", "training/train.py", "data/canonicalise.py", "reports/report_tables.py"):
         assert edited(finished, file, r"\A", "# A remark.\n") == set()
         assert edited(finished, file, r'\A"""', '"""Other words. ') == set()
 
 
 def test_an_edit_of_the_model_re_runs_its_own_runs_and_what_is_made_of_them(finished):
-    planned = edited(finished, "model/tokens.py", r"EPSILON = 1e-5", "EPSILON = 2e-5")
+    planned = edited(finished, "methods/time_llama/tokens.py", r"EPSILON = 1e-5", "EPSILON = 2e-5")
     assert "time-llama" in methods(planned) and "dlinear" not in methods(planned)
     assert "reports/table_long_term.tex" in planned
     assert not [path for path in planned if path.startswith(("results/data", "results/backbones"))]
 
 
 def test_an_edit_of_training_re_runs_every_run_but_no_data(finished):
-    planned = edited(finished, "train.py", r"CHECK_EVERY = \d+", "CHECK_EVERY = 7")
+    planned = edited(finished, "training/train.py", r"CHECK_EVERY = \d+", "CHECK_EVERY = 7")
     assert methods(planned) == {"time-llama", "dlinear", "seasonal-naive"}
     assert not [path for path in planned if path.startswith("results/data")]
 
 
 def test_an_edit_of_the_tables_re_runs_no_training(finished):
-    planned = edited(finished, "tables.py", r"\Z", "\nANOTHER = 1\n")
+    planned = edited(finished, "reports/report_tables.py", r"\Z", "\nANOTHER = 1\n")
     tables, figures = ("table_long_term", "table_claims"), ("forecasts_Synthetic", "learning_curves", "paper_vs_ours")
     figures += ("router_heatmap", "router_training")
     assert planned == {
