@@ -125,12 +125,8 @@ def test_an_edit_of_training_re_runs_every_run_but_no_data(finished):
 
 def test_an_edit_of_the_tables_re_runs_no_training(finished):
     planned = edited(finished, "reports/report_tables.py", r"\Z", "\nANOTHER = 1\n")
-    tables, figures = ("table_long_term", "table_claims"), ("forecasts_Synthetic", "learning_curves", "paper_vs_ours")
-    figures += ("router_heatmap", "router_training")
     assert planned == {
-        *(f"reports/{stem}.{ending}" for stem in tables for ending in ("tex", "md", "html")),
-        *(f"reports/figures/{stem}.{ending}" for stem in figures for ending in ("pdf", "png")),
-        "reports/README.md",
+        *(f"reports/table_long_term.{ending}" for ending in ("tex", "md", "html")),
         "reports/provenance.json",
     }
 

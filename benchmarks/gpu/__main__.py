@@ -1,0 +1,81 @@
+"""Runs the parts of the check one after another within a budget of seconds."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.gpu.record import Record
+
+# Name, and the most seconds that the part may take; a part that has less than a quarter of it left is skipped by name.
+PARTS = {
+    "machine": 60,
+    "tests": 120,
+    "training": 110,
+    "efficiency": 170,
+    "steps": 70,
+    "calibration": 60,
+    "profile": 40,
+    "compiled": 90,
+}
+
+
+def main() -> int:
+    """0 where every part that was started ended well."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--out", type=Path, required=True, help="the folder of results.jsonl and the parts' output")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="with backbones/ and data/ prepared")
+    parser.add_argument("--budget", type=float, default=450, help="seconds for all parts")
+    parser.add_argument("--tiny", action="store_true", help="tiny shapes, to try the check on a CPU")
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    end, failed = time.monotonic() + given.budget, []
+    for name in given.parts:
+        left = end - time.monotonic()
+        record = Record(given.out, part=name)
+        if left < PARTS[name] / 4:
+            record.add(what="part", status=f"skipped: {left:.0f} s were left")
+            continue
+        status = run_part(name, given, seconds=min(left, PARTS[name]), record=record)
+        if status != "ended":
+            failed.append(name)
+    print(summary(given.out), flush=True)
+    return 1 if failed else 0
+
+
+def run_part(name: str, given: argparse.Namespace, *, seconds: float, record: Record) -> str:
+    """Run a part in a process of its own and record how it ended."""
+    command = [sys.executable, "-u", "-m", f"benchmarks.gpu.{name}", "--device", given.device, "--out", str(given.out)]
+    command += ["--results", str(given.results), "--seconds", f"{seconds - 5:.0f}", *(["--tiny"] if given.tiny else [])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
+    begun = time.monotonic()
+    with (given.out / "output.txt").open("a", encoding="utf-8") as output:
+        output.write(f"== {name}\n")
+        output.flush()
+        try:
+            done = subprocess.run(
+                command, stdout=output, stderr=subprocess.STDOUT, timeout=seconds, env=environment, check=False
+            )
+            status = "ended" if done.returncode == 0 else f"failed with status {done.returncode}"
+        except subprocess.TimeoutExpired:
+            status = f"stopped after {seconds:.0f} s"
+    record.add(what="part", status=status, seconds=time.monotonic() - begun)
+    print(f"{name}: {status}, {time.monotonic() - begun:.0f} s", flush=True)
+    return status
+
+
+def summary(out: Path) -> str:
+    """The end of what the parts printed, and every row in short."""
+    rows = [
+        " ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items())
+        for row in Record.read(out)
+    ]
+    return "\n".join(row[:300] for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
