@@ -17,7 +17,7 @@ PARTS = {
     "efficiency": 170,
     "steps": 70,
     "calibration": 60,
-    "profile": 40,
+    "kernels": 40,
     "compiled": 90,
 }
 
@@ -69,12 +69,15 @@ def run_part(name: str, given: argparse.Namespace, *, seconds: float, record: Re
 
 
 def summary(out: Path) -> str:
-    """The end of what the parts printed, and every row in short."""
-    rows = [
-        " ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items())
-        for row in Record.read(out)
-    ]
-    return "\n".join(row[:300] for row in rows)
+    """Every row in short; of the tests that passed, their number."""
+    rows = Record.read(out)
+    passed = sum(row.get("verdict") == "passed" for row in rows)
+    lines = [f"tests passed: {passed}"]
+    for row in rows:
+        if row.get("verdict") != "passed":
+            shown = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in row.items()}
+            lines.append(" ".join(f"{key}={value}" for key, value in shown.items() if key != "run")[:260])
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Part `machine`: what computes, and its two ceilings, bytes a second and operations a second."""
 
+import json
 import platform
 
 import torch
 
-from benchmarks.gpu.record import Given, arguments, timed
+from benchmarks.gpu.record import MADE_OF, Given, arguments, timed
 from timellama.core import provenance
 
 MATMUL = 8192  # our choice: large enough for the ceiling of a GPU's matrix units
@@ -24,6 +25,12 @@ def copy_rate(device: str, *, size: int) -> float:
     return 2 * size / min(timed(lambda: b.copy_(a), device=device, seconds=1, most=10))
 
 
+def made_of(given: Given) -> dict[str, object]:
+    """The commit: the checkout's, or, of a packed copy, the one that it was packed from."""
+    file = given.results / MADE_OF
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else provenance.commit()
+
+
 def main(given: Given) -> None:
     """Record the machine and its ceilings."""
     cuda = given.device == "cuda"
@@ -38,6 +45,7 @@ def main(given: Given) -> None:
         python=platform.python_version(),
         torch=torch.__version__,
         cuda=torch.version.cuda,
+        **made_of(given),
     )
     size = 256 if given.tiny else MATMUL
     for label, dtype, tf32 in (

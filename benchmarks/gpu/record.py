@@ -14,6 +14,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "results.jsonl"
+MADE_OF = "made_of.json"  # beside packed data: the commit
 
 
 class Record:

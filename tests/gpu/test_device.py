@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.gpu.efficiency import ALONE, Chunked
 from timellama.core.interruption import Interrupted, Signals
 from timellama.cost import workload
 from timellama.cost.backbone_shapes import backbone_shape
@@ -113,6 +114,17 @@ def test_forward_and_backward_are_those_of_a_cpu(name, make, record_property):
             assert apart(got, forecast) < limit
         if precision == "float32":
             assert apart(slope, gradient) < 10 * limit
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_forecast_in_chunks_of_variates_is_that_of_all(name, make, record_property):
+    run, model, _ = make(name)
+    model = model.to(DEVICE).eval()
+    x = torch.randn(4, run.context, run.variates, generator=torch.Generator().manual_seed(2)).to(DEVICE)
+    with torch.inference_mode():
+        whole, parts = model(x), Chunked(model, size=3)(x)
+    record_property("apart", apart(parts.cpu(), whole.cpu()))
+    assert apart(parts, whole) < 1e-5
 
 
 class StopAfter(Signals):

@@ -105,7 +105,12 @@ def methods(planned):
 
 
 def test_a_comment_re_runs_nothing(finished):
-    for file in ("methods/time_llama/network.py", "training/train.py", "data/canonicalise.py", "reports/report_tables.py"):
+    for file in (
+        "methods/time_llama/network.py",
+        "training/train.py",
+        "data/canonicalise.py",
+        "reports/report_tables.py",
+    ):
         assert edited(finished, file, r"\A", "# A remark.\n") == set()
         assert edited(finished, file, r'\A"""', '"""Other words. ') == set()
 

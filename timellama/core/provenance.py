@@ -9,6 +9,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from timellama import __version__
+
 PACKAGE = "timellama"
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "peft", "snakemake")
@@ -32,7 +34,7 @@ def commit() -> dict:
 
 def versions() -> dict[str, str]:
     """Python's and the libraries' versions; a library that is not installed is left out."""
-    found = {"python": platform.python_version(), PACKAGE: importlib.metadata.version(PACKAGE)}
+    found = {"python": platform.python_version(), PACKAGE: __version__}
     for library in LIBRARIES:
         try:
             found[library] = importlib.metadata.version(library)

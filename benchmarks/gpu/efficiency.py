@@ -1,0 +1,145 @@
+"""Part `efficiency`: the paper's claim at the paper's size, forecasts of Traffic's shape (862 variates, T 512, H 96).
+
+The language models have random weights in the shape of Llama-2-7B, first 8 blocks, and Llama-3.2-1B, first 6, built on
+the device: weights do not change how long a product takes. Settings are those of `config/paper.yaml`. A method that
+treats each variate alone and does not fit in memory forecasts in chunks of variates, and its row says so.
+"""
+
+import dataclasses
+import gc
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.gpu.machine import MATMUL, matmul_rate
+from benchmarks.gpu.record import Given, arguments, plan_of, spread, timed
+from timellama.cost.backbone_shapes import backbone_shape
+from timellama.cost.efficiency import is_out_of_memory, operations
+from timellama.cost.flops import build_shape
+from timellama.training.predictions import autocast, outputs
+
+BATCHES = (1, 4, 16, 64, 256)
+CHUNKS = (431, 216, 108, 54, 27)  # of 862 variates
+LONGEST = 3.0  # our choice, seconds: after a call that takes longer there is no larger batch
+ALONE = ("dlinear", "rlinear", "gpt4ts", "time-llm")  # treat each variate alone, in whatever number they come
+ORDER = ("time-llama", "patchtst", "time-llm", "time-llama-4", "time-llama-3", "itransformer", "gpt4ts", "dlinear")
+
+
+class Chunked(nn.Module):
+    """A method that treats each variate alone, applied to `size` variates at a time; for forecasts."""
+
+    def __init__(self, model: nn.Module, *, size: int):
+        super().__init__()
+        self.model, self.size = model, size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, T, N] to the forecast [B, H, N]."""
+        return torch.cat([self.model(part) for part in x.split(self.size, dim=2)], dim=2)
+
+
+def halved(model: nn.Module) -> nn.Module:
+    """The frozen weights in bfloat16, as a run of that precision loads them."""
+    for name in ("backbone", "embedding_table"):
+        part = getattr(model, name, None)
+        if isinstance(part, nn.Module):
+            part.to(torch.bfloat16)
+        elif isinstance(part, Tensor):
+            setattr(model, name, part.to(torch.bfloat16))
+    return model
+
+
+def call_of(model: nn.Module, x: Tensor, given: Given, run):
+    """A forecast of x [B, T, N] as evaluation makes it."""
+
+    def call() -> None:
+        with torch.inference_mode(), autocast(given.device, run.precision):
+            outputs(model, x)
+
+    return call
+
+
+def measure(given: Given, run, model: nn.Module, batch: int, row: dict, peak: float) -> float:
+    """Record one batch size; seconds of a call. Raises what torch raises where memory runs out."""
+    cuda = given.device == "cuda"
+    if cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    x = torch.randn(batch, run.context, run.variates, device=given.device)
+    call = call_of(model, x, given, run)
+    flops, _ = operations(call)
+    taken = timed(call, device=given.device, seconds=0.2 if given.tiny else 1.0, most=30, warm_up=1)
+    seconds = sorted(taken)[len(taken) // 2]
+    given.record.add(
+        **row,
+        batch=batch,
+        **spread(taken),
+        samples_per_second=batch / seconds,
+        gflop=flops / 1e9,
+        share_of_peak=flops / seconds / peak,
+        peak_bytes=torch.cuda.max_memory_allocated() if cuda else None,
+    )
+    return seconds
+
+
+def measure_all(given: Given, run, model: nn.Module, row: dict, peak: float) -> None:
+    """Record growing batches until memory or time ends; in chunks of variates where batch 1 does not fit whole."""
+    for batch in BATCHES[:2] if given.tiny else BATCHES:
+        if given.left() < 10:
+            given.record.add(**row, batch=batch, status="skipped: no time was left")
+            return
+        try:
+            if measure(given, run, model, batch, row, peak) > LONGEST:
+                return
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            del error
+            gc.collect()
+            given.record.add(**row, batch=batch, status="out of memory")
+            if batch > 1 or run.method not in ALONE or isinstance(model, Chunked):
+                return
+            for size in CHUNKS:
+                try:
+                    measure(given, run, Chunked(model, size=size), 1, row | {"chunk": size}, peak)
+                    return
+                except Exception as inner:
+                    if not is_out_of_memory(inner):
+                        raise
+
+
+def main(given: Given) -> None:
+    """Record every method and language model, the claim's own two methods first."""
+    plan = plan_of("smoke" if given.tiny else "paper", device=given.device)
+    peak = matmul_rate(given.device, torch.bfloat16, size=256 if given.tiny else MATMUL)
+    sweeps = sorted(
+        plan.sweeps.values(),
+        key=lambda sweep: ORDER.index(sweep.run.variant) if sweep.run.variant in ORDER else len(ORDER),
+    )
+    for sweep in sweeps:
+        run = sweep.run
+        if run.variant not in ORDER:
+            continue
+        run = dataclasses.replace(run, variates=21 if given.tiny else 862)
+        backbone = run.backbone and f"{run.backbone.name} x{run.backbone.blocks}, random weights"
+        row = {"what": "forecast", "method": run.variant, "backbone": backbone, "variates": run.variates}
+        row |= {"precision": run.precision}
+        with given.record.attempt(**row):
+            if given.left() < 10:
+                given.record.add(**row, status="skipped: no time was left")
+                continue
+            shape = None
+            if run.backbone:
+                shape = backbone_shape(plan.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
+            torch.manual_seed(0)
+            model = build_shape(run, shape=shape, device=given.device).eval()
+            if run.precision == "bfloat16":
+                halved(model)
+            measure_all(given, run, model, row, peak)
+        model = None
+        gc.collect()
+        if given.device == "cuda":
+            torch.cuda.empty_cache()
+
+
+if __name__ == "__main__":
+    main(arguments("efficiency"))
