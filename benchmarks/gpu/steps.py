@@ -50,7 +50,7 @@ class Step:
     def __init__(self, model: nn.Module, run, *, device: str, capturable: bool, forward: Callable | None = None):
         self.model, self.run, self.device = model, run, device
         self.forward = forward or (lambda x: outputs(model, x))
-        self.router = list(model.router_parameters())
+        self.router = list(model.router_parameters()) if hasattr(model, "router_parameters") else []
         known = {id(p) for p in self.router}
         self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
         more = {"capturable": True} if capturable else {}

@@ -91,6 +91,10 @@ def operations(call: Callable[[], object]) -> tuple[int, dict[str, int]]:
     aten = torch.ops.aten
     added = {
         aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+        # torch's own counts of these refuse keys and values of fewer heads than the queries have.
+        aten._scaled_dot_product_flash_attention: _attention,
+        aten._scaled_dot_product_efficient_attention: _attention,
+        aten._scaled_dot_product_cudnn_attention: _attention,
         aten.addmm_: _product_in_place,
         aten.baddbmm_: _product_in_place,
     }
