@@ -8,7 +8,12 @@ BIN := .venv/bin
 BARS = $(and $(MAKE_TERMOUT),$(MAKE_TERMERR),--workflow-profile workflow/profiles/default)
 SNAKEMAKE = $(BIN)/snakemake -j$(JOBS) $(BARS)
 
-.PHONY: help install test lint docs all report resume partial reference check-reference benchmarks FORCE
+DEVICE ?= cuda
+GPU_INPUT = results/backbones/SmolLM2-135M/x6-pretrained/backbone.json results/data/ETTh1/series.npz
+TINY = results/backbones/tiny-gpt2/x2-pretrained/backbone.json results/backbones/tiny-llama/x2-pretrained/backbone.json \
+  results/data/Synthetic/series.npz
+
+.PHONY: help install test lint docs all report resume partial reference check-reference benchmarks gpu-check FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -62,6 +67,15 @@ check-reference: install  ## make the tables of docs/reference anew from the num
 benchmarks: install  ## speed against goals and peers, on an idle machine (docs/benchmarks.md)
 	$(SNAKEMAKE) results/backbones/SmolLM2-135M/x6-pretrained/backbone.json
 	$(BIN)/python -m pytest benchmarks -q
+
+gpu-check: install  ## check and measure a GPU in eight minutes (docs/reference/gpu); DEVICE=cpu: on tiny shapes
+ifeq ($(DEVICE),cpu)
+	$(SNAKEMAKE) $(TINY) --configfile config/smoke.yaml
+	$(BIN)/python -m benchmarks.gpu --device cpu --tiny --out build/gpu-check --budget 600
+else
+	$(SNAKEMAKE) $(GPU_INPUT) --configfile config/cpu.yaml
+	$(BIN)/python -m benchmarks.gpu --out build/gpu-check
+endif
 
 # Any other target is the workflow's. Snakemake, not make, decides what is out of date.
 reports/% results/%: install FORCE

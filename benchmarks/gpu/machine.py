@@ -26,9 +26,10 @@ def copy_rate(device: str, *, size: int) -> float:
 
 
 def made_of(given: Given) -> dict[str, object]:
-    """The commit: the checkout's, or, of a packed copy, the one that it was packed from."""
-    file = given.results / MADE_OF
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else provenance.commit()
+    """The checkout's commit, or, where git cannot tell it, the one that the data were packed at."""
+    commit, file = provenance.commit(), given.results / MADE_OF
+    known = commit["git_commit"] != "unknown" or not file.is_file()
+    return commit if known else json.loads(file.read_text(encoding="utf-8"))
 
 
 def main(given: Given) -> None:
