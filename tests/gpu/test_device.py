@@ -197,5 +197,5 @@ def test_a_step_takes_the_memory_that_the_plan_says(name, make, record_property)
         optimiser.step()
     measured = torch.cuda.max_memory_allocated() - before
     record_property("measured_bytes", measured)
-    # The plan counts tensors; workspaces of libraries are in its `CUDA_CONTEXT`. On an H100 TimesNet took 170 MB of them.
+    # The plan counts tensors; the workspaces of libraries are in its `CUDA_CONTEXT`. An H100 gave TimesNet 170 MB.
     assert measured < 1.25 * most + (256 << 20)
