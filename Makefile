@@ -13,7 +13,7 @@ GPU_INPUT = results/backbones/SmolLM2-135M/x6-pretrained/backbone.json results/d
 TINY = results/backbones/tiny-gpt2/x2-pretrained/backbone.json results/backbones/tiny-llama/x2-pretrained/backbone.json \
   results/data/Synthetic/series.npz
 
-.PHONY: help install test lint docs all report resume partial reference check-reference benchmarks gpu-check FORCE
+.PHONY: help install test lint docs schemas all report resume partial reference check-reference benchmarks gpu-check FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -40,8 +40,10 @@ lint: install  ## formatter, linters, import contract, the workflow's own lint
 	$(BIN)/snakefmt --check -l 120 Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
-docs: install  ## the documentation site in build/docs, every link and anchor checked
+schemas: install  ## config/schema, for editors, and docs/configuration.md, from the models of configurations
 	$(BIN)/python docs/write_configuration.py
+
+docs: schemas  ## the documentation site in build/docs, every link and anchor checked
 	$(BIN)/python docs/write_results.py
 	$(BIN)/sphinx-build -q -W --keep-going -E -b html docs build/docs
 

@@ -1,27 +1,35 @@
-"""Writes docs/configuration.md from the schemas and from the dataclasses that hold the defaults.
+"""Writes docs/configuration.md and config/schema/*.json from the models that configurations are checked against.
 
-`python docs/write_configuration.py` (a part of `make docs`). A test fails while the page is not what this makes.
+`make schemas` (a part of `make docs`). A test fails while the files are not what this makes.
 """
 
-import dataclasses
+import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import yaml
-
+from timellama.backbones.catalogue_models import BACKBONES
+from timellama.core.schema import json_schema
+from timellama.data.catalogue_models import Datasets
 from timellama.experiments import run as specs
+from timellama.experiments.configuration import Configuration
+from timellama.experiments.methods_file import methods_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/configuration.md"
-SCHEMAS = ROOT / "workflow/schemas"
-TOP = """<!-- Written by docs/write_configuration.py; edit the schema or the dataclass, then `make docs`. -->
+SCHEMAS = ROOT / "config/schema"  # where the first line of each file in config/ points an editor
+TOP = """<!-- Written by docs/write_configuration.py; edit the model or the dataclass, then `make schemas`. -->
 
 # Configuration
 
 A configuration says what is run: data sets, methods, horizons, seeds, language models, budgets. Four come with the
 project, in `config/`; one of your own is a copy with other values, named with `CONFIG=` (make) or `--configfile`
-(snakemake, timellama). It is checked against its schema before anything runs. Keys in bold must be given.
+(snakemake, timellama). It is checked before anything runs. Keys in bold must be given.
+
+An editor with a YAML language server completes the keys and marks slips while you type: the first line of each file in
+`config/` names its JSON Schema in `config/schema/`.
 
 A setting is taken, in rising order, from the default below, the method's published settings in `config/methods.yaml`,
 those for the data set there, `training` of the configuration, `overrides` of the configuration, and `overrides` of the
@@ -39,92 +47,118 @@ What `options` may hold in `config/methods.yaml`. A variant is an entry of its o
 another name.
 """
 
+TABLES = {  # models that have a table of their own, and its anchor
+    "Training": "training-settings",
+    "Experiment": "an-experiment",
+    "Override": "overrides",
+    "LanguageModel": "a-language-model",
+    "Efficiency": "the-efficiency-experiment",
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of each kind of file in config/, by name."""
+    kinds = {"config": Configuration, "datasets": Datasets, "backbones": BACKBONES, "methods": methods_file()}
+    made = {}
+    for name, kind in kinds.items():
+        made[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema(kind)}
+        for of in (specs.Training, *specs.OPTIONS.values()):
+            properties = made[name].get("$defs", {}).get(of.__name__, {}).get("properties", {})
+            for key, note in _notes(of).items():
+                if key in properties and note:
+                    properties[key]["description"] = note
+    return made
+
 
 def page() -> str:
     """The whole page."""
-    config = _schema("config")
-    lines = [TOP, "\n## The whole file\n", *_table(config, config)]
+    made = schemas()
+    config, kinds = made["config"], made["config"]["$defs"]
+    lines = [TOP, "\n## The whole file\n", *_table(config, kinds)]
     titles = (
-        ("experiment", "An experiment", "Each entry of `experiments` but `efficiency`."),
-        ("backbones", "A language model", "An entry of `backbones`."),
-        ("efficiency", "The efficiency experiment", "The entry `efficiency` of `experiments`."),
-        ("overrides", "Overrides", "What stands under a method's name in `overrides`."),
+        ("Experiment", "An experiment", "Each entry of `experiments` but `efficiency`."),
+        ("LanguageModel", "A language model", "An entry of `backbones`."),
+        ("Efficiency", "The efficiency experiment", "The entry `efficiency` of `experiments`."),
+        ("Override", "Overrides", "What stands under a method's name in `overrides`."),
     )
-    for key, title, remark in titles:
-        part = config["$defs"][key]
-        part = part.get("items") or (part if "properties" in part else part["additionalProperties"])
-        lines += [f"\n## {title}\n\n{remark}\n", *_table(part, config)]
-    methods = _schema("methods")
-    lines += [TRAINING, *_defaults(specs.Training, methods["$defs"]["training"])]
-    lines += [OPTIONS]
+    for name, title, remark in titles:
+        lines += [f"\n## {title}\n\n{remark}\n", *_table(kinds[name], kinds)]
+    kinds = made["methods"]["$defs"]
+    lines += [TRAINING, *_defaults(kinds["Training"], kinds), OPTIONS]
     for name, options in specs.OPTIONS.items():
         lines += [f"### {name}\n", (options.__doc__ or "").split("\n")[0] + "\n"]
-        if dataclasses.fields(options):
-            lines += [*_defaults(options, methods["$defs"][name]), ""]
+        if kinds[options.__name__]["properties"]:
+            lines += [*_defaults(kinds[options.__name__], kinds), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _schema(name: str) -> dict:
-    return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-
-
-def _table(part: dict, config: dict) -> Iterator[str]:
+def _table(part: dict, kinds: dict) -> Iterator[str]:
     yield "| key | value | what |\n|---|---|---|"
-    yield from _rows(part, config, prefix="")
+    yield from _rows(part, kinds, prefix="")
 
 
-def _rows(part: dict, config: dict, *, prefix: str) -> Iterator[str]:
-    """A row a key; keys of a mapping that is written out in place follow it."""
+def _rows(part: dict, kinds: dict, *, prefix: str) -> Iterator[str]:
+    """A row a key; keys of a mapping that has no table of its own follow it."""
     for key, rule in part["properties"].items():
         shown = f"**`{prefix}{key}`**" if key in part.get("required", ()) else f"`{prefix}{key}`"
-        yield f"| {shown} | {_value(rule, config)} | {_cell(rule.get('description', ''))} |"
+        yield f"| {shown} | {_value(rule, kinds)} | {_cell(_described(rule, kinds))} |"
         inner, place = rule, f"{prefix}{key}."
-        if rule.get("type") == "array" and "$ref" not in rule:
+        if rule.get("type") == "array":
             inner, place = rule["items"], f"{prefix}{key}[]."
         elif isinstance(rule.get("additionalProperties"), dict):
             inner, place = rule["additionalProperties"], f"{prefix}{key}.<name>."
-        if "properties" in inner:
-            yield from _rows(inner, config, prefix=place)
+        name = inner.get("$ref", "").split("/")[-1]
+        if name and name not in TABLES:
+            yield from _rows(kinds[name], kinds, prefix=place)
 
 
-def _value(rule: dict, config: dict) -> str:
+def _described(rule: dict, kinds: dict) -> str:
+    """What a key is for, with its default where that is worth a word."""
+    default = rule.get("default")
+    shown = f" Default: `{default}`." if default not in (None, [], {}) else ""
+    return rule.get("description", "") + shown
+
+
+def _value(rule: dict, kinds: dict) -> str:
     """What a value must be, in words."""
+    for inner, word in ((rule, "a mapping"), (rule.get("items", {}), "a list"), (_rest(rule), "a mapping")):
+        name = inner.get("$ref", "").split("/")[-1]
+        if name in TABLES:
+            return f"[{word}](#{TABLES[name]})"
     if "$ref" in rule:
-        name = rule["$ref"].split("/")[-1]
-        target = {"training": "training-settings", "experiment": "an-experiment", "overrides": "overrides"}
-        target |= {"backbones": "a-language-model", "efficiency": "the-efficiency-experiment"}
-        if name in target:
-            return f"[{'a list' if name == 'backbones' else 'a mapping'}](#{target[name]})"
-        return _value(config["$defs"][name], config)
+        return "a mapping"
     if "enum" in rule:
         return ", ".join(f"`{choice}`" for choice in rule["enum"])
-    kinds = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
+    if "anyOf" in rule:
+        return " or ".join(_value(form, kinds) for form in rule["anyOf"])
+    if rule["type"] == "array":
+        return f"list; each entry: {_value(rule['items'], kinds)}"
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
     words |= {"object": "a mapping", "null": "null"}
     bounds = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"), ("exclusiveMaximum", "below"))
-    limits = "".join(f" {word} {rule[bound]}" for bound, word in bounds if bound in rule)
-    limits += f", as `{_cell(rule['pattern'])}`" if "pattern" in rule else ""
-    parts = [f"list; each entry: {_value(rule['items'], config)}" if kind == "array" else words[kind] for kind in kinds]
-    return " or ".join([parts[0] + limits, *parts[1:]])
+    limits = "".join(f" {word} {rule[bound]:g}" for bound, word in bounds if bound in rule)
+    limits = limits.replace(f"{2**32 - 1:g}", str(2**32 - 1))
+    return words[rule["type"]] + limits + (f", as `{_cell(rule['pattern'])}`" if "pattern" in rule else "")
 
 
-def _defaults(kind: type, rules: dict) -> Iterator[str]:
+def _rest(rule: dict) -> dict:
+    rest = rule.get("additionalProperties")
+    return rest if isinstance(rest, dict) else {}
+
+
+def _defaults(part: dict, kinds: dict) -> Iterator[str]:
     """A row a field, with its default and what the source says about it."""
-    notes = _notes(kind)
     yield "| key | value | default | where it comes from |\n|---|---|---|---|"
-    for field in dataclasses.fields(kind):
-        default = (
-            "null" if field.default is None else str(field.default).lower() if field.type is bool else field.default
-        )
-        rule = _value(rules["properties"][field.name], rules)
-        yield f"| `{field.name}` | {rule} | {default} | {_cell(notes.get(field.name, ''))} |"
+    for name, rule in part["properties"].items():
+        default = rule.get("default")
+        default = default if isinstance(default, str) else json.dumps(default)
+        yield f"| `{name}` | {_value(rule, kinds)} | {default} | {_cell(rule.get('description', ''))} |"
 
 
 def _notes(kind: type) -> dict[str, str]:
     """The comment behind each field of a dataclass, or the ones above it."""
-    body = Path(specs.__file__).read_text(encoding="utf-8").split(f"class {kind.__name__}:")[1].split("\n\n\n")[0]
     notes, above = {}, []
-    for line in body.split("\n"):
+    for line in inspect.getsource(kind).split("\n"):
         if comment := re.fullmatch(r" +# (.*)", line):
             above.append(comment[1])
         elif found := re.match(r"    (\w+): [^#]*(?:  # (.*))?$", line):
@@ -137,5 +171,13 @@ def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", text).replace("|", "\\|").strip()
 
 
+def files() -> dict[Path, str]:
+    """The content of every file that is written."""
+    made = {SCHEMAS / f"{name}.json": json.dumps(schema, indent=1) + "\n" for name, schema in schemas().items()}
+    return made | {PAGE: page()}
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8", newline="\n")
+    SCHEMAS.mkdir(exist_ok=True)
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8", newline="\n")

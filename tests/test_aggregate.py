@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -157,18 +158,18 @@ def test_the_papers_tables_can_be_read(root):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"mse": float("nan")}, "`mse` is nan, but must be a finite number"),
-        ({"mse": "0.4"}, "`mse` is '0.4'"),
-        ({"mae": None}, "`mae` is None"),
-        ({"parameters": {"total": 1}}, "has no `parameters.trainable`"),
-        ({"provenance": {}}, "has no `provenance.git_commit`"),
+        ({"mse": float("nan")}, "mse: is nan, but must be a finite number.*learning rate"),
+        ({"mse": "0.4"}, "mse: is '0.4'"),
+        ({"mae": None}, "mae: is None"),
+        ({"parameters": {"total": 1}}, r"parameters\.trainable: is missing"),
+        ({"provenance": {}}, r"provenance\.git_commit: is missing"),
         ({"variant": "unheard-of"}, "'unheard-of', which is no method of the catalogue"),
-        ({"backbone": {"name": "x"}}, "has no `run.backbone.blocks`"),
+        ({"backbone": {"name": "x"}}, r"run\.backbone\.blocks: is missing"),
     ],
 )
 def test_a_file_that_lacks_something_is_named(put, changes, message):
     path = put(**changes)
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=re.compile(message, re.DOTALL)) as error:
         collect([put(identity="good"), path], methods=METHODS)
     assert str(path) in str(error.value)
 

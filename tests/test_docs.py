@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -13,7 +14,6 @@ from types import ModuleType
 
 import pandas as pd
 import pytest
-import yaml
 from typer.main import get_command
 
 from timellama.cli.main import app
@@ -98,15 +98,15 @@ def test_every_setting_is_the_papers_or_an_open_question(root, pages, kind):
 
 def test_options_choices_and_defaults_of_the_open_questions_are_those_of_the_code(root, pages):
     defaults = {f.name: f.default for kind in (TimeLlamaOptions, Training) for f in dataclasses.fields(kind)}
-    schema = yaml.safe_load((root / "workflow/schemas/methods.schema.yaml").read_text(encoding="utf-8"))["$defs"]
-    rules = {**schema["training"]["properties"], **schema["time-llama"]["properties"]}
-    config = (root / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
+    schema = json.loads((root / "config/schema/methods.json").read_text(encoding="utf-8"))["$defs"]
+    rules = {**schema["Training"]["properties"], **schema["TimeLlamaOptions"]["properties"]}
+    config = (root / "config/schema/config.json").read_text(encoding="utf-8")
     checked = 0
     for question, _, options, default, _ in open_rows(pages["open_questions.md"]):
         parts = [part for part in options.split(";") if re.match(r"\s*`\w+`", part)]
         for part in parts:
             for name in re.findall(r"`(\w+)`", part.split(":")[0]):
-                assert name in defaults or f"{name}:" in config, f"{question}: there is no option {name!r}"
+                assert name in defaults or f'"{name}":' in config, f"{question}: there is no option {name!r}"
         listed = re.match(r"`(\w+)`: (.*)", parts[0]) if parts else None
         if listed:
             choices = re.findall(r"`([\w-]+)`", listed[2])
@@ -132,10 +132,11 @@ def script(root: Path, name: str) -> ModuleType:
     return module
 
 
-def test_the_page_on_configuration_is_what_its_script_writes(root, pages):
-    assert pages["configuration.md"] == script(root, "write_configuration").page(), (
-        "run `make docs` and commit docs/configuration.md"
-    )
+def test_the_page_on_configuration_and_the_schemas_are_what_their_script_writes(root, pages):
+    made = script(root, "write_configuration").files()
+    differing = [str(path) for path, text in made.items() if path.read_text(encoding="utf-8") != text]
+    assert not differing, "run `make schemas` and commit what it writes"
+    assert {path for path in made if path.suffix == ".json"} == set(root.glob("config/schema/*"))
     assert "`gate_gradient`" in pages["configuration.md"] and "**`seeds`**" in pages["configuration.md"]
 
 

@@ -1,13 +1,15 @@
-"""config/methods.yaml against its schema and the methods' options: the same fields, known sources, buildable."""
+"""config/methods.yaml against its models and the options dataclasses: known fields and sources, buildable entries."""
 
 import copy
 import dataclasses
 import inspect
 
-import jsonschema
 import pytest
 import yaml
 
+from timellama.core.errors import InputError
+from timellama.core.schema import validate
+from timellama.experiments.methods_file import methods_file
 from timellama.experiments.run import OPTIONS, TRAINS_NOTHING, Training
 from timellama.methods.dlinear import DLinear
 from timellama.methods.gpt4ts import GPT4TS
@@ -37,35 +39,28 @@ def methods(root) -> dict:
     return yaml.safe_load((root / "config" / "methods.yaml").read_text())
 
 
-@pytest.fixture(scope="module")
-def schema(root) -> dict:
-    return yaml.safe_load((root / "workflow" / "schemas" / "methods.schema.yaml").read_text())
+def test_the_file_is_read_and_settings_stay_as_written(methods):
+    entries = validate(methods, methods_file(), origin="methods.yaml")
+    assert list(entries) == list(methods)
+    for name, entry in entries.items():
+        assert (entry.method, entry.options, entry.training) == tuple(
+            methods[name][key] for key in ("method", "options", "training")
+        )
 
 
-def test_file_fits_its_schema(methods, schema):
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(methods, schema)
-
-
-def test_schema_has_one_definition_a_method(schema):
-    assert set(schema["$defs"]) == set(OPTIONS) | {"training"}
-    patterns = schema["additionalProperties"]
-    assert patterns["properties"]["method"]["enum"] == list(OPTIONS)
-    assert [rule["if"]["properties"]["method"]["const"] for rule in patterns["allOf"]] == list(OPTIONS)
-
-
-@pytest.mark.parametrize("name", ["training", *OPTIONS])
-def test_schema_properties_are_the_fields_of_the_dataclass(schema, name):
-    kind = Training if name == "training" else OPTIONS[name]
-    definition = schema["$defs"][name]
-    assert list(definition["properties"]) == [field.name for field in dataclasses.fields(kind)]
-    assert definition["additionalProperties"] is False
+def test_every_method_may_be_in_the_file(methods):
+    assert list(OPTIONS) == ORDER
+    for name in OPTIONS:
+        entry = methods["dlinear"] | {"method": name, "options": {}, "datasets": {}}
+        assert validate({"a": entry}, methods_file(), origin="x")["a"].method == name
 
 
 @pytest.mark.parametrize("name", ["training", *OPTIONS])
-def test_defaults_fit_the_schema(schema, name):
+def test_defaults_keep_their_own_rules(methods, name):
     kind = Training if name == "training" else OPTIONS[name]
-    jsonschema.validate(dataclasses.asdict(kind()), schema["$defs"][name])
+    given = {"training" if name == "training" else "options": dataclasses.asdict(kind()), "datasets": {}}
+    entry = methods["dlinear"] | {"method": "dlinear" if name == "training" else name, "options": {}} | given
+    assert validate({"a": entry}, methods_file(), origin="x")
 
 
 @pytest.mark.parametrize(
@@ -167,25 +162,31 @@ def test_floor_is_what_has_nothing_to_choose(methods):
 
 
 @pytest.mark.parametrize(
-    ("path", "value"),
+    ("path", "value", "place", "told"),
     [
-        (["dlinear", "options", "kernal"], 25),
-        (["dlinear", "datasets", "ETTh1"], {"options": {"rank": 8}}),
-        (["dlinear", "datasets", "ETTh1"], {"seed": 3}),
-        (["dlinear", "training", "learning_rate"], 0),
-        (["dlinear", "training", "lr"], 0.1),
-        (["dlinear", "method"], "autoformer"),
-        (["dlinear", "note"], "x"),
-        (["patchtst", "options", "dropout"], 1.0),
-        (["D Linear"], {}),
+        (["options", "kernal"], 25, "options.kernal", "did you mean kernel?"),
+        (["datasets", "ETTh1"], {"options": {"rank": 8}}, "datasets.ETTh1.options.rank", "kernel, individual"),
+        (["datasets", "ETTh1"], {"seed": 3}, "datasets.ETTh1.seed", "options, training"),
+        (["datasets", "ETTh1"], {}, "datasets.ETTh1", "options or training"),
+        (["training", "learning_rate"], 0, "training.learning_rate", "is 0, but must be greater than 0"),
+        (["training", "lr"], 0.1, "training.lr", "learning_rate"),
+        (["method"], "autoformer", "method", "'autoformer'"),
+        (["note"], "x", "note", "citation"),
+        (["backbone"], {"weights": "random"}, "backbone", "empty (null)"),
     ],
 )
-def test_a_mistake_is_refused(methods, schema, path, value):
+def test_a_mistake_is_refused(methods, path, value, place, told):
     broken = copy.deepcopy(methods)
-    *parents, last = path
-    entry = broken
-    for parent in parents:
-        entry = entry[parent]
-    entry[last] = value
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(broken, schema)
+    at = broken["dlinear"]
+    for parent in path[:-1]:
+        at = at[parent]
+    at[path[-1]] = value
+    with pytest.raises(InputError) as caught:
+        validate(broken, methods_file(), origin="methods.yaml")
+    [line] = str(caught.value).splitlines()[1:]
+    assert f"dlinear.{place}: " in line and told in line
+
+
+def test_the_name_of_an_entry_is_plain(methods):
+    with pytest.raises(InputError, match="D Linear: the name must match"):
+        validate({"D Linear": methods["dlinear"]}, methods_file(), origin="methods.yaml")

@@ -9,7 +9,6 @@ import pytest
 @pytest.fixture
 def project(root, tmp_path, monkeypatch):
     shutil.copytree(root / "config", tmp_path / "config")
-    shutil.copytree(root / "workflow/schemas", tmp_path / "workflow/schemas")
     shutil.copy2(root / "pyproject.toml", tmp_path / "pyproject.toml")
     (tmp_path / "Snakefile").write_text("", encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -17,7 +17,6 @@ SMOKE = ("plan", "--configfile", "config/smoke.yaml")
 @pytest.fixture
 def project(root, tmp_path, monkeypatch) -> Path:
     shutil.copytree(root / "config", tmp_path / "config")
-    shutil.copytree(root / "workflow/schemas", tmp_path / "workflow/schemas")
     (tmp_path / "Snakefile").write_text("", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -15,7 +15,6 @@ from timellama.experiments.matrix import make_plan
 def project(root, tmp_path, monkeypatch) -> Path:
     """The project's configurations alone; nothing has been run."""
     shutil.copytree(root / "config", tmp_path / "config")
-    shutil.copytree(root / "workflow/schemas", tmp_path / "workflow/schemas")
     (tmp_path / "Snakefile").write_text("", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -91,7 +91,7 @@ def edited(path: Path, tmp_path: Path, name: str = "ETTh1", **changes: object) -
         ({"split": {"rule": "ratio", "train": 0.7, "validation": 0.2, "test": 0.2}}, "the shares add up to 1.1"),
         ({"split": {"rule": "months", "train": 12, "validation": 4, "test": 4}}, r"split\.rows_per_day: is missing"),
         ({"split": {"rule": "published"}}, "`published` goes with the reader `m4`"),
-        ({"split": {"rule": "ratio", "train": 0.7}}, "needs train, validation and test"),
+        ({"split": {"rule": "ratio", "train": 0.7}}, r"split\.validation: is missing"),
         ({"columns": ["a"]}, r"columns: 1 names, but variates is 7"),
         ({"time_column": None}, r"time_column: is missing"),
         ({"prompt": "{days}"}, r"only \{context\} and \{horizon\} may stand in braces"),

@@ -1,7 +1,8 @@
 """What each kind of prompt says, and which other data set misleads."""
 
+import json
+
 import pytest
-import yaml
 
 from timellama.core.errors import InputError
 from timellama.experiments.prompts import GENERIC, KINDS, other_dataset, prompt_text
@@ -36,8 +37,8 @@ def test_an_unknown_kind_is_named_with_the_known_ones():
 
 
 def test_the_schema_knows_the_same_kinds(root):
-    schema = yaml.safe_load((root / "workflow/schemas/methods.schema.yaml").read_text(encoding="utf-8"))
-    assert schema["$defs"]["time-llama"]["properties"]["prompt"]["enum"] == list(KINDS)
+    schema = json.loads((root / "config/schema/methods.json").read_text(encoding="utf-8"))
+    assert schema["$defs"]["TimeLlamaOptions"]["properties"]["prompt"]["enum"] == list(KINDS)
 
 
 def test_the_other_data_set_is_the_next_of_another_domain():

@@ -1,60 +1,75 @@
 """Configuration slips are told with their place, their value, the rule and the remedy, all at once."""
 
+import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
+import jsonschema
 import pytest
 import yaml
+from pydantic import Field, model_validator
 
 from timellama.core import schema
 from timellama.core.errors import InputError
+from timellama.core.schema import Model, broken
+from timellama.core.values import AsWritten, Count, Distinct, Maybe, Share
 
-SCHEMA = """
-$schema: https://json-schema.org/draft/2020-12/schema
-type: object
-additionalProperties: false
-required: [budget]
-properties:
-  budget:
-    description: What a run may use.
-    type: object
-    additionalProperties: false
-    properties:
-      batch_size: {description: Windows a step., type: integer, minimum: 1}
-      rate: {description: Learning rate., type: number}
-      loss: {description: The loss., type: string, enum: [mse, smape]}
-      name: {description: A name., type: string, pattern: "^[a-z]+$"}
-      steps: {description: Steps., anyOf: [{type: integer, minimum: 1}, {type: "null"}]}
-  runs:
-    description: Runs by name.
-    type: object
-    additionalProperties: false
-    patternProperties:
-      ^[a-z]+$: {description: A list., type: array, items: {description: One., type: integer}}
-  marks:
-    description: Marks by name.
-    type: object
-    propertyNames: {pattern: "^[a-z]+$"}
-    additionalProperties: {type: integer}
-"""
+Word = Annotated[str, Field(pattern="^[a-z]+$")]
 
 
-@pytest.fixture
-def rules(tmp_path: Path) -> Path:
-    path = tmp_path / "toy.schema.yaml"
-    path.write_text(SCHEMA)
-    return path
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a dataclass holds is checked too."""
+
+    batch_size: Annotated[Count, Field(description="Windows a step.")] = 8
+    rate: float = 0.1
 
 
-def problems(value: object, rules: Path) -> str:
+class Budget(Model):
+    batch_size: Count = 8
+    rate: Annotated[float, Field(strict=True)] = 0.1
+    loss: Literal["mse", "smape"] = "mse"
+    name: Word = "a"
+    steps: Count | None = None
+    seeds: Maybe[Distinct[Count]] = None
+    limits: AsWritten[Limits] = Field(default_factory=dict)
+
+
+class Square(Model):
+    kind: Literal["square"]
+    side: Share = Field(description="Length of a side.")
+
+
+class Circle(Model):
+    kind: Literal["circle"]
+    radius: float
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Circle":
+        if self.radius > 1:
+            raise broken((("radius",), self.radius, "must fit into the square; make it smaller"))
+        return self
+
+
+class Toy(Model):
+    budget: Budget = Field(description="What a run may use.")
+    runs: dict[Word, list[Annotated[int, Field(strict=True)]]] = Field(default_factory=dict)
+    shapes: dict[str, Annotated[Square | Circle, Field(discriminator="kind")]] = Field(default_factory=dict)
+
+
+def problems(value: object) -> str:
     with pytest.raises(InputError) as caught:
-        schema.check(value, schema=rules, origin="toy.yaml")
+        schema.validate(value, Toy, origin="toy.yaml")
     return str(caught.value)
 
 
-def test_a_right_value_passes(rules: Path) -> None:
-    value = {"budget": {"batch_size": 4, "rate": 0.1, "loss": "mse", "steps": None}, "runs": {"a": [1]}}
-    schema.check(value, schema=rules, origin="toy.yaml")
+def test_a_right_value_becomes_a_model_and_settings_stay_as_written() -> None:
+    value = {"batch_size": 4, "rate": 1, "loss": "smape", "steps": None, "seeds": [1, 2], "limits": {"rate": 1}}
+    toy = schema.validate({"budget": value, "runs": {"a": [1]}}, Toy, origin="toy.yaml")
+    assert (toy.budget.batch_size, toy.budget.loss, toy.budget.seeds, toy.runs) == (4, "smape", (1, 2), {"a": [1]})
+    assert repr(toy.budget.limits) == "{'rate': 1}"  # neither other keys nor 1.0, which would be another digest
 
 
 @pytest.mark.parametrize(
@@ -71,47 +86,69 @@ def test_a_right_value_passes(rules: Path) -> None:
         ({}, ["budget: is missing; add it (What a run may use.)"]),
         ([], ["top level: is [], but must be a mapping"]),
         ({"budget": {}, "runs": {"A1": []}}, ["runs.A1: the name must match the pattern ^[a-z]+$"]),
-        ({"budget": {}, "marks": {"A1": 1}}, ["marks.A1: the name must match the pattern ^[a-z]+$"]),
         ({"budget": {}, "runs": {"a": [1, "x"]}}, ["runs.a[1]: is 'x'"]),
+        ({"budget": {"seeds": [1, 1]}}, ["budget.seeds: is [1, 1], but must not hold the same entry twice"]),
+        ({"budget": {"seeds": None}}, ["budget.seeds: is None, but must be a list"]),
+        (
+            {"budget": {"limits": {"batch_sise": 4}}},
+            ["budget.limits.batch_sise: unknown key; did you mean batch_size?"],
+        ),
+        ({"budget": {"limits": {"batch_size": 0}}}, ["budget.limits.batch_size: is 0, but must be at least 1"]),
+        ({"budget": {"limits": []}}, ["budget.limits: is [], but must be a mapping"]),
+        (
+            {"budget": {}, "shapes": {"a": {"kind": "square"}}},
+            ["shapes.a.side: is missing; add it (Length of a side.)"],
+        ),
+        ({"budget": {}, "shapes": {"a": {"kind": "sqare"}}}, ["shapes.a.kind: is 'sqare'", "did you mean square?"]),
+        ({"budget": {}, "shapes": {"a": {"side": 1}}}, ["shapes.a.kind: is missing", "square, circle"]),
+        ({"budget": {}, "shapes": {"a": 1}}, ["shapes.a: is 1, but must be a mapping"]),
+        (
+            {"budget": {}, "shapes": {"a": {"kind": "square", "side": 2}}},
+            ["shapes.a.side: is 2, but must be at most 1"],
+        ),
+        (
+            {"budget": {}, "shapes": {"a": {"kind": "circle", "radius": 2}}},
+            ["shapes.a.radius: is 2", "make it smaller"],
+        ),
         ({"budget": {"rate": float("nan")}}, ["budget.rate: nan is not allowed; give a finite number"]),
         ({"budget": {"rate": float("inf")}}, ["budget.rate: inf is not allowed"]),
         ({"budget": {7: 1}}, ["budget: the key 7 is not text; put it in quotes"]),
     ],
 )
-def test_each_problem_names_place_value_rule_and_remedy(value: object, parts: list[str], rules: Path) -> None:
-    message = problems(value, rules)
+def test_each_problem_names_place_value_rule_and_remedy(value: object, parts: list[str]) -> None:
+    message = problems(value)
     assert message.startswith("toy.yaml: 1 problem\n")
     for part in parts:
         assert part in message
 
 
-def test_all_problems_come_at_once(rules: Path) -> None:
-    message = problems({"budget": {"batch_size": 0, "loss": "x", "extra": 1}, "more": 2}, rules)
+def test_all_problems_come_at_once() -> None:
+    message = problems({"budget": {"batch_size": 0, "loss": "x", "extra": 1}, "more": 2})
     assert message.startswith("toy.yaml: 4 problems\n")
     for place in ("budget.batch_size", "budget.loss", "budget.extra", "more"):
         assert f"- {place}: " in message
 
 
-def test_a_value_that_holds_itself_is_told(rules: Path, tmp_path: Path) -> None:
+def test_a_value_that_holds_itself_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("budget: &b\n  rate: *b\n")
     with pytest.raises(InputError, match=re.escape("budget.rate: the alias refers to a value that holds it")):
-        schema.load_yaml(path, schema=rules)
+        schema.load_yaml(path, Toy)
 
 
 @pytest.mark.parametrize(
     ("text", "number"), [("1e-3", 1e-3), ("1E3", 1e3), ("-2.5e4", -2.5e4), (".5e1", 5.0), ("1.e-2", 0.01), ("3", 3)]
 )
-def test_numbers_with_an_exponent_are_numbers(text: str, number: float, rules: Path, tmp_path: Path) -> None:
+def test_numbers_with_an_exponent_are_numbers(text: str, number: float, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(f"budget: {{rate: {text}}}\n")
-    assert schema.load_yaml(path, schema=rules) == {"budget": {"rate": number}}
+    assert schema.load_yaml(path, Toy).budget.rate == number
 
 
-def test_words_with_digits_and_e_stay_text(rules: Path, tmp_path: Path) -> None:
+def test_words_with_digits_and_e_stay_text(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("budget: {name: e}\n")
-    assert schema.load_yaml(path, schema=rules)["budget"]["name"] == "e"
+    assert schema.load_yaml(path, Toy).budget.name == "e"
 
 
 @pytest.mark.parametrize(
@@ -125,67 +162,76 @@ def test_words_with_digits_and_e_stay_text(rules: Path, tmp_path: Path) -> None:
         ("budget: !!python/object/apply:os.getcwd []", "not valid YAML"),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused(text: str, part: str, rules: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_meant_is_refused(text: str, part: str, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=re.escape(part)) as caught:
-        schema.load_yaml(path, schema=rules)
+        schema.load_yaml(path, Toy)
     assert str(path) in str(caught.value)
 
 
-def test_merge_keys_may_override(rules: Path, tmp_path: Path) -> None:
+def test_merge_keys_may_override(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("budget: {<<: {rate: 1, batch_size: 2}, rate: 3}\n")
-    assert schema.load_yaml(path, schema=rules)["budget"] == {"rate": 3, "batch_size": 2}
+    budget = schema.load_yaml(path, Toy).budget
+    assert (budget.rate, budget.batch_size) == (3, 2)
 
 
-def test_an_absent_file_and_a_binary_file_are_told(rules: Path, tmp_path: Path) -> None:
+def test_an_absent_file_and_a_binary_file_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.yaml: cannot be read"):
-        schema.load_yaml(tmp_path / "absent.yaml", schema=rules)
+        schema.load_yaml(tmp_path / "absent.yaml", Toy)
     (tmp_path / "latin.yaml").write_bytes("budget: {name: é}\n".encode("latin-1"))
     with pytest.raises(InputError, match="cannot be read as UTF-8"):
-        schema.load_yaml(tmp_path / "latin.yaml", schema=rules)
+        schema.load_yaml(tmp_path / "latin.yaml", Toy)
 
 
-def walk(node: object, place: str) -> list[tuple[str, dict]]:
-    """Every schema object below `node`, with its place."""
-    if not isinstance(node, dict):
-        return []
-    found = [(place, node)]
-    for group in ("properties", "patternProperties", "$defs"):
-        for key, child in node.get(group, {}).items():
-            found += walk(child, f"{place}/{group}/{key}")
-    for key in ("items", "additionalProperties"):
-        found += walk(node.get(key), f"{place}/{key}")
-    for group in ("anyOf", "oneOf", "allOf"):
-        for i, child in enumerate(node.get(group, [])):
-            found += walk(child, f"{place}/{group}/{i}")
-    return found
+FILES = {"config": "config", "smoke": "config", "cpu": "config", "paper": "config"}
+FILES |= {name: name for name in ("datasets", "backbones", "methods")}
+TYPOS = {  # a key of each kind of file, and what it is written as
+    "config": ("experiments.long_term.methods", "metods"),
+    "datasets": ("datasets.ETTh1.files", "flies"),
+    "backbones": ("GPT-2.licence", "license"),
+    "methods": ("dlinear.training.learning_rate", "lr"),
+}
 
 
-def test_every_schema_of_the_project_is_a_schema(root: Path) -> None:
-    files = sorted((root / "workflow" / "schemas").glob("*.schema.yaml"))
-    assert "datasets.schema.yaml" in [file.name for file in files]
-    for file in files:
-        loaded = yaml.safe_load(file.read_text())
-        assert loaded["$schema"] == "https://json-schema.org/draft/2020-12/schema", file
-        schema.Draft202012Validator.check_schema(loaded)
+def opened(root: Path, name: str) -> tuple[dict, jsonschema.Draft202012Validator]:
+    """A file of config/ and what validates it for an editor, which its first line names."""
+    path = root / f"config/{name}.yaml"
+    text = path.read_text(encoding="utf-8")
+    named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    assert named, f"{path} does not name its schema"
+    loaded = json.loads((path.parent / named[1]).read_text(encoding="utf-8"))
+    assert loaded["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema.Draft202012Validator.check_schema(loaded)
+    return yaml.safe_load(text), jsonschema.Draft202012Validator(loaded)
 
 
-def test_a_schema_may_refer_to_its_neighbour(rules: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.schema.yaml"
-    head = "$schema: https://json-schema.org/draft/2020-12/schema\n"
-    other.write_text(head + "properties: {a: {$ref: 'toy.schema.yaml#/properties/budget'}}\n")
-    with pytest.raises(InputError, match=re.escape("a.batch_size: is 0, but must be at least 1")):
-        schema.check({"a": {"batch_size": 0}}, schema=other, origin="x")
+def test_every_file_of_the_folder_is_checked_here(root: Path) -> None:
+    assert {path.stem for path in root.glob("config/*.yaml")} == set(FILES)
 
 
-def test_the_catalogues_schema_is_strict_and_described(root: Path) -> None:
-    nodes = walk(yaml.safe_load((root / "workflow" / "schemas" / "datasets.schema.yaml").read_text()), "")
-    assert len(nodes) > 30
-    for place, node in nodes:
-        if node.get("type") == "object":
-            assert node.get("additionalProperties") is False, f"{place} lets unknown keys pass"
-        for group in ("properties", "patternProperties"):
-            for key, child in node.get(group, {}).items():
-                assert child.get("description"), f"{place}/{group}/{key} has no description"
+@pytest.mark.parametrize("name", FILES)
+def test_an_editor_takes_the_file_and_marks_a_typo(root: Path, name: str) -> None:
+    content, validator = opened(root, name)
+    assert [error.message for error in validator.iter_errors(content)] == []
+    place, typo = TYPOS[FILES[name]]
+    *way, key = place.split(".")
+    at = content
+    for part in way:
+        at = at[part]
+    at[typo] = at.pop(key)
+    assert typo in " ".join(error.message for error in validator.iter_errors(content))
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES.values())))
+def test_the_schemas_are_strict_and_described(root: Path, name: str) -> None:
+    _, validator = opened(root, name)
+    kinds = validator.schema.get("$defs", {})
+    assert len(kinds) >= 4
+    for kind, node in [*kinds.items(), ("the file", validator.schema)]:
+        if kind != "Architecture":  # transformers' own configuration, whose keys are its own
+            assert node["additionalProperties"] is False, f"{kind} lets unknown keys pass"
+        for key, rule in node.get("properties", {}).items():
+            options = kind.endswith("Options")  # described where the source has a comment
+            assert rule.get("description") or options, f"{kind}.{key} has no description"

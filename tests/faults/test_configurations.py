@@ -26,7 +26,7 @@ CATALOGUES = ("datasets", "backbones", "methods")
 STRANGER = "key_that_no_schema_knows"
 # What is wrong about a value is its type alone. A mapping tells no more than a list does, and fractions are below.
 OF_TYPE = {"array": [], "string": "many", "boolean": True, "null": None}
-LEAST_CASES = {"config": 300, "smoke": 300, "cpu": 300, "paper": 250, "datasets": 150, "backbones": 60, "methods": 300}
+LEAST_CASES = {"config": 400, "smoke": 450, "cpu": 480, "paper": 340, "datasets": 220, "backbones": 190, "methods": 900}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,44 +62,45 @@ class Case:
 class Sweep:
     """Every case of one file under its schema. A rule that holds in many places is broken in the first of them."""
 
-    def __init__(self, folder: Path, name: str):
-        self.folder, self.documents = folder, {}
-        self.root = self._document(name)
+    def __init__(self, file: Path):
+        self.root = json.loads(file.read_text(encoding="utf-8"))
 
     def cases(self, value: Any) -> list[Case]:
         found: dict[tuple, Case] = {}
-        for rule, case in self._of(self.root, self.root, value, ()):
+        for rule, case in self._of(self.root, value, ()):
             found.setdefault((rule, case.kind, repr(case.wrong)), case)
         return list(found.values())
 
-    def _document(self, name: str) -> dict:
-        if name not in self.documents:
-            self.documents[name] = yaml.safe_load((self.folder / name).read_text(encoding="utf-8"))
-        return self.documents[name]
+    def _of(self, node: Any, value: Any, place: tuple) -> Iterator[tuple[tuple, Case]]:
+        """The cases of the schema `node`; `value` is what the file has there, None for nothing.
 
-    def _of(self, node: Any, root: dict, value: Any, place: tuple) -> Iterator[tuple[tuple, Case]]:
-        """The cases of the schema `node` of the document `root`; `value` is what the file has there, None for nothing.
-
-        Each comes with what tells its rule: the node of the schema, which stays alive in `documents`.
+        Each comes with what tells its rule: the node of the schema, which stays alive in `root`.
         """
         if not isinstance(node, dict):
             return
         rule = (id(node),)  # of a reference, so that each key that refers to a rule is still a key
-        while "$ref" in node:
-            file, _, pointer = node["$ref"].partition("#")
-            node = root = self._document(file) if file else root
-            for part in pointer.strip("/").split("/"):
-                node = node[part]
+        node, nullable = self._resolved(node), False
+        if {"type": "null"} in node.get("anyOf", ()):
+            [form] = [form for form in node["anyOf"] if form != {"type": "null"}]
+            node, nullable = self._resolved(form), True
         if place:
-            yield from ((rule, case) for case in self._values(node, place))
-        for branch in self._branches(node, value):
-            yield from self._of(branch, root, value, place)
-        yield from self._keys(node, root, value, place)
+            yield from ((rule, case) for case in self._values(node, place) if not nullable or case.wrong is not None)
+        if "discriminator" in node:
+            chooser = node["discriminator"]
+            if isinstance(value, dict):
+                yield from self._of({"$ref": chooser["mapping"][value[chooser["propertyName"]]]}, value, place)
+            return
+        yield from self._keys(node, value, place)
         if isinstance(value, list) and "items" in node:
             for number, item in enumerate(value[:1]):
-                yield from self._of(node["items"], root, item, (*place, number))
+                yield from self._of(node["items"], item, (*place, number))
 
-    def _keys(self, node: dict, root: dict, value: Any, place: tuple) -> Iterator[tuple[tuple, Case]]:
+    def _resolved(self, node: dict) -> dict:
+        while "$ref" in node:
+            node = self.root["$defs"][node["$ref"].split("/")[-1]]
+        return node
+
+    def _keys(self, node: dict, value: Any, place: tuple) -> Iterator[tuple[tuple, Case]]:
         """The cases below an object: each key that the schema names and each that the file has."""
         if not isinstance(value, dict):
             return
@@ -110,18 +111,11 @@ class Sweep:
             if key in value:
                 yield (id(node), key), Case(kind="missing", place=(*place, key))
         for key, child in named.items():
-            yield from self._of(child, root, value.get(key), (*place, key))
+            yield from self._of(child, value.get(key), (*place, key))
         others = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
         for key, item in value.items():
             for child in others if key not in named else ():
-                yield from self._of(child, root, item, (*place, key))
-
-    def _branches(self, node: dict, value: Any) -> Iterator[dict]:
-        """The parts of `allOf` whose condition the value meets, which here is always that a key has one value."""
-        for part in node.get("allOf", ()):
-            [(key, rule)] = part["if"]["properties"].items()
-            if isinstance(value, dict) and value.get(key) == rule["const"]:
-                yield part["then"]
+                yield from self._of(child, item, (*place, key))
 
     def _values(self, node: dict, place: tuple) -> Iterator[Case]:
         """Values that break one rule of `node` each."""
@@ -144,6 +138,8 @@ class Sweep:
             "minItems": lambda rule: [],
             "minProperties": lambda rule: {},
             "enum": lambda rule: "none of them",
+            "const": lambda rule: "none of them",
+            "uniqueItems": lambda rule: [1, 1],
             "pattern": lambda rule: "../../\n",
         }
         for rule, wrong in outside.items():
@@ -152,15 +148,10 @@ class Sweep:
 
 
 @pytest.fixture(scope="module")
-def schemas(root) -> Path:
-    return root / "workflow/schemas"
-
-
-@pytest.fixture(scope="module")
 def planned(root):
     """Plans a configuration; a file with content that was read before is not read again."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(schema_module, "_read", once(schema_module._read))
+    patch.setattr(schema_module, "read_yaml", once(schema_module.read_yaml))
     for name in ("load_catalogue", "load_backbones", "load_yaml"):
         patch.setattr(plan_module, name, once(getattr(plan_module, name)))
     yield functools.partial(make_plan, root=root)
@@ -171,10 +162,10 @@ def once(read):
     """`read`, whose results are kept by the content of the file that it is given."""
     kept = {}
 
-    def reading(path, **named):
+    def reading(path, *kind):
         key = path.read_bytes()
         if key not in kept:
-            kept[key] = read(path, **named)
+            kept[key] = read(path, *kind)
         return kept[key]
 
     return reading
@@ -201,9 +192,9 @@ def swept(cases: list[Case], told) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_slip_in_a_configuration_is_told_by_its_place(planned, schemas, root, name):
+def test_every_slip_in_a_configuration_is_told_by_its_place(planned, root, name):
     config = content(root, name)
-    cases = Sweep(schemas, "config.schema.yaml").cases(config)
+    cases = Sweep(root / "config/schema/config.json").cases(config)
     assert len(cases) >= LEAST_CASES[name]
     assert {case.kind for case in cases} == {"missing", "unknown", "type", "range"}
     assert swept(cases, lambda case: planned(case.applied(config))) == []
@@ -213,7 +204,6 @@ def test_every_slip_in_a_configuration_is_told_by_its_place(planned, schemas, ro
 def changed(planned, root, tmp_path):
     """Plans a small configuration in a project whose catalogue `name` holds other content."""
     (tmp_path / "config").mkdir()
-    (tmp_path / "workflow").symlink_to(root / "workflow")
     for name in CATALOGUES:
         shutil.copy(root / f"config/{name}.yaml", tmp_path / "config")
     smoke = content(root, "smoke")
@@ -228,24 +218,24 @@ def changed(planned, root, tmp_path):
         try:
             return planned(smoke | {"overrides": {}, "experiments": {"long_term": grid}}, root=tmp_path)
         finally:
-            assert sorted(path.name for path in tmp_path.iterdir()) == ["config", "workflow"]
+            assert sorted(path.name for path in tmp_path.iterdir()) == ["config"]
 
     return plan
 
 
 @pytest.mark.parametrize("name", CATALOGUES)
-def test_every_slip_in_a_catalogue_is_told_by_its_place(changed, schemas, root, name):
+def test_every_slip_in_a_catalogue_is_told_by_its_place(changed, root, name):
     catalogue = content(root, name)
     if name == "methods":  # an entry a method is enough
         catalogue = {entry["method"]: entry for entry in catalogue.values()}
-    cases = Sweep(schemas, f"{name}.schema.yaml").cases(catalogue)
+    cases = Sweep(root / f"config/schema/{name}.json").cases(catalogue)
     assert len(cases) >= LEAST_CASES[name]
     assert {case.kind for case in cases} == {"missing", "unknown", "type", "range"}
 
     def told(case: Case) -> None:
-        entry = case.place[0]
         # Methods are checked one by one, so that the others need not be read for each case.
-        changed(name, case.applied({entry: catalogue[entry]} if name == "methods" else catalogue))
+        one = {key: entry for key, entry in catalogue.items() if key == case.place[0]}
+        changed(name, case.applied(one if name == "methods" else catalogue))
 
     assert swept(cases, told) == []
 

@@ -183,7 +183,6 @@ def configuration(root):
 @pytest.mark.parametrize("name", TRAVERSALS)
 def test_a_name_that_would_be_another_folder_is_told(inside, root, configuration, catalogue, name):
     shutil.copytree(root / "config", inside / "config")
-    (inside / "workflow").symlink_to(root / "workflow")
     file = inside / f"config/{catalogue}.yaml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     entries = content["datasets"] if catalogue == "datasets" else content
@@ -225,7 +224,6 @@ def test_nothing_is_fetched_to_such_a_path(inside, path):
 @pytest.mark.parametrize("file", ["../../evil.safetensors", "/evil.safetensors", "a/evil.safetensors", ".safetensors"])
 def test_a_file_of_a_repository_has_no_folder(inside, root, configuration, file):
     shutil.copytree(root / "config", inside / "config")
-    (inside / "workflow").symlink_to(root / "workflow")
     path = inside / "config/backbones.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     content["GPT-2"]["files"][file] = "0" * 64

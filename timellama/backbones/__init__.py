@@ -1,1 +1,1 @@
-"""Language models, prepared: from a hub, a folder or a GGUF file to blocks that run."""
+"""Language models: their catalogue and their preparation."""

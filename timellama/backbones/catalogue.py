@@ -21,24 +21,21 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from timellama.backbones.catalogue_models import BACKBONES
 from timellama.backbones.prepared_files import BLOCKS, CONFIG, EMBEDDINGS, RECORD, TOKENIZER
 from timellama.core.errors import InputError
+from timellama.core.schema import load_yaml
 from timellama.data.sources import MIRROR_VARIABLE, Artifact, fetch, sha256_of
 
 if TYPE_CHECKING:
     from timellama.backbones.weights import Parts
 
-KINDS = ("gguf", "hub", "folder", "random")
 INDEX = "model.safetensors.index.json"  # transformers' name for the list of shards
-REQUIRED = ("kind", "licence", "pin", "width", "blocks", "modules")
-REQUIRED_BY_KIND = {"gguf": ("source",), "hub": ("source", "files"), "folder": ("source",), "random": ("config",)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneEntry:
-    """One entry of `config/backbones.yaml`; its schema is `workflow/schemas/backbones.schema.yaml`.
+    """One entry of `config/backbones.yaml`; what the file may hold is in `timellama.backbones.catalogue_models`.
 
     kind: `gguf` (one artifact), `hub` (a repository of transformers files), `folder` (the same on this machine) or
     `random` (made here). source: an artifact's source, owner/name, or a path. pin: what fixes the weights: the GGUF's
@@ -63,50 +60,10 @@ class BackboneEntry:
 
 
 def load_backbones(path: Path) -> dict[str, BackboneEntry]:
-    """The catalogue, by name.
-
-    Raises InputError for a file that is not a mapping of entries, and for missing, unknown or contradictory fields.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; it is the catalogue of backbones") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} holds no entries; each is a name and its fields")
-    return {name: _entry(name, values, path) for name, values in content.items()}
-
-
-def _entry(name: str, values: Any, path: Path) -> BackboneEntry:
-    """One entry of the catalogue, checked."""
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: {name} has no fields; it needs {', '.join(REQUIRED)}")
-    known = {field.name for field in fields(BackboneEntry)} - {"name"}
-    if unknown := sorted(values.keys() - known):
-        raise InputError(f"{path}: {name} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
-    if values.get("kind") not in KINDS:
-        raise InputError(f"{path}: {name} has kind {values.get('kind')!r}; it must be one of {', '.join(KINDS)}")
-    needed = REQUIRED + REQUIRED_BY_KIND[values["kind"]]
-    if missing := [field for field in needed if values.get(field) is None]:
-        raise InputError(f"{path}: {name} (kind {values['kind']}) lacks {', '.join(missing)}")
-    if not isinstance(values["pin"], str):
-        raise InputError(f"{path}: {name} has pin {values['pin']!r}, not a text; put it in quotes")
-    entry = BackboneEntry(**{"name": name, **dict.fromkeys(known), **values, "modules": tuple(values["modules"])})
-    if entry.kind == "hub":
-        pickles = [file for file in entry.files if file.endswith((".bin", ".pt", ".pth"))]
-        if pickles:
-            raise InputError(
-                f"{path}: {name} names {pickles[0]}, a pickle, which can run code on loading; only safetensors are "
-                "read. Name a revision or repository that has them"
-            )
-        if not any(file.endswith(".safetensors") for file in entry.files):
-            raise InputError(f"{path}: {name} names no safetensors file under `files`; add those of the repository")
-    if entry.kind == "random" and not entry.pin.isdecimal():
-        raise InputError(
-            f"{path}: {name} has pin {entry.pin!r}; random weights are pinned by their seed, a whole number"
-        )
-    return entry
+    """The catalogue, by name. Raises InputError, listing every problem of the file."""
+    absent = dict.fromkeys(field.name for field in fields(BackboneEntry))
+    entries = load_yaml(path, BACKBONES)
+    return {name: BackboneEntry(**absent | {"name": name} | dict(entry)) for name, entry in entries.items()}
 
 
 def fetch_backbone(

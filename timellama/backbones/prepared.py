@@ -4,7 +4,6 @@
 own frozen embedder).
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,10 @@ from torch import Tensor
 
 from timellama.backbones.prepared_files import BLOCKS, CONFIG, EMBEDDINGS, RECORD, TOKENIZER
 from timellama.core.errors import InputError
+from timellama.core.schema import check_json, read_json
+from timellama.core.values import Count, Positive, Whole
+
+PREPARE = "Delete the folder and prepare it again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +38,14 @@ class Prepared:
     model_type: str
     pin: str
     weights: str
-    seed: int | None
-    blocks: int
-    blocks_available: int
-    width: int
-    vocabulary: int
+    seed: Whole | None
+    blocks: Count
+    blocks_available: Count
+    width: Count
+    vocabulary: Count
     modules: tuple[str, ...]
     architecture: dict[str, Any]
-    embedding_scale: float
+    embedding_scale: Positive
     licence: str
     storage: str
     sha256: dict[str, str]
@@ -53,12 +56,10 @@ def load_prepared(folder: Path) -> Prepared:
     lost = [file for file in (RECORD, CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER) if not (folder / file).is_file()]
     if lost:
         raise InputError(f"{folder} is no prepared backbone: {lost[0]} is missing; prepare it again")
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        return Prepared(path=folder, config=config, **{**record, "modules": tuple(record["modules"])})
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{folder}: {RECORD} or {CONFIG} is broken ({error}); prepare it again") from error
+    remedy = {"absent": PREPARE, "damaged": PREPARE}
+    record, config = read_json(folder / RECORD, **remedy), read_json(folder / CONFIG, **remedy)
+    given = record | {"path": folder, "config": config}
+    return check_json(given, Prepared, path=folder / RECORD, remedy=PREPARE)
 
 
 def prompt_rows(folder: Path, text: str) -> Tensor:

@@ -105,11 +105,11 @@ def _plain(value: Any) -> Any:
 
 def load_plan(configfile: Path) -> "Plan":
     """The plan of a configuration of the project in this folder."""
-    from timellama.core.schema import load_yaml
-    from timellama.experiments.matrix import SCHEMAS, make_plan
+    from timellama.core.schema import read_yaml
+    from timellama.experiments.matrix import make_plan
 
     root = project()
-    return make_plan(load_yaml(configfile, schema=root / SCHEMAS / "config.schema.yaml"), root=root)
+    return make_plan(read_yaml(configfile), root=root, origin=str(configfile))
 
 
 def project() -> Path:

@@ -237,7 +237,7 @@ def _shares(text: str) -> tuple[float, float, float]:
 def _mirrors(configfile: Path | None = None) -> list[str]:
     from timellama.data.sources import mirrors_from
 
-    return mirrors_from(os.environ, load_plan(configfile).config["mirrors"] if configfile else [])
+    return mirrors_from(os.environ, load_plan(configfile).config.get("mirrors", []) if configfile else [])
 
 
 def _chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:

@@ -37,7 +37,7 @@ def doctor(configfile: ConfigFile = DEFAULT_CONFIG, as_json: Json = False) -> No
     from timellama.data.sources import mirrors_from
 
     plan = load_plan(configfile)
-    mirrors = mirrors_from(os.environ, plan.config["mirrors"])
+    mirrors = mirrors_from(os.environ, plan.config.get("mirrors", ()))
     findings = list(examine(plan, root=project(), results=RESULTS, mirrors=mirrors, reach=functools.cache(reachable)))
     able = can_run(findings)
     if as_json:

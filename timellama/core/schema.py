@@ -1,23 +1,31 @@
-"""Reads YAML and checks it against a JSON Schema, so that a slip in a configuration is told before anything runs.
+"""Reads YAML and JSON and checks it against a pydantic model, so that a slip is reported before anything runs.
 
-The schemas are YAML too (`workflow/schemas/*.schema.yaml`, JSON Schema draft 2020-12). Every problem of a value is
-listed at once: where it stands, what it is, the rule it breaks and what to do. Reading is that of `yaml.safe_load`
-with three differences: a key given twice is an error instead of a silent choice of the last one, `1e-3` is a number
-(YAML 1.1 reads it as text), and an empty file is an error.
+Every problem of a value is listed at once: the place, the value, the rule that it breaks and the remedy. Reading is
+that of `yaml.safe_load` with three differences: a key given twice is an error instead of a silent choice of the last
+one, `1e-3` is a number (YAML 1.1 reads it as text), and an empty file is an error.
+
+The JSON Schema of a model, which editors use too (`config/schema`), is where messages take descriptions, allowed keys
+and allowed types from.
 """
 
 import difflib
+import functools
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
-from referencing import Registry, Resource
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import ErrorDetails, InitErrorDetails
 
 from timellama.core.errors import InputError
+from timellama.core.values import refused
+
+T = TypeVar("T")
 
 EXPONENT_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$")
 TYPE_NAMES = {
@@ -30,6 +38,36 @@ TYPE_NAMES = {
     "null": "empty (null)",
 }
 SHOWN_CHARACTERS = 80  # our choice: a value longer than a line hides the message
+KEY = "[key]"  # pydantic's mark for the key of a mapping, in place of its value
+BOUNDS = {  # pydantic's kind of error: the broken rule, filled in from the error's context
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be greater than {gt}",
+    "less_than": "must be less than {lt}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
+    "finite_number": "must be a finite number",
+}
+
+
+class Model(BaseModel):
+    """A mapping of a file with a fixed set of keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Plain(GenerateJsonSchema):
+    """Without titles that repeat a name, and without null as the default of a key that may be left out."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        described = super().default_schema(schema)
+        return {key: value for key, value in described.items() if key != "default" or value is not None}
 
 
 # The parser in C reads the catalogues in a fifth of the time; a PyYAML built without it reads the same values.
@@ -52,33 +90,8 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT_FLOAT, list("-+.0123456789"))
 
 
-def load_yaml(path: Path, *, schema: Path) -> dict:
-    """The content of the YAML file `path`, checked against `schema`.
-
-    Raises InputError when the file is absent, unreadable, empty, no YAML, or breaks the schema.
-    """
-    value = _read(path)
-    check(value, schema=schema, origin=str(path))
-    return value
-
-
-def check(value: Any, *, schema: Path, origin: str) -> None:
-    """Raises InputError listing every way in which `value` breaks `schema`; `origin` says where the value came from."""
-    problems = list(_not_plain(value, path="", ancestors=()))
-    if not problems:
-        # A reference to another schema names a file beside this one.
-        registry = Registry(retrieve=lambda name: Resource.from_contents(_read(schema.parent / name)))
-        validator = Draft202012Validator(_read(schema), registry=registry)
-        errors = sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.absolute_path])
-        typed = [list(error.absolute_path) for error in errors if error.validator == "type"]
-        told = [e for e in errors if e.validator == "type" or list(e.absolute_path) not in typed]
-        problems = [line for error in told for line in _explain(error)]
-    if problems:
-        many = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
-        raise InputError("\n  - ".join([f"{origin}: {many}", *problems]))
-
-
-def _read(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file. Raises InputError when it is absent, unreadable, empty or no YAML."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -90,6 +103,67 @@ def _read(path: Path) -> Any:
     if value is None:
         raise InputError(f"{path}: the file is empty; write at least one `key: value` line")
     return value
+
+
+def load_yaml(path: Path, kind: type[T] | TypeAdapter[T]) -> T:
+    """The content of the YAML file `path` as `kind`. Raises InputError as `read_yaml` and `validate` do."""
+    return validate(read_yaml(path), kind, origin=str(path))
+
+
+def validate(value: Any, kind: type[T] | TypeAdapter[T], *, origin: str) -> T:
+    """`value` as `kind`, a model, or an adapter of a type made of models.
+
+    Raises InputError listing every way in which `value` breaks it; `origin` says where the value came from.
+    """
+    if problems := list(_not_plain(value, path="", ancestors=())):
+        raise _refusal(origin, problems)
+    adapter = kind if isinstance(kind, TypeAdapter) else _adapter(kind)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        raise _refusal(origin, _problems(error, adapter, to_be_edited=True)) from error
+
+
+def json_schema(kind: type | TypeAdapter) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a model, or of what an adapter reads."""
+    adapter = kind if isinstance(kind, TypeAdapter) else _adapter(kind)
+    return adapter.json_schema(schema_generator=_Plain)
+
+
+def broken(*problems: tuple[tuple[str | int, ...], Any, str]) -> ValidationError:
+    """What a validator of several keys raises: (place below the model, value, rule) for each problem."""
+    details = [InitErrorDetails(type=refused(rule), loc=place, input=value) for place, value, rule in problems]
+    return ValidationError.from_exception_data("rule", details)
+
+
+def read_json(path: Path, *, absent: str, damaged: str) -> dict[str, Any]:
+    """The JSON object in a file that the workflow wrote.
+
+    Raises InputError, ending with the remedy `absent` or `damaged`, where it is none.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}). {absent}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}). {damaged}") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path} does not hold a JSON object. {damaged}")
+    return document
+
+
+def check_json(document: dict[str, Any], kind: type[T], *, path: Path, remedy: str) -> T:
+    """A JSON object that the workflow wrote, as `kind`. Nobody edits it, so what is to be done is the `remedy`.
+
+    Raises InputError naming the file and each key that is absent or wrong.
+    """
+    try:
+        return _adapter(kind).validate_python(document)
+    except ValidationError as error:
+        raise _refusal(str(path), _problems(error, _adapter(kind), to_be_edited=False), remedy) from error
+
+
+_adapter = functools.cache(TypeAdapter)  # building one takes longer than using it
 
 
 def _not_plain(value: Any, *, path: str, ancestors: tuple[int, ...]) -> Iterator[str]:
@@ -108,81 +182,106 @@ def _not_plain(value: Any, *, path: str, ancestors: tuple[int, ...]) -> Iterator
         yield from _not_plain(child, path=_join(path, key), ancestors=(*ancestors, id(value)))
 
 
-def _explain(error: ValidationError) -> Iterator[str]:
-    """One line a problem: key path, value, rule, remedy."""
-    place = ""
-    for part in error.absolute_path:
-        place = _join(place, part)
-    rule, value = error.validator_value, error.instance
-    if error.validator == "additionalProperties" and isinstance(value, dict):
-        known, patterns = list(error.schema.get("properties", {})), list(error.schema.get("patternProperties", {}))
-        for key in value:
-            if key in known or any(re.search(pattern, key) for pattern in patterns):
-                continue
-            if patterns:
-                yield f"{_join(place, key)}: the name must match the pattern {' or '.join(patterns)}"
-            else:
-                yield f"{_join(place, key)}: unknown key{_suggest(key, known)}"
-        return
-    if error.validator == "required":
-        for key in [key for key in rule if key not in value]:
-            what = error.schema.get("properties", {}).get(key, {}).get("description", "").strip()
-            yield f"{_join(place, key)}: is missing; add it{f' ({what})' if what else ''}"
-        return
-    if error.validator in ("anyOf", "oneOf") and error.context:
-        yield from _explain_choice(error, place)
-        return
-    what = _describe(error.validator, rule, value)
-    if list(error.absolute_schema_path)[-2:-1] == ["propertyNames"]:
-        yield f"{_join(place, str(value))}: the name {what or error.message}"
-        return
-    yield f"{place or 'top level'}: is {_show(value)}, but {what or error.message}"
+def _refusal(origin: str, problems: list[str], *remedy: str) -> InputError:
+    many = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
+    return InputError("\n".join(["\n  - ".join([f"{origin}: {many}", *problems]), *remedy]))
 
 
-def _explain_choice(error: ValidationError, place: str) -> Iterator[str]:
-    """Of several allowed forms, the problems of the one that comes nearest: the fewest, and of the right type."""
-    forms: dict[int, list[ValidationError]] = {}
-    for child in error.context:
-        forms.setdefault(child.relative_schema_path[0], []).append(child)
-    wrong_type = {form for form, of in forms.items() if any(c.validator == "type" and not c.relative_path for c in of)}
-    if wrong_type == set(forms):
-        kinds = [kind for of in forms.values() for child in of for kind in _as_list(child.validator_value)]
-        expected = " or ".join(TYPE_NAMES.get(kind, kind) for kind in dict.fromkeys(kinds))
-        yield f"{place or 'top level'}: is {_show(error.instance)}, but must be {expected}"
-        return
-    nearest = min((of for form, of in forms.items() if form not in wrong_type), key=len)
-    for child in nearest:
-        yield from _explain(child)
+def _problems(error: ValidationError, adapter: TypeAdapter, *, to_be_edited: bool) -> list[str]:
+    schema = json_schema(adapter)
+    return sorted(_explain(detail, schema, to_be_edited) for detail in error.errors(include_url=False))
 
 
-def _describe(validator: str, rule: Any, value: Any) -> str:
-    """The broken rule in plain words; empty for a rule that has none here."""
-    if validator == "type":
-        expected = " or ".join(TYPE_NAMES.get(kind, kind) for kind in _as_list(rule))
-        hint = ""
-        if isinstance(value, bool) and "string" in _as_list(rule):
-            hint = " (YAML reads yes, no, on and off as true or false: put the word in quotes)"
-        elif isinstance(value, str) and {"number", "integer"} & set(_as_list(rule)):
-            hint = " (write the number without quotes)"
-        return f"must be {expected}{hint}"
-    if validator == "enum":
-        return f"must be one of {', '.join(map(str, rule))}{_suggest(str(value), list(map(str, rule)), listed=True)}"
-    words = {
-        "const": f"must be {rule!r}",
-        "minimum": f"must be at least {rule}",
-        "maximum": f"must be at most {rule}",
-        "exclusiveMinimum": f"must be greater than {rule}",
-        "exclusiveMaximum": f"must be less than {rule}",
-        "multipleOf": f"must be a multiple of {rule}",
-        "minLength": f"must have at least {rule} characters",
-        "maxLength": f"must have at most {rule} characters",
-        "minItems": f"must have at least {rule} entries",
-        "maxItems": f"must have at most {rule} entries",
-        "minProperties": f"must have at least {rule} entries",
-        "uniqueItems": "must not hold the same entry twice",
-        "pattern": f"must match the pattern {rule}",
-    }
-    return words.get(validator, "")
+def _explain(error: ErrorDetails, schema: dict[str, Any], to_be_edited: bool) -> str:
+    """One line: key path, value, rule, remedy."""
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    place, parent, node = _follow(error["loc"], schema)
+    missing = "is missing; add it" if to_be_edited else "is missing"
+    if kind == "missing":
+        what = node.get("description", "").strip()
+        return f"{place}: {missing}{f' ({what})' if what and to_be_edited else ''}"
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = list(parent.get("properties", {}))
+        return f"{place}: unknown key{_suggest(str(error['loc'][-1]), known)}"
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        key, allowed = context["discriminator"].strip("'"), _tags(node)
+        words = ", ".join(allowed)
+        if kind == "union_tag_not_found":
+            return f"{_join(place, key)}: {missing} (one of {words})"
+        hint = _suggest(context["tag"], allowed, listed=True)
+        return f"{_join(place, key)}: is {_show(value.get(key))}, but must be one of {words}{hint}"
+    if kind == "rule" and not context["rule"].startswith("must "):
+        return f"{place or 'top level'}: {context['rule']}"
+    if error["loc"][-1:] == (KEY,):
+        return f"{place}: the name {_rule(kind, context) or error['msg']}"
+    what = _rule(kind, context) or _choice(node, value) or _kinds(node, value) or error["msg"]
+    return f"{place or 'top level'}: is {_show(value)}, but {what}"
+
+
+def _follow(loc: Sequence[str | int], schema: dict[str, Any]) -> tuple[str, dict, dict]:
+    """The place that `loc` names, the schema of the mapping or list that holds it, and its own schema."""
+    place, parent, node = "", {}, _resolved(schema, schema)
+    for part in loc:
+        if part == KEY:
+            continue
+        if "discriminator" in node:  # pydantic names the form that it chose, which is no key of the file
+            node = _resolved({"$ref": node["discriminator"]["mapping"][part]}, schema)
+            continue
+        place, parent, rest = _join(place, part), node, node.get("additionalProperties", {})
+        patterns = list(node.get("patternProperties", {}).values())
+        below = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part)
+        node = _resolved(below or (patterns[0] if patterns else rest if isinstance(rest, dict) else {}), schema)
+    return place, parent, node
+
+
+def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema with what it refers to; of a value that may be null, the other form with `null` beside its type."""
+    while "$ref" in node:
+        target = schema["$defs"][node["$ref"].split("/")[-1]]
+        node = target | {key: value for key, value in node.items() if key != "$ref"}
+    forms = [_resolved(form, schema) for form in node.get("anyOf", ())]
+    if {"type": "null"} in forms:
+        form = next(form for form in forms if form != {"type": "null"})
+        node = form | {key: value for key, value in node.items() if key != "anyOf"} | {"nullable": True}
+    return node
+
+
+def _rule(kind: str, context: dict[str, Any]) -> str:
+    """The broken rule in plain words; empty for a rule about the type."""
+    if kind == "rule":
+        return context["rule"]
+    return BOUNDS[kind].format(**context) if kind in BOUNDS else ""
+
+
+def _choice(node: dict[str, Any], value: Any) -> str:
+    """What a value of few must be."""
+    choices = node.get("enum", [node["const"]] if "const" in node else [])
+    if not choices or (isinstance(value, bool) and node.get("type") == "string"):
+        return ""
+    words = ", ".join(map(str, choices))
+    empty = f" or {TYPE_NAMES['null']}" if node.get("nullable") else ""
+    return f"must be one of {words}{empty}{_suggest(str(value), list(map(str, choices)), listed=True)}"
+
+
+def _kinds(node: dict[str, Any], value: Any) -> str:
+    """What type a value must be of."""
+    kinds = [node["type"]] if isinstance(node.get("type"), str) else list(node.get("type", ()))
+    kinds = kinds or (["object"] if "discriminator" in node else [])
+    kinds += ["null"] if node.get("nullable") else []
+    if not kinds:
+        return ""
+    hint = ""
+    if isinstance(value, bool) and "string" in kinds:
+        hint = " (YAML reads yes, no, on and off as true or false: put the word in quotes)"
+    elif isinstance(value, str) and {"number", "integer"} & set(kinds):
+        hint = " (write the number without quotes)"
+    return f"must be {' or '.join(TYPE_NAMES.get(kind, kind) for kind in kinds)}{hint}"
+
+
+def _tags(node: dict[str, Any]) -> list[str]:
+    """What the key that chooses a form may be, in the order of the forms."""
+    tags = {place: tag for tag, place in node["discriminator"]["mapping"].items()}
+    return [tags[form["$ref"]] for form in node["oneOf"]]
 
 
 def _suggest(word: str, known: list[str], listed: bool = False) -> str:
@@ -195,10 +294,6 @@ def _join(path: str, part: str | int) -> str:
     if isinstance(part, int):
         return f"{path}[{part}]"
     return f"{path}.{part}" if path else part
-
-
-def _as_list(value: Any) -> list:
-    return value if isinstance(value, list) else [value]
 
 
 def _show(value: Any) -> str:

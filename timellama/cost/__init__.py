@@ -1,1 +1,1 @@
-"""Time and memory, predicted or measured."""
+"""Time and memory, predicted and measured."""

@@ -5,6 +5,7 @@ of the catalogue, the copy is loaded, and the file is normalised by it. Only the
 nothing that stood in it is touched.
 """
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ import yaml
 from timellama.core.errors import InputError
 from timellama.core.files import atomic
 from timellama.data.canonicalise import SENTINEL, normalise
-from timellama.data.catalogue import NAME, Dataset, load_catalogue
+from timellama.data.catalogue import Dataset, load_catalogue
+from timellama.data.catalogue_models import NAME
 from timellama.data.csv_text import STAMP, Text, numbers, read_text, stamp
 from timellama.data.download import sha256_of
 from timellama.data.splits import Split, count_windows
@@ -205,7 +207,7 @@ def add_entry(catalogue: Path, name: str, entry: Mapping[str, Any], csv: Path, *
     Raises InputError for a name that cannot be one or is taken, for a file that is in the catalogue already, and
     for everything that the catalogue's own checks and `normalise` refuse; the catalogue is then as it was.
     """
-    if not NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         raise InputError(f"{name!r}: a name is letters, digits, '_', '.' and '-' and starts with a letter or digit")
     before = load_catalogue(catalogue)
     if name.lower() in {known.lower() for known in before}:

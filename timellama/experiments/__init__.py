@@ -1,1 +1,1 @@
-"""From a configuration to its runs, without torch."""
+"""From a configuration to its runs."""

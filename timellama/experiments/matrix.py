@@ -1,6 +1,6 @@
 """From a configuration to its runs: which trainings each report needs, and nothing else.
 
-Only the standard library, YAML and JSON Schema are used, so planning needs neither data, weights nor torch. A setting
+Only the standard library, YAML and pydantic are used, so planning needs neither data, weights nor torch. A setting
 is taken, in rising order, from the dataclass defaults (run.py), the method's published values (config/methods.yaml),
 its values for a data set, the configuration's `training`, and the configuration's `overrides` for the method.
 """
@@ -13,16 +13,24 @@ from pathlib import Path
 
 from timellama.backbones.catalogue import BackboneEntry, load_backbones
 from timellama.core.errors import InputError
-from timellama.core.schema import check, load_yaml
+from timellama.core.schema import load_yaml, validate
 from timellama.data.catalogue import Dataset, load_catalogue
 from timellama.data.sources import sha256_of
 from timellama.data.splits import count_windows, part_rows, train_rows
+from timellama.experiments.configuration import (
+    Configuration,
+    DatasetSetting,
+    Efficiency,
+    Experiment,
+    LanguageModel,
+    Override,
+)
 from timellama.experiments.m4_runs import require_m4_run
+from timellama.experiments.methods_file import MethodEntry, methods_file
 from timellama.experiments.prompts import other_dataset, prompt_text
 from timellama.experiments.run import OPTIONS, TRAINS_NOTHING, WITH_BACKBONE, WITH_PROMPT, Backbone, Run, Training
 from timellama.experiments.sweep import Sweep
 
-SCHEMAS = Path("workflow/schemas")
 EFFICIENCY = "efficiency"  # the one experiment that measures time and memory in place of errors
 TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
 
@@ -31,10 +39,11 @@ TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 854
 class Plan:
     """A configuration with the catalogues that it draws on, its runs by experiment, and its efficiency sweeps."""
 
-    config: Mapping
+    config: Mapping  # as written; the keys that a configuration may leave out may be absent
     datasets: Mapping[str, Dataset]
     backbones: Mapping[str, BackboneEntry]
-    methods: Mapping[str, Mapping]
+    methods: Mapping[str, MethodEntry]
+    experiments: Mapping[str, Experiment]  # what each asks for, apart from `efficiency`
     runs: Mapping[str, list[Run]]
     sweeps: Mapping[str, Sweep]  # by folder
 
@@ -64,131 +73,129 @@ class Plan:
         Methods come in the order of `config/methods.yaml`, which is the paper's. One that has no run at all stands
         under its label, since no result will tell it.
         """
-        section = self.config["experiments"][name]
-        wanted = {*section["methods"], *section.get("not_run", ())}
-        planned = section | {"methods": [method for method in self.methods if method in wanted]}
+        section = self.experiments[name]
+        wanted = {*section.methods, *section.not_run}
+        planned = section.model_copy(update={"methods": [method for method in self.methods if method in wanted]})
         run = {run.variant for run in self.experiment(name)}
-        return [
-            (*cell, method if method in run else self.methods[method]["label"]) for *cell, method in _cells(planned)
-        ]
+        return [(*cell, method if method in run else self.methods[method].label) for *cell, method in _cells(planned)]
 
     def not_run(self, name: str) -> list[str]:
         """The labels of the methods that the configuration lists as too heavy for an experiment."""
-        heavy = self.config["experiments"][name].get("not_run", ())
-        return [entry["label"] for method, entry in self.methods.items() if method in heavy]
+        heavy = self.experiments[name].not_run
+        return [entry.label for method, entry in self.methods.items() if method in heavy]
 
     def every_run(self) -> dict[str, Run]:
         """All runs by folder; experiments share a run where its settings are the same."""
         return {run.folder: run for runs in self.runs.values() for run in runs}
 
 
-def make_plan(config: Mapping, *, root: Path) -> Plan:
-    """Check a configuration and list its runs. Raises InputError naming key, value and remedy."""
-    name = config.get("name", "given with --configfile")
-    origin = f"the configuration {name!r}"
-    check(config, schema=root / SCHEMAS / "config.schema.yaml", origin=origin)
+def make_plan(config: Mapping, *, root: Path, origin: str | None = None) -> Plan:
+    """Check a configuration and list its runs; `origin` is the file that it was read from, where that is known.
+
+    Raises InputError naming key, value and remedy.
+    """
+    if origin is None:
+        origin = f"the configuration {config.get('name', 'given with --configfile')!r}"
+    checked = validate(config, Configuration, origin=origin)
     datasets = load_catalogue(root / "config/datasets.yaml")
-    load_yaml(root / "config/backbones.yaml", schema=root / SCHEMAS / "backbones.schema.yaml")
     backbones = load_backbones(root / "config/backbones.yaml")
-    methods = load_yaml(root / "config/methods.yaml", schema=root / SCHEMAS / "methods.schema.yaml")
-    for place, section in _sections(config):
-        _check_overrides(section.get("overrides", {}), methods, datasets, f"{origin}, {place}overrides")
-    catalogues = (config, datasets, backbones, methods, origin)
+    methods = load_yaml(root / "config/methods.yaml", methods_file())
+    experiments = {key: getattr(checked.experiments, key) for key in config["experiments"]}  # in the file's order
+    efficiency = experiments.pop(EFFICIENCY, None)
+    _check_overrides(checked.overrides, methods, datasets, f"{origin}, overrides")
+    for experiment, section in experiments.items():
+        _check_overrides(section.overrides, methods, datasets, f"{origin}, experiments.{experiment}.overrides")
+    catalogues = (checked, datasets, backbones, methods, origin)
     runs = {}
-    for experiment, section in config["experiments"].items():
-        if experiment != EFFICIENCY:
-            found = list(_runs(experiment, section, *catalogues))
-            runs[experiment] = list({run.folder: run for run in found}.values())
-    sweeps = {sweep.folder: sweep for sweep in _sweeps(config["experiments"].get(EFFICIENCY), *catalogues)}
-    return Plan(config=config, datasets=datasets, backbones=backbones, methods=methods, runs=runs, sweeps=sweeps)
+    for experiment, section in experiments.items():
+        found = list(_runs(experiment, section, *catalogues))
+        runs[experiment] = list({run.folder: run for run in found}.values())
+    sweeps = {sweep.folder: sweep for sweep in _sweeps(efficiency, *catalogues)}
+    catalogue = {"datasets": datasets, "backbones": backbones, "methods": methods}
+    return Plan(config=config, experiments=experiments, runs=runs, sweeps=sweeps, **catalogue)
 
 
-def _sections(config: Mapping) -> Iterator[tuple[str, Mapping]]:
-    """What may hold `overrides`, with the beginning of its place."""
-    yield "", config
-    for experiment, section in config["experiments"].items():
-        yield f"experiments.{experiment}.", section
-
-
-def _check_overrides(overrides: Mapping, methods: Mapping, datasets: Mapping, where: str) -> None:
+def _check_overrides(
+    overrides: Mapping[str, Override], methods: Mapping[str, MethodEntry], datasets: Mapping, where: str
+) -> None:
     """An override that no run can have is a slip, which would leave a run with other settings than were meant."""
-    known = dict.fromkeys([*methods, *(entry["method"] for entry in methods.values())])
+    known = dict.fromkeys([*methods, *(entry.method for entry in methods.values())])
     for method, override in overrides.items():
         _named(known, method, f"{where}: method")
-        for dataset in override.get("datasets", {}):
+        for dataset in override.datasets:
             _named(datasets, dataset, f"{where}.{method}.datasets: dataset")
 
 
-def _sweeps(section: Mapping | None, *catalogues) -> Iterator[Sweep]:
+def _sweeps(section: Efficiency | None, *catalogues) -> Iterator[Sweep]:
     """A sweep a method and backbone: what the long-term experiment would run on `settings_of`, at other sizes.
 
     Neither the data nor the seed nor the training recipe change time and memory, so they are left out of the identity.
     """
     if section is None:
         return
-    shape = {"context": section["context"], "horizons": [section["horizon"]]}
-    chosen = {key: section[key] for key in ("methods", "backbones") if key in section}
-    for run in _runs(EFFICIENCY, chosen | {"datasets": {section["settings_of"]: shape}, "seeds": [0]}, *catalogues):
+    shape = DatasetSetting(context=section.context, horizons=(section.horizon,))
+    chosen = {"backbones": section.backbones} if section.backbones else {}
+    alike = Experiment(datasets={section.settings_of: shape}, methods=section.methods, seeds=(0,), **chosen)
+    for run in _runs(EFFICIENCY, alike, *catalogues):
         yield Sweep(
             run=dataclasses.replace(run, task=EFFICIENCY, data_sha256=None, training=run.training and Training()),
-            variates=tuple(section["variates"]),
-            batch_sizes=tuple(section["batch_sizes"]),
-            threads=section["threads"],
-            seconds=section["seconds"],
-            longest_call=section["longest_call"],
-            memory_share=section["memory_share"],
+            variates=section.variates,
+            batch_sizes=section.batch_sizes,
+            threads=section.threads,
+            seconds=section.seconds,
+            longest_call=section.longest_call,
+            memory_share=section.memory_share,
         )
 
 
-def _cells(section: Mapping) -> Iterator[tuple[str, int, int, str]]:
-    for dataset, setting in section["datasets"].items():
-        for horizon in setting["horizons"]:
-            for method in section["methods"]:
-                yield dataset, setting["context"], horizon, method
-    for extra in section.get("also", ()):
-        for horizon in extra["horizons"]:
-            yield extra["dataset"], extra["context"], horizon, extra["method"]
+def _cells(section: Experiment) -> Iterator[tuple[str, int, int, str]]:
+    for dataset, setting in section.datasets.items():
+        for horizon in setting.horizons:
+            for method in section.methods:
+                yield dataset, setting.context, horizon, method
+    for extra in section.also:
+        for horizon in extra.horizons:
+            yield extra.dataset, extra.context, horizon, extra.method
 
 
 def _runs(experiment, section, config, datasets, backbones, methods, origin) -> Iterator[Run]:
     where = f"{origin}, experiments.{experiment}"
     # What an experiment sets goes over what the configuration sets for all.
-    overrides = [source.get("overrides", {}) for source in (config, section)]
+    overrides = [config.overrides, section.overrides]
     for dataset, context, horizon, method in _cells(section):
         entry = _named(datasets, dataset, f"{where}: dataset")
         spec = _named(methods, method, f"{where}: method")
-        percent = section.get("train_percent", 100)
-        for heavy in section.get("not_run", ()):
+        for heavy in section.not_run:
             _named(methods, heavy, f"{where}: method under not_run")
-        if not _has_windows(entry, context=context, horizon=horizon, percent=percent, where=where):
+        sizes = {"context": context, "horizon": horizon}
+        if not _has_windows(entry, **sizes, percent=section.train_percent, where=where):
             continue
-        if spec["method"] == "hour-of-day-mean" and context < 2 * entry.season:
+        if spec.method == "hour-of-day-mean" and context < 2 * entry.season:
             continue  # the mean of a single season is the seasonal naive under another name
-        chosen = section.get("backbones", config["backbones"]) if spec["method"] in WITH_BACKBONE else [None]
-        seeds = section["datasets"].get(dataset, {}).get("seeds", section.get("seeds", config["seeds"]))
+        chosen = (section.backbones or config.backbones) if spec.method in WITH_BACKBONE else [None]
+        of_dataset = section.datasets[dataset].seeds if dataset in section.datasets else None
         for backbone in chosen:
-            for seed in seeds:
+            for seed in of_dataset or section.seeds or config.seeds:
                 options = _options(spec, backbone, _settings("options", spec, method, dataset, config, overrides))
                 run = Run(
-                    task="short-term" if entry.split.rule == "published" else experiment_task(percent),
+                    task="short-term" if entry.split.rule == "published" else experiment_task(section.train_percent),
                     dataset=dataset,
                     data_sha256=entry.sha256 or _digest_of_own(entry),
                     split=entry.split,
                     season=entry.season,
                     variates=entry.variates,
-                    context=context,
-                    horizon=horizon,
-                    train_percent=percent,
+                    **sizes,
+                    train_percent=section.train_percent,
                     variant=method,
-                    method=spec["method"],
+                    method=spec.method,
                     options=options,
                     training=_training(spec, _settings("training", spec, method, dataset, config, overrides)),
                     backbone=_backbone(backbone, spec, backbones, where),
-                    prompt=_prompt(entry, datasets, spec["method"], options, context=context, horizon=horizon),
+                    prompt=_prompt(entry, datasets, spec.method, options, **sizes),
                     # A method that trains nothing has no chance in it: one seed says it all.
-                    seed=0 if spec["method"] in TRAINS_NOTHING else seed,
-                    precision=config["precision"],
-                    device=config["device"],
+                    seed=0 if spec.method in TRAINS_NOTHING else seed,
+                    precision=config.precision,
+                    device=config.device,
                 )
                 if entry.split.rule == "published":
                     require_m4_run(run)
@@ -229,41 +236,44 @@ def _digest_of_own(entry: Dataset) -> str | None:
 
 
 def _settings(
-    kind: str, spec: Mapping, variant: str, dataset: str, config: Mapping, overrides: Sequence[Mapping]
+    kind: str,
+    spec: MethodEntry,
+    variant: str,
+    dataset: str,
+    config: Configuration,
+    overrides: Sequence[Mapping[str, Override]],
 ) -> dict:
     """What is set beside the defaults. An override of a method goes for its variants too."""
-    layers = [spec, spec.get("datasets", {}).get(dataset, {}), {"training": config.get("training", {})}]
+    layers = [spec, spec.datasets.get(dataset), config]
     for source in overrides:
-        for name in dict.fromkeys([spec["method"], variant]):
-            override = source.get(name, {})
-            layers += [override, override.get("datasets", {}).get(dataset, {})]
-    return {key: value for layer in layers for key, value in layer.get(kind, {}).items()}
+        for override in [source.get(name) for name in dict.fromkeys([spec.method, variant])]:
+            layers += [override, override and override.datasets.get(dataset)]
+    # A layer that may not set this kind, or is not there, sets nothing.
+    return {key: value for layer in layers for key, value in getattr(layer, kind, {}).items()}
 
 
-def _options(spec: Mapping, backbone: Mapping | None, settings: Mapping):
-    kind = OPTIONS[spec["method"]]
+def _options(spec: MethodEntry, backbone: LanguageModel | None, settings: Mapping):
+    kind = OPTIONS[spec.method]
     if backbone and "rank" in {field.name for field in dataclasses.fields(kind)}:
-        settings = {"rank": backbone["rank"]} | settings
+        settings = {"rank": backbone.rank} | settings
     return kind(**settings)
 
 
-def _training(spec: Mapping, settings: Mapping) -> Training | None:
-    return None if spec["method"] in TRAINS_NOTHING else Training(**settings)
+def _training(spec: MethodEntry, settings: Mapping) -> Training | None:
+    return None if spec.method in TRAINS_NOTHING else Training(**settings)
 
 
 def _backbone(
-    chosen: Mapping | None, spec: Mapping, backbones: Mapping[str, BackboneEntry], where: str
+    chosen: LanguageModel | None, spec: MethodEntry, backbones: Mapping[str, BackboneEntry], where: str
 ) -> Backbone | None:
     if chosen is None:
         return None
-    entry = _named(backbones, chosen["name"], f"{where}: backbone")
-    if chosen["blocks"] > entry.blocks:
-        raise InputError(
-            f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen['blocks']} were asked for"
-        )
+    entry = _named(backbones, chosen.name, f"{where}: backbone")
+    if chosen.blocks > entry.blocks:
+        raise InputError(f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen.blocks} were asked for")
     # A control with random weights says so itself, whatever the configuration's backbone is.
-    weights = spec.get("backbone", {}).get("weights", chosen.get("weights", "pretrained"))
-    return Backbone(name=entry.name, blocks=chosen["blocks"], pin=entry.pin, weights=weights)
+    weights = spec.backbone.weights if spec.backbone else chosen.weights
+    return Backbone(name=entry.name, blocks=chosen.blocks, pin=entry.pin, weights=weights)
 
 
 def _prompt(

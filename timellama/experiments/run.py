@@ -2,8 +2,8 @@
 
 A `Run` holds all that changes its number and nothing that does not, so its digest names its result: two runs that
 differ in any setting never share a folder. Machine facts (device found, versions, commit) are provenance and are
-written beside the number instead. Nothing heavier than the standard library is imported, so planning needs neither data
-nor torch.
+written beside the number instead. This module needs neither data nor torch, and nor does planning. The annotations
+of `Training` and of the options are what configurations are checked against.
 
 Letters, used everywhere: B batch, T context (look-back), H horizon, N variates, D width, r rank, E experts (LoRA
 modules a block), L blocks, P prompt tokens.
@@ -17,8 +17,9 @@ import functools
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from timellama.core.values import Count, Flag, NotNegative, Positive, Probability, Whole
 from timellama.data.splits import Split
 
 RANDOM_SEED = 0  # our choice: one control for all seeds of a run, as there is one pretrained model
@@ -29,19 +30,21 @@ DIGEST_LENGTH = 10  # our choice: 40 bits keep the chance of a collision among 1
 class Training:
     """How a method is trained. Values that a method's authors published are in `config/methods.yaml`."""
 
-    learning_rate: float = 1e-3  # paper, table 7
-    batch_size: int = 16  # paper, table 7
-    epochs: int = 20  # paper, table 7
-    max_steps: int | None = None  # a budget on top of `epochs`; none in the paper
-    schedule: str = "cosine"  # open in the paper; see `timellama.training.train.learning_rate` for the others
-    validations_per_epoch: int = 4  # our choice: the best point on ETTh1 comes within the first epoch
-    least_validations: int = 8  # our choice: a budget shorter than an epoch still gets points to choose from
-    validation_windows: int | None = None  # None: every window; else that many, evenly spaced. Not of the test part
-    patience: int = 10  # open in the paper; validations without a better loss before training stops
-    clip_norm: float = 1.0  # our choice: the usual value for fine-tuning a Transformer
-    router_clip_norm: float = 1.0  # our choice: apart from the rest, or the balance loss crowds out the forecast loss
-    loss: str = "mse"  # "smape" on M4 (paper, eq. 4)
-    evaluation_batch_size: int = 64  # our choice: changes the metrics by rounding only
+    learning_rate: Positive = 1e-3  # paper, table 7
+    batch_size: Count = 16  # paper, table 7
+    epochs: Count = 20  # paper, table 7
+    max_steps: Count | None = None  # a budget on top of `epochs`; none in the paper
+    # open in the paper; `timellama.training.train.learning_rate` says what each is
+    schedule: Literal["cosine", "halving", "early-halving", "delayed-decay", "constant"] = "cosine"
+    validations_per_epoch: Count = 4  # our choice: the best point on ETTh1 comes within the first epoch
+    least_validations: Count = 8  # our choice: a budget shorter than an epoch still gets points to choose from
+    validation_windows: Count | None = None  # None: every window; else that many, evenly spaced. Not of the test part
+    patience: Count = 10  # open in the paper; validations without a better loss before training stops
+    clip_norm: Positive = 1.0  # our choice: the usual value for fine-tuning a Transformer
+    # our choice: apart from the rest, or the balance loss crowds out the forecast loss
+    router_clip_norm: Positive = 1.0
+    loss: Literal["mse", "smape"] = "mse"  # "smape" on M4 (paper, eq. 4)
+    evaluation_batch_size: Count = 64  # our choice: changes the metrics by rounding only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,91 +61,96 @@ class Backbone:
 class TimeLlamaOptions:
     """Options of Time-LlaMA (paper, section 3); defaults are the paper's or our answer to an open question."""
 
-    rank: int = 8  # r: table 7 (section 4.3 also says 4, for Llama-3.2 1B)
-    heads: int = 8  # K: table 7; also the heads of `blocks` "attention"
-    active: int = 4  # n: table 7
-    token_embedding: str = "linear"  # or "mlp"; the depth of TSEmb (eq. 2) is open: one layer is the least that fits it
-    alignment: str = "cross-attention"  # eq. 3; "none" (Time-LlaMA-1) or "prefix" (Time-LlaMA-2)
-    adapter: str = "dynamic"  # eq. 1; "none" (-3), "static" (-4), "adalora" (-5), "moelora" (-6)
+    rank: Count = 8  # r: table 7 (section 4.3 also says 4, for Llama-3.2 1B)
+    heads: Count = 8  # K: table 7; also the heads of `blocks` "attention"
+    active: Count = 4  # n: table 7
+    # the depth of TSEmb (eq. 2) is open: one layer is the least that fits it
+    token_embedding: Literal["linear", "mlp"] = "linear"
+    # eq. 3; "none" is Time-LlaMA-1, "prefix" is Time-LlaMA-2
+    alignment: Literal["cross-attention", "none", "prefix"] = "cross-attention"
+    # eq. 1; "static" is Time-LlaMA-4, "none" -3, "adalora" -5, "moelora" -6
+    adapter: Literal["dynamic", "static", "none", "adalora", "moelora"] = "dynamic"
     # LoRA experts a module of "moelora", open: experts of rank 2, as in liuqidong07/MOELoRA-peft@2d9efa4e (16 / 8).
-    mixture_experts: int = 4
-    # Open; or "straight-through", "scaled". Literal means that the forecast loss never reaches the router.
-    gate_gradient: str = "literal"
-    balance_weight: float = 0.01  # lambda_lb, open; keeps the router from collapsing without ruling the gradient
-    router_activation: str = "tanh"  # g in eq. 10, open; bounded, since |h| of 950 after block 3 saturates a softmax
-    pooling: str = "last"  # section 3.5; or "mean", "max", "first"
-    attention: str = "causal"  # open; or "bidirectional". Causal is what the pretrained blocks know
-    positions: str = "backbone"  # open; or "none"
-    prompt: str = "descriptive"  # figure 1: a description of the data set; others in timellama/experiments/prompts.py
-    blocks: str = "pretrained"  # or "attention", "none" in their place: controls of arXiv 2406.16964
-    column_order: int = 0  # 0: the file's; else the seed of a permutation, since "last token" means the last column
-    train_backbone: bool = False  # the paper freezes it; trained with random weights it is such a control too
+    mixture_experts: Count = 4
+    # open; literal means that the forecast loss never reaches the router
+    gate_gradient: Literal["literal", "straight-through", "scaled"] = "literal"
+    balance_weight: NotNegative = 0.01  # lambda_lb, open; keeps the router from collapsing without ruling the gradient
+    # g in eq. 10, open; bounded, since |h| of 950 after block 3 saturates a softmax
+    router_activation: Literal["tanh", "gelu", "relu", "identity"] = "tanh"
+    pooling: Literal["last", "mean", "max", "first"] = "last"  # section 3.5
+    attention: Literal["causal", "bidirectional"] = "causal"  # open; causal is what the pretrained blocks know
+    positions: Literal["backbone", "none"] = "backbone"  # open
+    # figure 1: a description of the data set; the others are in timellama/experiments/prompts.py
+    prompt: Literal["descriptive", "generic", "empty", "other", "shuffled", "random", "statistics"] = "descriptive"
+    blocks: Literal["pretrained", "attention", "none"] = "pretrained"  # the others are controls of arXiv 2406.16964
+    column_order: Whole = 0  # 0: the file's; else the seed of a permutation, since "last token" means the last column
+    train_backbone: Flag = False  # the paper freezes it; trained with random weights it is such a control too
 
 
 @dataclass(frozen=True, kw_only=True)
 class DLinearOptions:
     """DLinear (Zeng et al. 2023, arXiv 2205.13504)."""
 
-    kernel: int = 25  # cure-lab/LTSF-Linear, models/DLinear.py
-    individual: bool = False  # the published scripts' setting
+    kernel: Count = 25  # cure-lab/LTSF-Linear, models/DLinear.py
+    individual: Flag = False  # the published scripts' setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchTSTOptions:
     """PatchTST/64 (Nie et al. 2023, arXiv 2211.14730), appendix A.1.4 and the published scripts."""
 
-    patch_length: int = 16
-    patch_stride: int = 8
-    width: int = 128
-    layers: int = 3
-    heads: int = 16
-    feed_forward: int = 256
-    dropout: float = 0.2
-    head_dropout: float = 0.0
+    patch_length: Count = 16
+    patch_stride: Count = 8
+    width: Count = 128
+    layers: Count = 3
+    heads: Count = 16
+    feed_forward: Count = 256
+    dropout: Probability = 0.2
+    head_dropout: Probability = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ITransformerOptions:
     """iTransformer (Liu et al. 2024, arXiv 2310.06625); the published script of ETTh1 at horizons 96 and 192."""
 
-    width: int = 256
-    layers: int = 2
-    heads: int = 8
-    feed_forward: int = 256
-    dropout: float = 0.1
+    width: Count = 256
+    layers: Count = 2
+    heads: Count = 8
+    feed_forward: Count = 256
+    dropout: Probability = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimesNetOptions:
     """TimesNet (Wu et al. 2023, arXiv 2210.02186); the published script of ETTh1."""
 
-    width: int = 16
-    feed_forward: int = 32
-    layers: int = 2
-    periods: int = 5  # k: how many periods a block looks at
-    kernels: int = 6  # kernels of an Inception block, of sizes 1, 3, .. 11
-    dropout: float = 0.1
+    width: Count = 16
+    feed_forward: Count = 32
+    layers: Count = 2
+    periods: Count = 5  # k: how many periods a block looks at
+    kernels: Count = 6  # kernels of an Inception block, of sizes 1, 3, .. 11
+    dropout: Probability = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class GPT4TSOptions:
     """GPT4TS (Zhou et al. 2023, arXiv 2302.11939); patches of the published script of ETTh1."""
 
-    patch_length: int = 16
-    patch_stride: int = 8
+    patch_length: Count = 16
+    patch_stride: Count = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeLLMOptions:
     """Time-LLM (Jin et al. 2024, arXiv 2310.01728); the published script of ETTh1."""
 
-    patch_length: int = 16
-    patch_stride: int = 8
-    width: int = 32  # of a patch embedding, before reprogramming
-    features: int = 128  # width of one attention head, and how many features of the backbone's output the head reads
-    heads: int = 8
-    prototypes: int = 1000  # text prototypes, each a learned mixture of the vocabulary
-    dropout: float = 0.1
+    patch_length: Count = 16
+    patch_stride: Count = 8
+    width: Count = 32  # of a patch embedding, before reprogramming
+    features: Count = 128  # width of one attention head, and how many features of the backbone's output the head reads
+    heads: Count = 8
+    prototypes: Count = 1000  # text prototypes, each a learned mixture of the vocabulary
+    dropout: Probability = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +167,7 @@ class SeasonalNaiveOptions:
 class HourOfDayMeanOptions:
     """The mean of the last `days` seasons, position by position; trains nothing."""
 
-    days: int = 7  # the last week
+    days: Count = 7  # the last week
 
 
 OPTIONS = {

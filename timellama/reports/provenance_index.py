@@ -14,11 +14,12 @@ from typing import Any
 from timellama.core.code_digest import code_digest
 from timellama.core.errors import InputError
 from timellama.core.provenance import commit
+from timellama.core.schema import check_json, read_json
 from timellama.data.download import sha256_of
 from timellama.reports.render.markup import write_files
-from timellama.results.aggregate import describe_commit, read_metrics
+from timellama.results.aggregate import describe_commit
+from timellama.results.documents import FORMAT, Found, Index, read_metrics
 
-FORMAT = 1  # raised when a reader of the old layout would misread the new one
 NAME = "reports/provenance.json"
 METRICS = "metrics.json"
 BACKBONES = Path("results/backbones")
@@ -69,14 +70,9 @@ def write(index: Mapping[str, Any], path: Path) -> None:
 
 def read(path: Path) -> dict[str, Any]:
     """An index. Raises InputError where there is none, or none of this layout."""
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): make it with `snakemake -j1 {NAME}`") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}): delete it and make it anew") from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise InputError(f"{path} is no index of format {FORMAT}: delete it and make it with `snakemake -j1 {NAME}`")
+    build = f"build it with `snakemake -j1 {NAME}`."
+    index = read_json(path, absent=f"Now {build}", damaged=f"Delete it and {build}")
+    check_json(index, Index, path=path, remedy=f"Delete it and {build}")
     return index
 
 
@@ -88,8 +84,9 @@ def reporting_code() -> str:
 def data_files(dataset: str, *, root: Path) -> list[Path]:
     """The files of a prepared data set, and the published files that it was made from."""
     quirks = root / DATA / dataset / QUIRKS
-    published = [root / RAW / entry["path"] for entry in read_metrics(quirks)["raw"]]
-    return [*_below(quirks.parent), *published]
+    remedy = "Delete it and let snakemake prepare the data again."
+    found = check_json(read_json(quirks, absent=remedy, damaged=remedy), Found, path=quirks, remedy=remedy)
+    return [*_below(quirks.parent), *(root / RAW / file.path for file in found.raw)]
 
 
 def _below(folder: Path) -> list[Path]:

@@ -76,7 +76,7 @@ def report_facts(plan: Plan, experiment: str, *, absent: Collection[str]) -> dic
         "backbone": "{name} x{blocks}".format(**plan.config["backbones"][0]),
         "planned": plan.cells(experiment) if experiment in plan.runs else [],
         "not_run": plan.not_run(experiment) if experiment in plan.runs else [],
-        "methods": {name: {key: entry[key] for key in shown} for name, entry in plan.methods.items()},
+        "methods": {name: {key: getattr(entry, key) for key in shown} for name, entry in plan.methods.items()},
         "remark": remark_on(planned_files(plan, experiment), absent),
         "generated": [name for name, entry in plan.datasets.items() if entry.generated],
     }

@@ -12,7 +12,8 @@ from timellama.reports.claims import table as claims_table
 from timellama.reports.claims import verdicts
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
-from timellama.results.aggregate import FORECAST_ERRORS, collect, describe_commit, read_metrics, summarise
+from timellama.results.aggregate import FORECAST_ERRORS, collect, describe_commit, summarise
+from timellama.results.documents import Computed, as_result, read_metrics
 
 MAIN = {"long_term": tables.long_term, "few_shot": tables.few_shot}  # the first that has results is the main table
 PAPER = "Time-LlaMA ([arXiv 2502.13725](https://arxiv.org/abs/2502.13725); ACL 2025 SRW)"
@@ -37,18 +38,18 @@ class Origin:
 def read_origin(path: Path) -> Origin:
     """That of one result. Raises InputError where it cannot be read."""
     document = read_metrics(path)
-    origin = document["provenance"]
-    hardware = origin["hardware"]
-    machine = [hardware["processor"], f"{hardware['cores']} cores", f"{hardware['memory_gib']} GiB", hardware["system"]]
+    result = as_result(document, Computed, path)
+    origin, machine = result.provenance, result.provenance.hardware
+    hardware = [machine.processor, f"{machine.cores} cores", f"{machine.memory_gib} GiB", machine.system]
     return Origin(
-        dataset=document["run"]["dataset"] if "run" in document else None,
-        seconds=document["seconds"]["total"] if "seconds" in document else None,
-        started=origin["started"],
-        ended=origin["ended"],
-        commit=describe_commit(origin),
-        hardware=", ".join(machine),
-        device=hardware.get("device", ""),
-        versions=", ".join(f"{name} {version}" for name, version in sorted(origin["versions"].items())),
+        dataset=result.run and result.run.dataset,
+        seconds=result.seconds and result.seconds.total,
+        started=origin.started,
+        ended=origin.ended,
+        commit=describe_commit(document["provenance"]),
+        hardware=", ".join(hardware),
+        device=machine.device,
+        versions=", ".join(f"{name} {version}" for name, version in sorted(origin.versions.items())),
     )
 
 

@@ -1,1 +1,1 @@
-"""Reads finished runs."""
+"""Finished results, read back from disk."""

@@ -7,6 +7,7 @@ file that cannot be read, two runs of one seed, or test parts of different size 
 
 import json
 import math
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,58 +16,33 @@ from typing import Any
 import pandas as pd
 
 from timellama.core.errors import InputError
+from timellama.results.documents import FORECAST_ERRORS, Metrics, as_result, read_metrics
+from timellama.results.documents import M4_ERRORS as M4_ERRORS  # tables name it beside `summarise`
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
 PAIR = ["dataset", "horizon", "context", "seed"]  # what two runs share that are compared with each other
-FORECAST_ERRORS = ("mse", "mae")  # paper, tables 1 and 3
 KEYS = ("dataset", "horizon", "method", "backbone", "setting")  # columns that say which cell a published number is of
-M4_ERRORS = ("smape", "mase", "owa")  # paper, table 2
 OTHER_NAMES = {"Electricity": "ECL", "ECL": "Electricity"}  # one data set: ECL in the paper's table 1, Electricity in 6
 CONFIDENCE = 0.95  # our choice: the usual level of an interval
 SHORT = 7  # digits of a commit that Git prints
 
 _RUN_KEYS = ("task", "dataset", "context", "horizon", "train_percent", "variant", "method", "seed", "precision")
 _NUMBERS = {  # column: where it is in metrics.json
-    "validation_loss": ("validation_loss",),
-    "steps": ("steps",),
-    "best_step": ("best_step",),
-    "parameters_total": ("parameters", "total"),
-    "parameters_trainable": ("parameters", "trainable"),
-    "seconds_train": ("seconds", "train"),
-    "seconds_evaluate": ("seconds", "evaluate"),
-    "seconds_total": ("seconds", "total"),
-    "peak_memory_bytes": ("peak_memory_bytes",),
+    "validation_loss": "validation_loss",
+    "steps": "steps",
+    "best_step": "best_step",
+    "parameters_total": "parameters.total",
+    "parameters_trainable": "parameters.trainable",
+    "seconds_train": "seconds.train",
+    "seconds_evaluate": "seconds.evaluate",
+    "seconds_total": "seconds.total",
+    "peak_memory_bytes": "peak_memory_bytes",
 }
 
 
 def backbone_order(backbone: str) -> tuple[str | int, ...]:
     """What to sort described backbones by: x2 comes before x16."""
     return tuple(int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", backbone))
-
-
-def _take(document: Any, keys: Sequence[str], path: Path) -> Any:
-    """The value under nested `keys`; InputError where there is none."""
-    value = document
-    for key in keys:
-        if not isinstance(value, dict) or key not in value:
-            raise InputError(
-                f"{path} has no `{'.'.join(keys)}`: it was not written by this version. Delete it and run again."
-            )
-        value = value[key]
-    return value
-
-
-def _number(document: Any, keys: Sequence[str], path: Path, *, optional: bool) -> float | None:
-    """A finite number, or None where `optional` allows null (an untrained method has no steps)."""
-    value = _take(document, keys, path)
-    if value is None and optional:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(
-            f"{path}: `{'.'.join(keys)}` is {value!r}, but must be a finite number. "
-            "If the training diverged, lower its learning rate; else delete the file and run again."
-        )
-    return value
 
 
 def describe_backbone(backbone: dict[str, Any] | None) -> str:
@@ -87,51 +63,29 @@ def describe_commit(provenance: dict[str, Any]) -> str:
     return f"{short} + uncommitted changes" if provenance["git_dirty"] else short
 
 
-def read_metrics(path: Path) -> dict[str, Any]:
-    """The content of one `metrics.json`.
-
-    Raises:
-        InputError: the file is absent, or is not a JSON object.
-    """
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}). Run the run that writes it first.") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}). Delete it and run again.") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path} does not hold a JSON object. Delete it and run again.")
-    return document
-
-
 def _row(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """One run as a flat row; label and floor are looked up by its variant."""
     document = read_metrics(path)
-    row = {"path": str(path), "identity": _take(document, ["identity"], path)}
-    row |= {key: _take(document, ["run", key], path) for key in _RUN_KEYS}
+    result = as_result(document, Metrics, path)
+    row = {"path": str(path), "identity": result.identity}
+    row |= {key: getattr(result.run, key) for key in _RUN_KEYS}
     if row["variant"] not in methods:
         raise InputError(
             f"{path} is of {row['variant']!r}, which is no method of the catalogue ({', '.join(methods)}). Add it to "
             "config/methods.yaml, or leave this file out."
         )
     row |= {key: methods[row["variant"]][key] for key in ("label", "floor")}
-    backbone = _take(document, ["run", "backbone"], path)
-    if backbone is not None:
-        for key in ("name", "blocks", "pin", "weights"):
-            _take(document, ["run", "backbone", key], path)
-    row["backbone"] = describe_backbone(backbone)
-    for metric in M4_ERRORS if "smape" in document else FORECAST_ERRORS:
-        row[metric] = _number(document, [metric], path, optional=False)
-    row["n_windows"] = _number(document, ["n_windows"], path, optional=False)
-    row |= {column: _number(document, keys, path, optional=True) for column, keys in _NUMBERS.items()}
-    router = _take(document, ["router"], path)
-    for column, key in (("collapsed_blocks", "collapsed_blocks"), ("routed_blocks", "distinct_patterns")):
-        row[column] = None if router is None else len(_take(document, ["router", key], path))
-    provenance = {key: _take(document, ["provenance", key], path) for key in ("git_commit", "git_dirty")}
-    row["commit"] = describe_commit(provenance)
-    row["device"] = _take(document, ["provenance", "hardware", "device"], path)
-    planned = document["run"].get("data_sha256")  # None for a person's own file that was not there at planning
-    if planned is not None and planned != (used := _take(document, ["provenance", "data_sha256"], path)):
+    row["backbone"] = describe_backbone(document["run"]["backbone"])
+    row |= {metric: getattr(result, metric) for metric in result.errors}
+    row["n_windows"] = result.n_windows
+    row |= {column: operator.attrgetter(place)(result) for column, place in _NUMBERS.items()}
+    router = result.router
+    row["collapsed_blocks"] = None if router is None else len(router.collapsed_blocks)
+    row["routed_blocks"] = None if router is None else len(router.distinct_patterns)
+    row["commit"] = describe_commit(document["provenance"])
+    row["device"] = result.provenance.hardware.device
+    planned, used = result.run.data_sha256, result.provenance.data_sha256
+    if planned is not None and planned != used:
         raise InputError(
             f"{path} was computed from other data (SHA-256 {used}) than its run is of ({planned}): restore the files "
             "below results/raw, which snakemake fetches where they are deleted, then delete this file and run again."

@@ -8,7 +8,7 @@ from typing import Any
 
 from timellama.core.errors import InputError
 from timellama.experiments.run import Run
-from timellama.results.aggregate import read_metrics
+from timellama.results.documents import Described, as_result, read_metrics
 
 METRICS = "metrics.json"
 LEVELS = 4  # task, data set, variant, identity: the folders between results/ and a run's files
@@ -32,14 +32,14 @@ class Finished:
 def read_run(folder: Path) -> Finished:
     """The finished run in `folder`. Raises InputError where there is none, or none that this version can read."""
     metrics = read_metrics(folder / METRICS)
+    described = as_result(metrics, Described, folder / METRICS)
     try:
-        run = Run.from_json(json.dumps(metrics["run"]))
-        same = run.identity == metrics["identity"]
+        run = Run.from_json(json.dumps(described.run))
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{folder / METRICS} does not describe a run of this version ({error!r}): delete it and run again"
         ) from error
-    if not same:
+    if run.identity != described.identity:
         raise InputError(
             f"{folder / METRICS} is of {metrics['identity']}, but its settings give {run.identity}: it was edited, or "
             "written by another version. Delete it and run again"

@@ -52,7 +52,7 @@ def title_of(stem):
 def labels_of(stem):
     """The configuration, and the data sets, horizons, methods and seeds that a report shows."""
     runs = runs_of_report(stem)
-    methods = list(dict.fromkeys(PLAN.methods[run.variant]["label"] for run in runs))
+    methods = list(dict.fromkeys(PLAN.methods[run.variant].label for run in runs))
     labels = {
         "configuration": config["name"],
         "data set": ", ".join(dict.fromkeys(run.dataset for run in runs)),

@@ -6,7 +6,9 @@ from typing import Any
 
 from timellama.core.errors import InputError
 from timellama.cost.efficiency_sweep import MEASURED
-from timellama.results.aggregate import describe_backbone, describe_commit, read_metrics
+from timellama.cost.sweep_document import SweepDocument
+from timellama.results.aggregate import describe_backbone, describe_commit
+from timellama.results.documents import as_result, read_metrics
 
 # What all rows of one report must have in common, or their numbers do not compare.
 COMMON = ("context", "horizon", "settings_of", "dtype", "threads", "processor", "device")
@@ -23,22 +25,18 @@ def read_sweeps(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any
     rows = []
     for path in paths:
         document = read_metrics(path)
-        try:
-            run = document["sweep"]["run"]
-            common = {
-                "variant": run["variant"],
-                "label": methods[run["variant"]]["label"],
-                "backbone": describe_backbone(run["backbone"]),
-                "context": run["context"],
-                "horizon": run["horizon"],
-                "settings_of": run["dataset"],
-                "commit": describe_commit(document["provenance"]),
-            }
-            rows += [row | common for row in document["rows"]]
-        except KeyError as error:
-            raise InputError(
-                f"{path} has no {error}: it was not written by this version. Delete it and run again."
-            ) from error
+        swept = as_result(document, SweepDocument, path)
+        run = swept.sweep.run
+        common = {
+            "variant": run.variant,
+            "label": methods[run.variant]["label"],
+            "backbone": describe_backbone(document["sweep"]["run"]["backbone"]),
+            "context": run.context,
+            "horizon": run.horizon,
+            "settings_of": run.dataset,
+            "commit": describe_commit(document["provenance"]),
+        }
+        rows += [row | common for row in swept.rows]
     if not rows:
         raise InputError("There are no efficiency rows to report. Give at least one sweep.")
     for key in COMMON:

@@ -1,0 +1,72 @@
+"""The kinds of value that configurations, catalogues and options hold, each with its bounds.
+
+A field annotated with one of them is checked by pydantic wherever its class is part of a model. Nothing is converted:
+YAML's `"4"`, `4.0` and `yes` are not whole numbers. A class that is built directly, as in a test, is not checked.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, WrapValidator
+from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
+Positive = Annotated[float, Field(strict=True, gt=0)]
+NotNegative = Annotated[float, Field(strict=True, ge=0)]
+Share = Annotated[float, Field(strict=True, gt=0, le=1)]
+Probability = Annotated[float, Field(strict=True, ge=0, lt=1)]  # of a dropout, which may not drop everything
+Flag = Annotated[bool, Field(strict=True)]
+Text = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Several = Annotated[tuple[T, ...], Field(min_length=1)]
+
+
+def refused(rule: str) -> PydanticCustomError:
+    """The error of a value that breaks `rule`, which begins with "must" and ends with the remedy."""
+    return PydanticCustomError("rule", "{rule}", {"rule": rule})
+
+
+def _distinct(values: tuple) -> tuple:
+    if len(set(values)) < len(values):
+        raise refused("must not hold the same entry twice; remove one of them")
+    return values
+
+
+def _as_written(value: Any, check: Callable[[Any], Any]) -> Any:
+    check(value)
+    return value
+
+
+def _not_null(value: Any) -> Any:
+    if value is None:
+        raise PydanticCustomError("null", "must not be empty (null)")
+    return value
+
+
+class _WithoutNull:
+    """Takes null out of the JSON Schema of `Maybe`."""
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Callable[[Any], dict]) -> dict:
+        [form] = [form for form in handler(core_schema)["anyOf"] if form != {"type": "null"}]
+        return form
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, str | int | float | bool):
+        raise refused("must be text, a number, or true or false")
+    return value
+
+
+Distinct = Annotated[tuple[T, ...], AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})]
+SeveralDistinct = Annotated[
+    tuple[T, ...], Field(min_length=1), AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})
+]
+# Checked as T, and kept as the file has it: only the keys that are set, and 1 instead of 1.0, which is another digest.
+AsWritten = Annotated[T, WrapValidator(_as_written)]
+# A key that may be left out, but not be null: in YAML, `seeds:` with nothing behind it is a slip.
+Maybe = Annotated[T | None, BeforeValidator(_not_null), _WithoutNull()]
+Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "integer", "number", "boolean"]})]

@@ -1,0 +1,191 @@
+"""What a configuration may hold (`config/*.yaml`): the models behind `config/schema/config.json`.
+
+`timellama.experiments.matrix` makes the runs of one. Names of data sets, methods and language models are looked up
+there, in the catalogues.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from timellama.core.schema import Model, broken
+from timellama.core.values import (
+    AsWritten,
+    Count,
+    Distinct,
+    Maybe,
+    Percent,
+    Positive,
+    Several,
+    SeveralDistinct,
+    Share,
+    Text,
+)
+from timellama.experiments.run import Backbone, Training
+
+MOST_SEED = 2**32 - 1  # NumPy's generators take no larger seed
+
+Seed = Annotated[int, Field(strict=True, ge=0, le=MOST_SEED)]
+Seeds = SeveralDistinct[Seed]
+Context = Annotated[Count, Field(description="T: steps of look-back.")]
+Horizons = Annotated[SeveralDistinct[Count], Field(description="H: steps to forecast, one run each.")]
+Methods = Annotated[SeveralDistinct[str], Field(description="Methods (keys of config/methods.yaml).")]
+
+
+class LanguageModel(Model):
+    """A language model, cut to its first blocks."""
+
+    name: str = Field(description="A key of config/backbones.yaml.")
+    blocks: Count = Field(description="L: how many of its first blocks are used.")
+    rank: Count = Field(description="r: the rank of the LoRA modules.")
+    weights: Literal["pretrained", "random"] = Field(
+        Backbone.weights, description="Random is a control with the same architecture."
+    )
+
+
+LanguageModels = Several[LanguageModel]
+
+
+class DatasetOverride(Model):
+    """Training settings of one method on one data set."""
+
+    training: AsWritten[Training] = Field(
+        default_factory=dict, description="Training settings of this method on this data set."
+    )
+
+
+class Override(Model):
+    """Training settings of one method."""
+
+    training: AsWritten[Training] = Field(default_factory=dict, description="Training settings of this method.")
+    datasets: dict[str, DatasetOverride] = Field(
+        default_factory=dict, description="Training settings of this method on single data sets."
+    )
+
+
+Overrides = dict[str, Override]
+
+
+class DatasetSetting(Model):
+    """The sizes at which a data set is forecast."""
+
+    context: Context
+    horizons: Horizons
+    seeds: Maybe[Seeds] = Field(None, description="Instead of the experiment's seeds.")
+
+
+class SingleRun(Model):
+    """Runs of one method on one data set, beside the grid."""
+
+    dataset: str = Field(description="A key of config/datasets.yaml.")
+    method: str = Field(description="A key of config/methods.yaml.")
+    context: Context
+    horizons: Horizons
+
+
+class Experiment(Model):
+    """A grid of data sets, horizons and methods, which makes one report."""
+
+    datasets: dict[str, DatasetSetting] = Field(
+        min_length=1, description="Data sets (keys of config/datasets.yaml) with context and horizons."
+    )
+    methods: Methods
+    not_run: Distinct[str] = Field(
+        (), description="Methods that are too heavy for this configuration; the table has their columns, with dashes."
+    )
+    train_percent: Percent = Field(
+        100, description="Share of the training rows, in per cent; 5 for the paper's few-shot tables."
+    )
+    seeds: Maybe[Seeds] = Field(None, description="Instead of the configuration's seeds.")
+    backbones: Maybe[LanguageModels] = Field(None, description="Instead of the configuration's backbones.")
+    overrides: Overrides = Field(default_factory=dict, description="They go over those of the configuration.")
+    also: tuple[SingleRun, ...] = Field((), description="Single runs beside the grid, for example another look-back.")
+
+
+class Efficiency(Model):
+    """What is measured for the report on time, memory and operations."""
+
+    settings_of: str = Field(
+        description="The data set (a key of config/datasets.yaml) whose published settings each method has."
+    )
+    context: Context
+    horizon: Count = Field(description="H: steps to forecast.")
+    variates: SeveralDistinct[Count] = Field(
+        description="N: each is measured with each batch size. The inputs are random, so any number will do."
+    )
+    batch_sizes: SeveralDistinct[Count] = Field(description="B: samples that are forecast at once.")
+    methods: Methods
+    backbones: Maybe[LanguageModels] = Field(None, description="Instead of the configuration's backbones.")
+    threads: Count = Field(
+        description="Threads of the measured process, which runs alone; at most the cores of the machine."
+    )
+    seconds: AsWritten[Positive] = Field(
+        description="How long forecasts, and then training steps, are repeated. Each is measured three times at least."
+    )
+    longest_call: AsWritten[Positive] = Field(
+        description="Seconds. What is predicted to take longer for a single forecast or training step is not run."
+    )
+    memory_share: AsWritten[Share] = Field(
+        description="Share of the free memory that a measured process may fill; what is predicted to need more is not "
+        "run."
+    )
+
+
+class Experiments(Model):
+    """What is run. Each key is the name of a report."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    long_term: Maybe[Experiment] = Field(None, description="Table 1, long-term forecasting.")
+    short_term: Maybe[Experiment] = Field(None, description="Table 2, M4.")
+    few_shot: Maybe[Experiment] = Field(None, description="Table 3, on a share of the training rows.")
+    backbones: Maybe[Experiment] = Field(None, description="Table 4, several language models.")
+    backbones_few_shot: Maybe[Experiment] = Field(None, description="Table 4, on a share of the training rows.")
+    ablation: Maybe[Experiment] = Field(None, description="Table 5, the six variants.")
+    active_loras: Maybe[Experiment] = Field(None, description="Figures 2 and 3, n active modules of a block.")
+    router: Maybe[Experiment] = Field(None, description="Pooling, gate gradient and column order.")
+    prompts: Maybe[Experiment] = Field(None, description="What the prompt says.")
+    depth: Maybe[Experiment] = Field(None, description="How many blocks, as many entries of `backbones`.")
+    llm_value: Maybe[Experiment] = Field(None, description="What the language model is worth.")
+    attention: Maybe[Experiment] = Field(None, description="Attention between variate tokens.")
+    efficiency: Maybe[Efficiency] = Field(None, description="Time, memory and operations over the number of variates.")
+
+    @model_validator(mode="after")
+    def _has_one(self) -> "Experiments":
+        if not self.model_fields_set:
+            raise broken(((), {}, "must have at least 1 entry; add an experiment"))
+        return self
+
+
+class Configuration(Model):
+    """A configuration of the workflow."""
+
+    name: str = Field(
+        pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="What tables and captions call this configuration."
+    )
+    mirrors: tuple[Text, ...] = Field(
+        (),
+        description="Folders or base addresses that are asked for a file before its public address; those of the "
+        "environment variable TIMELLAMA_MIRROR come first.",
+    )
+    device: str = Field(
+        pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="Where trainings run; auto takes CUDA where there is one."
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        description="float32, or bfloat16 for autocast with the frozen weights kept in bfloat16 (made for CUDA; slow "
+        "on most CPUs)."
+    )
+    threads: Count = Field(
+        description="Threads of one training. Several one-thread trainings side by side beat one with several threads."
+    )
+    seeds: Seeds = Field(description="Every trained method runs once with each seed.")
+    backbones: LanguageModels = Field(description="Language models of the methods that use one.")
+    training: AsWritten[Training] = Field(
+        default_factory=dict,
+        description="Training settings for all methods; they go over the published ones of config/methods.yaml.",
+    )
+    overrides: Overrides = Field(
+        default_factory=dict,
+        description="Training settings of single methods (keys of config/methods.yaml); they go over everything else.",
+    )
+    experiments: Experiments = Field(description="What is run; the key names the report.")

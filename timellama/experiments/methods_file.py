@@ -1,0 +1,72 @@
+"""What `config/methods.yaml` may hold: the models behind `config/schema/methods.json`.
+
+A method's `options` are checked against its options dataclass, so a new method needs no schema of its own.
+"""
+
+import functools
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union
+
+from pydantic import ConfigDict, Field, TypeAdapter, create_model, model_validator
+
+from timellama.core.schema import Model, broken
+from timellama.core.values import AsWritten, Flag, Maybe, Text
+from timellama.experiments.run import OPTIONS, WITH_BACKBONE, Training
+
+Options = TypeVar("Options")
+VariantName = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
+DatasetName = Annotated[str, Field(pattern="^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$")]
+
+
+class DatasetSettings(Model, Generic[Options]):
+    """What a data set changes."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    options: AsWritten[Options] = Field(default_factory=dict, description="They go over the method's options.")
+    training: AsWritten[Training] = Field(default_factory=dict, description="They go over the method's training.")
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "DatasetSettings":
+        if not self.model_fields_set:
+            raise broken(((), {}, "must have at least 1 entry; give options or training, or leave the data set out"))
+        return self
+
+
+class Control(Model):
+    """The language model of a control."""
+
+    weights: Literal["random"] = Field(description="The architecture without what it learned.")
+
+
+class MethodEntry(Model, Generic[Options]):
+    """A method, or a variant of one, with its published settings."""
+
+    label: Text = Field(description="What tables call it.")
+    method: str = Field(description="The code that runs.")
+    options: AsWritten[Options] = Field(description="Options that differ from their defaults.")
+    backbone: Maybe[Control] = Field(None, description="For a control; only of a method with a language model.")
+    training: AsWritten[Training] = Field(description="Training settings that differ from their defaults.")
+    datasets: dict[DatasetName, DatasetSettings[Options]] = Field(
+        description="What single data sets (keys of config/datasets.yaml) change.",
+        json_schema_extra={"additionalProperties": False},
+    )
+    source: Text = Field(description="Where the settings were read: repository@commit path, or a table of a paper.")
+    floor: Flag = Field(description="Whether a method has to beat it to be worth its cost.")
+    citation: Text = Field(description="The paper of the method.")
+
+
+def _entry(name: str, options: type) -> type[MethodEntry]:
+    """The entries whose code is the method `name`."""
+    fields: dict[str, Any] = {"method": (Literal[name], Field(description="The code that runs."))}
+    if name not in WITH_BACKBONE:
+        fields["backbone"] = (None, Field(None, description="This method has no language model."))
+    return create_model(name, __base__=MethodEntry[options], **fields)
+
+
+@functools.cache
+def methods_file() -> TypeAdapter[dict[str, MethodEntry]]:
+    """What reads the whole file."""
+    entries = tuple(_entry(name, options) for name, options in OPTIONS.items())  # the one place that knows them
+    entry = Annotated[Union[entries], Field(discriminator="method")]  # noqa: UP007 -- of a tuple
+    extra = {"title": "The methods, with their published settings", "additionalProperties": False}
+    return TypeAdapter(Annotated[dict[VariantName, entry], Field(min_length=1, json_schema_extra=extra)])
