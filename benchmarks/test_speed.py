@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PatchTSTConfig, PatchTSTForPrediction
 
-from timellama.cost.efficiency import operations
+from timellama.cost.efficiency import STEPS, operations
 from timellama.data.windows import Windows
 from timellama.experiments.run import PatchTSTOptions, TimeLlamaOptions, Training
 from timellama.training.evaluation import evaluate
+from timellama.training.step import TrainingStep
 
 CONTEXT, HORIZON = 512, 96
 ETT, TRAFFIC = 7, 862
@@ -44,21 +44,13 @@ def forecasting(model: nn.Module, x: Tensor) -> Callable[[], Tensor]:
 
 def training_step(model: nn.Module, batch: int) -> Callable[[], None]:
     """A call that makes one training step as timellama/training/train.py does; it has been made twice."""
-    model.train()
-    x, training, options = random_input(batch, ETT), Training(), TimeLlamaOptions()
+    x, training = random_input(batch, ETT), Training()
     y = torch.randn(batch, HORIZON, ETT)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=training.learning_rate, fused=True)
+    weight = TimeLlamaOptions().balance_weight
+    make = TrainingStep(model.train(), training=training, balance_weight=weight, device="cpu", precision="float32")
 
     def step() -> None:
-        forecast = model.forecast(x)
-        loss = F.mse_loss(forecast.values, y)
-        if forecast.balance is not None:
-            loss = loss + options.balance_weight * forecast.balance
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, training.clip_norm)
-        optimiser.step()
+        make(x, y, learning_rate=training.learning_rate, step=1, total_steps=STEPS)
 
     for _ in range(2):
         step()

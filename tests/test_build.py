@@ -13,7 +13,7 @@ from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows, tokeniser
 from timellama.experiments.run import OPTIONS, WITH_BACKBONE, Backbone, Run, TimeLlamaOptions
 from timellama.training.build import METHODS, build, model_class
-from timellama.training.predictions import autocast, outputs
+from timellama.training.predictions import autocast
 
 # Options that training uses, not the model's constructor.
 ELSEWHERE = {"time-llama": {"balance_weight", "column_order"}}
@@ -126,7 +126,7 @@ def test_in_bfloat16_everything_forecasts_nearly_the_same_and_trains(name, varia
     exact, half = forecasts
     assert (half - exact).square().mean().sqrt() < 0.1 * exact.std()
     with autocast("cpu", "bfloat16"):
-        loss = outputs(model.train(), x)[0].square().mean()
+        loss = model.train()(x).square().mean()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if trained:
         loss.backward()

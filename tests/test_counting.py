@@ -12,7 +12,6 @@ from timellama.cost.efficiency import operations
 from timellama.cost.flops import FACTS, assumed, build_shape, count, one_step
 from timellama.experiments.run import OPTIONS, Backbone, TimeLlamaOptions, Training
 from timellama.experiments.sweep import POWER_OF_VARIATES
-from timellama.training.predictions import outputs
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def test_a_forecast_has_the_operations_of_a_real_one(run_of, shape, method):
         model = build_shape(run, shape=shape if run.backbone else None, device="cpu").eval()
         x = torch.randn(4, run.context, run.variates)
         with torch.no_grad():
-            flops, _ = operations(lambda: outputs(model, x))
+            flops, _ = operations(lambda: model.forecast(x))
     assert costs.forecast.flops == flops > 0
     assert costs.step.flops > costs.forecast.flops / 4
     assert costs.trained == sum(p.numel() for p in model.parameters() if p.requires_grad) > 0

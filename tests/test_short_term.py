@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from timellama.core.errors import InputError
 from timellama.core.files import read_arrays, write_arrays
@@ -27,6 +26,7 @@ from timellama.experiments.run import (
     SeasonalNaiveOptions,
     Training,
 )
+from timellama.methods.forecaster import Forecaster
 from timellama.methods.time_llama.dynamic_lora import Routing
 from timellama.training.m4_scores import combine, mase, mase_scale, naive2_metrics, owa, smape
 from timellama.training.metrics import smape_loss
@@ -181,7 +181,7 @@ def test_the_test_part_is_not_seen_in_training(file: Path, tmp_path: Path) -> No
     assert one["smape"] != two["smape"] and one["naive2"] != two["naive2"]
 
 
-class Routed(nn.Module):
+class Routed(Forecaster):
     """Forecasts the last value, and routes by its size."""
 
     modules_routed = "QK"

@@ -10,6 +10,7 @@ from torch import nn
 
 from timellama.data.windows import Windows
 from timellama.experiments.run import Training
+from timellama.methods.forecaster import Forecaster
 from timellama.training import train as training_module
 from timellama.training.train import TrainingFailed, batches, learning_rate, spread, train, trainable_state
 
@@ -21,7 +22,7 @@ def windows(count: int, *, seed: int = 0) -> Windows:
     return Windows(rows=values, context=T, horizon=H)
 
 
-class Linear(nn.Module):
+class Linear(Forecaster):
     """One linear map with a frozen twin that must not move."""
 
     def __init__(self):
@@ -135,7 +136,8 @@ def test_validation_is_a_mean_over_windows_not_over_batches():
     settings = Training(evaluation_batch_size=4)
     loss, _ = training_module.validate(net, data, training=settings, device="cpu", precision="float32")
     x, y = data.batch(torch.arange(7))
-    assert loss == pytest.approx((net(x).double() - y.double()).square().mean().item(), rel=1e-12)
+    # float32 forwards of 4 and of 7 windows may go through other kernels.
+    assert loss == pytest.approx((net(x).double() - y.double()).square().mean().item(), rel=1e-6)
 
 
 def test_equal_seeds_give_equal_bits_and_other_seeds_do_not():
@@ -182,7 +184,7 @@ def test_a_validation_loss_that_is_no_number_stops_at_its_step(monkeypatch):
 
 
 def test_the_router_is_clipped_apart_and_the_balance_loss_is_weighted(monkeypatch):
-    class Routed(nn.Module):
+    class Routed(Forecaster):
         """Two parameters; the balance loss pulls on the router a thousand times as hard."""
 
         def __init__(self):

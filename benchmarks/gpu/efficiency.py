@@ -16,7 +16,8 @@ from benchmarks.gpu.record import Given, arguments, plan_of, spread, timed
 from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.efficiency import is_out_of_memory, operations
 from timellama.cost.flops import build_shape
-from timellama.training.predictions import autocast, outputs
+from timellama.methods.forecaster import Forecaster
+from timellama.training.predictions import autocast
 
 BATCHES = (1, 4, 16, 64, 256)
 CHUNKS = (431, 216, 108, 54, 27)  # of 862 variates
@@ -25,7 +26,7 @@ ALONE = ("dlinear", "rlinear", "gpt4ts", "time-llm")  # treat each variate alone
 ORDER = ("time-llama", "patchtst", "time-llm", "time-llama-4", "time-llama-3", "itransformer", "gpt4ts", "dlinear")
 
 
-class Chunked(nn.Module):
+class Chunked(Forecaster):
     """A method that treats each variate alone, applied to `size` variates at a time; for forecasts."""
 
     def __init__(self, model: nn.Module, *, size: int):
@@ -53,7 +54,7 @@ def call_of(model: nn.Module, x: Tensor, given: Given, run):
 
     def call() -> None:
         with torch.inference_mode(), autocast(given.device, run.precision):
-            outputs(model, x)
+            model.forecast(x)
 
     return call
 

@@ -16,8 +16,7 @@ from benchmarks.gpu.record import Given, arguments, plan_of, spread, timed
 from timellama.data.series import load_series
 from timellama.data.windows import prepare
 from timellama.training.build import build
-from timellama.training.predictions import outputs
-from timellama.training.train import LOSSES
+from timellama.training.step import LOSSES
 
 COMPARED = 20  # our choice: steps whose losses are compared
 SETTLED = 3  # steps before a capture, in which libraries choose their kernels
@@ -45,12 +44,12 @@ def model_of(given: Given, run) -> nn.Module:
 
 
 class Step:
-    """One training step: forward, loss, backward, both clips and Adam, as `timellama.training.train` makes it."""
+    """A `TrainingStep` that can be captured in a CUDA graph: a tensor of losses, no autocast cache, Adam to match."""
 
     def __init__(self, model: nn.Module, run, *, device: str, capturable: bool, forward: Callable | None = None):
         self.model, self.run, self.device = model, run, device
-        self.forward = forward or (lambda x: outputs(model, x))
-        self.router = list(model.router_parameters()) if hasattr(model, "router_parameters") else []
+        self.forward = forward or model.forecast
+        self.router = list(model.router_parameters())
         known = {id(p) for p in self.router}
         self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
         more = {"capturable": True} if capturable else {}

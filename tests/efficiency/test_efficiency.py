@@ -13,6 +13,7 @@ from timellama.cost import efficiency
 from timellama.cost.efficiency import adapter_parameters, operations, percentile
 from timellama.experiments.run import DLinearOptions, SeasonalNaiveOptions
 from timellama.experiments.sweep import Cell
+from timellama.methods.forecaster import Forecaster
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +106,7 @@ def test_a_fused_encoder_layer_does_not_hide_its_products():
 
 
 def test_adapter_parameters_by_hand():
-    class Adapted(nn.Module):
+    class Adapted(Forecaster):
         def __init__(self):
             super().__init__()
             self.body = nn.Linear(6, 6)
@@ -130,7 +131,7 @@ def test_a_cell_tells_every_stage(cell):
 
 
 def test_a_training_step_changes_the_weights(cell):
-    model = nn.Module()
+    model = Forecaster()
     model.layer = nn.Linear(48, 12)
     model.forward = lambda x: model.layer(x.transpose(1, 2)).transpose(1, 2)
     before = model.layer.weight.detach().clone()

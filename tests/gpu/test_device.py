@@ -21,7 +21,7 @@ from timellama.data.series import Series
 from timellama.data.windows import prepare
 from timellama.experiments.matrix import make_plan
 from timellama.training.checkpoint import Checkpoint
-from timellama.training.predictions import autocast, outputs
+from timellama.training.predictions import autocast
 from timellama.training.run import seed_everything
 from timellama.training.train import train, trainable_state
 
@@ -79,7 +79,7 @@ def passed(model, x, y, *, device: str, precision: str):
     """Forecast, gradient of all trained parameters as one vector, and what routers chose."""
     model = copy.deepcopy(model).to(device).eval()
     with autocast(device, precision):
-        forecast, balance, routings = outputs(model, x.to(device))
+        forecast, balance, routings = model.forecast(x.to(device))
     loss = (forecast.float() - y.to(device)).square().mean()
     if balance is not None:
         loss = loss + 0.01 * balance
@@ -190,7 +190,7 @@ def test_a_step_takes_the_memory_that_the_plan_says(name, make, record_property)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], fused=True)
     x, y = (torch.randn(run.training.batch_size, n, run.variates, device=DEVICE) for n in (run.context, run.horizon))
     for _ in range(2):
-        forecast, balance, _ = outputs(model, x)
+        forecast, balance, _ = model.forecast(x)
         loss = (forecast - y).square().mean() + (0 if balance is None else 0.01 * balance)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

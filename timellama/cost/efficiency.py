@@ -5,6 +5,7 @@ on standard output, one a stage, so that a process that dies while it trains has
 order is load, forecasts, operations, matmul peak, training. `docs/efficiency.md` says how each number is read.
 """
 
+import itertools
 import json
 import math
 import statistics
@@ -23,14 +24,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from timellama.core.allocator import keep_freed_memory
 from timellama.experiments.run import RANDOM_SEED, TRAINS_NOTHING, Training
 from timellama.experiments.sweep import Cell
+from timellama.methods.forecaster import Forecaster
 from timellama.training.build import build
+from timellama.training.predictions import autocast
 from timellama.training.run import count_parameters, device_name, pick_device
-from timellama.training.train import LOSSES, autocast, outputs
+from timellama.training.step import TrainingStep
 
 WARM_UP = 3  # our choice: the first call allocates and fills caches, the third no longer differs from the tenth
 LEAST_CALLS, MOST_CALLS = 3, 100  # our choice: 3 give a median; from 20 on the 95th percentile is not the slowest call
 LONG = 3  # our choice: a call this many times longer than the time for all of them is told by itself
 MOST_STEPS = 10  # our choice: a training step is reported by its median alone
+STEPS = 1000  # our choice, the length that AdaLoRA plans its ranks for; a step costs the same in a shorter training
 MATMUL_SIZE, MATMULS = 2048, 5  # our choice: large enough for a CPU or GPU to reach its rate, 17 GFLOP each
 # Operations that move numbers or write constants and calculate nothing. Views and pointwise operations are known by
 # what torch itself says of them.
@@ -186,35 +190,27 @@ def matmul_peak(device: str, dtype: torch.dtype) -> float:
     return 2 * MATMUL_SIZE**3 / min(clock(lambda: a @ b, device) for _ in range(MATMULS))
 
 
-def forward_call(model: nn.Module, x: Tensor, *, device: str, precision: str) -> Callable[[], object]:
+def forward_call(model: Forecaster, x: Tensor, *, device: str, precision: str) -> Callable[[], object]:
     """One forecast of the batch x [B, T, N] as evaluation makes it: no gradients, the run's precision."""
 
     def call() -> None:
         with torch.inference_mode(), autocast(device, precision):
-            outputs(model, x)
+            model.forecast(x)
 
     return call
 
 
-def training_call(cell: Cell, model: nn.Module, x: Tensor, y: Tensor, *, device: str) -> Callable[[], object]:
-    """One training step on x [B, T, N] and y [B, H, N]: forward, loss, backward and Adam, as training makes them."""
-    balance_weight = getattr(cell.run.options, "balance_weight", 0.0)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    # The step's length does not hang on the rate: the default's stands for all.
-    optimiser = torch.optim.Adam(trained, lr=Training().learning_rate, fused=True)
-    loss_of = LOSSES[Training().loss]
+def training_call(cell: Cell, model: Forecaster, x: Tensor, y: Tensor, *, device: str) -> Callable[[], object]:
+    """One training step on x [B, T, N] and y [B, H, N], as training makes it with the default recipe."""
+    training = Training()
+    step = TrainingStep(
+        model, training=training, balance_weight=cell.run.balance_weight, device=device, precision=cell.run.precision
+    )
+    numbers = itertools.count(1)
 
     def call() -> None:
-        with autocast(device, cell.run.precision):
-            forecast, balance, _ = outputs(model, x)
-            loss = loss_of(forecast.float(), y)
-        if balance is not None:
-            loss = loss + balance_weight * balance
-        if (penalty := model.penalty() if hasattr(model, "penalty") else None) is not None:
-            loss = loss + penalty
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+        # How long a step takes does not depend on the rate: the default's stands for all.
+        step(x, y, learning_rate=training.learning_rate, step=next(numbers), total_steps=STEPS)
 
     return call
 

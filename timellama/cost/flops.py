@@ -26,8 +26,9 @@ from torch.utils.flop_counter import flop_registry
 from timellama.backbones.blocks import Architecture, Backbone
 from timellama.cost.backbone_shapes import BackboneShape
 from timellama.experiments.run import Run
+from timellama.methods.forecaster import Forecaster
 from timellama.training.build import model_class
-from timellama.training.predictions import outputs
+from timellama.training.step import gradients
 
 CHARACTERS_A_TOKEN = 4.0  # our choice: the prompts of the catalogue have 3.9 to 4.6 a token in SmolLM2's tokenizer
 FACTS = 150  # our choice, characters: what Time-LLM's prompt says of a sample beside its description
@@ -136,7 +137,7 @@ def counted(call: Callable[[], object], *, known: Sequence[Tensor]) -> Counted:
     return Counted(flops=ledger.flops, calls=ledger.calls, bytes=ledger.peak)
 
 
-def build_shape(run: Run, *, shape: BackboneShape | None, device: str) -> nn.Module:
+def build_shape(run: Run, *, shape: BackboneShape | None, device: str) -> Forecaster:
     """The run's model with unset or random weights on `device`; `meta` takes no memory.
 
     It differs from `build.build` in that nothing is read: the language model has its shape alone.
@@ -217,7 +218,7 @@ def count(run: Run, *, shape: BackboneShape | None) -> Costs:
                 parameter.grad = None
         x, _ = _sample(run, windows, "meta")
         with torch.no_grad():
-            forecast = counted(lambda: outputs(model.eval(), x), known=static)
+            forecast = counted(lambda: model.eval().forecast(x), known=static)
     table = getattr(model, "embedding_table", None)
     return Costs(
         step=step,
@@ -234,12 +235,14 @@ def _sample(run: Run, windows: int, device: str) -> tuple[Tensor, Tensor]:
     return torch.randn(shape[0], device=device), torch.randn(shape[1], device=device)
 
 
-def one_step(run: Run, model: nn.Module, x: Tensor, y: Tensor) -> None:
-    """Forward, loss and backward of one batch, as training makes them; no optimiser."""
-    forecast, balance, _ = outputs(model, x)
-    loss = nn.functional.mse_loss(forecast.float(), y)
-    if balance is not None:
-        loss = loss + run.options.balance_weight * balance
-    if (penalty := model.penalty() if hasattr(model, "penalty") else None) is not None:
-        loss = loss + penalty
-    loss.backward()
+def one_step(run: Run, model: Forecaster, x: Tensor, y: Tensor) -> None:
+    """Forward, loss and backward of one batch, as training makes them; no optimiser, which `meta` does not have."""
+    gradients(
+        model,
+        x,
+        y,
+        loss=run.training.loss,
+        balance_weight=run.balance_weight,
+        device=str(x.device),
+        precision=run.precision,
+    )

@@ -9,6 +9,7 @@ takes on an otherwise idle machine.
 """
 
 import dataclasses
+import itertools
 import logging
 import statistics
 import subprocess
@@ -18,13 +19,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from timellama.core.allocator import keep_freed_memory
 from timellama.cost.backbone_shapes import BackboneShape
-from timellama.cost.flops import Costs, Counted, build_shape, count, one_step
+from timellama.cost.efficiency import STEPS
+from timellama.cost.flops import Costs, Counted, build_shape, count
 from timellama.experiments.run import RANDOM_SEED, Run, Training
-from timellama.training.predictions import autocast, outputs
+from timellama.training.predictions import autocast
+from timellama.training.step import TrainingStep
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +157,18 @@ def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, 
     label = f"T{run.context}-H{run.horizon}-N{run.variates}" + (f"-x{run.backbone.blocks}" if run.backbone else "")
     if costs.step:
         x, y = (torch.randn(training.batch_size, n, run.variates, device=device) for n in (run.context, run.horizon))
-        call = _training_call(run, model.train(), x, y, device=device)
+        step = TrainingStep(
+            model.train(),
+            training=training,
+            balance_weight=run.balance_weight,
+            device=device,
+            precision=run.precision,
+        )
+        numbers = itertools.count(1)
+
+        def call() -> None:
+            step(x, y, learning_rate=training.learning_rate, step=next(numbers), total_steps=STEPS)
+
         seconds, ratio = _fastest(call, device)
         yield Point(shape=label, windows=len(x), counted=costs.step, seconds=seconds), ratio, True
     x = torch.randn(training.evaluation_batch_size, run.context, run.variates, device=device)
@@ -163,27 +176,10 @@ def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, 
 
     def forecast() -> None:
         with torch.inference_mode(), autocast(device, run.precision):
-            outputs(model, x)
+            model.forecast(x)
 
     seconds, ratio = _fastest(forecast, device)
     yield Point(shape=label, windows=len(x), counted=costs.forecast, seconds=seconds), ratio, False
-
-
-def _training_call(
-    run: Run, model: nn.Module, x: torch.Tensor, y: torch.Tensor, *, device: str
-) -> Callable[[], object]:
-    """A step with the optimiser and the clipping of `timellama.training.train`."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=Training().learning_rate, fused=True)
-
-    def call() -> None:
-        optimiser.zero_grad(set_to_none=True)
-        with autocast(device, run.precision):
-            one_step(run, model, x, y)
-        nn.utils.clip_grad_norm_(trained, Training().clip_norm)
-        optimiser.step()
-
-    return call
 
 
 def _fastest(call: Callable[[], object], device: str) -> tuple[float, float]:

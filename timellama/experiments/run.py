@@ -231,6 +231,11 @@ class Run:
         """Where the result lives below `results/`."""
         return f"{self.task}/{self.dataset}/{self.variant}/{self.identity}"
 
+    @property
+    def balance_weight(self) -> float:
+        """What training multiplies a router's balance loss by; 0 for a method without routers."""
+        return getattr(self.options, "balance_weight", 0.0)
+
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no white space."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from timellama.core.errors import InputError
+from timellama.methods.forecaster import Forecaster
 
 
-class DLinear(nn.Module):
+class DLinear(Forecaster):
     """y = W_s (x - trend) + b_s + W_t trend + b_t, with W [H, T], shared by all variates or one pair for each.
 
     trend[t] is the mean of the `kernel` values around t; the edges are continued with the first and the last value.

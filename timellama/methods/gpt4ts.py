@@ -9,11 +9,12 @@ reference leaves GPT-2's dropout of 0.1 on while it trains; the backbone here ha
 from torch import Tensor, nn
 
 from timellama.backbones.blocks import Backbone
+from timellama.methods.forecaster import Forecaster
 from timellama.methods.patches import cut_patches, patch_count
 from timellama.methods.time_llama.tokens import instance_normalise
 
 
-class GPT4TS(nn.Module):
+class GPT4TS(Forecaster):
     """y = deviation * (W_out Flatten(Blocks(W_in patches(x_norm)))) + mean, for each variate alone.
 
     Attention and feed-forward weights of the blocks stay frozen, norms and learned positions are trained (section 3.2).

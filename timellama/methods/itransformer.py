@@ -7,10 +7,11 @@ reference also makes tokens of calendar features; no method here is given a cale
 from torch import Tensor, nn
 
 from timellama.core.errors import InputError
+from timellama.methods.forecaster import Forecaster
 from timellama.methods.time_llama.tokens import instance_normalise
 
 
-class ITransformer(nn.Module):
+class ITransformer(Forecaster):
     """h^0 = Embed(x_norm); h^{l+1} = TrmBlock(h^l), l = 0 .. L-1; y = Projection(h^L) (equation 1).
 
     Embed is one linear layer R^T -> R^D and Projection one R^D -> R^H, both shared by all variates. A block

@@ -4,12 +4,13 @@ The seasonal naive forecast is the textbook's (Hyndman and Athanasopoulos 2021, 
 section 5.2). The mean by position in the season is our addition: trained methods with few rows find it hard to beat.
 """
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from timellama.core.errors import InputError
+from timellama.methods.forecaster import Forecaster
 
 
-class SeasonalNaive(nn.Module):
+class SeasonalNaive(Forecaster):
     """Repeats the last season: y[h] = x[T - S + (h mod S)] for h = 0 .. H - 1 and a season of S steps."""
 
     def __init__(self, *, context: int, horizon: int, season: int) -> None:
@@ -23,7 +24,7 @@ class SeasonalNaive(nn.Module):
         return tile(x[:, -self.season :], self.horizon)
 
 
-class HourOfDayMean(nn.Module):
+class HourOfDayMean(Forecaster):
     """The mean of the last k seasons, position by position: y[h] = (1/k) sum_{j=1..k} x[T - jS + (h mod S)].
 
     k = min(days, T // S); in hourly data S is 24 and the positions are the hours of the day.

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from transformers import PatchTSTConfig, PatchTSTForPrediction
 
 from timellama.core.errors import InputError
+from timellama.methods.forecaster import Forecaster
 
 POSITION_RANGE = 0.02  # yuqinie98/PatchTST, layers/PatchTST_layers.py: uniform in +-0.02 for its default, `pe="zeros"`
 
 
-class PatchTST(nn.Module):
+class PatchTST(Forecaster):
     """Channel-independent patch Transformer (equations of section 3.1 of arXiv 2211.14730).
 
     x_norm -> patches [B, N, (T - patch_length) // patch_stride + 2, patch_length] -> W_p x + W_pos -> `layers`

@@ -7,10 +7,11 @@ nothing to tune.
 
 from torch import Tensor, nn
 
+from timellama.methods.forecaster import Forecaster
 from timellama.methods.time_llama.tokens import instance_normalise
 
 
-class RLinear(nn.Module):
+class RLinear(Forecaster):
     """y = deviation * (W x_norm + b) + mean, for each variate alone, with W [H, T] and b [H]."""
 
     def __init__(self, *, context: int, horizon: int) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from timellama.backbones.blocks import Backbone
 from timellama.core.errors import InputError
+from timellama.methods.forecaster import Forecaster
 from timellama.methods.patches import cut_patches, patch_count
 from timellama.methods.time_llama.tokens import instance_normalise
 
@@ -30,7 +31,7 @@ LAG_DECIMALS = 6  # our choice: coarser than the rounding errors of an FFT in do
 DECIMALS = 3  # our choice: normalised values of about 1, told apart as finely as the tables tell errors apart
 
 
-class TimeLLM(nn.Module):
+class TimeLLM(Forecaster):
     """y = W_out Flatten(Blocks([prompt; Reprogram(Embed(patches(x_norm)))])), read at the patch tokens (figure 2).
 
     Each variate of each sample is a series of its own. The head reads the first `features` features of each patch

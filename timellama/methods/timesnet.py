@@ -17,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from timellama.core.errors import InputError
+from timellama.methods.forecaster import Forecaster
 from timellama.methods.time_llama.tokens import instance_normalise
 
 
-class TimesNet(nn.Module):
+class TimesNet(Forecaster):
     """Embed x_norm, extend it to T + H steps, refine it with TimesBlocks, map D -> N, keep the last H steps (figure 3).
 
     The embedding [B, T, D] is a convolution over 3 neighbouring steps of all variates, the look-back taken as a

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from timellama.core.schema import broken, check_json, read_json
 from timellama.core.values import AsWritten, Count, Maybe, Percent, Sha256, Text, Whole
-from timellama.schema import broken, check_json, read_json
 
 FORECAST_ERRORS = ("mse", "mae")  # paper, tables 1 and 3
 M4_ERRORS = ("smape", "mase", "owa")  # paper, table 2

@@ -30,7 +30,7 @@ from timellama.results.digests import code_of_run
 from timellama.results.look_back import LookBack
 from timellama.results.runs import Finished
 from timellama.training.build import build
-from timellama.training.predictions import autocast, outputs
+from timellama.training.predictions import autocast
 from timellama.training.run import in_order, pick_device
 from timellama.training.train import trainable_state
 
@@ -99,7 +99,7 @@ def forecast(forecaster: Forecaster, look_back: LookBack) -> Forecast:
     given = values if forecaster.scaler is None else forecaster.scaler.transform(values)
     x = torch.from_numpy(given.astype(np.float32))[None].to(forecaster.device)
     with torch.inference_mode(), autocast(forecaster.device, forecaster.run.precision):
-        y, _, _ = outputs(forecaster.model, x)
+        y = forecaster.model(x)
     found = y[0].double().cpu().numpy()
     if forecaster.scaler is not None:
         found = forecaster.scaler.inverse(found)

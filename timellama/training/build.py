@@ -51,6 +51,8 @@ def build(run: Run, *, backbone_folder: Path | None) -> Any:
 
     `backbone_folder` is the prepared folder of `run.backbone`. Raises ValueError where a run needs one and has none.
     """
+    from timellama.methods.forecaster import Adapted, Forecaster
+
     kind = model_class(run.method)
     given = {name: getattr(run, name) for name in ("context", "horizon", "variates", "season")}
     given |= dataclasses.asdict(run.options)
@@ -63,7 +65,8 @@ def build(run: Run, *, backbone_folder: Path | None) -> Any:
             arguments[name] = given[name]
         else:
             raise ValueError(f"{kind.__name__} asks for {name!r}, which a run of {run.method!r} does not hold")
-    return kind(**arguments)
+    model = kind(**arguments)
+    return model if isinstance(model, Forecaster) else Adapted(model)
 
 
 def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any]]:

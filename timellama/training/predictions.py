@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from timellama.data.windows import Windows
+from timellama.methods.forecaster import Forecaster
 from timellama.training.metrics import RouterStatistics
 
 
@@ -17,7 +18,7 @@ def spread(total: int, wanted: int | None) -> Tensor:
 
 
 def predictions(
-    model: nn.Module, windows: Windows, *, indices: Tensor, batch_size: int, device: str, precision: str
+    model: Forecaster, windows: Windows, *, indices: Tensor, batch_size: int, device: str, precision: str
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, list]]:
     """Forecast the windows at `indices`, in order, in evaluation mode without gradients.
 
@@ -27,16 +28,11 @@ def predictions(
     with torch.inference_mode(), autocast(device, precision):
         for chosen in indices.split(batch_size):
             x, y = (part.to(device) for part in windows.batch(chosen))
-            forecast, _, routings = outputs(model, x)
+            forecast, _, routings = model.forecast(x)
             yield chosen, forecast.float(), y, routings
 
 
-def outputs(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None, list]:
-    """Forecast, balance loss and routings; the last two are empty for a method without a router."""
-    return tuple(model.forecast(x)) if hasattr(model, "forecast") else (model(x), None, [])
-
-
-def with_choices(statistics: RouterStatistics | None, model: nn.Module, routings: list) -> RouterStatistics | None:
+def with_choices(statistics: RouterStatistics | None, model: Forecaster, routings: list) -> RouterStatistics | None:
     """The statistics with a batch's routings added; None until a method with routers has been seen."""
     if not routings:
         return statistics

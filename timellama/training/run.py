@@ -239,7 +239,7 @@ def fit(model: nn.Module, run: Run, parts: TaskParts, device: str, checkpoint: C
         windows=parts.train,
         validation=parts.validation,
         training=run.training,
-        balance_weight=getattr(run.options, "balance_weight", 0.0),
+        balance_weight=run.balance_weight,
         seed=run.seed,
         device=device,
         precision=run.precision,

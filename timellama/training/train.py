@@ -14,19 +14,19 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from timellama.core.interruption import Interrupted, Signals
 from timellama.data.windows import Windows
 from timellama.experiments.run import Training
+from timellama.methods.forecaster import Forecaster
 from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
-from timellama.training.metrics import smape_loss
-from timellama.training.predictions import autocast, outputs, predictions, spread, with_choices
+from timellama.training.predictions import predictions, spread, with_choices
+from timellama.training.step import LOSSES, TrainingStep
 
 log = logging.getLogger(__name__)
 
-LOSSES = {"mse": nn.functional.mse_loss, "smape": smape_loss}
 CHECK_EVERY = 20  # our choice: steps between reads of the loss; each read makes a GPU wait
 HISTORY = ("step", "epoch", "train_loss", "validation_loss", "balance_loss", "learning_rate", "seconds")
 ROUTER_HISTORY = ("step", "block", "module", "selection_rate", "entropy")
@@ -78,7 +78,7 @@ def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_
     return training.learning_rate * factor
 
 
-def trainable_state(model: nn.Module) -> dict[str, Tensor]:
+def trainable_state(model: Forecaster) -> dict[str, Tensor]:
     """All that training changes: the state without frozen parameters, detached, on the CPU."""
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     return {name: t.detach().cpu().clone() for name, t in model.state_dict().items() if name not in frozen}
@@ -119,7 +119,7 @@ class Progress:
 
 
 def train(
-    model: nn.Module,
+    model: Forecaster,
     *,
     windows: Windows,
     validation: Windows,
@@ -172,7 +172,7 @@ class _Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Forecaster,
         *,
         windows: Windows,
         validation: Windows,
@@ -183,13 +183,10 @@ class _Trainer:
         precision: str,
     ):
         self.model, self.windows, self.validation, self.training = model, windows, validation, training
-        self.balance_weight, self.seed, self.device, self.precision = balance_weight, seed, device, precision
-        self.router = list(model.router_parameters()) if hasattr(model, "router_parameters") else []
-        in_router = {id(p) for p in self.router}
-        self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
-        groups = [{"params": parameters} for parameters in (self.rest, self.router) if parameters]
-        # Fused: one pass over the weights for a step, where the default makes a dozen.
-        self.optimiser = torch.optim.Adam(groups, lr=training.learning_rate, fused=True)
+        self.seed, self.device, self.precision = seed, device, precision
+        self.make_step = TrainingStep(
+            model, training=training, balance_weight=balance_weight, device=device, precision=precision
+        )
         self.steps_per_epoch = math.ceil(len(windows) / training.batch_size)
         self.total = total = min(training.epochs * self.steps_per_epoch, training.max_steps or sys.maxsize)
         often = (self.steps_per_epoch // training.validations_per_epoch, total // training.least_validations)
@@ -203,8 +200,8 @@ class _Trainer:
         return {
             "progress": self.progress.state(),
             "model": trainable_state(self.model),
-            "schedule": self.model.schedule_state() if hasattr(self.model, "schedule_state") else {},
-            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.model.schedule_state(),
+            "optimiser": self.make_step.optimiser.state_dict(),
             "generators": generator_states(),
         }
 
@@ -213,9 +210,8 @@ class _Trainer:
         self.progress = Progress.of_state(state["progress"], device=self.device)
         self.progress.resumed_at.append(self.progress.step)
         self.model.load_state_dict(state["model"], strict=False)
-        if hasattr(self.model, "load_schedule_state"):
-            self.model.load_schedule_state(state["schedule"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.model.load_schedule_state(state["schedule"])
+        self.make_step.optimiser.load_state_dict(state["optimiser"])
         restore_generators(state["generators"])
         log.info("goes on from the checkpoint after step %d of %d", self.progress.step, self.total)
 
@@ -250,29 +246,16 @@ class _Trainer:
                     keep()
 
     def _step(self, indices: Tensor) -> None:
-        progress, model, training = self.progress, self.model, self.training
-        model.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate(progress.step)
+        progress = self.progress
+        self.model.train()
         x, y = (part.to(self.device, non_blocking=True) for part in self.windows.batch(indices))
-        with autocast(self.device, self.precision):
-            forecast, balance, _ = outputs(model, x)
-            loss = LOSSES[training.loss](forecast.float(), y)
-        progress.losses.append(loss.detach())
+        loss, balance = self.make_step(
+            x, y, learning_rate=self._rate(progress.step), step=progress.step + 1, total_steps=self.total
+        )
+        progress.losses.append(loss)
         if balance is not None:
-            progress.balances.append(balance.detach())
-            loss = loss + self.balance_weight * balance
-        if (penalty := model.penalty() if hasattr(model, "penalty") else None) is not None:
-            loss = loss + penalty
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.rest, training.clip_norm)
-        if self.router:
-            nn.utils.clip_grad_norm_(self.router, training.router_clip_norm)
-        self.optimiser.step()
+            progress.balances.append(balance)
         progress.step += 1
-        if hasattr(model, "after_step"):
-            model.after_step(step=progress.step, total_steps=self.total)
 
     def _rate(self, step: int) -> float:
         return learning_rate(self.training, step=step, steps_per_epoch=self.steps_per_epoch, total_steps=self.total)
@@ -347,7 +330,7 @@ class _Trainer:
 
 
 def validate(
-    model: nn.Module, windows: Windows, *, training: Training, device: str, precision: str
+    model: Forecaster, windows: Windows, *, training: Training, device: str, precision: str
 ) -> tuple[float, list[dict]]:
     """Mean loss over the validation windows, each counted once, and the router's choices for `ROUTER_HISTORY`."""
     total, count, statistics = 0.0, 0, None

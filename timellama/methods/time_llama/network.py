@@ -7,12 +7,12 @@ constructor argument, and so is what its variants change (mixture.py, adalora.py
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from timellama.backbones.blocks import Backbone
+from timellama.methods.forecaster import Forecast, Forecaster
 from timellama.methods.time_llama.alignment import Alignment
 from timellama.methods.time_llama.attention import AttentionLayer
 from timellama.methods.time_llama.dynamic_lora import BlockAdapter, Router, Routing, balance_loss
@@ -21,15 +21,7 @@ from timellama.methods.time_llama.statistics_prompt import StatisticsPrompt
 from timellama.methods.time_llama.tokens import TokenEmbedding, instance_normalise
 
 
-class Forecast(NamedTuple):
-    """A forecast with what training and the router's statistics need beside it."""
-
-    values: Tensor  # [B, H, N]
-    balance: Tensor | None  # equation 7, unweighted; None without a router
-    routings: list[Routing]  # one a block
-
-
-class TimeLlama(nn.Module):
+class TimeLlama(Forecaster):
     """Instance norm -> TSEmb (eq. 2) -> alignment (eq. 3) -> L frozen blocks with gated LoRA (eq. 1, 9-11) -> head.
 
     `prompt` [P, D] holds the prompt's embeddings, or makes them for each sample.
@@ -124,9 +116,9 @@ class TimeLlama(nn.Module):
         h, routings = self._blocks(h, prefix)
         y = self.head(h[:, prefix:])
         return Forecast(
-            normal.undo(y.transpose(1, 2)),
-            balance_loss(routings) if self.routed else None,  # eq. 7
-            routings if self.routed else [],
+            values=normal.undo(y.transpose(1, 2)),
+            balance=balance_loss(routings) if self.routed else None,  # eq. 7
+            routings=routings if self.routed else (),
         )
 
     def _blocks(self, h: Tensor, prefix: int) -> tuple[Tensor, list[Routing]]:

@@ -1,0 +1,58 @@
+"""What a forecaster is to the rest of the package: a module with hooks, which do nothing unless a method needs them."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+
+class Forecast(NamedTuple):
+    """A forecast with what training and the router's statistics need beside it.
+
+    values: [B, H, N]. balance: a scalar loss that training adds, times a weight, or None (Time-LlaMA's equation 7).
+    routings: the gates [B, E] and probabilities [B, E] that each block's router gave; empty without routers.
+    """
+
+    values: Tensor
+    balance: Tensor | None
+    routings: Sequence[Any]
+
+
+class Forecaster(nn.Module):
+    """A method's network. A subclass defines `forward(x: [B, T, N]) -> [B, H, N]`; the hooks are its choice."""
+
+    modules_routed: str = ""  # one letter for each module that a router chooses among
+
+    def forecast(self, x: Tensor) -> Forecast:
+        """x [B, T, N] to the forecast and what comes with it."""
+        return Forecast(values=self(x), balance=None, routings=())
+
+    def router_parameters(self) -> list[nn.Parameter]:
+        """Parameters that are clipped apart from the rest."""
+        return []
+
+    def penalty(self) -> Tensor | None:
+        """A scalar that training adds to the loss as it is."""
+        return None
+
+    def after_step(self, *, step: int, total_steps: int) -> None:
+        """Called after each step of the optimiser; `step` counts from 1."""
+
+    def schedule_state(self) -> dict[str, Any]:
+        """What `after_step` depends on beside the weights; a checkpoint holds it."""
+        return {}
+
+    def load_schedule_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `schedule_state`."""
+
+
+class Adapted(Forecaster):
+    """A plain module from outside the package, given the hooks."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, T, N] to the forecast [B, H, N]."""
+        return self.module(x)

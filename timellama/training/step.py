@@ -1,0 +1,68 @@
+"""One step of training, for all that make one: training itself, the efficiency sweep, the plan's timing and counting.
+
+Adam with two clipped groups: the routers' parameters apart from the rest (`Training.router_clip_norm` says why).
+"""
+
+from torch import Tensor, nn, optim
+
+from timellama.experiments.run import Training
+from timellama.methods.forecaster import Forecaster
+from timellama.training.metrics import smape_loss
+from timellama.training.predictions import autocast
+
+LOSSES = {"mse": nn.functional.mse_loss, "smape": smape_loss}
+
+
+def gradients(
+    model: Forecaster, x: Tensor, y: Tensor, *, loss: str, balance_weight: float, device: str, precision: str
+) -> tuple[Tensor, Tensor | None]:
+    """Add the gradients of one batch x [B, T, N], y [B, H, N]; the forecast loss and the balance loss, detached."""
+    with autocast(device, precision):
+        forecast, balance, _ = model.forecast(x)
+        of_forecast = LOSSES[loss](forecast.float(), y)
+    total = of_forecast
+    if balance is not None:
+        total = total + balance_weight * balance
+    if (penalty := model.penalty()) is not None:
+        total = total + penalty
+    total.backward()
+    return of_forecast.detach(), None if balance is None else balance.detach()
+
+
+class TrainingStep:
+    """Forward, loss, backward, clipping, Adam and the model's own `after_step`."""
+
+    def __init__(
+        self, model: Forecaster, *, training: Training, balance_weight: float, device: str, precision: str
+    ) -> None:
+        self.model, self.training = model, training
+        self.balance_weight, self.device, self.precision = balance_weight, device, precision
+        self.router = list(model.router_parameters())
+        in_router = {id(p) for p in self.router}
+        self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
+        groups = [{"params": parameters} for parameters in (self.rest, self.router) if parameters]
+        # Fused: one pass over the weights for a step, where the default makes a dozen.
+        self.optimiser = optim.Adam(groups, lr=training.learning_rate, fused=True)
+
+    def __call__(
+        self, x: Tensor, y: Tensor, *, learning_rate: float, step: int, total_steps: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """Make step `step` (from 1) of `total_steps` on x [B, T, N] and y [B, H, N]; the two losses before it."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        self.optimiser.zero_grad(set_to_none=True)
+        losses = gradients(
+            self.model,
+            x,
+            y,
+            loss=self.training.loss,
+            balance_weight=self.balance_weight,
+            device=self.device,
+            precision=self.precision,
+        )
+        nn.utils.clip_grad_norm_(self.rest, self.training.clip_norm)
+        if self.router:
+            nn.utils.clip_grad_norm_(self.router, self.training.router_clip_norm)
+        self.optimiser.step()
+        self.model.after_step(step=step, total_steps=total_steps)
+        return losses
