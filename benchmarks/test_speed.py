@@ -16,7 +16,9 @@ from transformers import PatchTSTConfig, PatchTSTForPrediction
 
 from timellama.cost.efficiency import STEPS, operations
 from timellama.data.windows import Windows
-from timellama.experiments.run import PatchTSTOptions, TimeLlamaOptions, Training
+from timellama.experiments.run import Training
+from timellama.methods.patchtst import PatchTSTOptions
+from timellama.methods.time_llama import TimeLlamaOptions
 from timellama.training.evaluation import evaluate
 from timellama.training.step import TrainingStep
 
@@ -176,7 +178,7 @@ import torch
 from timellama.backbones.prepared import prompt_rows
 from timellama.backbones.blocks import load_backbone
 from timellama.methods.time_llama.network import TimeLlama
-from timellama.experiments.run import TimeLlamaOptions
+from timellama.methods.time_llama import TimeLlamaOptions
 torch.set_num_threads(2)
 folder = Path(sys.argv[1])
 options = dataclasses.asdict(TimeLlamaOptions())

@@ -16,6 +16,7 @@ from timellama.data.catalogue_models import Datasets
 from timellama.experiments import run as specs
 from timellama.experiments.configuration import Configuration
 from timellama.experiments.methods_file import methods_file
+from timellama.methods.registry import every_method
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/configuration.md"
@@ -62,7 +63,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     made = {}
     for name, kind in kinds.items():
         made[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema(kind)}
-        for of in (specs.Training, *specs.OPTIONS.values()):
+        for of in (specs.Training, *(method.options for method in every_method().values())):
             properties = made[name].get("$defs", {}).get(of.__name__, {}).get("properties", {})
             for key, note in _notes(of).items():
                 if key in properties and note:
@@ -85,7 +86,8 @@ def page() -> str:
         lines += [f"\n## {title}\n\n{remark}\n", *_table(kinds[name], kinds)]
     kinds = made["methods"]["$defs"]
     lines += [TRAINING, *_defaults(kinds["Training"], kinds), OPTIONS]
-    for name, options in specs.OPTIONS.items():
+    for name, method in every_method().items():
+        options = method.options
         lines += [f"### {name}\n", (options.__doc__ or "").split("\n")[0] + "\n"]
         if kinds[options.__name__]["properties"]:
             lines += [*_defaults(kinds[options.__name__], kinds), ""]

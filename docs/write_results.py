@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from timellama.experiments.run import TRAINS_NOTHING
+from timellama.methods.registry import trains_nothing
 from timellama.reports.render.markup import listed
 from timellama.results.aggregate import published_numbers
 
@@ -82,7 +82,7 @@ def mean(runs: pd.DataFrame, error: str, seeds: str) -> str:
     if runs.empty:
         return "not run"
     own = seeds_of(runs)
-    same = own == seeds or set(runs["run/variant"]) <= set(TRAINS_NOTHING)
+    same = own == seeds or set(runs["run/variant"]) <= set(trains_nothing())
     return f"{runs[error].mean():.3f}" + ("" if same else f" ({own})")
 
 

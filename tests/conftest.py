@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from timellama.data.splits import Split
-from timellama.experiments.run import Backbone, Run, TimeLlamaOptions, Training
+from timellama.experiments.run import Backbone, Run, Training
+from timellama.methods.time_llama import TimeLlamaOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "timellama", "workflow")

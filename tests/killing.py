@@ -18,10 +18,11 @@ import numpy as np
 import torch._dynamo  # noqa: F401  # this and patchtst for the forks, which would each spend seconds on them
 
 import timellama
-import timellama.methods.patchtst
+import timellama.methods.patchtst.network
 from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
-from timellama.experiments.run import PatchTSTOptions, Run, Training
+from timellama.experiments.run import Run, Training
+from timellama.methods.patchtst import PatchTSTOptions
 from timellama.training.run import Outputs, execute
 
 PACKAGE = str(Path(timellama.__file__).parent)

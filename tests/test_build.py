@@ -11,8 +11,10 @@ import yaml
 
 from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows, tokeniser
-from timellama.experiments.run import OPTIONS, WITH_BACKBONE, Backbone, Run, TimeLlamaOptions
-from timellama.training.build import METHODS, build, model_class
+from timellama.experiments.run import Backbone, Run
+from timellama.methods.registry import every_method, method_of
+from timellama.methods.time_llama import TimeLlamaOptions
+from timellama.training.build import build, model_class
 from timellama.training.predictions import autocast
 
 # Options that training uses, not the model's constructor.
@@ -40,15 +42,15 @@ def tiny(root, tmp_path_factory) -> Path:
 @pytest.fixture
 def run_of(sample_run) -> Callable[[str], Run]:
     def make(method: str, **options: object) -> Run:
-        own = {"method": method, "variant": method, "options": OPTIONS[method](**options)}
+        own = {"method": method, "variant": method, "options": method_of(method).options(**options)}
         own |= {"context": 96, "horizon": 24}
-        own["backbone"] = Backbone(name="tiny-gpt2", blocks=2, pin="0") if method in WITH_BACKBONE else None
+        own["backbone"] = Backbone(name="tiny-gpt2", blocks=2, pin="0") if method_of(method).backbone else None
         return dataclasses.replace(sample_run, **own)
 
     return make
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", every_method())
 def test_a_method_builds_and_forecasts(method, tiny, run_of):
     torch.manual_seed(0)
     model = build(run_of(method, **SMALL.get(method, {})), backbone_folder=tiny).eval()
@@ -57,16 +59,12 @@ def test_a_method_builds_and_forecasts(method, tiny, run_of):
     assert y.shape == (2, 24, 7) and torch.isfinite(y).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", every_method())
 def test_every_option_reaches_the_constructor(method):
-    options = {field.name for field in dataclasses.fields(OPTIONS[method])} - ELSEWHERE.get(method, set())
+    options = {field.name for field in dataclasses.fields(method_of(method).options)} - ELSEWHERE.get(method, set())
     parameters = inspect.signature(model_class(method)).parameters
     assert options <= set(parameters)
     assert all(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters.values()), "no second defaults"
-
-
-def test_every_method_has_options_and_the_other_way_round():
-    assert set(METHODS) == set(OPTIONS)
 
 
 def test_equal_seeds_give_equal_weights(tiny, run_of):
@@ -112,7 +110,7 @@ def test_a_variant_builds_and_forecasts(name, variants, tiny, run_of):
     assert y.shape == (2, 24, 7) and torch.isfinite(y).all()
 
 
-@pytest.mark.parametrize("name", [*METHODS, *sorted(VARIANTS - {"time-llama-n7"})])
+@pytest.mark.parametrize("name", [*every_method(), *sorted(VARIANTS - {"time-llama-n7"})])
 def test_in_bfloat16_everything_forecasts_nearly_the_same_and_trains(name, variants, tiny, run_of):
     run = run_of("time-llama", **variants[name]["options"]) if name in variants else run_of(name, **SMALL.get(name, {}))
     run = dataclasses.replace(run, prompt="") if getattr(run.options, "prompt", None) == "empty" else run

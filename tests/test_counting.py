@@ -10,8 +10,9 @@ from timellama.backbones.catalogue import load_backbones
 from timellama.cost.backbone_shapes import PUBLISHED, BackboneShape, backbone_shape
 from timellama.cost.efficiency import operations
 from timellama.cost.flops import FACTS, assumed, build_shape, count, one_step
-from timellama.experiments.run import OPTIONS, Backbone, TimeLlamaOptions, Training
-from timellama.experiments.sweep import POWER_OF_VARIATES
+from timellama.experiments.run import Backbone, Training
+from timellama.methods.registry import method_of
+from timellama.methods.time_llama import TimeLlamaOptions
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def run_of(sample_run):
         chosen = {
             "variant": method,
             "method": method,
-            "options": OPTIONS[method](**options),
+            "options": method_of(method).options(**options),
             "context": 96,
             "horizon": 24,
             "variates": 3,
@@ -100,7 +101,7 @@ def test_memory_grows_with_the_variates_at_most_as_the_sweep_extrapolates(run_of
         count(run_of(method, variates=n), shape=shape if run_of(method).backbone else None).step.bytes
         for n in (120, 240)
     )
-    power = POWER_OF_VARIATES.get(method, 1)
+    power = method_of(method).power
     assert twice / once < 1.15 * 2**power
     assert twice / once > 1.5 or power == 0  # the attentions over variates write no scores out: 2 and not 4
 

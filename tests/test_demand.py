@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from timellama.cost.job_limits import LONGEST, START, memory, minutes
-from timellama.experiments.run import Backbone, TimeLlamaOptions, Training
+from timellama.experiments.run import Backbone, Training
+from timellama.methods.time_llama import TimeLlamaOptions
 
 # The highest resident memory in MB (Snakemake's `benchmark:`) of the trainings of config/cpu.yaml on an Intel Xeon with
 # two cores, the largest of each kind over seeds and horizons 96 and 192. Six blocks of SmolLM2-135M, whose D is 576.

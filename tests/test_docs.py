@@ -17,7 +17,8 @@ import pytest
 from typer.main import get_command
 
 from timellama.cli.main import app
-from timellama.experiments.run import TimeLlamaOptions, Training
+from timellama.experiments.run import Training
+from timellama.methods.time_llama import TimeLlamaOptions
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 # Code spans that look like a path of the project; what a placeholder or a star stands in is none.

@@ -11,7 +11,8 @@ from timellama.core.errors import InputError
 from timellama.core.lock import locked
 from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
-from timellama.experiments.run import DLinearOptions, Training
+from timellama.experiments.run import Training
+from timellama.methods.dlinear import DLinearOptions
 from timellama.training import run as experiment
 from timellama.training.run import Outputs, execute, in_order, pick_device
 

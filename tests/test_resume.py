@@ -11,15 +11,12 @@ import torch
 from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.core.interruption import Interrupted, Signals
 from timellama.data.windows import Windows
-from timellama.experiments.run import (
-    Backbone,
-    DLinearOptions,
-    ITransformerOptions,
-    PatchTSTOptions,
-    TimeLlamaOptions,
-    TimesNetOptions,
-    Training,
-)
+from timellama.experiments.run import Backbone, Training
+from timellama.methods.dlinear import DLinearOptions
+from timellama.methods.itransformer import ITransformerOptions
+from timellama.methods.patchtst import PatchTSTOptions
+from timellama.methods.time_llama import TimeLlamaOptions
+from timellama.methods.timesnet import TimesNetOptions
 from timellama.training import train as training_module
 from timellama.training.build import build
 from timellama.training.checkpoint import Checkpoint

@@ -18,15 +18,11 @@ from timellama.data.m4.series import ARRAYS, M4Series, load_m4
 from timellama.data.m4.windows import prepare_m4
 from timellama.data.sources import fetch
 from timellama.data.splits import Split
-from timellama.experiments.run import (
-    DLinearOptions,
-    HourOfDayMeanOptions,
-    RLinearOptions,
-    Run,
-    SeasonalNaiveOptions,
-    Training,
-)
+from timellama.experiments.run import Run, Training
+from timellama.methods.dlinear import DLinearOptions
 from timellama.methods.forecaster import Forecaster
+from timellama.methods.naive import HourOfDayMeanOptions, SeasonalNaiveOptions
+from timellama.methods.rlinear import RLinearOptions
 from timellama.methods.time_llama.dynamic_lora import Routing
 from timellama.training.m4_scores import combine, mase, mase_scale, naive2_metrics, owa, smape
 from timellama.training.metrics import smape_loss

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from timellama.experiments.run import OPTIONS, Run
+from timellama.experiments.run import Run
+from timellama.methods.registry import every_method
 
 
 def altered(value):
@@ -42,6 +43,6 @@ def test_identity_can_be_read(sample_run):
 
 
 def test_every_method_has_options_with_defaults():
-    assert OPTIONS
-    for kind in OPTIONS.values():
+    assert every_method()
+    for kind in (method.options for method in every_method().values()):
         assert kind() == kind()

@@ -15,7 +15,8 @@ from timellama.core.job_log import job_log
 from timellama.core.lock import locked
 from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
-from timellama.experiments.run import DLinearOptions, Training
+from timellama.experiments.run import Training
+from timellama.methods.dlinear import DLinearOptions
 from timellama.results.digests import code_of_run
 from timellama.results.status import CHECKPOINT, PROGRESS, count, is_locked, run_status
 from timellama.training import checkpoint

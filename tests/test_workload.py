@@ -9,8 +9,10 @@ from timellama.cost.flops import Costs, Counted
 from timellama.cost.timing import Line, Point, fit, kind_of
 from timellama.cost.workload import Assumed, device_bytes, makespan, run_flops, run_seconds, shape_run, workers_needed
 from timellama.data.catalogue import load_catalogue
-from timellama.experiments.run import TimeLlamaOptions, Training
+from timellama.experiments.run import Training
 from timellama.experiments.work import windows_of, work_of
+from timellama.methods.forecaster import Adapted
+from timellama.methods.time_llama import TimeLlamaOptions
 from timellama.training.train import _Trainer
 
 
@@ -33,7 +35,7 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
             return windows["train"]
 
     trainer = _Trainer(
-        nn.Linear(1, 1),
+        Adapted(nn.Linear(1, 1)),
         windows=Sized(),
         validation=None,
         training=training,

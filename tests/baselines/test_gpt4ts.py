@@ -5,7 +5,7 @@ import torch
 from transformers import GPT2Config, GPT2Model
 
 from timellama.core.errors import InputError
-from timellama.methods.gpt4ts import GPT4TS
+from timellama.methods.gpt4ts.network import GPT4TS
 from timellama.methods.patches import cut_patches, patch_count
 
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from timellama.core.errors import InputError
-from timellama.methods.itransformer import ITransformer
+from timellama.methods.itransformer.network import ITransformer
 
 SMALL = {"width": 8, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.1}
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from timellama.core.errors import InputError
-from timellama.methods.dlinear import DLinear, moving_average
-from timellama.methods.rlinear import RLinear
+from timellama.methods.dlinear.network import DLinear, moving_average
+from timellama.methods.rlinear.network import RLinear
 
 
 def test_rlinear_by_hand():

@@ -10,15 +10,16 @@ import yaml
 from timellama.core.errors import InputError
 from timellama.core.schema import validate
 from timellama.experiments.methods_file import methods_file
-from timellama.experiments.run import OPTIONS, TRAINS_NOTHING, Training
-from timellama.methods.dlinear import DLinear
-from timellama.methods.gpt4ts import GPT4TS
-from timellama.methods.itransformer import ITransformer
-from timellama.methods.naive import HourOfDayMean, SeasonalNaive
-from timellama.methods.patchtst import PatchTST
-from timellama.methods.rlinear import RLinear
-from timellama.methods.time_llm import TimeLLM
-from timellama.methods.timesnet import TimesNet
+from timellama.experiments.run import Training
+from timellama.methods.dlinear.network import DLinear
+from timellama.methods.gpt4ts.network import GPT4TS
+from timellama.methods.itransformer.network import ITransformer
+from timellama.methods.naive.network import HourOfDayMean, SeasonalNaive
+from timellama.methods.patchtst.network import PatchTST
+from timellama.methods.registry import every_method, method_of, trains_nothing
+from timellama.methods.rlinear.network import RLinear
+from timellama.methods.time_llm.network import TimeLLM
+from timellama.methods.timesnet.network import TimesNet
 
 ORDER = [
     "time-llama",
@@ -49,15 +50,15 @@ def test_the_file_is_read_and_settings_stay_as_written(methods):
 
 
 def test_every_method_may_be_in_the_file(methods):
-    assert list(OPTIONS) == ORDER
-    for name in OPTIONS:
+    assert set(every_method()) == set(ORDER)
+    for name in every_method():
         entry = methods["dlinear"] | {"method": name, "options": {}, "datasets": {}}
         assert validate({"a": entry}, methods_file(), origin="x")["a"].method == name
 
 
-@pytest.mark.parametrize("name", ["training", *OPTIONS])
+@pytest.mark.parametrize("name", ["training", *every_method()])
 def test_defaults_keep_their_own_rules(methods, name):
-    kind = Training if name == "training" else OPTIONS[name]
+    kind = Training if name == "training" else method_of(name).options
     given = {"training" if name == "training" else "options": dataclasses.asdict(kind()), "datasets": {}}
     entry = methods["dlinear"] | {"method": "dlinear" if name == "training" else name, "options": {}} | given
     assert validate({"a": entry}, methods_file(), origin="x")
@@ -81,7 +82,7 @@ def test_options_are_what_a_constructor_asks_for_beside_sizes_and_backbone(name,
     given = {"context", "horizon", "variates", "season", "backbone", "tokenise", "description"}
     given |= {"embedding_table", "embedding_scale"}
     parameters = inspect.signature(kind).parameters
-    assert {field.name for field in dataclasses.fields(OPTIONS[name])} == set(parameters) - given
+    assert {field.name for field in dataclasses.fields(method_of(name).options)} == set(parameters) - given
     assert all(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters.values())
 
 
@@ -94,7 +95,7 @@ def test_columns_are_in_order(methods):
 def test_every_entry_builds_and_states_no_default(methods):
     assert methods
     for name, entry in methods.items():
-        kind = OPTIONS[entry["method"]]
+        kind = method_of(entry["method"]).options
         for override in ({}, *entry["datasets"].values()):
             options = entry["options"] | override.get("options", {})
             training = entry["training"] | override.get("training", {})
@@ -103,7 +104,7 @@ def test_every_entry_builds_and_states_no_default(methods):
             assert dataclasses.asdict(kind(**options)).items() >= options.items()
         default = dataclasses.asdict(kind())
         assert [key for key, value in entry["options"].items() if default[key] == value] == [], name
-        if entry["method"] in TRAINS_NOTHING:
+        if entry["method"] in trains_nothing():
             assert entry["training"] == {}
 
 
@@ -113,7 +114,7 @@ def test_overrides_name_data_sets_of_the_catalogue(methods, root):
     assert len(subsets) == 6
     for name, entry in methods.items():
         assert set(entry["datasets"]) <= set(catalogue), name
-        if entry["method"] not in TRAINS_NOTHING:
+        if entry["method"] not in trains_nothing():
             assert set(entry["datasets"]) >= subsets, name
             assert {entry["datasets"][subset]["training"]["loss"] for subset in subsets} == {"smape"}
 
@@ -123,7 +124,7 @@ def test_overrides_change_something(methods):
     seen = 0
     for name, entry in methods.items():
         base = {
-            "options": dataclasses.asdict(OPTIONS[entry["method"]](**entry["options"])),
+            "options": dataclasses.asdict(method_of(entry["method"]).options(**entry["options"])),
             "training": dataclasses.asdict(Training(**entry["training"])),
         }
         for dataset, override in entry["datasets"].items():
@@ -143,7 +144,7 @@ def test_time_llama_follows_table_7(methods, root):
     for row in (dict(zip(header, row, strict=True)) for row in rows):
         override = entry["datasets"].get(names.get(row["dataset"], row["dataset"]), {})
         training = Training(**(entry["training"] | override.get("training", {})))
-        options = OPTIONS["time-llama"](**(entry["options"] | override.get("options", {})))
+        options = method_of("time-llama").options(**(entry["options"] | override.get("options", {})))
         assert training.learning_rate == float(row["lr"]), row
         assert training.loss == row["loss"].lower()
         assert training.batch_size == int(row["batch_size"])

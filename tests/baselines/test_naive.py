@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from timellama.core.errors import InputError
-from timellama.methods.naive import HourOfDayMean, SeasonalNaive
+from timellama.methods.naive.network import HourOfDayMean, SeasonalNaive
 
 LOOK_BACK = torch.tensor([9.0, 1, 2, 3, 5, 6, 7])[None, :, None]  # one old value, then two seasons of 3
 

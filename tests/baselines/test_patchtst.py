@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from timellama.core.errors import InputError
-from timellama.methods.patchtst import POSITION_RANGE, PatchTST
+from timellama.methods.patchtst.network import POSITION_RANGE, PatchTST
 
 SMALL = {
     "patch_length": 8,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from timellama.core.errors import InputError
-from timellama.methods.time_llm import Reprogramming, TimeLLM, describe
+from timellama.methods.time_llm.network import Reprogramming, TimeLLM, describe
 
 OPTIONS = {
     "patch_length": 8,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from timellama.core.errors import InputError
-from timellama.methods.timesnet import Inception, TimesBlock, TimesNet, sinusoids, strongest_periods
+from timellama.methods.timesnet.network import Inception, TimesBlock, TimesNet, sinusoids, strongest_periods
 
 SMALL = {"width": 4, "feed_forward": 6, "layers": 2, "periods": 3, "kernels": 2, "dropout": 0.1}
 

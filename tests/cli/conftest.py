@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
-from timellama.experiments.run import DLinearOptions, RLinearOptions, Run, SeasonalNaiveOptions, Training
+from timellama.experiments.run import Run, Training
+from timellama.methods.dlinear import DLinearOptions
+from timellama.methods.naive import SeasonalNaiveOptions
+from timellama.methods.rlinear import RLinearOptions
 from timellama.training.run import Outputs, execute
 
 FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")

@@ -11,9 +11,10 @@ from torch import nn
 
 from timellama.cost import efficiency
 from timellama.cost.efficiency import adapter_parameters, operations, percentile
-from timellama.experiments.run import DLinearOptions, SeasonalNaiveOptions
 from timellama.experiments.sweep import Cell
+from timellama.methods.dlinear import DLinearOptions
 from timellama.methods.forecaster import Forecaster
+from timellama.methods.naive import SeasonalNaiveOptions
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from timellama.cost import efficiency_sweep
 from timellama.cost.efficiency_sweep import (
     CellFailed,
     available_memory,
@@ -17,8 +16,8 @@ from timellama.cost.efficiency_sweep import (
     run_cell,
     verdict,
 )
-from timellama.experiments.run import DLinearOptions
 from timellama.experiments.sweep import Cell, Sweep
+from timellama.methods.dlinear import DLinearOptions
 
 MB = 1_000_000
 
@@ -252,9 +251,3 @@ def test_a_sweep_without_memory_is_rows_too(sweep, tmp_path):
         sweep, backbone_folder=None, output=tmp_path / "sweep.json", source_digest="d", memory=40 * MB
     )
     assert [row["forward_status"] for row in document["rows"]] == ["out of memory"] * 2
-
-
-def test_the_methods_whose_attention_is_over_variates_exist():
-    from timellama.experiments.run import OPTIONS
-
-    assert set(efficiency_sweep.POWER_OF_VARIATES) < set(OPTIONS)

@@ -21,7 +21,10 @@ from timellama.data.series import Series, load_series
 from timellama.data.sources import fetch
 from timellama.data.splits import Split, count_windows
 from timellama.data.windows import prepare
-from timellama.experiments.run import DLinearOptions, RLinearOptions, SeasonalNaiveOptions, Training
+from timellama.experiments.run import Training
+from timellama.methods.dlinear import DLinearOptions
+from timellama.methods.naive import SeasonalNaiveOptions
+from timellama.methods.rlinear import RLinearOptions
 from timellama.training.run import Outputs, execute
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)

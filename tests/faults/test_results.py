@@ -12,7 +12,8 @@ from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.core.errors import InputError
 from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
-from timellama.experiments.run import Backbone, TimeLlamaOptions, Training
+from timellama.experiments.run import Backbone, Training
+from timellama.methods.time_llama import TimeLlamaOptions
 from timellama.reports import report_figures
 from timellama.reports.figures import curves as figures
 from timellama.results import aggregate, run_files

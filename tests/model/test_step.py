@@ -11,7 +11,7 @@ from timellama.cost.efficiency import STEPS, training_call
 from timellama.data.windows import Windows
 from timellama.experiments.run import Training
 from timellama.experiments.sweep import Cell
-from timellama.methods.dlinear import DLinear
+from timellama.methods.dlinear.network import DLinear
 from timellama.training.train import train
 
 BATCH = 4

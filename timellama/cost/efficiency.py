@@ -22,9 +22,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from timellama.core.allocator import keep_freed_memory
-from timellama.experiments.run import RANDOM_SEED, TRAINS_NOTHING, Training
+from timellama.experiments.run import RANDOM_SEED, Training
 from timellama.experiments.sweep import Cell
 from timellama.methods.forecaster import Forecaster
+from timellama.methods.registry import method_of
 from timellama.training.build import build
 from timellama.training.predictions import autocast
 from timellama.training.run import count_parameters, device_name, pick_device
@@ -243,7 +244,7 @@ def measure(cell: Cell, say: Callable[[dict], None]) -> None:
     flops, uncounted = operations(call)
     dtype = torch.bfloat16 if run.precision == "bfloat16" else torch.float32
     say({"flops": flops, "uncounted": uncounted, "matmul_flops_per_second": matmul_peak(device, dtype)})
-    if cell.train and run.method not in TRAINS_NOTHING:
+    if cell.train and method_of(run.method).trains:
         step = training_call(cell, model.train(), x, y, device=device)
         say({"training": timed(step, cell=cell, device=device, warm_up=1, most=MOST_STEPS)})
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from timellama.core import provenance
 from timellama.core.files import write_json
-from timellama.experiments.run import TRAINS_NOTHING
-from timellama.experiments.sweep import POWER_OF_VARIATES, Cell, Sweep
+from timellama.experiments.sweep import Cell, Sweep
+from timellama.methods.registry import method_of
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +212,7 @@ def measure_cell(
     `limit` is of the device's memory, which is what predictions are of; `resident_limit` of the process's own.
     """
     variates, batch_size = cell
-    power = POWER_OF_VARIATES.get(sweep.run.method, 1)
+    power = method_of(sweep.run.method).power
     row: Row = {"variates": variates, "batch_size": batch_size, "limit_bytes": limit}
     for stage in ("forward", "training"):
         row[f"{stage}_predicted"] = predicted = predict(
@@ -224,7 +224,7 @@ def measure_cell(
     if row["forward_status"] != MEASURED:
         log.info("N %d, batch %d: not started, %s", variates, batch_size, row["forward_status"])
         return row | {"training_status": row["forward_status"]}
-    train = row["training_status"] == MEASURED and sweep.run.method not in TRAINS_NOTHING
+    train = row["training_status"] == MEASURED and method_of(sweep.run.method).trains
     numbers, stopped = run(
         sweep.cell(
             variates, batch_size, train=train, backbone_folder=str(backbone_folder) if backbone_folder else None

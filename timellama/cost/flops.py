@@ -7,6 +7,7 @@ the wording of Time-LLM's prompts.
 """
 
 import dataclasses
+import importlib
 import inspect
 import math
 import weakref
@@ -27,11 +28,12 @@ from timellama.backbones.blocks import Architecture, Backbone
 from timellama.cost.backbone_shapes import BackboneShape
 from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecaster
+from timellama.methods.registry import method_of
+from timellama.methods.time_llm.counting import FACTS
 from timellama.training.build import model_class
 from timellama.training.step import gradients
 
 CHARACTERS_A_TOKEN = 4.0  # our choice: the prompts of the catalogue have 3.9 to 4.6 a token in SmolLM2's tokenizer
-FACTS = 150  # our choice, characters: what Time-LLM's prompt says of a sample beside its description
 FLASH_BACKWARD = 2.5  # products of a fused attention backwards to forwards: 5 to 2 (Dao 2023, arXiv 2307.08691)
 
 
@@ -165,8 +167,8 @@ def _backbone_parts(run: Run, shape: BackboneShape) -> dict[str, Any]:
         "description": text,
         "tokenise": lambda text: [0] * math.ceil(len(text) / CHARACTERS_A_TOKEN),
         "embedding_scale": 1.0,
-        # Only Time-LLM reads the whole table; for the others it would be memory in vain.
-        "embedding_table": torch.randn(shape.vocabulary, shape.width) if run.method == "time-llm" else None,
+        # For a method that does not read the whole table it would be memory in vain.
+        "embedding_table": torch.randn(shape.vocabulary, shape.width) if method_of(run.method).table else None,
     }
 
 
@@ -174,32 +176,22 @@ def _backbone_parts(run: Run, shape: BackboneShape) -> dict[str, Any]:
 def assumed(run: Run) -> Iterator[None]:
     """What `meta` cannot do is done without: autocast, and what the numbers of a sample would decide.
 
-    TimesNet's periods are the k longest for every sample and Time-LLM's prompts all have one length; neither changes a
-    pass by more than a few per cent. Without autocast all activations take 4 bytes a number, so that the memory of a
-    bfloat16 run is an upper bound.
+    The second is what the method's record names as `assumed`. Without autocast all activations take 4 bytes a number,
+    so that the memory of a bfloat16 run is an upper bound.
     """
+    place = method_of(run.method).assumed
+    replaced = {}
+    if place:
+        module, _, name = place.partition(":")
+        replaced = getattr(importlib.import_module(module), name)
     with ExitStack() as stack:
         for name, instead in (
             ("torch.autocast", lambda *_, **__: nullcontext()),
             ("torch.is_autocast_enabled", lambda *_: False),
-            *([("timellama.methods.timesnet.TimesBlock.forward", _fixed_periods)] if run.method == "timesnet" else ()),
-            *([("timellama.methods.time_llm.TimeLLM.prompts", _fixed_prompts)] if run.method == "time-llm" else ()),
+            *replaced.items(),
         ):
             stack.enter_context(mock.patch(name, instead))
         yield
-
-
-def _fixed_periods(block: Any, h: Tensor) -> Tensor:
-    spectrum = torch.fft.rfft(h, dim=1).abs().mean(dim=2)[:, 1:]
-    weights = spectrum[:, : block.periods].softmax(dim=1)
-    total = h
-    for rank in range(block.periods):
-        total = total + weights[:, rank, None, None] * block._at_period(h, h.shape[1] // (rank + 1))
-    return total
-
-
-def _fixed_prompts(model: Any, series: Tensor) -> list[str]:
-    return ["." * (len(model.description) + FACTS)] * len(series)
 
 
 def count(run: Run, *, shape: BackboneShape | None) -> Costs:

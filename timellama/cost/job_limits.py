@@ -2,26 +2,18 @@
 
 They are bounds to be granted, not predictions: asking for too little costs a job, and each further attempt asks for as
 much again. What is counted: the libraries, the series, the parameters, and what a forward pass leaves for the backward
-pass. Sizes of a language model that its catalogue entry does not hold are the largest of the catalogue's, Gemma's: a
-block has 27 D^2 parameters (26.25) and a feed-forward width of 8 D. `tests/test_demand.py` holds the bounds against
-measured trainings on a CPU. Nothing was measured on CUDA.
+pass. How a method's layers grow stands in its own record. `tests/test_demand.py` holds the bounds against measured
+trainings on a CPU.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from timellama.experiments.run import Run, Training
 from timellama.experiments.work import windows_of, work_of
+from timellama.methods.method import VOCABULARY, Sizes, Stack
+from timellama.methods.registry import method_of
 
-BLOCK = 27  # parameters of a block of a language model, in D^2: Gemma-2B's configuration, rounded up
-KEPT = (
-    10 + 4 * 8
-)  # numbers that a block keeps of a token, in D: 10 D around the attention, 4 around 8 D of feed-forward
-ALIGNMENT = 5  # square layers of the cross-attention, timellama/methods/time_llama/alignment.py
-MODULES = 7  # LoRA modules of a block at most, each between widths of 8 D at most
-VOCABULARY = 128_256  # tokens, Llama-3.2's; Gemma has twice as many, and gets them at its second attempt
 LETTERS = 3  # our choice: of a prompt to a token at least; the tokenizers here make about 4
-STATISTICS = 100  # our choice: tokens that the statistics of a window add to a prompt
 # Bytes of a trained parameter: value, gradient, Adam's two moments, the best value so far, and in a checkpoint that is
 # being written value, moments and best value again; all float32.
 TRAINED = 9 * 4
@@ -39,61 +31,27 @@ START = 30  # our choice, minutes: imports, a cold shared disk, the writing of r
 # Our choice, minutes: more than a day is refused by many clusters, and a training that is cut off goes on from its
 # checkpoint at the next attempt.
 LONGEST = 24 * 60
-INCEPTION = sum((2 * i + 1) ** 2 for i in range(6))  # places of TimesNet's six kernels
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A method as a stack of layers: `tokens` a window, `layers`, and of each layer parameters and kept numbers."""
-
-    tokens: int
-    layers: int
-    parameters: int
-    kept: int
-    trained: int  # parameters of the whole model that are trained
-
-
-def shape(run: Run, *, width: int | None) -> Shape:
-    """What of a run's method grows with its sizes. `width` is D of its language model.
-
-    A method that is not listed has one layer from the look-back to the horizon, or none.
-    """
-    options, variates = run.options, run.variates
-    words = len(run.prompt or "") // LETTERS
-    patches = (run.context - options.patch_length) // options.patch_stride + 2 if "patch" in str(options) else 0
-    if run.method == "time-llama":
-        blocks = run.backbone.blocks
-        tokens = variates + (words if options.alignment == "prefix" else 0)
-        lora = MODULES * blocks * options.rank * (1 + 8) * width
-        trained = ALIGNMENT * width**2 + (run.context + run.horizon) * width + lora
-        trained += BLOCK * width**2 * blocks if options.train_backbone else 0
-        return Shape(tokens, blocks, BLOCK * width**2, KEPT * width, trained)
-    if run.method == "time-llm":
-        tokens = variates * (patches + words + STATISTICS)
-        trained = options.prototypes * VOCABULARY + 3 * options.heads * options.features * width
-        return Shape(tokens, run.backbone.blocks, BLOCK * width**2, KEPT * width, trained)
-    if run.method == "gpt4ts":
-        trained = (options.patch_length + patches * run.horizon) * width
-        return Shape(variates * patches, run.backbone.blocks, BLOCK * width**2, KEPT * width, trained)
-    if run.method in ("patchtst", "itransformer"):
-        partners = patches if run.method == "patchtst" else variates
-        parameters = 4 * options.width**2 + 2 * options.width * options.feed_forward
-        kept = 10 * options.width + 4 * options.feed_forward + 4 * options.heads * partners
-        ends = (run.context + (patches or 1) * run.horizon) * options.width
-        return Shape(variates * (patches or 1), options.layers, parameters, kept, options.layers * parameters + ends)
-    if run.method == "timesnet":
-        parameters = 2 * INCEPTION * options.width * options.feed_forward
-        kept = 2 * options.periods * (options.kernels + 2) * max(options.width, options.feed_forward)
-        return Shape(run.context + run.horizon, options.layers, parameters, kept, options.layers * parameters)
-    return Shape(variates, 1, run.context * run.horizon, run.context + run.horizon, 2 * run.context * run.horizon)
+def stack_of(run: Run, *, width: int | None) -> Stack:
+    """The layers of a run's method at its sizes. `width` is D of its language model."""
+    sizes = Sizes(
+        context=run.context,
+        horizon=run.horizon,
+        variates=run.variates,
+        words=len(run.prompt or "") // LETTERS,
+        blocks=run.backbone.blocks if run.backbone else 0,
+        width=width or 0,
+    )
+    return method_of(run.method).stack(run.options, sizes)
 
 
 def memory(run: Run, *, rows: int, width: int | None, cuda: bool) -> Mapping[str, int]:
     """Megabytes: `host` of the machine and `device` of its GPU, 0 without `cuda`. `rows` are those of the series."""
-    of, training = shape(run, width=width), run.training or Training(batch_size=0)
+    of, training = stack_of(run, width=width), run.training or Training(batch_size=0)
     number = 2 if run.precision == "bfloat16" else 4
     frozen = of.layers * of.parameters * number if run.backbone else 0
-    if run.method == "time-llm":
+    if method_of(run.method).table:
         frozen += VOCABULARY * width * number
     trained = TRAINED * of.trained
     passes = max(training.batch_size * of.layers, training.evaluation_batch_size) * of.tokens * of.kept * number
@@ -107,7 +65,7 @@ def memory(run: Run, *, rows: int, width: int | None, cuda: bool) -> Mapping[str
 
 def minutes(run: Run, *, rows: int, frequency: str, width: int | None, cuda: bool, threads: int) -> int:
     """Minutes of the training and its test, at most LONGEST: of all windows, as without early stopping."""
-    of, training = shape(run, width=width), run.training or Training()
+    of, training = stack_of(run, width=width), run.training or Training()
     work = work_of(run, windows_of(run, rows=rows, frequency=frequency))
     forecasts = (work.validation_batches + work.test_batches) * training.evaluation_batch_size
     # A backward pass is twice the work of a forward pass.

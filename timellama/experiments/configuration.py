@@ -188,4 +188,9 @@ class Configuration(Model):
         default_factory=dict,
         description="Training settings of single methods (keys of config/methods.yaml); they go over everything else.",
     )
+    methods: dict[str, dict] = Field(
+        default_factory=dict,
+        description="Methods of this configuration, each as an entry of config/methods.yaml, over which they go. "
+        "`method` may be `module:Name`, a network or Method that Python can import.",
+    )
     experiments: Experiments = Field(description="What is run; the key names the report.")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from timellama.backbones.catalogue import BackboneEntry, load_backbones
 from timellama.core.errors import InputError
-from timellama.core.schema import load_yaml, validate
+from timellama.core.schema import validate
 from timellama.data.catalogue import Dataset, load_catalogue
 from timellama.data.sources import sha256_of
 from timellama.data.splits import count_windows, part_rows, train_rows
@@ -26,10 +26,11 @@ from timellama.experiments.configuration import (
     Override,
 )
 from timellama.experiments.m4_runs import require_m4_run
-from timellama.experiments.methods_file import MethodEntry, methods_file
+from timellama.experiments.methods_file import MethodEntry, load_methods
 from timellama.experiments.prompts import other_dataset, prompt_text
-from timellama.experiments.run import OPTIONS, TRAINS_NOTHING, WITH_BACKBONE, WITH_PROMPT, Backbone, Run, Training
+from timellama.experiments.run import Backbone, Run, Training
 from timellama.experiments.sweep import Sweep
+from timellama.methods.registry import method_of
 
 EFFICIENCY = "efficiency"  # the one experiment that measures time and memory in place of errors
 TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
@@ -99,7 +100,7 @@ def make_plan(config: Mapping, *, root: Path, origin: str | None = None) -> Plan
     checked = validate(config, Configuration, origin=origin)
     datasets = load_catalogue(root / "config/datasets.yaml")
     backbones = load_backbones(root / "config/backbones.yaml")
-    methods = load_yaml(root / "config/methods.yaml", methods_file())
+    methods = load_methods(root / "config/methods.yaml", added=checked.methods)
     experiments = {key: getattr(checked.experiments, key) for key in config["experiments"]}  # in the file's order
     efficiency = experiments.pop(EFFICIENCY, None)
     _check_overrides(checked.overrides, methods, datasets, f"{origin}, overrides")
@@ -170,9 +171,10 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         sizes = {"context": context, "horizon": horizon}
         if not _has_windows(entry, **sizes, percent=section.train_percent, where=where):
             continue
-        if spec.method == "hour-of-day-mean" and context < 2 * entry.season:
-            continue  # the mean of a single season is the seasonal naive under another name
-        chosen = (section.backbones or config.backbones) if spec.method in WITH_BACKBONE else [None]
+        code = method_of(spec.method)
+        if code.seasons > 1 and context < code.seasons * entry.season:
+            continue
+        chosen = (section.backbones or config.backbones) if code.backbone else [None]
         of_dataset = section.datasets[dataset].seeds if dataset in section.datasets else None
         for backbone in chosen:
             for seed in of_dataset or section.seeds or config.seeds:
@@ -193,7 +195,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                     backbone=_backbone(backbone, spec, backbones, where),
                     prompt=_prompt(entry, datasets, spec.method, options, **sizes),
                     # A method that trains nothing has no chance in it: one seed says it all.
-                    seed=0 if spec.method in TRAINS_NOTHING else seed,
+                    seed=seed if code.trains else 0,
                     precision=config.precision,
                     device=config.device,
                 )
@@ -253,14 +255,14 @@ def _settings(
 
 
 def _options(spec: MethodEntry, backbone: LanguageModel | None, settings: Mapping):
-    kind = OPTIONS[spec.method]
+    kind = method_of(spec.method).options
     if backbone and "rank" in {field.name for field in dataclasses.fields(kind)}:
         settings = {"rank": backbone.rank} | settings
     return kind(**settings)
 
 
 def _training(spec: MethodEntry, settings: Mapping) -> Training | None:
-    return None if spec.method in TRAINS_NOTHING else Training(**settings)
+    return Training(**settings) if method_of(spec.method).trains else None
 
 
 def _backbone(
@@ -280,7 +282,7 @@ def _prompt(
     entry: Dataset, datasets: Mapping[str, Dataset], method: str, options, *, context: int, horizon: int
 ) -> str | None:
     """The prompt's text; None for a run that reads none, so that its number does not hang on the wording."""
-    if method not in WITH_PROMPT or getattr(options, "alignment", "") == "none":
+    if not method_of(method).prompt or getattr(options, "alignment", "") == "none":
         return None
 
     def filled(of: Dataset) -> str:

@@ -4,13 +4,17 @@ A method's `options` are checked against its options dataclass, so a new method 
 """
 
 import functools
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union
 
 from pydantic import ConfigDict, Field, TypeAdapter, create_model, model_validator
 
-from timellama.core.schema import Model, broken
+from timellama.core.schema import Model, broken, read_yaml, validate
 from timellama.core.values import AsWritten, Flag, Maybe, Text
-from timellama.experiments.run import OPTIONS, WITH_BACKBONE, Training
+from timellama.experiments.run import Training
+from timellama.methods.method import Method
+from timellama.methods.registry import every_method, method_of
 
 Options = TypeVar("Options")
 VariantName = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -55,18 +59,32 @@ class MethodEntry(Model, Generic[Options]):
     citation: Text = Field(description="The paper of the method.")
 
 
-def _entry(name: str, options: type) -> type[MethodEntry]:
-    """The entries whose code is the method `name`."""
-    fields: dict[str, Any] = {"method": (Literal[name], Field(description="The code that runs."))}
-    if name not in WITH_BACKBONE:
+def _entry(method: Method) -> type[MethodEntry]:
+    """The entries whose code is this method."""
+    fields: dict[str, Any] = {"method": (Literal[method.name], Field(description="The code that runs."))}
+    if not method.backbone:
         fields["backbone"] = (None, Field(None, description="This method has no language model."))
-    return create_model(name, __base__=MethodEntry[options], **fields)
+    return create_model(method.name, __base__=MethodEntry[method.options], **fields)
 
 
 @functools.cache
-def methods_file() -> TypeAdapter[dict[str, MethodEntry]]:
-    """What reads the whole file."""
-    entries = tuple(_entry(name, options) for name, options in OPTIONS.items())  # the one place that knows them
+def methods_file(*places: str) -> TypeAdapter[dict[str, MethodEntry]]:
+    """What reads the whole file; `places` are the methods, `module:Name`, that it names beside the known ones."""
+    entries = tuple(map(_entry, [*every_method().values(), *map(method_of, places)]))
     entry = Annotated[Union[entries], Field(discriminator="method")]  # noqa: UP007 -- of a tuple
     extra = {"title": "The methods, with their published settings", "additionalProperties": False}
     return TypeAdapter(Annotated[dict[VariantName, entry], Field(min_length=1, json_schema_extra=extra)])
+
+
+def load_methods(path: Path, *, added: Mapping[str, Any]) -> dict[str, MethodEntry]:
+    """The entries of the file at `path` and those `added` by a configuration, which go over the file's.
+
+    Raises InputError, listing every problem, and for a method that cannot be found.
+    """
+    raw = read_yaml(path)
+    entries = {**raw, **added} if isinstance(raw, dict) else raw
+    places = set()
+    if isinstance(entries, dict):
+        named = (entry.get("method") for entry in entries.values() if isinstance(entry, dict))
+        places = {name for name in named if isinstance(name, str) and ":" in name}
+    return validate(entries, methods_file(*sorted(places)), origin=str(path))

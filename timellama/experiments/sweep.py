@@ -11,10 +11,6 @@ from dataclasses import dataclass
 
 from timellama.experiments.run import DIGEST_LENGTH, Run
 
-# The power of N that a method's work grows with; all others' is 1. Two attend over the variates. TimesNet has all
-# of them in one embedding: what its convolutions take hangs on the periods that it finds, which N does not change.
-POWER_OF_VARIATES = {"time-llama": 2, "itransformer": 2, "timesnet": 0}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:

@@ -1,6 +1,6 @@
 """From a run's specification to its model: the one place that knows both.
 
-A method is one line in `METHODS`. Its constructor's parameter names say what it needs: the run's sizes, its own
+A method's constructor says by the names of its parameters what it needs: the run's sizes, its own
 options, and, for methods with a language model, parts of the prepared backbone. Modules are imported by name when a run
 asks for them, so that a run's code digest holds only the code it uses.
 """
@@ -12,33 +12,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from timellama.experiments.run import RANDOM_SEED, WITH_BACKBONE, Run
+from timellama.experiments.run import RANDOM_SEED, Run
+from timellama.methods.registry import method_of
 
-METHODS = {
-    "time-llama": "timellama.methods.time_llama.network:TimeLlama",
-    "time-llm": "timellama.methods.time_llm:TimeLLM",
-    "gpt4ts": "timellama.methods.gpt4ts:GPT4TS",
-    "dlinear": "timellama.methods.dlinear:DLinear",
-    "patchtst": "timellama.methods.patchtst:PatchTST",
-    "timesnet": "timellama.methods.timesnet:TimesNet",
-    "itransformer": "timellama.methods.itransformer:ITransformer",
-    "rlinear": "timellama.methods.rlinear:RLinear",
-    "seasonal-naive": "timellama.methods.naive:SeasonalNaive",
-    "hour-of-day-mean": "timellama.methods.naive:HourOfDayMean",
-}
 BACKBONE_MODULES = ("timellama.backbones.blocks", "timellama.backbones.prepared")
 STATISTICS_PROMPT = "timellama.methods.time_llama.statistics_prompt:StatisticsPrompt"
 
 
-def entries_of(method: str) -> tuple[str, ...]:
+def entries_of(name: str) -> tuple[str, ...]:
     """The code that only runs of this method depend on, in the terms of `code_digest`."""
-    own = METHODS[method]
-    return (own, *BACKBONE_MODULES) if method in WITH_BACKBONE else (own,)
+    method = method_of(name)
+    return (method.network, *BACKBONE_MODULES) if method.backbone else (method.network,)
 
 
-def model_class(method: str) -> type:
-    """The class that `METHODS` names."""
-    return _named(METHODS[method])
+def model_class(name: str) -> type:
+    """The class of a method's network."""
+    return _named(method_of(name).network)
 
 
 def _named(place: str) -> Any:

@@ -1,1 +1,66 @@
-"""Time-LlaMA (arXiv 2502.13725, section 3), one module a part of the model."""
+"""Time-LlaMA (arXiv 2502.13725, section 3), one module a part of the model; `network.py` is the forward pass.
+
+There is no public reference implementation.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from timellama.core.values import Count, Flag, NotNegative, Whole
+from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack
+
+ALIGNMENT = 5  # square layers of the cross-attention, `alignment.py`
+MODULES = 7  # LoRA modules of a block at most, each between widths of 8 D at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeLlamaOptions:
+    """Options of Time-LlaMA (paper, section 3); defaults are the paper's or our answer to an open question."""
+
+    rank: Count = 8  # r: table 7 (section 4.3 also says 4, for Llama-3.2 1B)
+    heads: Count = 8  # K: table 7; also the heads of `blocks` "attention"
+    active: Count = 4  # n: table 7
+    # the depth of TSEmb (eq. 2) is open: one layer is the least that fits it
+    token_embedding: Literal["linear", "mlp"] = "linear"
+    # eq. 3; "none" is Time-LlaMA-1, "prefix" is Time-LlaMA-2
+    alignment: Literal["cross-attention", "none", "prefix"] = "cross-attention"
+    # eq. 1; "static" is Time-LlaMA-4, "none" -3, "adalora" -5, "moelora" -6
+    adapter: Literal["dynamic", "static", "none", "adalora", "moelora"] = "dynamic"
+    # LoRA experts a module of "moelora", open: experts of rank 2, as in liuqidong07/MOELoRA-peft@2d9efa4e (16 / 8).
+    mixture_experts: Count = 4
+    # open; literal means that the forecast loss never reaches the router
+    gate_gradient: Literal["literal", "straight-through", "scaled"] = "literal"
+    balance_weight: NotNegative = 0.01  # lambda_lb, open; keeps the router from collapsing without ruling the gradient
+    # g in eq. 10, open; bounded, since |h| of 950 after block 3 saturates a softmax
+    router_activation: Literal["tanh", "gelu", "relu", "identity"] = "tanh"
+    pooling: Literal["last", "mean", "max", "first"] = "last"  # section 3.5
+    attention: Literal["causal", "bidirectional"] = "causal"  # open; causal is what the pretrained blocks know
+    positions: Literal["backbone", "none"] = "backbone"  # open
+    # figure 1: a description of the data set; the others are in timellama/experiments/prompts.py
+    prompt: Literal["descriptive", "generic", "empty", "other", "shuffled", "random", "statistics"] = "descriptive"
+    blocks: Literal["pretrained", "attention", "none"] = "pretrained"  # the others are controls of arXiv 2406.16964
+    column_order: Whole = 0  # 0: the file's; else the seed of a permutation, since "last token" means the last column
+    train_backbone: Flag = False  # the paper freezes it; trained with random weights it is such a control too
+
+
+def stack(options: TimeLlamaOptions, sizes: Sizes) -> Stack:
+    """A token a variate through the blocks."""
+    width, blocks = sizes.width, sizes.blocks
+    lora = MODULES * blocks * options.rank * (1 + 8) * width
+    trained = ALIGNMENT * width**2 + (sizes.context + sizes.horizon) * width + lora
+    trained += BLOCK * width**2 * blocks if options.train_backbone else 0
+    tokens = sizes.variates + (sizes.words if options.alignment == "prefix" else 0)
+    return Stack(tokens=tokens, layers=blocks, parameters=BLOCK * width**2, kept=KEPT * width, trained=trained)
+
+
+METHODS = (
+    Method(
+        name="time-llama",
+        options=TimeLlamaOptions,
+        network="timellama.methods.time_llama.network:TimeLlama",
+        backbone=True,
+        prompt=True,
+        power=2,  # attends over the variates
+        stack=stack,
+    ),
+)

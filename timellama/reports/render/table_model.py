@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from timellama.core.errors import InputError
-from timellama.experiments.run import TRAINS_NOTHING
+from timellama.methods.registry import trains_nothing
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.results.aggregate import FORECAST_ERRORS, M4_ERRORS
@@ -71,7 +71,7 @@ def describe_seeds(summary: pd.DataFrame) -> str:
     if summary["seeds"].nunique() == 1:
         seeds = summary["seeds"].iloc[0]
         return f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {listed(seeds)}."
-    trained = summary[~summary["variant"].isin(TRAINS_NOTHING)]
+    trained = summary[~summary["variant"].isin(trains_nothing())]
     by_column = trained.groupby(name_columns(summary))["seeds"].nunique()
     by_dataset = trained.groupby("dataset")["seeds"].nunique()
     if by_column.max() > 1 and by_dataset.max() == 1:

@@ -1,0 +1,135 @@
+"""A method from outside the package, without a fork: named by a configuration, or offered by an installed package."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from timellama.core.errors import InputError
+from timellama.experiments.matrix import make_plan
+from timellama.methods import registry
+from timellama.results.digests import code_of_run
+
+MODULE = '''"""One scaled linear map from the look-back to the horizon."""
+
+from torch import nn
+
+
+class Levels(nn.Module):
+    """A linear map of the look-back, times a constant."""
+
+    def __init__(self, *, context: int, horizon: int, scale: float = 1.0):
+        super().__init__()
+        self.linear, self.scale = nn.Linear(context, horizon), scale
+
+    def forward(self, x):
+        return self.scale * self.linear(x.transpose(1, 2)).transpose(1, 2)
+'''
+RECORD = '''
+from dataclasses import dataclass
+
+from timellama.methods.method import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelsOptions:
+    """Levels."""
+
+    scale: float = 1.0
+
+
+LEVELS = Method(name="levels", options=LevelsOptions, network="visiting_model:Levels", alone=True)
+'''
+ENTRY = {
+    "label": "Levels",
+    "method": "visiting_model:Levels",
+    "options": {"scale": 2.0},
+    "training": {},
+    "datasets": {},
+    "source": "our test",
+    "floor": False,
+    "citation": "none",
+}
+
+
+@pytest.fixture
+def visitor(tmp_path, monkeypatch) -> Path:
+    """A folder on the path with a module that holds a network."""
+    (tmp_path / "visiting_model.py").write_text(MODULE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("visiting_model", None)
+    sys.modules.pop("visiting_record", None)
+    registry.every_method.cache_clear()
+    registry.method_of.cache_clear()
+
+
+@pytest.fixture
+def config(root) -> dict:
+    """The smoke configuration with one experiment, of the outside method and DLinear."""
+    config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
+    section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["levels", "dlinear"]}
+    return config | {"methods": {"levels": ENTRY}, "experiments": {"long_term": section}}
+
+
+def test_a_configuration_names_a_network(root, config, visitor):
+    runs = {run.variant: run for run in make_plan(config, root=root).every_run().values()}
+    run = runs["levels"]
+    assert run.method == "visiting_model:Levels" and run.options.scale == 2.0 and run.training is not None
+    assert run == type(run).from_json(run.to_json())
+    before = code_of_run(run)
+    file = visitor / "visiting_model.py"
+    file.write_text(file.read_text(encoding="utf-8").replace("self.scale *", "2 * self.scale *"), encoding="utf-8")
+    for cached in (registry.method_of, *_digest_caches()):
+        cached.cache_clear()
+    assert code_of_run(run) != before and code_of_run(runs["dlinear"]) != before
+
+
+def _digest_caches():
+    from timellama.core import code_digest
+
+    return code_digest.code_digest, code_digest._file, code_digest._source
+
+
+def test_an_installed_package_offers_a_method(root, config, visitor):
+    (visitor / "visiting_record.py").write_text(RECORD, encoding="utf-8")
+    about = visitor / "visitor-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: visitor\nVersion: 1.0\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text("[timellama.methods]\nlevels = visiting_record:LEVELS\n", encoding="utf-8")
+    registry.every_method.cache_clear()
+    assert registry.method_of("levels").alone
+    config["methods"]["levels"] = ENTRY | {"method": "levels"}
+    from timellama.experiments import methods_file
+
+    methods_file.methods_file.cache_clear()
+    runs = {run.variant: run for run in make_plan(config, root=root).every_run().values()}
+    methods_file.methods_file.cache_clear()
+    assert runs["levels"].method == "levels" and runs["levels"].options.scale == 2.0
+
+
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [
+        ({"method": "visiting_model:Nothing"}, "visiting_model:Nothing"),
+        ({"method": "nowhere_at_all:Levels"}, "nowhere_at_all:Levels"),
+        ({"options": {"scael": 2.0}}, "scael"),
+        ({"options": {"scale": "two"}}, "scale"),
+    ],
+)
+def test_a_slip_is_named(root, config, visitor, entry, named):
+    config["methods"]["levels"] = ENTRY | entry
+    with pytest.raises(InputError) as caught:
+        make_plan(config, root=root)
+    assert named in str(caught.value)
+
+
+def test_the_workflow_trains_it_and_puts_it_in_the_table(make_project, config, visitor):
+    project = make_project()
+    (project.folder / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    paths = {"PYTHONPATH": f"{project.folder}:{visitor}"}
+    done = project.snakemake("reports/table_long_term.md", environment=paths)
+    assert done.returncode == 0, done.stdout
+    table = (project.folder / "reports/table_long_term.md").read_text(encoding="utf-8")
+    assert "Levels" in table and "DLinear" in table

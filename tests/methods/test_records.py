@@ -1,0 +1,58 @@
+"""What a method's record says of it is what its network does."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from timellama.cost.backbone_shapes import backbone_shape
+from timellama.cost.flops import build_shape
+from timellama.experiments.matrix import make_plan
+from timellama.methods.registry import every_method
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def plan():
+    """A run of every method on the generated data set with a tiny language model."""
+    config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text(encoding="utf-8"))
+    section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": list(every_method())}
+    return make_plan(config | {"seeds": [0], "experiments": {"long_term": section}}, root=ROOT)
+
+
+@pytest.fixture
+def built(plan, request):
+    """A method's run and its model of random weights."""
+    import dataclasses
+
+    [run] = [run for run in plan.every_run().values() if run.variant == request.param]
+    if run.method == "time-llm":  # the tiny language model is 32 wide
+        run = dataclasses.replace(run, options=dataclasses.replace(run.options, features=16))
+    shape = None
+    if run.backbone:
+        shape = backbone_shape(plan.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
+    torch.manual_seed(0)
+    return run, build_shape(run, shape=shape, device="cpu").eval()
+
+
+@pytest.mark.parametrize("built", every_method(), indirect=True)
+def test_a_method_forecasts_each_variate_alone_if_and_only_if_its_record_says_so(built):
+    run, model = built
+    x = torch.randn(2, run.context, run.variates, generator=torch.Generator().manual_seed(1))
+    other = x.clone()
+    # Neither the first nor the last: Time-LlaMA's attention is causal.
+    other[:, :, 1] = other[:, :, 1].flip(1) * 3
+    with torch.inference_mode():
+        kept = [i for i in range(run.variates) if i != 1]
+        same = torch.allclose(model(other)[..., kept], model(x)[..., kept], rtol=1e-5, atol=1e-5)
+    assert same == every_method()[run.method].alone
+
+
+@pytest.mark.parametrize("built", every_method(), indirect=True)
+def test_a_method_trains_if_and_only_if_it_has_something_to_train(built):
+    run, model = built
+    assert any(p.requires_grad for p in model.parameters()) == every_method()[run.method].trains
+    assert (run.training is not None) == every_method()[run.method].trains
+    assert (run.backbone is not None) == every_method()[run.method].backbone

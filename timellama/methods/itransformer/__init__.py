@@ -1,0 +1,34 @@
+"""iTransformer (Liu et al. 2024)."""
+
+from dataclasses import dataclass
+
+from timellama.core.values import Count, Probability
+from timellama.methods.method import Method, Sizes, Stack
+from timellama.methods.transformers import encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class ITransformerOptions:
+    """iTransformer (Liu et al. 2024, arXiv 2310.06625); the published script of ETTh1 at horizons 96 and 192."""
+
+    width: Count = 256
+    layers: Count = 2
+    heads: Count = 8
+    feed_forward: Count = 256
+    dropout: Probability = 0.1
+
+
+def stack(options: ITransformerOptions, sizes: Sizes) -> Stack:
+    """Encoder layers over the variates."""
+    return encoder(options, sizes, tokens=sizes.variates, partners=sizes.variates, ends=1)
+
+
+METHODS = (
+    Method(
+        name="itransformer",
+        options=ITransformerOptions,
+        network="timellama.methods.itransformer.network:ITransformer",
+        power=2,  # attends over the variates
+        stack=stack,
+    ),
+)

@@ -1,0 +1,80 @@
+"""What a method is beside its network: its options, what it can do, and how its work grows.
+
+Only the standard library is imported: planning reads these records and needs no torch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+# A block of a language model in terms of its width D. Sizes that a catalogue entry does not hold are the largest of
+# the catalogue's, Gemma-2B's: 26.25 D^2 parameters and a feed-forward width of 8 D.
+BLOCK = 27  # parameters, in D^2
+KEPT = 10 + 4 * 8  # numbers kept of a token, in D: 10 around the attention, 4 around 8 D of feed-forward
+VOCABULARY = 128_256  # tokens, Llama-3.2's; Gemma has twice as many
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What a method's work depends on beside its options.
+
+    context T, horizon H, variates N; words: tokens of the prompt; blocks L and width D of the language model, 0 without
+    one.
+    """
+
+    context: int
+    horizon: int
+    variates: int
+    words: int
+    blocks: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A method as a stack of layers: `tokens` a window, `layers`, of each layer parameters and kept numbers, and the
+    trained parameters of the whole model."""
+
+    tokens: int
+    layers: int
+    parameters: int
+    kept: int
+    trained: int
+
+
+def one_layer(_: Any, sizes: Sizes) -> Stack:
+    """One linear layer from the look-back to the horizon for each variate: the stack of a method that names none."""
+    weights = sizes.context * sizes.horizon
+    kept = sizes.context + sizes.horizon
+    return Stack(tokens=sizes.variates, layers=1, parameters=weights, kept=kept, trained=2 * weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A method: what configurations, planning and the cost model need to know of it.
+
+    name: what `method:` in `config/methods.yaml` calls it. options: a frozen dataclass with a default and a source for
+    each field; its annotations are what configurations are checked against. network: `module:Class` of a `Forecaster`,
+    imported when a run is built; its keyword-only parameters are those of `training.build.build` and the options.
+
+    backbone: it runs on a prepared language model. prompt: it reads a text. table: it reads the whole embedding table.
+    trains: it has parameters to train. alone: it forecasts each variate from that variate alone. seasons: whole seasons
+    that its look-back must hold.
+
+    power: the power of N that its work grows with. stack: how its layers grow with the sizes, for what a scheduler is
+    asked for. assumed: `module:NAME` of a mapping from what it calls to what replaces it where operations are counted
+    without numbers.
+    """
+
+    name: str
+    options: type
+    network: str
+    backbone: bool = False
+    prompt: bool = False
+    table: bool = False
+    trains: bool = True
+    alone: bool = False
+    seasons: int = 0
+    power: int = 1
+    stack: Callable[[Any, Sizes], Stack] = one_layer
+    assumed: str | None = None

@@ -1,0 +1,38 @@
+"""Forecasts that train nothing: the last season again, and the mean of several."""
+
+from dataclasses import dataclass
+
+from timellama.core.values import Count
+from timellama.methods.method import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeasonalNaiveOptions:
+    """Repeats the last season; trains nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HourOfDayMeanOptions:
+    """The mean of the last `days` seasons, position by position; trains nothing."""
+
+    days: Count = 7  # the last week
+
+
+METHODS = (
+    Method(
+        name="seasonal-naive",
+        options=SeasonalNaiveOptions,
+        network="timellama.methods.naive.network:SeasonalNaive",
+        trains=False,
+        alone=True,
+        seasons=1,
+    ),
+    Method(
+        name="hour-of-day-mean",
+        options=HourOfDayMeanOptions,
+        network="timellama.methods.naive.network:HourOfDayMean",
+        trains=False,
+        alone=True,
+        seasons=2,  # the mean of a single season is the seasonal naive under another name
+    ),
+)

@@ -1,0 +1,42 @@
+"""TimesNet (Wu et al. 2023)."""
+
+from dataclasses import dataclass
+
+from timellama.core.values import Count, Probability
+from timellama.methods.method import Method, Sizes, Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimesNetOptions:
+    """TimesNet (Wu et al. 2023, arXiv 2210.02186); the published script of ETTh1."""
+
+    width: Count = 16
+    feed_forward: Count = 32
+    layers: Count = 2
+    periods: Count = 5  # k: how many periods a block looks at
+    kernels: Count = 6  # kernels of an Inception block, of sizes 1, 3, .. 11
+    dropout: Probability = 0.1
+
+
+INCEPTION = sum((2 * i + 1) ** 2 for i in range(6))  # places of the six kernels
+
+
+def stack(options: TimesNetOptions, sizes: Sizes) -> Stack:
+    """Two-dimensional convolutions over the steps, for each of the periods."""
+    parameters = 2 * INCEPTION * options.width * options.feed_forward
+    kept = 2 * options.periods * (options.kernels + 2) * max(options.width, options.feed_forward)
+    tokens, layers = sizes.context + sizes.horizon, options.layers
+    return Stack(tokens=tokens, layers=layers, parameters=parameters, kept=kept, trained=layers * parameters)
+
+
+METHODS = (
+    Method(
+        name="timesnet",
+        options=TimesNetOptions,
+        network="timellama.methods.timesnet.network:TimesNet",
+        # All variates are in one embedding: what its convolutions take depends on the periods, which N does not change.
+        power=0,
+        stack=stack,
+        assumed="timellama.methods.timesnet.counting:ASSUMED",
+    ),
+)
