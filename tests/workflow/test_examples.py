@@ -40,8 +40,7 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
     append(config / "datasets.yaml", block(page, "yaml", "reader: table"))
     run(sys.executable, "-c", block(page, "python", "save_pretrained"))
     append(config / "backbones.yaml", block(page, "yaml", "kind: folder"))
-    (folder / "nlinear.diff").write_text(block(page, "diff", "nlinear"))
-    run(*block(page, "sh", "git apply").split())
+    (folder / "my_methods.py").write_text(block(page, "python", "class NLinear"))
     (config / "own.yaml").write_text(block(page, "yaml", "name: own"))
 
     target = re.search(r"make (\S+) CONFIG=(\S+)", block(page, "sh", "make reports"))
