@@ -23,7 +23,6 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/report_facts.smk"
-include: "workflow/rules/report_page.smk"
 
 
 # The pass that makes reports of what is there computes no result, whatever is out of date.

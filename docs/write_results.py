@@ -178,7 +178,7 @@ def results() -> str:
         "its run, seeds and data digest; `make check-reference` makes the tables anew from the kept numbers. Test "
         "errors are means over the seeds that are named (a method that trains nothing has none), of every test window, "
         "look-back 512 (ILI 96); a cell in which they are others says so. [The table]"
-        "(docs/reference/cpu/table_long_term.md) has deviations, MAE and the paper's other columns."
+        "(docs/reference/cpu/table_reproduction.md) has deviations, MAE and the paper's other columns."
     )
     last = (
         f"Of the {len(verdicts)} statements that the paper makes ([rules](docs/claims.md), "

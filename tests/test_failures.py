@@ -10,6 +10,7 @@ import pytest
 from timellama.core.job_log import job_log
 from timellama.reports import failures
 from timellama.reports.failures import Failure, Step, absence, command, last_error, to_markdown, to_table
+from timellama.reports.render import files
 from timellama.reports.render.markup import to_latex
 
 
@@ -116,7 +117,7 @@ def test_a_command_is_one_line_that_a_shell_reads_as_meant():
 def test_the_report_holds_all_and_says_when_there_is_nothing(tmp_path):
     failure = Failure(result=HOSTILE, reason="out of *memory* " * 20, command=command("a", configfiles=[], settings=[]))
     tex, md, html = (tmp_path / f"t.{ending}" for ending in ("tex", "md", "html"))
-    failures.write([failure], tex, md, html, configuration="cpu", planned=3)
+    files.write(failures.texts([failure], configuration="cpu", planned=3), tex, md, html)
     text = md.read_text(encoding="utf-8")
     assert "1 of 3 results of configuration cpu are absent" in text and r"\*memory\*" in text
     assert "\n    snakemake -j1 a\n" in text
@@ -124,7 +125,7 @@ def test_the_report_holds_all_and_says_when_there_is_nothing(tmp_path):
     assert latex.isascii() and r"\$(touch owned)" in latex and r"snakemake -j1 a \\" in latex
     page = html.read_text(encoding="utf-8")
     assert "$(touch owned) `id`; &amp; | &#x27;a&#x27;" in page and "snakemake -j1 a<" in page
-    failures.write([], tex, md, html, configuration="cpu", planned=3)
+    files.write(failures.texts([], configuration="cpu", planned=3), tex, md, html)
     assert md.read_text(encoding="utf-8") == "Failures: none. All 3 results of configuration cpu are there.\n"
     assert "none failed" in tex.read_text(encoding="utf-8") and "none failed" in html.read_text(encoding="utf-8")
 

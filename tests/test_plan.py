@@ -140,10 +140,13 @@ def test_a_method_that_is_too_heavy_is_a_column_without_runs(root, smoke):
 
 
 def test_the_heatmap_is_of_the_grid_whatever_stands_beside_it(root, smoke):
-    from timellama.reports.report_facts import runs_of_figure
+    from timellama.reports import planned, registry
+
+    def heatmap(plan):
+        return planned.runs_of(registry.reports(plan.config["experiments"])["router_heatmap"], plan)
 
     section = smoke["experiments"]["long_term"]
-    before = runs_of_figure(make_plan(smoke, root=root), "router_heatmap")
+    before = heatmap(make_plan(smoke, root=root))
     (name, setting), *_ = section["datasets"].items()
     more = [
         {"dataset": name, "method": "time-llama", "context": setting["context"] * 2, "horizons": setting["horizons"]},
@@ -151,7 +154,7 @@ def test_the_heatmap_is_of_the_grid_whatever_stands_beside_it(root, smoke):
     ]
     plan = make_plan(smoke | {"experiments": {"long_term": section | {"also": more}}}, root=root)
     assert len(plan.experiment("long_term")) > len(before) > 0
-    assert runs_of_figure(plan, "router_heatmap") == before
+    assert heatmap(plan) == before
 
 
 def test_a_single_season_has_no_mean_of_its_own(root, smoke):

@@ -19,7 +19,8 @@ def change(path, old: str, new: str) -> None:
 
 
 def test_every_table_stands_and_the_check_agrees(complete):
-    names = {f"table_{name}" for name in [*complete.plan.config["experiments"], "claims", "datasets", "failures"]}
+    others = ("claims", "datasets", "failures", "reproduction")
+    names = {f"table_{name}" for name in [*complete.plan.config["experiments"], *others]}
     assert set(complete.tables()) == names
     assert all((complete.kept / f"{name}.tex").is_file() for name in names)
     assert not [text for text in complete.tables().values() if "NOT COMPLETE" in text]
@@ -129,8 +130,8 @@ def test_captions_name_the_commits_of_all_sittings(complete):
         document["provenance"] |= {"git_commit": "2" * 40, "git_dirty": True, "ended": "2026-01-03T00:00:00+00:00"}
     complete.put(documents)
     assert complete.export().replaced == len(documents) == 2
-    caption = complete.tables()["table_long_term"].splitlines()[0]
-    assert "2 different versions: commits 1111111 and 2222222 + uncommitted changes" in caption
+    text = complete.tables()["table_long_term"]
+    assert "2 different versions: commits 1111111 and 2222222 + uncommitted changes" in text
     assert complete.check() == []
 
 

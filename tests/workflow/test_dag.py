@@ -128,10 +128,11 @@ def test_an_edit_of_training_re_runs_every_run_but_no_data(finished):
     assert not [path for path in planned if path.startswith("results/data")]
 
 
-def test_an_edit_of_the_tables_re_runs_no_training(finished):
-    planned = edited(finished, "reports/report_tables.py", r"\Z", "\nANOTHER = 1\n")
+def test_an_edit_of_what_writes_tables_re_runs_no_training_and_no_figure(finished):
+    planned = edited(finished, "reports/render/files.py", r"\Z", "\nANOTHER = 1\n")
+    tables = ("table_long_term", "table_reproduction", "table_claims")
     assert planned == {
-        *(f"reports/table_long_term.{ending}" for ending in ("tex", "md", "html")),
+        *(f"reports/{stem}.{ending}" for stem in tables for ending in ("tex", "md", "html", "csv")),
         "reports/provenance.json",
     }
 

@@ -13,7 +13,7 @@ from timellama.core.code_digest import _file as _module_file
 HEAVY = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "peft")
 NEEDS_TORCH = {"train.py"}  # the one that computes with a model in its own process
 LOADS_IT_LATE = {"backbone.py"}  # needs torch, but not before its files are fetched
-DRAWS = {"figure.py", "figure_efficiency.py", "paper_vs_ours.py"}
+DRAWS = {"figure.py"}
 
 
 @pytest.fixture(scope="module")

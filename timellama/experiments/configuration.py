@@ -29,6 +29,7 @@ Seed = Annotated[int, Field(strict=True, ge=0, le=MOST_SEED)]
 Seeds = SeveralDistinct[Seed]
 Context = Annotated[Count, Field(description="T: steps of look-back.")]
 Horizons = Annotated[SeveralDistinct[Count], Field(description="H: steps to forecast, one run each.")]
+ReportPlace = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
 Methods = Annotated[SeveralDistinct[str], Field(description="Methods (keys of config/methods.yaml).")]
 
 
@@ -192,5 +193,10 @@ class Configuration(Model):
         default_factory=dict,
         description="Methods of this configuration, each as an entry of config/methods.yaml, over which they go. "
         "`method` may be `module:Name`, a network or Method that Python can import.",
+    )
+    reports: Distinct[ReportPlace] = Field(
+        (),
+        description="Reports beside those of the project, each as module:NAME of a timellama.reports.report.Report; "
+        "the module may lie in the folder where the workflow runs.",
     )
     experiments: Experiments = Field(description="What is run; the key names the report.")

@@ -1,1 +1,1 @@
-"""From results to pages."""
+"""Results -> tables, figures and pages."""

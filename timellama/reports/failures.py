@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timellama.reports.render.cells import Block, Cell, Table
-from timellama.reports.render.markup import escape_markdown, markdown_paragraph, to_latex, write_files
+from timellama.reports.render.markup import escape_markdown, markdown_paragraph, to_latex
 from timellama.reports.render.web_table import to_html
 
 SWITCH = "TIMELLAMA_PARTIAL"  # the environment variable that asks for the second pass
@@ -177,8 +177,8 @@ def _whole(text: str) -> Cell:
     return Cell(text=text)
 
 
-def write(failures: Sequence[Failure], tex: Path, md: Path, html: Path, *, configuration: str, planned: int) -> None:
-    """Writes the report, as LaTeX, as Markdown and as HTML."""
+def texts(failures: Sequence[Failure], *, configuration: str, planned: int) -> dict[str, str]:
+    """The report by file ending: as LaTeX, as Markdown and as HTML."""
     text = summary(failures, configuration=configuration, planned=planned)
     latex, page = to_table(failures, text=text), to_rows(failures, text=text)
-    write_files({tex: to_latex(latex), md: to_markdown(failures, text=text), html: to_html(page)})
+    return {".tex": to_latex(latex), ".md": to_markdown(failures, text=text), ".html": to_html(page)}

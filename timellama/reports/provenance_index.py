@@ -33,6 +33,7 @@ REPORTING = (
     "timellama.reports.tables.efficiency",
     "timellama.reports.failures",
     "timellama.reports.figures.paper_vs_ours",
+    "timellama.reports.registry",
     "timellama.reports.run_page",
 )
 ENVIRONMENT = ("versions", "hardware")

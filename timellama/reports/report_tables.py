@@ -31,27 +31,21 @@ EXPLAINED = {  # heading of a column: what the caption says of it
     SPEED: "Windows a second: forecasts of the test part in the fastest run of a row; other work of the machine slows "
     "them.",
 }
-VARIANTS = {  # experiment: what its table is called
-    "ablation": "Ablation: what each part of Time-LlaMA is worth.",
-    "router": "Router: pooling, the gradient of the gate, and the order of the columns.",
-    "prompts": "Prompts: what the text before the series is worth.",
-    "depth": "Depth: how many blocks of the language model are used.",
-    "llm_value": "What the language model is worth: pretrained, random, one attention layer, nothing.",
-    "attention": "Attention between variate tokens, and their positions.",
-    "active_loras": "Active LoRA modules: n of the modules of a block are on.",
-}
 
 
-def table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any]) -> Table:
+def table(
+    name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any], title: str = ""
+) -> Table:
     """The table of an experiment from its runs' `metrics.json`.
 
     `facts` holds `configuration`, `planned` cells, `not_run` (labels of methods that are too heavy), `methods` (label
     and floor by variant), `generated` data sets, and in `remark` what the caption ends with, empty where all runs have
-    a result. Raises InputError for an experiment without a table, and as `aggregate` does.
+    a result. With a `title` variants of Time-LlaMA are compared, which it names. Raises InputError for an experiment
+    without a table, and as `aggregate` does.
     """
     if not metrics and facts["remark"]:
         return failures.without_results(name, text=facts["remark"])
-    made = _table(name, metrics=metrics, published=published, facts=facts)
+    made = _table(name, metrics=metrics, published=published, facts=facts, title=title)
     return dataclasses.replace(made, caption=f"{made.caption} {facts['remark']}".strip())
 
 
@@ -67,15 +61,17 @@ def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[
     return dataclasses.replace(made, caption=f"{made.caption} {facts['remark']}".strip())
 
 
-def _table(name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any]) -> Table:
+def _table(
+    name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any], title: str
+) -> Table:
     frame = aggregate.collect(metrics, methods=facts["methods"])
     common = {key: facts[key] for key in ("configuration", "planned", "generated")}
-    if name in VARIANTS:
+    if title:
         backbone = _reference_backbone(frame, facts) if name == "depth" else None
         extras = _extras(name, frame, backbone)
         return variants.variants(
             frame,
-            title=VARIANTS[name],
+            title=title,
             label=f"tab:{name.replace('_', '-')}",
             reference=REFERENCE,
             published=published,
@@ -100,7 +96,9 @@ def _table(name: str, *, metrics: Sequence[Path], published: Path | None, facts:
         return getattr(tables, name)(summary, **common)
     if name in ("backbones", "backbones_few_shot"):
         return tables.backbones(summary, **common)
-    raise InputError(f"there is no table of {name!r}; there are those of {', '.join([*VARIANTS, 'long_term'])}")
+    raise InputError(
+        f"there is no table of methods of {name!r}; there are those of long_term, few_shot, short_term and backbones"
+    )
 
 
 def _named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:

@@ -49,8 +49,8 @@ wildcard_constraints:
     backbone="[^/]+",
     blocks="[0-9]+",
     weights="pretrained|random",
-    experiment="(?!datasets|efficiency|failures|claims)[a-z_]+",
-    figure="(?!latency|memory_scaling|paper_vs_ours)[^/]+",
+    table="table_[^/]+",
+    figure="[^/]+",
 
 
 def run_of(wildcards):
@@ -127,14 +127,6 @@ def sweep_code(wildcards):
     return code_of_sweep(sweep_of(wildcards).run.method)
 
 
-def sweep_files(wildcards):
-    """The results that the efficiency reports are made from."""
-    try:
-        return [file for file in map(sweep_file, PLAN.efficiency()) if file not in ABSENT]
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
 def code_of(*modules):
     """The digest of the code behind a step, as a param: Snakemake itself does not look into the package."""
     return code_digest(*modules)
@@ -143,14 +135,6 @@ def code_of(*modules):
 def training_code(wildcards):
     """The digest of the code that a run's number hangs on."""
     return code_of_run(run_of(wildcards))
-
-
-def metrics_of(experiment):
-    """The results that a report is made from."""
-    try:
-        return [file for file in map(metrics_file, PLAN.experiment(experiment)) if file not in ABSENT]
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def steps_before(run):

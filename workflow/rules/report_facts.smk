@@ -1,95 +1,92 @@
-"""What the rules of the reports share: which results a report reads, and what else it has to know.
+"""What the rules of the reports share: of a report's wildcard, what `timellama/reports/registry.py` says of it.
 
-`timellama/reports/report_facts.py` tells it of a plan; here a slip in what was asked for becomes one message of the workflow.
+A slip in what was asked for becomes one message of the workflow.
 """
 
 from timellama.reports import report_facts as report_plan
-from timellama.reports.report_facts import (
-    BESIDE_PAPER,
-    CLAIMED,
-    EFFICIENCY_FIGURES,
-    OF_SEVERAL,
-    PUBLISHED_CLAIMS,
-    PUBLISHED_FIGURES,
-    PUBLISHED_TABLES,
-)
+from timellama.reports import planned, registry
+from timellama.reports.catalogue import PUBLISHED_CLAIMS
 
-TABLE_FILES = ["tex", "md", "html"]
+NAMED = 3  # our choice: methods that a label names; of more it says how many
 
 
-def asked(function, *arguments):
-    """What `report_plan` says of a report of this plan, with a name that it does not know told in one message."""
+def asked(function, *arguments, **settings):
+    """What the registry says, with a slip told in one message."""
     try:
-        return function(PLAN, *arguments, absent=ABSENT)
+        return function(*arguments, **settings)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
-def report_facts(experiment):
-    """What a report has to know beside the results."""
-    return report_plan.report_facts(PLAN, experiment, absent=ABSENT)
+REPORTS = asked(registry.reports, config["experiments"], more=config.get("reports", ()))
 
 
-def facts_of(names):
-    """What a report on several experiments has to know, with the results that are there by experiment."""
-    return report_plan.facts_of_several(PLAN, names, absent=ABSENT)
+def report_of(wildcards):
+    """The report that a file of `reports/` belongs to."""
+    name = wildcards.get("table") or wildcards.get("figure")
+    if name not in REPORTS:
+        raise WorkflowError(
+            f"configuration {config['name']!r} has no report {name!r} (it has {', '.join(REPORTS)}): add its experiment "
+            "under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
+        )
+    return REPORTS[name]
 
 
-def results_of(names):
-    """The results of several experiments that are there; they may share some."""
-    return list(dict.fromkeys(file for files in facts_of(names)["files"].values() for file in files))
+def results_of_report(wildcards):
+    """The results that are there of those that a report is made from."""
+    return asked(planned.results_of, report_of(wildcards), PLAN, absent=ABSENT)
 
 
-def published_numbers(wildcards):
-    """The paper's table that an experiment is compared with."""
-    return PUBLISHED_TABLES.get(wildcards.experiment, [])
+def read_by_report(wildcards):
+    """The files of those results that a figure draws."""
+    files = asked(planned.files_of, report_of(wildcards), PLAN, absent=ABSENT)
+    return list(dict.fromkeys(file for of in files.values() for file in of))
 
 
-def published_curve(wildcards):
-    """The paper's figure that a figure is compared with."""
-    return PUBLISHED_FIGURES.get(wildcards.figure, [])
+def published_of_report(wildcards):
+    """The paper's numbers that a report stands beside."""
+    return list(report_of(wildcards).needs.published)
 
 
-def files_of_figure(wildcards):
-    """The files of the runs that a figure is drawn from."""
-    return asked(report_plan.files_of_figure, wildcards.figure)
+# What a job of a report is given, by the name of its parameter.
+params_of_report = {
+    "files": lambda wildcards: asked(planned.files_of, report_of(wildcards), PLAN, absent=ABSENT),
+    "published": published_of_report,
+    "facts": lambda wildcards: asked(planned.facts_of, report_of(wildcards), PLAN, absent=ABSENT),
+    "caption": lambda wildcards: report_of(wildcards).caption,
+    "code": lambda wildcards: asked(planned.code_of, report_of(wildcards)),
+}
 
 
-def metrics_of_figure(wildcards):
-    """The `metrics.json` beside each of them, which the remark below the figure is made from."""
-    return sorted({str(Path(file).with_name("metrics.json")) for file in files_of_figure(wildcards)})
+def title_of_report(wildcards):
+    """The title of a report, which is also its place on the page."""
+    return report_of(wildcards).title
 
 
-def figure_facts(figure):
-    """What a figure has to know beside its files."""
-    return asked(report_plan.figure_facts, figure)
+def labels_of_report(wildcards):
+    """The configuration, and the data sets, horizons, methods and seeds that a report shows."""
+    runs = planned.runs_of(report_of(wildcards), PLAN)
+    methods = list(dict.fromkeys(PLAN.methods[run.variant].label for run in runs))
+    labels = {
+        "configuration": config["name"],
+        "data set": ", ".join(dict.fromkeys(run.dataset for run in runs)),
+        "horizon": ", ".join(str(horizon) for horizon in sorted({run.horizon for run in runs})),
+        "method": ", ".join(methods) if len(methods) <= NAMED else f"{len(methods)} methods",
+        "seed": ", ".join(str(seed) for seed in sorted({run.seed for run in runs})),
+    }
+    return {name: text for name, text in labels.items() if text}
 
 
 def every_report():
-    """All reports of the active configuration."""
-    stems = [f"reports/table_{name}" for name in [*config["experiments"], "claims", "datasets", "failures"]]
-    targets = [f"{stem}.{ending}" for stem in stems for ending in TABLE_FILES]
-    figures = report_plan.figure_names(PLAN)
-    targets += [f"reports/figures/{name}.{ending}" for name in figures for ending in ("pdf", "png")]
-    return [*targets, "reports/README.md"]
-
-
-def results_of_report(report):
-    """The results that a report was made from; a report on the whole configuration has them all."""
-    stem = Path(report).stem
-    if stem in OF_SEVERAL:
-        return results_of(OF_SEVERAL[stem])
-    experiment = stem.removeprefix("table_")
-    if experiment == "efficiency" or stem in EFFICIENCY_FIGURES:
-        return sweep_files(None)
-    if stem != experiment and experiment in PLAN.runs:
-        return metrics_of(experiment)
-    if Path(report).parent.name == "figures":
-        found = [metrics_file(run) for run in report_plan.runs_of_figure(PLAN, stem)]
-        return [file for file in found if file not in ABSENT]
-    return [] if stem == "table_datasets" else every_result()
+    """The files of all reports of the active configuration."""
+    files = [file for report in REPORTS.values() for file in registry.outputs(report)]
+    return [*files, "reports/README.md"]
 
 
 def reports_and_results(wildcards):
     """Every report with the results that it was made from."""
-    return {report: results_of_report(report) for report in every_report()}
+    made_from = {"reports/README.md": every_result()}
+    for report in REPORTS.values():
+        results = asked(planned.results_of, report, PLAN, absent=ABSENT)
+        made_from |= {file: results for file in registry.outputs(report)}
+    return made_from

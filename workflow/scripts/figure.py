@@ -1,21 +1,13 @@
-"""One figure, as PDF and PNG."""
+"""A figure, as PDF and PNG."""
 
 from pathlib import Path
 
 from timellama.core.job_log import job_log
-from timellama.reports import report_figures
+from timellama.reports import registry
 from timellama.reports.render import style
 
 with job_log(snakemake.log[0]):
-    facts, published = snakemake.params.facts, snakemake.input.get("published")
-    files = snakemake.input.files
-    paths = [Path(path) for path in ([files] if isinstance(files, str) else files)]
-    figure = report_figures.figure(
-        facts["figure"],
-        files=paths,
-        published=Path(published) if published else None,
-        methods=facts["methods"],
-        dataset=facts["dataset"],
-    )
-    remark = f"{facts['remark']} {report_figures.origin(facts['figure'], paths)}".strip()
+    parameters = {key: snakemake.params[key] for key in ("files", "published", "facts")}
+    given = registry.given_to_job(snakemake.wildcards.figure, config=snakemake.config, **parameters)
+    figure, remark = registry.built(given)
     style.save(figure, Path(snakemake.output.pdf), Path(snakemake.output.png), remark=remark)

@@ -7,9 +7,10 @@ from timellama.reports import run_page
 from timellama.reports.render.markup import write_files
 
 with job_log(snakemake.log[0]):
-    facts, place = snakemake.params.facts, Path(snakemake.output[0])
+    facts = snakemake.params.facts | {"remark": snakemake.params.remark}
+    place = Path(snakemake.output[0])
     text = run_page.page(
-        {name: [Path(path) for path in paths] for name, paths in facts["files"].items()},
+        {name: [Path(path) for path in paths] for name, paths in snakemake.params.files.items()},
         planned=snakemake.params.planned,
         reports=[Path(path) for path in snakemake.params.reports if Path(path) != place],
         place=place,

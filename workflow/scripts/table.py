@@ -1,17 +1,12 @@
-"""The table of one experiment, as LaTeX, Markdown and HTML."""
+"""A table, as LaTeX, Markdown, HTML and CSV."""
 
 from pathlib import Path
 
 from timellama.core.job_log import job_log
-from timellama.reports import report_tables
-from timellama.reports.render import markup
+from timellama.reports import registry
+from timellama.reports.render import files
 
 with job_log(snakemake.log[0]):
-    published = snakemake.input.get("published")
-    table = report_tables.table(
-        snakemake.wildcards.experiment,
-        metrics=[Path(path) for path in snakemake.input.metrics],
-        published=Path(published) if published else None,
-        facts=snakemake.params.facts,
-    )
-    markup.write(table, *map(Path, snakemake.output))
+    parameters = {key: snakemake.params[key] for key in ("files", "published", "facts")}
+    table = registry.built(registry.given_to_job(snakemake.wildcards.table, config=snakemake.config, **parameters))
+    files.write(table, *map(Path, snakemake.output))

@@ -1,1 +1,1 @@
-"""What each figure shows."""
+"""Builders of figures, each called with a `timellama.reports.report.Given`."""

@@ -17,7 +17,7 @@ from timellama.core.errors import InputError
 from timellama.core.files import atomic
 from timellama.core.provenance import commit
 from timellama.experiments.matrix import Plan
-from timellama.reports import report_facts as report_plan
+from timellama.reports import registry
 from timellama.reports.reference import numbers as reference
 from timellama.reports.reference import reports as reference_reports
 from timellama.reports.reference.numbers import Kept
@@ -67,7 +67,7 @@ def export(
     new = reference.merged(kept, found, plan=facts, logs=results / "logs")
     if not new.results:
         raise InputError(f"no result of {configfile} lies in {results}: run some first ({facts['command']})")
-    names = report_plan.figure_names(plan)
+    names = [name for name, report in registry.reports(plan.config["experiments"]).items() if not report.is_table]
     old = {name: entry for name, entry in _read_index(folder)["figures"].items() if name in names} if kept else {}
     drawn = reference_reports.figures(
         new, plan=plan, results=results, old={name: entry["results"] for name, entry in old.items()}, root=root

@@ -1,1 +1,1 @@
-"""Tables and figures in the languages they are printed in."""
+"""From a table to the text of a file."""

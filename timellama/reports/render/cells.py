@@ -1,6 +1,8 @@
 """What a table is made of, whatever it is written as: cells, rows, entries, blocks. `markup.py` renders it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +31,17 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of blocks that share their columns. `columns` has one letter a column: l, r or c."""
+    """A table of blocks that share their columns. `columns` has one letter a column: l, r or c.
+
+    `landscape` is for one that is wider than high; a vertical rule stands before the column `rule`, counted from 0.
+    `numbers` are the unrounded numbers behind the cells, a mapping a number (`results/numbers.py`), where it has them.
+    """
 
     columns: str
     blocks: tuple[Block, ...]
     caption: str
     label: str
     notes: tuple[str, ...] = ()
+    landscape: bool = False
+    rule: int | None = None
+    numbers: tuple[Mapping[str, Any], ...] = ()

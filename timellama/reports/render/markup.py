@@ -14,9 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from timellama.core.errors import InputError
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
-from timellama.reports.render.web_table import to_html
 
 PART_LINES = 58  # our choice: with the caption, as many lines as fit an A4 page at \footnotesize
 MISSING = "\N{EN DASH}"
@@ -254,7 +252,8 @@ _FIT = r"""\ifdim\wd\timellamabox>\linewidth
 
 def to_latex(table: Table) -> str:
     """The table as a LaTeX file, in ASCII."""
-    text = [_OPENING]
+    text = [_OPENING.replace("a4paper,", "a4paper,landscape,") if table.landscape else _OPENING]
+    columns = table.columns if table.rule is None else f"{table.columns[: table.rule]}|{table.columns[table.rule :]}"
     parts = _latex_parts(table)
     for number, lines in enumerate(parts):
         text.append("\\begin{table*}[!tp]\n\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}\n")
@@ -264,7 +263,7 @@ def to_latex(table: Table) -> str:
         else:
             text.append(f"\\tablename~\\thetable, continued (part {number + 1} of {len(parts)})\n")
         text.append("\\par\\medskip\n\\sbox{\\timellamabox}{%\n")
-        text.append("\\begin{tabular}{@{}" + table.columns + "@{}}\n\\toprule\n" + "\n".join(lines))
+        text.append("\\begin{tabular}{@{}" + columns + "@{}}\n\\toprule\n" + "\n".join(lines))
         text.append("\n\\bottomrule\n\\end{tabular}}\n" + _FIT)
         if table.notes and number == len(parts) - 1:
             notes = r"\par ".join(escape_latex(note) for note in table.notes)
@@ -304,21 +303,6 @@ def to_markdown(table: Table) -> str:
         text.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
     text += [markdown_paragraph(note) for note in table.notes]
     return "\n\n".join(text) + "\n"
-
-
-RENDERINGS = {".tex": to_latex, ".md": to_markdown, ".html": to_html}
-
-
-def write(table: Table, *paths: Path) -> None:
-    """Writes the table to each path, rendered as its ending says.
-
-    Raises:
-        InputError: an ending is none of those.
-    """
-    unknown = [path for path in paths if path.suffix not in RENDERINGS]
-    if unknown:
-        raise InputError(f"{unknown[0]} has an ending that no table has: give {', '.join(RENDERINGS)}.")
-    write_files({path: RENDERINGS[path.suffix](table) for path in paths})
 
 
 def write_files(texts: Mapping[Path, str]) -> None:

@@ -19,6 +19,7 @@ from timellama.methods.registry import trains_nothing
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.results.aggregate import FORECAST_ERRORS, M4_ERRORS
+from timellama.results.numbers import numbers_of
 
 ALL = "all"  # stands for horizon and context 0: a row over several data sets
 Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
@@ -116,7 +117,7 @@ def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collecti
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-class _Grid:
+class Grid:
     """The cells of a comparison: rows (data set, horizon, context), columns the named methods."""
 
     def __init__(
@@ -259,7 +260,7 @@ def comparison(
     Raises:
         InputError: the summary is of more than one training share.
     """
-    grid = _Grid(summary, planned, metrics, not_run, published)
+    grid = Grid(summary, planned, metrics, not_run, published)
     trained = [column for column in grid.columns if column not in grid.floor]
     floor = [column for column in grid.columns if column in grid.floor]
     size = VALUES_PER_PANEL // len(metrics)
@@ -294,6 +295,7 @@ def comparison(
         caption=" ".join([title, *reading, best, origin]),
         label=label,
         notes=tuple(notes),
+        numbers=numbers_of(summary, metrics),
     )
 
 

@@ -1,1 +1,1 @@
-"""What each table shows."""
+"""Builders of tables, each called with a `timellama.reports.report.Given`."""

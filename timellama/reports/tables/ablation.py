@@ -35,6 +35,7 @@ from timellama.results.aggregate import (
     t_quantile,
     with_published,
 )
+from timellama.results.numbers import numbers_of
 
 Place = tuple[str, int, int]  # data set, horizon, context
 Variant = tuple[str, str]  # variant, backbone
@@ -277,4 +278,5 @@ def variants(
         blocks=tuple(blocks),
         caption=" ".join(sentence for sentence in [*reading, windows, origin] if sentence),
         label=label,
+        numbers=numbers_of(summary, [metric]),
     )

@@ -1,0 +1,19 @@
+"""The kept page of a GPU is what its kept numbers give, and the check runs on a CPU."""
+
+from benchmarks.gpu.pages import FOLDER, page
+from benchmarks.gpu.record import Record
+
+
+def test_the_page_is_made_from_the_kept_numbers():
+    assert (FOLDER / "README.md").read_text(encoding="utf-8") == page(Record.read(FOLDER))
+
+
+def test_a_record_survives_an_error(tmp_path):
+    record = Record(tmp_path, part="toy")
+    record.add(what="before", value=1.5)
+    with record.attempt(what="step", batch=4):
+        raise RuntimeError("no memory")
+    record.add(what="after")
+    rows = Record.read(tmp_path)
+    assert [row["what"] for row in rows] == ["before", "step", "after"] and rows[0]["value"] == 1.5
+    assert rows[1]["batch"] == 4 and rows[1]["error"] == "RuntimeError: no memory"

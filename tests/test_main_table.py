@@ -1,0 +1,78 @@
+"""The main table: all methods side by side, averages by hand, marks over the controls too, one page."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from timellama.reports.registry import built, reports
+from timellama.reports.render.markup import to_latex, to_markdown
+from timellama.reports.render.table_pdf import compiled
+from timellama.reports.report import Given
+
+METHODS = {
+    "time-llama": {"label": "Time-LlaMA", "floor": False},
+    "dlinear": {"label": "DLinear", "floor": False},
+    "rlinear": {"label": "RLinear", "floor": True},
+}
+MSE = {("time-llama", 96): 0.375, ("time-llama", 192): 0.425, ("dlinear", 96): 0.380, ("rlinear", 96): 0.370}
+FACTS = {
+    "configuration": "cpu",
+    "backbone": "SmolLM2-135M x6",
+    "methods": METHODS,
+    "planned": [("ETTh1", 512, horizon, variant) for horizon in (96, 192) for variant in METHODS],
+    "not_run": [],
+    "generated": [],
+    "remark": "",
+}
+
+
+def document(variant, horizon, mse):
+    """What a run leaves, as far as a table of errors reads it."""
+    run = {"task": "long-term", "dataset": "ETTh1", "context": 512, "horizon": horizon, "train_percent": 100}
+    run |= {"variant": variant, "method": variant, "options": {}, "backbone": None, "seed": 0, "precision": "float32"}
+    return {
+        "run": run | {"device": "cpu"},
+        "identity": f"{variant}-{horizon}",
+        **{"mse": mse, "mae": mse + 0.1, "n_windows": 2881 - horizon, "router": None},
+        **{"validation_loss": 0.3, "steps": 100, "best_step": 50, "peak_memory_bytes": 4096},
+        "parameters": {"total": 20, "trainable": 10},
+        "seconds": {"train": 1.0, "evaluate": 2.0, "total": 3.0},
+        "provenance": {"git_commit": "0123456789" * 4, "git_dirty": False, "hardware": {"device": "cpu"}},
+    }
+
+
+@pytest.fixture
+def table(tmp_path):
+    paths = []
+    for (variant, horizon), mse in MSE.items():
+        path = tmp_path / f"{variant}-{horizon}.json"
+        path.write_text(json.dumps(document(variant, horizon, mse)), encoding="utf-8")
+        paths.append(path)
+    report = reports({"long_term": {}})["table_long_term"]
+    return built(Given(report=report, files={"long_term": paths}, facts=FACTS))
+
+
+def lines(table):
+    rows = [line for line in to_markdown(table).splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_rows_are_horizons_and_their_mean_where_none_is_missing(table):
+    first, second, average = lines(table)
+    assert first[:3] == ["ETTh1", "96", "512"] and second[:3] == ["", "192", "512"] and average[:2] == ["", "Avg"]
+    # Columns: MSE and MAE of Time-LlaMA, DLinear and, behind the rule, RLinear.
+    assert first[3::2] == ["<u>0.375</u>", "0.380", "**0.370**"]
+    assert second[3::2] == ["0.425", "\N{EN DASH}", "\N{EN DASH}"]
+    assert average[3::2] == ["0.400", "\N{EN DASH}", "\N{EN DASH}"], "(0.375 + 0.425) / 2; of one horizon there is none"
+    assert table.rule == 7 and table.columns == "lrr" + "rr" * 3
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None or shutil.which("pdfinfo") is None, reason="needs pdflatex")
+def test_it_is_one_landscape_page(table, tmp_path):
+    (tmp_path / "a.tex").write_text(to_latex(table), encoding="utf-8")
+    compiled(tmp_path / "a.tex", tmp_path / "a.pdf")
+    facts = subprocess.run(["pdfinfo", tmp_path / "a.pdf"], capture_output=True, text=True, check=True).stdout
+    size = next(line for line in facts.splitlines() if line.startswith("Page size")).split()
+    assert "Pages:           1" in facts and float(size[2]) > float(size[4])

@@ -1,0 +1,71 @@
+"""A table as CSV: unrounded numbers, one a row, that pandas reads back; what has no numbers as it is printed."""
+
+import io
+import math
+
+import pandas as pd
+
+from timellama.reports.render.cells import Block, Cell, Table
+from timellama.reports.render.table_csv import to_csv, written
+from timellama.reports.render.table_model import long_term
+from timellama.results.numbers import COLUMNS, numbers_of
+
+CELL = {
+    "dataset": "ETTh1",
+    "context": 512,
+    "horizon": 96,
+    "train_percent": 100,
+    "variant": "time-llama",
+    "backbone": "SmolLM2-135M x6",
+    "label": "Time-LlaMA, ours",
+    "floor": False,
+    "precision": "float32",
+    "n_windows": 2785,
+    "seeds": (0, 1),
+    "mse_mean": 0.1 + 0.2,
+    "mse_std": 1 / 3,
+    "mae_mean": 0.41,
+    "mae_std": 0.0034,
+    "mse_paper": 0.372,
+    "mae_paper": math.nan,
+    "mse_gap": -19.0,
+    "mae_gap": math.nan,
+    "commits": ("abcdef0", "abcdef1"),
+    "devices": ("cpu",),
+}
+FLOOR = CELL | {"variant": "repeat", "label": "Repeat", "backbone": "", "seeds": (0,), "mse_std": math.nan}
+
+
+def text(*cells):
+    planned = [(cell["dataset"], cell["context"], cell["horizon"], cell["variant"]) for cell in cells]
+    return to_csv(long_term(pd.DataFrame(cells), configuration="cpu", planned=planned))
+
+
+def test_a_row_is_a_number_and_reads_back_to_the_last_bit():
+    read = pd.read_csv(io.StringIO(text(CELL, FLOOR)))
+    assert tuple(read.columns) == COLUMNS and len(read) == 4
+    first = read.iloc[0]
+    assert first["mean"] == 0.1 + 0.2 and first["std"] == 1 / 3 and first["published"] == 0.372
+    assert (first["data_set"], first["horizon"], first["look_back"], first["metric"]) == ("ETTh1", 96, 512, "mse")
+    assert (first["method"], first["backbone"], first["train_percent"]) == ("Time-LlaMA, ours", "SmolLM2-135M x6", 100)
+    assert (first["seeds"], first["windows"], first["commit"]) == ("0 1", 2785, "abcdef0 abcdef1")
+    # One seed has no spread, and the paper no MAE: empty cells, which pandas reads as NaN.
+    one = read[(read["variant"] == "repeat") & (read["metric"] == "mse")].iloc[0]
+    assert math.isnan(one["std"]) and one["seeds"] == "0" and read["published"].isna().sum() == 2
+
+
+def test_a_row_over_several_data_sets_has_no_horizon():
+    [mse, _] = numbers_of(pd.DataFrame([CELL | {"dataset": "M4", "horizon": 0, "context": 0}]), ["mse", "mae"])
+    assert mse["horizon"] is None and mse["look_back"] is None
+
+
+def test_a_table_without_numbers_is_what_it_prints():
+    header = ((Cell(), Cell(text="Time", span=2)), (Cell(text="N"), Cell(text="ours"), Cell(text="paper")))
+    entry = ((Cell(text="7"), Cell(text="1.5", spread="0.1"), Cell()), (Cell(), Cell(text="2,5"), Cell(text="3")))
+    headed = ((Cell(text="CPU", span=3),),)
+    table = Table(columns="lrr", blocks=(Block(header=header, groups=((headed, entry),)),), caption="c", label="l")
+    assert to_csv(table) == 'part,N,Time ours,Time paper\nCPU,7,1.5 0.1,\nCPU,7,"2,5",3\n'
+
+
+def test_rows_of_several_kinds_share_a_header():
+    assert written([{"a": 1}, {"b": None, "a": 0.1}]) == "a,b\n1,\n0.1,\n"

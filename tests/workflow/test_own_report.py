@@ -1,0 +1,81 @@
+"""A table and a figure from outside the package, as docs/adding.md prints them, built by the workflow."""
+
+import re
+import shutil
+
+import pytest
+import yaml
+
+from timellama.core.errors import InputError
+from timellama.reports.catalogue import OWN
+from timellama.reports.registry import loaded, reports
+
+
+@pytest.fixture(scope="module")
+def project(root, make_project):
+    page = (root / "docs/adding.md").read_text(encoding="utf-8")
+    project = make_project()
+    [module] = [
+        text for text in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "WINDOWS = Report" in text
+    ]
+    (project.folder / "my_reports.py").write_text(module, encoding="utf-8")
+    [named] = re.findall(r"```yaml\n(reports: .*?)```", page, flags=re.DOTALL)
+    config = yaml.safe_load((project.folder / "config/smoke.yaml").read_text(encoding="utf-8"))
+    section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["seasonal-naive"]}
+    config |= {"seeds": [0], "experiments": {"long_term": section}, **yaml.safe_load(named)}
+    (project.folder / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return project
+
+
+def test_the_workflow_builds_them_and_rebuilds_them_when_their_module_changes(project):
+    done = project.snakemake("reports/table_windows.tex", "reports/figures/steps.png")
+    assert done.returncode == 0, done.stdout
+    # 240 test rows of 1200, horizon 24.
+    assert "| seasonal-naive | 217 |" in (project.folder / "reports/table_windows.md").read_text(encoding="utf-8")
+    assert (project.folder / "reports/figures/steps.png").read_bytes().startswith(b"\x89PNG")
+    if shutil.which("pdflatex"):
+        assert project.snakemake("reports/table_windows.pdf").returncode == 0
+        assert (project.folder / "reports/table_windows.pdf").read_bytes().startswith(b"%PDF")
+    assert (project.folder / "reports/table_windows.csv").read_text(encoding="utf-8").splitlines() == [
+        "Method,Windows",
+        "seasonal-naive,217",
+    ]
+    again = project.snakemake("-n", "reports/table_windows.tex")
+    assert "Nothing to be done" in again.stdout
+    module = project.folder / "my_reports.py"
+    module.write_text(module.read_text(encoding="utf-8") + "\nANOTHER = 1\n", encoding="utf-8")
+    assert "table_windows.tex" in project.snakemake("-n", "reports/table_windows.tex").stdout
+    everything = project.snakemake("all", "-n")
+    assert everything.returncode == 0 and "reports/figures/steps.pdf" in everything.stdout
+
+
+def test_a_report_that_the_configuration_does_not_have_is_told_without_a_traceback(project):
+    done = project.snakemake("-n", "reports/table_depth.tex")
+    assert done.returncode != 0 and "table_depth" in done.stdout and "Traceback (most recent" not in done.stdout
+
+
+@pytest.mark.parametrize("place", ["json", "no_such_module:X", "timellama.reports.catalogue:NONE", "math:pi"])
+def test_what_is_no_report_is_refused(place):
+    with pytest.raises(InputError):
+        reports({}, more=[place])
+
+
+def test_two_reports_cannot_have_one_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "same_name.py").write_text("from timellama.reports.catalogue import OWN\n\nCLAIMS = OWN[0]\n")
+    with pytest.raises(InputError, match=OWN[0].name):
+        reports({}, more=["same_name:CLAIMS"])
+
+
+def test_every_builder_and_selection_of_the_catalogue_exists():
+    for report in OWN:
+        for place in filter(None, (report.build, report.needs.runs)):
+            assert callable(loaded(place, of=report.name))
+
+
+def test_the_documentation_names_every_report_and_no_other(root):
+    page = (root / "docs/reports.md").read_text(encoding="utf-8")
+    rows = page.partition("| target | what |")[2].partition("\n\n")[0].splitlines()[2:]
+    listed = {name.split("/")[-1] for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    known = {report.name.format(dataset="<data set>") for report in OWN}
+    assert listed == known | {"README.md", "provenance.json"}

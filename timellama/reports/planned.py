@@ -1,0 +1,71 @@
+"""What a report of a plan is made from: its runs, the files that it reads of them, its facts and its code."""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from timellama.core.code_digest import PACKAGE, code_digest
+from timellama.experiments.matrix import EFFICIENCY, Plan
+from timellama.experiments.run import Run
+from timellama.reports.failures import Failure
+from timellama.reports.registry import experiments_of, loaded
+from timellama.reports.report import Report
+from timellama.reports.report_facts import dataset_rows, metrics_file, remark_on, report_facts, sweep_file
+
+RENDERERS = {
+    True: "timellama.reports.render.files",
+    False: "timellama.reports.render.style",
+}  # what writes a table, and a figure
+
+
+def runs_of(report: Report, plan: Plan) -> list[Run]:
+    """The runs that a report shows, with a result or without. Raises InputError as `Plan.experiment` does."""
+    if report.needs.runs:
+        return loaded(report.needs.runs, of=f"report {report.name!r}")(plan, report.dataset)
+    names = experiments_of(report, plan.config["experiments"])
+    return list(dict.fromkeys(run for name in names for run in plan.runs.get(name, ())))
+
+
+def wanted(report: Report, plan: Plan) -> dict[str, dict[str, str]]:
+    """By experiment, the file that a report reads of each of its results, by the result's path."""
+    shown, found = set(runs_of(report, plan)), {}
+    for name in experiments_of(report, plan.config["experiments"]):
+        if name == EFFICIENCY:
+            found[name] = {sweep_file(sweep): sweep_file(sweep) for sweep in plan.efficiency()}
+        else:
+            runs = [run for run in runs_of(report, plan) if run in set(plan.runs[name]) & shown]
+            found[name] = {metrics_file(run): f"results/{run.folder}/{report.needs.file}" for run in runs}
+    return found
+
+
+def results_of(report: Report, plan: Plan, *, absent: Collection[str]) -> list[str]:
+    """The results that are there of those that a report is made from."""
+    found = (result for of in wanted(report, plan).values() for result in of)
+    return [result for result in dict.fromkeys(found) if result not in absent]
+
+
+def files_of(report: Report, plan: Plan, *, absent: Collection[str]) -> dict[str, list[str]]:
+    """By experiment, the files that a report reads of the results that are there."""
+    files = wanted(report, plan)
+    return {name: [file for result, file in of.items() if result not in absent] for name, of in files.items()}
+
+
+def facts_of(report: Report, plan: Plan, *, absent: Mapping[str, Failure]) -> dict[str, Any]:
+    """What a report has to know beside its results; of one on a single experiment also the planned cells."""
+    names = experiments_of(report, plan.config["experiments"])
+    planned = dict.fromkeys(result for of in wanted(report, plan).values() for result in of)
+    facts = report_facts(plan, names[0] if len(report.needs.experiments) == 1 and names else "", absent=absent)
+    facts |= {"remark": remark_on(planned, absent)}
+    if report.needs.datasets:
+        facts["datasets"] = dataset_rows(plan)
+    if report.needs.failures:
+        facts["failures"] = [dataclasses.asdict(failure) for failure in absent.values()]
+        facts["results_planned"] = len(planned)
+    return facts
+
+
+def code_of(report: Report) -> str:
+    """The digest of the code behind a report: of its builder, and of what writes its files."""
+    if report.build.split(".")[0] != PACKAGE:
+        loaded(report.build, of=f"report {report.name!r}")  # so that its module is found
+    return code_digest(report.build, RENDERERS[report.is_table])

@@ -1,0 +1,65 @@
+"""A table as CSV: the numbers behind it where it has them, and else what it shows, a line a row."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from timellama.reports.render.cells import Block, Row, Table
+
+
+def to_csv(table: Table) -> str:
+    """`Table.numbers` under their columns; of a table without them, each printed row under its headings."""
+    return written(table.numbers or [line for block in table.blocks for line in _lines(block, len(table.columns))])
+
+
+def written(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows under a header of all their columns. None is an empty cell, a float its shortest exact text."""
+    rows = list(rows)
+    text = io.StringIO()
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _lines(block: Block, width: int) -> list[dict[str, str]]:
+    """The printed rows by heading; those below a row's first in one entry keep its first cell.
+
+    A row that is one cell over all columns heads those below it, as a block's title does.
+    """
+    headings, above = _headings(block.header, width), block.title
+    lines = []
+    for group in block.groups:
+        first = ""
+        for row in (row for entry in group for row in entry):
+            texts = _texts(row)
+            if len(row) == 1 and len(texts) == width > 1:
+                above = texts[0]
+                continue
+            first = texts[0] or first
+            line = {"part": above} if above else {}
+            lines.append(line | dict(zip(headings, [first, *texts[1:]], strict=False)))
+    return lines
+
+
+def _headings(header: Sequence[Row], width: int) -> list[str]:
+    """A name a column: its headings from top to bottom; a number behind one that occurs again."""
+    parts = [_spread_out(row) for row in header]
+    names: list[str] = []
+    for column in range(width):
+        name = " ".join(texts[column] for texts in parts if column < len(texts) and texts[column])
+        name = name or f"column {column + 1}"
+        names.append(name if name not in names else f"{name} ({column + 1})")
+    return names
+
+
+def _spread_out(row: Row) -> list[str]:
+    """The text of a heading, once for each column that it spans."""
+    return [cell.text for cell in row for _ in range(cell.span)]
+
+
+def _texts(row: Row) -> list[str]:
+    """A text a column, with its spread; a cell over several columns stands in the first of them."""
+    return [text for cell in row for text in (f"{cell.text} {cell.spread}".strip(), *[""] * (cell.span - 1))]

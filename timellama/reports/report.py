@@ -1,0 +1,79 @@
+"""A report as data: its name, its title and caption, what it needs and who builds it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+METRICS = "metrics.json"
+EVERY = "*"  # as an experiment: all of the configuration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a report is made from.
+
+    `experiments` are keys of the configuration; a report is made where the configuration has one of them, or always
+    where it needs none or they are `optional`. `runs` is the `module:function` that chooses among their runs, given
+    the plan and the data set of a report with `{dataset}` in its name; without it all are taken. Of each run `file` is
+    read. `published` are files of the paper's numbers. `datasets` and `failures` ask for the catalogue's facts and for
+    the absent results.
+    """
+
+    experiments: tuple[str, ...] = ()
+    optional: bool = False
+    runs: str = ""
+    file: str = METRICS
+    published: tuple[str, ...] = ()
+    datasets: bool = False
+    failures: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A table (its name begins with `table_`) or a figure.
+
+    Attributes:
+        name: the file's name, without ending; `{dataset}` in it makes a figure a data set.
+        title: on the page of the reports, which sorts by it.
+        caption: how to read it, in reStructuredText, on the same page.
+        needs: what it is made from.
+        build: `module:function` of the builder. It takes a `Given`; of a table it returns a `cells.Table`, or the
+            texts by file ending (`.tex`, `.md`, `.html`, `.csv`), of a figure the matplotlib figure and the remark
+            below it.
+        lead: the first sentence of a table's own caption, for a builder that several reports share.
+        dataset: filled in for a name with `{dataset}`.
+    """
+
+    name: str
+    title: str
+    caption: str
+    needs: Needs
+    build: str
+    lead: str = ""
+    dataset: str | None = None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is written as text, and not drawn."""
+        return self.name.startswith("table_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a builder is called with: the files that are there, by experiment, and what else the report has to know.
+
+    `facts` holds `configuration`, `backbone`, `methods` (label and floor by variant), `generated` data sets, `remark`
+    (how many results are absent, or nothing), of one experiment `planned` cells and `not_run` methods, and what
+    `Needs` asks for.
+    """
+
+    report: Report
+    files: Mapping[str, Sequence[Path]]
+    published: Sequence[Path] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of all experiments, each once."""
+        return list(dict.fromkeys(path for of in self.files.values() for path in of))

@@ -1,0 +1,53 @@
+"""Which runs of an experiment a figure shows. Each function takes the plan and, of a figure a data set, its name.
+
+All raise InputError as `Plan.experiment` does.
+"""
+
+from timellama.experiments.matrix import Plan
+from timellama.experiments.run import Run
+
+OURS = "time-llama"
+
+
+def _grid(plan: Plan) -> list[Run]:
+    """The runs of the first horizon and the own look-back of each data set of `long_term`.
+
+    A run under `also` may be of another look-back, or of a data set that the grid does not have.
+    """
+    settings = plan.config["experiments"]["long_term"]["datasets"] if "long_term" in plan.runs else {}
+    shown = {(of, setting["horizons"][0], setting["context"]) for of, setting in settings.items()}
+    return [run for run in plan.experiment("long_term") if (run.dataset, run.horizon, run.context) in shown]
+
+
+def _of_first_dataset(plan: Plan) -> list[Run]:
+    """Those of `_grid` that are of the first data set."""
+    runs = _grid(plan)
+    first = next(iter(plan.config["experiments"]["long_term"]["datasets"]))
+    return [run for run in runs if run.dataset == first]
+
+
+def routers(plan: Plan, _: str | None) -> list[Run]:
+    """Those of Time-LlaMA in the grid."""
+    return [run for run in _grid(plan) if run.variant == OURS]
+
+
+def first_router(plan: Plan, _: str | None) -> list[Run]:
+    """One of Time-LlaMA on the first data set."""
+    return [run for run in _of_first_dataset(plan) if run.variant == OURS][:1]
+
+
+def trained(plan: Plan, _: str | None) -> list[Run]:
+    """Those on the first data set that train something."""
+    return [run for run in _of_first_dataset(plan) if run.training is not None]
+
+
+def first_seeds(plan: Plan, dataset: str | None) -> list[Run]:
+    """Of a data set, one run a method and backbone."""
+    runs = [run for run in _grid(plan) if run.dataset == dataset]
+    first = {(run.variant, run.backbone): run for run in reversed(runs)}
+    return list(reversed(first.values()))
+
+
+def full_models(plan: Plan, _: str | None) -> list[Run]:
+    """Those of the full model, by active modules."""
+    return [run for run in plan.experiment("active_loras") if run.variant == OURS]

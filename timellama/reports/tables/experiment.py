@@ -1,0 +1,21 @@
+"""The table of one experiment: methods side by side, or variants of Time-LlaMA against the full model."""
+
+from timellama.reports import report_tables
+from timellama.reports.render.cells import Table
+from timellama.reports.report import Given
+
+
+def methods(given: Given) -> Table:
+    """Methods side by side, with the paper's numbers. Raises InputError as `report_tables.table` does."""
+    return _table(given, title="")
+
+
+def variants(given: Given) -> Table:
+    """Variants against the full model, below the report's `lead`. Raises InputError as `report_tables.table` does."""
+    return _table(given, title=given.report.lead)
+
+
+def _table(given: Given, *, title: str) -> Table:
+    [(experiment, metrics)] = given.files.items()
+    published = given.published[0] if given.published else None
+    return report_tables.table(experiment, metrics=metrics, published=published, facts=given.facts, title=title)

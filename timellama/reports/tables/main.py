@@ -1,0 +1,109 @@
+"""The paper's table 1 in its own layout: every method side by side on one page, ours only.
+
+Numbers of the paper stand beside ours in `table_reproduction`.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from timellama.reports import failures
+from timellama.reports.render import table_model as tables
+from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.markup import fixed
+from timellama.reports.report import Given
+from timellama.reports.tables.experiment import methods
+from timellama.results import aggregate
+
+AVERAGE = "Avg"
+METRICS = aggregate.FORECAST_ERRORS
+HEADINGS = ("Data set", "H", "T")
+
+
+def table(given: Given) -> Table:
+    """MSE and MAE of each method; controls that train next to nothing stand last, behind a rule.
+
+    Raises InputError as `aggregate.collect` and `aggregate.summarise` do.
+    """
+    facts = given.facts
+    if not given.paths and facts["remark"]:
+        return failures.without_results("long_term", text=facts["remark"])
+    frame = aggregate.collect(given.paths, methods=facts["methods"])
+    summary = aggregate.summarise(frame, METRICS)
+    if given.published:
+        summary = aggregate.with_published(summary, given.published[0])
+    labels = {variant: entry["label"] for variant, entry in facts["methods"].items()}
+    known = set(summary["variant"])
+    planned = [
+        (*cell, variant if variant in known else labels.get(variant, variant)) for *cell, variant in facts["planned"]
+    ]
+    wide = tables.long_term(
+        summary,
+        configuration=facts["configuration"],
+        planned=planned,
+        not_run=facts["not_run"],
+        generated=facts["generated"],
+    )
+    grid = tables.Grid(summary, planned, METRICS, facts["not_run"], tables.NO_NUMBERS)
+    columns = sorted(grid.columns, key=lambda column: column in grid.floor)
+    trained = sum(column not in grid.floor for column in columns)
+    block = Block(header=_header(columns), groups=tuple(_groups(grid, columns)))
+    reading = (
+        "Long-term forecasting: errors on standardised values, the mean over seeds; lower is better. Bold is the "
+        f"lowest of a row, underlined the next. {AVERAGE}: the mean over the horizons above it."
+    )
+    origin = tables.provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
+    return dataclasses.replace(
+        wide,
+        columns="lrr" + "r" * len(columns) * len(METRICS),
+        blocks=(block,),
+        caption=f"{reading} {facts['remark']}".strip(),
+        notes=(*wide.notes, f"{origin} Deviations over seeds and the paper's numbers: table_reproduction."),
+        landscape=True,
+        rule=len(HEADINGS) + trained * len(METRICS) if 0 < trained < len(columns) else None,
+    )
+
+
+def reproduction(given: Given) -> Table:
+    """Ours with deviations, the paper's number and the gap. Raises InputError as `report_tables.table` does."""
+    # Both tables may be taken into one paper, where a label can stand once.
+    return dataclasses.replace(methods(given), label="tab:reproduction")
+
+
+def _header(columns: Sequence[str]) -> tuple[Row, ...]:
+    above = (*[Cell()] * len(HEADINGS), *(Cell(text=column, span=len(METRICS)) for column in columns))
+    metrics = [Cell(text=tables.NAMES[metric]) for _ in columns for metric in METRICS]
+    return above, (*(Cell(text=name) for name in HEADINGS), *metrics)
+
+
+def _groups(grid: tables.Grid, columns: Sequence[str]) -> Iterator[tuple[Entry, ...]]:
+    """A group of rows a data set; the average over the horizons of a look-back stands below them."""
+    for dataset in tables.first_seen(row[0] for row in grid.rows):
+        lines = []
+        for context in tables.first_seen(row[2] for row in grid.rows if row[0] == dataset):
+            places = [row for row in grid.rows if row[0] == dataset and row[2] == context]
+            values = [{(c, m): grid.value(place, c, f"{m}_mean") for c in columns for m in METRICS} for place in places]
+            lines += [
+                (str(place[1] or tables.ALL), context, value) for place, value in zip(places, values, strict=True)
+            ]
+            if len(values) > 1:
+                # NaN where one horizon has no result: a mean of the others would be of easier or harder ones.
+                average = {key: math.fsum(value[key] for value in values) / len(values) for key in values[0]}
+                lines.append((AVERAGE, context, average))
+        yield tuple(
+            (_line((dataset if number == 0 else "", horizon, str(context or tables.ALL)), value, columns),)
+            for number, (horizon, context, value) in enumerate(lines)
+        )
+
+
+def _line(head: Sequence[str], values: Mapping[tuple[str, str], float], columns: Sequence[str]) -> Row:
+    texts = {key: fixed(value, tables.DECIMALS[key[1]]) for key, value in values.items()}
+    marks: dict[tuple[str, str], str] = {}
+    for metric in METRICS:
+        of = tables.marks([texts[column, metric] for column in columns])
+        marks |= {(column, metric): mark for column, mark in zip(columns, of, strict=True)}
+    cells = [
+        Cell(text=texts[key], bold=marks[key] == "best", underline=marks[key] == "second")
+        for key in ((column, metric) for column in columns for metric in METRICS)
+    ]
+    return (*(Cell(text=text) for text in head), *cells)

@@ -1,0 +1,10 @@
+"""The table of time, memory and operations."""
+
+from timellama.reports import report_tables
+from timellama.reports.render.cells import Table
+from timellama.reports.report import Given
+
+
+def table(given: Given) -> Table:
+    """Methods by number of variates. Raises InputError as `report_tables.efficiency_table` does."""
+    return report_tables.efficiency_table(given.paths, published=given.published[0], facts=given.facts)
