@@ -63,7 +63,7 @@ partial: install  ## the reports of what is there; computes no result
 reference: install  ## keep the finished results in docs/reference/<configuration>, or add them to it
 	$(BIN)/timellama reference export --configfile $(CONFIG)
 
-check-reference: install  ## make the tables of docs/reference anew from the numbers kept there, and compare
+check-reference: install  ## rebuild the tables of docs/reference from the numbers kept there, and compare
 	$(BIN)/timellama reference check
 
 benchmarks: install  ## speed against goals and peers, on an idle machine (docs/benchmarks.md)

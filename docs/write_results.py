@@ -175,7 +175,7 @@ def results() -> str:
         f"{there} of {planned} results of `config/cpu.yaml`, with the first six blocks of SmolLM2-135M in place of the "
         f"paper's Llama-2 7B, from commits {listed(commits)}. "
         "[docs/reference/cpu](docs/reference/cpu/README.md) has every table and figure, and leads from each number to "
-        "its run, seeds and data digest; `make check-reference` makes the tables anew from the kept numbers. Test "
+        "its run, seeds and data digest; `make check-reference` rebuilds the tables from the kept numbers. Test "
         "errors are means over the seeds that are named (a method that trains nothing has none), of every test window, "
         "look-back 512 (ILI 96); a cell in which they are others says so. [The table]"
         "(docs/reference/cpu/table_reproduction.md) has deviations, MAE and the paper's other columns."
@@ -210,7 +210,7 @@ def wrapped(text: str) -> str:
 
 
 def replaced(page: str, name: str, block: Callable[[], str]) -> str:
-    """`page` with what stands between the marks of `name` made anew."""
+    """`page` with the text between the marks of `name` replaced."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, rest = page.split(begin)
     return f"{before}{begin}\n{block()}\n{end}{rest.split(end)[1]}"

@@ -116,7 +116,7 @@ def of_highest(statement):
 
 
 def of_shares(statement):
-    """The module that is left out hangs on the block or the data set, on nothing, or on it for one seed in two."""
+    """The module that is left out depends on the block or the data set, on nothing, or on it for one seed in two."""
     left_out = lambda module: [0.0 if place == module else 4 / 6 for place in range(7)]  # noqa: E731
     blocks = statement.measure == claims.BLOCKS
 

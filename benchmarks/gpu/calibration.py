@@ -30,7 +30,7 @@ def main(given: Given) -> None:
             backbone_shape(plan.backbones[chosen.name], blocks=chosen.blocks, places=[]) if chosen else None
         )
         shapes[shape] = count(shape, shape=backbones[shape])
-    speed = calibrate(shapes, backbones, threads=2, device=given.device, memory=MEMORY, told=print)
+    speed = calibrate(shapes, backbones, threads=2, device=given.device, memory=MEMORY, on_progress=print)
     for row, run, shape in of_run:
         dataset, costs = plan.datasets[run.dataset], shapes[shape]
         work = work_of(run, windows_of(run, rows=dataset.rows, frequency=dataset.frequency))

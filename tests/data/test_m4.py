@@ -133,7 +133,7 @@ def test_a_series_too_short_to_train_on_is_still_tested(desk: Desk) -> None:
     ("file", "old", "new", "message"),
     [
         (1, '"Y2"', '"Y9"', "series 2 is Y9, but Y2"),
-        (1, '"Y2"', '"Y1"', "stands twice"),
+        (1, '"Y2"', '"Y1"', "duplicate"),
         (0, '"1002"', '""', "line 3, column 'V3': the cell is empty"),
         (0, '"1002"', '"x"', "line 3, column 'V3': 'x' is not a number"),
         (1, '"1021"', "", "line 3, column 'V2': the cell is empty"),

@@ -156,8 +156,8 @@ def test_words_with_digits_and_e_stay_text(tmp_path: Path) -> None:
     [
         ("", "the file is empty"),
         ("# only a comment\n", "the file is empty"),
-        ("budget: {}\nbudget: {}\n", "the key 'budget' stands twice, on lines 1 and 2"),
-        ("budget: {rate: 1,\n  rate: 2}\n", "the key 'rate' stands twice, on lines 1 and 2"),
+        ("budget: {}\nbudget: {}\n", "the key 'budget' is a duplicate, on lines 1 and 2"),
+        ("budget: {rate: 1,\n  rate: 2}\n", "the key 'rate' is a duplicate, on lines 1 and 2"),
         ("budget: [", "not valid YAML"),
         ("budget: !!python/object/apply:os.getcwd []", "not valid YAML"),
     ],

@@ -55,7 +55,7 @@ class World:
 
 
 def numbers(text: str) -> Iterator[float]:
-    """Floats with all their digits that hang on a text."""
+    """Floats with all their digits that depend on a text."""
     for turn in range(100):
         digest = hashlib.sha256(f"{turn} {text}".encode()).digest()
         yield int.from_bytes(digest[:7], "big") / 2**56

@@ -32,4 +32,4 @@ def test_the_profile_gives_every_training_a_gpu_of_its_own(make_project, tmp_pat
         spans = sorted((float(begin), float(end)) for name, begin, end in seen if name == gpu)
         assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
     again = project.snakemake("-n", *SMOKE, "--", *targets)
-    assert "Nothing to be done" in again.stdout, "results do not hang on the profile"
+    assert "Nothing to be done" in again.stdout, "results do not depend on the profile"

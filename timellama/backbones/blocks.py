@@ -241,7 +241,7 @@ def _block(prefix: str, weights: Mapping[str, Tensor], architecture: Architectur
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    """weight [out, in] and bias [out] as they are, without a copy or an initialisation in vain."""
+    """weight [out, in] and bias [out] as they are, without a copy or a wasted initialisation."""
     linear = nn.Linear(*weight.shape[::-1], bias=bias is not None, device="meta")
     linear.weight = nn.Parameter(weight)
     if bias is not None:

@@ -1,4 +1,4 @@
-"""`timellama data`: the catalogue of data sets, its files, and a person's own."""
+"""`timellama data`: the catalogue of data sets, its files, and user-supplied ones."""
 
 import logging
 import os

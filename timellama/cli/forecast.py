@@ -1,4 +1,4 @@
-"""`timellama forecast`: a trained run applied to a person's own files."""
+"""`timellama forecast`: a trained run applied to user-supplied files."""
 
 from pathlib import Path
 from typing import Annotated

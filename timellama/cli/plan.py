@@ -65,8 +65,8 @@ def plan(
     made = _without(load_plan(configfile), without or [])
     if not made.every_run():
         raise InputError(f"{configfile} has no runs to plan: name one that has experiments beside `efficiency`")
-    told = _progress()
-    costs, backbones, shapes = shapes_of(made, results=RESULTS, told=told)
+    on_progress = _progress()
+    costs, backbones, shapes = shapes_of(made, results=RESULTS, on_progress=on_progress)
 
     import torch
 
@@ -86,7 +86,7 @@ def plan(
             threads=made.config["threads"],
             device=device,
             memory=free // 2,
-            told=lambda kind: told(f"timing {kind}"),
+            on_progress=lambda kind: on_progress(f"timing {kind}"),
         )
         started, held = start()
         overhead = started if job_overhead is None else job_overhead
@@ -105,7 +105,7 @@ def plan(
             "gpu_memory_gb": gpu_memory,
         }
         gpu, held = True, 0
-    told("")
+    on_progress("")
     budget = make_budget(
         made,
         results=RESULTS,
@@ -142,12 +142,12 @@ def _progress():
 
     bar = tqdm(bar_format="{desc}", disable=None, leave=False)
 
-    def told(text: str) -> None:
+    def on_progress(text: str) -> None:
         bar.set_description_str(text)
         if not text:
             bar.close()
 
-    return told
+    return on_progress
 
 
 def _of_measured(speed: Any, device: str) -> dict[str, Any]:

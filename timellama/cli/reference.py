@@ -43,7 +43,7 @@ def export(
 
 
 def check(folder: Folder = None, as_json: Json = False) -> None:
-    """Make the kept tables anew from the kept numbers, and name each file that is not what they give.
+    """Rebuild the kept tables from the kept numbers, and name each file that is not what they give.
 
     Every folder in docs/reference is looked at, or the one that is named. The exit code is 1 where anything differs and
     2 where there is nothing to check. Needs no results and trains nothing; nothing is changed.

@@ -53,7 +53,7 @@ def nested(cells: Mapping[str, str]) -> dict[str, Any]:
         for key in outer:
             place = place.setdefault(key, {}) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last in place:
-            raise InputError(f"the column {column!r} stands for a value inside another value, or stands twice")
+            raise InputError(f"the column {column!r} stands for a value inside another value, or is a duplicate")
         place[last] = _read(cell)
     return document
 

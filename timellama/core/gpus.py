@@ -4,7 +4,7 @@
 first that is free in CUDA_VISIBLE_DEVICES, which becomes all that it sees. It is taken by locking a file, and given
 back when the training and its children have ended, however they end. Other commands run as they are.
 
-Only the standard library is imported, and this module by nothing that a number hangs on.
+Only the standard library is imported, and this module by nothing that a number depends on.
 """
 
 import fcntl

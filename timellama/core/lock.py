@@ -1,4 +1,4 @@
-"""One process a folder: a second one that would write the same files is told who is at work there."""
+"""One process a folder: a second one that would write the same files gets an error that names the one at work there."""
 
 import fcntl
 import logging

@@ -81,7 +81,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
                 continue
             key, line = self.construct_object(key_node), key_node.start_mark.line + 1
             if key in lines:
-                problem = f"the key {key!r} stands twice, on lines {lines[key]} and {line}; remove one of them"
+                problem = f"the key {key!r} is a duplicate, on lines {lines[key]} and {line}; remove one of them"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             lines[key] = line
         return super().construct_mapping(node, deep)

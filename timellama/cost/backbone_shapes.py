@@ -1,8 +1,8 @@
 """The sizes of a language model whose files are not here, so that its cost can be counted before it is fetched.
 
-The catalogue's entry says width, blocks and modules; what else the operations hang on (heads, inner width, vocabulary)
-is in the model's own `config.json`. For the catalogue's backbones it stands here as published there, cut to what the
-sizes need. A prepared backbone tells its own.
+The catalogue's entry says width, blocks and modules; what else the operations depend on (heads, inner width,
+vocabulary) is in the model's own `config.json`. For the catalogue's backbones it stands here as published there, cut to
+what the sizes need. A prepared backbone holds its own.
 """
 
 import json

@@ -33,7 +33,7 @@ from timellama.training.step import TrainingStep
 
 WARM_UP = 3  # our choice: the first call allocates and fills caches, the third no longer differs from the tenth
 LEAST_CALLS, MOST_CALLS = 3, 100  # our choice: 3 give a median; from 20 on the 95th percentile is not the slowest call
-LONG = 3  # our choice: a call this many times longer than the time for all of them is told by itself
+LONG = 3  # our choice: a call this many times longer than the time for all of them is reported by itself
 MOST_STEPS = 10  # our choice: a training step is reported by its median alone
 STEPS = 1000  # our choice, the length that AdaLoRA plans its ranks for; a step costs the same in a shorter training
 MATMUL_SIZE, MATMULS = 2048, 5  # our choice: large enough for a CPU or GPU to reach its rate, 17 GFLOP each

@@ -2,8 +2,8 @@
 
 Before a cell is started its memory and time are predicted from smaller cells (`predict`), once there are enough. Above
 the limit it is not started; its row says so and holds the predictions. A started process is watched: it is killed when
-it holds more than the limit or has had its time, and what it had told by then is kept. So the machine is never taken
-down, and a cell that does not fit is a row and no failure.
+it holds more than the limit or has had its time, and what it had reported by then is kept. So the machine is never
+taken down, and a cell that does not fit is a row and no failure.
 """
 
 import json

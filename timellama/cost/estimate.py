@@ -91,7 +91,7 @@ class Budget:
 
 
 def shapes_of(
-    plan: Plan, *, results: Path, told: Callable[[str], None]
+    plan: Plan, *, results: Path, on_progress: Callable[[str], None]
 ) -> tuple[dict[Run, Costs], dict[Run, BackboneShape | None], dict[tuple[str, int], BackboneShape]]:
     """The counted costs of every shape of a plan, its backbone's shape, and the shapes by backbone and blocks."""
     known: dict[tuple[str, int], BackboneShape] = {}
@@ -99,7 +99,7 @@ def shapes_of(
     backbones: dict[Run, BackboneShape | None] = {}
     shapes = list(dict.fromkeys(workload.shape_run(run) for run in plan.every_run().values()))
     for number, shape in enumerate(shapes, 1):
-        told(f"counting shape {number} of {len(shapes)}: {shape.method} H{shape.horizon} N{shape.variates}")
+        on_progress(f"counting shape {number} of {len(shapes)}: {shape.method} H{shape.horizon} N{shape.variates}")
         if shape.backbone:
             key = (shape.backbone.name, shape.backbone.blocks)
             if key not in known:

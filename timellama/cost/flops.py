@@ -167,7 +167,7 @@ def _backbone_parts(run: Run, shape: BackboneShape) -> dict[str, Any]:
         "description": text,
         "tokenise": lambda text: [0] * math.ceil(len(text) / CHARACTERS_A_TOKEN),
         "embedding_scale": 1.0,
-        # For a method that does not read the whole table it would be memory in vain.
+        # For a method that does not read the whole table it would waste memory.
         "embedding_table": torch.randn(shape.vocabulary, shape.width) if method_of(run.method).table else None,
     }
 

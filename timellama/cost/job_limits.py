@@ -1,4 +1,4 @@
-"""What a training asks of a scheduler: memory and minutes, from the run's sizes alone.
+"""Resource requests of a training for a scheduler: memory and minutes, from the run's sizes alone.
 
 They are bounds to be granted, not predictions: asking for too little costs a job, and each further attempt asks for as
 much again. What is counted: the libraries, the series, the parameters, and what a forward pass leaves for the backward

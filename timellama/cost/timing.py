@@ -102,9 +102,9 @@ def calibrate(
     threads: int,
     device: str,
     memory: int,
-    told: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> Measured:
-    """Time two shapes of every kind. `memory` is what a timed model may take; `told` hears each kind's name."""
+    """Time two shapes of every kind. `memory` is what a timed model may take; `on_progress` gets each kind's name."""
     torch.set_num_threads(threads)
     keep_freed_memory()
     torch.manual_seed(RANDOM_SEED)
@@ -114,7 +114,7 @@ def calibrate(
         kinds.setdefault(kind_of(run), []).append(run)
     steps, forecasts, busy = {}, {}, []
     for kind, runs in kinds.items():
-        told(" ".join(str(part) for part in kind if part not in (None, False)))
+        on_progress(" ".join(str(part) for part in kind if part not in (None, False)))
         found: dict[bool, list[Point]] = {True: [], False: []}
         for run in _ends(runs, shapes, limit=LONGEST * rate, memory=memory):
             for point, ratio, training in _timed(run, shapes[run], backbones[run], device=device, rate=rate):

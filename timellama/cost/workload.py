@@ -23,7 +23,7 @@ from timellama.experiments.work import Work
 COSTLESS = ("active", "column_order", "gate_gradient", "pooling", "router_activation", "balance_weight")
 PROMPT_STEP = 40  # our choice, characters: prompts within ten tokens of each other count as one length
 CUDA_CONTEXT = 1 << 30  # our choice: what CUDA, its libraries and the allocator's rounding hold beside tensors
-ANY_SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # costs do not hang on it
+ANY_SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # costs do not depend on it
 ADAM_COPIES = 3  # numbers kept of a trained parameter beside itself: two moments, and the best weights so far
 
 CHECKPOINT_COPIES = (

@@ -1,4 +1,4 @@
-"""A person's own CSV becomes an entry of the catalogue: read, checked, described, and appended to the file as text.
+"""A user-supplied CSV becomes an entry of the catalogue: read, checked, described, and appended to the file as text.
 
 Everything that the workflow will check later is checked here first, by the same code: the entry is written into a copy
 of the catalogue, the copy is loaded, and the file is normalised by it. Only then is the catalogue itself replaced, and
@@ -58,7 +58,7 @@ def inspect_csv(path: Path, *, time_column: str | None, frequency: str | None, s
     text = read_text(path)
     rows = list(text.rows)
     if len(rows) < 3:
-        raise InputError(f"{path}: {len(rows)} row(s) tell no frequency; give a file with more")
+        raise InputError(f"{path}: {len(rows)} row(s) do not determine a frequency; give a file with more")
     at = text.header.index(time_column) if time_column in text.header else _time_column(text, rows, time_column)
     columns = text.header[:at] + text.header[at + 1 :]
     stamps, sentinels = [], 0

@@ -42,7 +42,7 @@ class Dataset:
 
     @property
     def sha256(self) -> str | None:
-        """The SHA-256 of the raw files, joined by '+'; None where a file of a person's own has none."""
+        """The SHA-256 of the raw files, joined by '+'; None where a user-supplied file has none."""
         digests = [file.sha256 for file in self.files]
         return None if None in digests else "+".join(digests)
 

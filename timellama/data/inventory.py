@@ -44,7 +44,7 @@ def state_of(artifact: Artifact, *, results: Path, mirrors: Sequence[str]) -> st
 def verify_files(datasets: Iterable[Dataset], *, results: Path) -> Iterator[Verified]:
     """The SHA-256 of every file of these data sets, in `results/raw` and in the cache, beside the one it should have.
 
-    A file of a person's own that the catalogue does not pin is held against its source.
+    A user-supplied file that the catalogue does not pin is compared with its source.
     """
     for dataset in datasets:
         for artifact in dataset.files:

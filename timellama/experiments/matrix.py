@@ -72,7 +72,7 @@ class Plan:
         """(data set, context, horizon, method) of an experiment, also those that are too small or too heavy to be run.
 
         Methods come in the order of `config/methods.yaml`, which is the paper's. One that has no run at all stands
-        under its label, since no result will tell it.
+        under its label, since no result names it.
         """
         section = self.experiments[name]
         wanted = {*section.methods, *section.not_run}
@@ -232,7 +232,7 @@ def _has_windows(entry: Dataset, *, context: int, horizon: int, percent: int, wh
 
 
 def _digest_of_own(entry: Dataset) -> str | None:
-    """The SHA-256 of a file of a person's own that the catalogue does not pin, so that an edit is another run."""
+    """The SHA-256 of a user-supplied file that the catalogue does not pin, so that an edit is another run."""
     files = [Path(file.source).expanduser() for file in entry.files]
     return "+".join(sha256_of(file) for file in files) if all(file.is_file() for file in files) else None
 
@@ -281,7 +281,7 @@ def _backbone(
 def _prompt(
     entry: Dataset, datasets: Mapping[str, Dataset], method: str, options, *, context: int, horizon: int
 ) -> str | None:
-    """The prompt's text; None for a run that reads none, so that its number does not hang on the wording."""
+    """The prompt's text; None for a run that reads none, so that its number does not depend on the wording."""
     if not method_of(method).prompt or getattr(options, "alignment", "") == "none":
         return None
 

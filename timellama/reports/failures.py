@@ -68,7 +68,7 @@ def absence(result: Path, *, source_digest: str, log: Path, before: Sequence[Ste
 
 
 def last_error(log: Path) -> str | None:
-    """The error that ended a job, from its log in one line: type and message. None where the log tells of none."""
+    """The error that ended a job, from its log in one line: type and message. None where the log has none."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:

@@ -26,7 +26,7 @@ BACKBONES = Path("results/backbones")
 DATA = Path("results/data")
 RAW = Path("results/raw")
 QUIRKS = "quirks.json"
-# The code between results and reports; what a result hangs on has a digest of its own in the result.
+# The code between results and reports; what a result depends on has a digest of its own in the result.
 REPORTING = (
     "timellama.reports.report_tables",
     "timellama.reports.report_figures",
@@ -99,7 +99,7 @@ def _files(paths: Iterable[Path], *, root: Path) -> dict[str, str]:
     found = {}
     for path in paths:
         if not path.is_file():
-            raise InputError(f"{path} is absent, but results hang on it: let snakemake make it again")
+            raise InputError(f"{path} is absent, but results depend on it: let snakemake make it again")
         found[path.relative_to(root).as_posix()] = sha256_of(path)
     return found
 
@@ -154,7 +154,7 @@ def _result(path: str, *, root: Path, environments: dict[str, Any]) -> dict[str,
         }
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{root / path} does not tell where it came from ({error!r}): delete it and run again"
+            f"{root / path} does not say where it came from ({error!r}): delete it and run again"
         ) from error
 
 

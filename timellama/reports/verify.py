@@ -2,7 +2,7 @@
 
 Three chains are followed: a report to the results that it was made from; a result to the files beside it, the code as
 it is now and its own description of the run; and a result to its data and language model. A changed file is named once,
-and not again with everything that hangs on it.
+and not again with everything that depends on it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -107,7 +107,7 @@ def _results(index: Mapping[str, Any], checked: _Checked) -> Iterator[Mismatch]:
 
 
 def _run(path: str, root: Path) -> Iterator[Mismatch]:
-    """Whether an untouched result describes itself, and hangs on the code that there is now."""
+    """Whether an untouched result describes itself, and depends on the code that there is now."""
     try:
         if Path(path).name == METRICS:
             finished = read_run((root / path).parent)

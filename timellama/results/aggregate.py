@@ -193,7 +193,7 @@ def published_cells(csv: Path) -> list[tuple[str, int]]:
     """The (data set, horizon) of which one of the paper's tables or figures has numbers, in its order.
 
     Raises:
-        InputError: the file cannot be read, or does not tell them.
+        InputError: the file cannot be read, or does not hold them.
     """
     published = _read_csv(csv)
     if not {"dataset", "horizon"} <= set(published):

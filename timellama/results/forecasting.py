@@ -113,7 +113,7 @@ def forecast(forecaster: Forecaster, look_back: LookBack) -> Forecast:
 
 
 def step_warning(forecaster: Forecaster, look_back: LookBack) -> str | None:
-    """What to tell a person whose file has another step than the training data."""
+    """A warning where a file has another step than the training data."""
     if forecaster.seconds is None:
         return None
     mean = (look_back.following(1)[-1] - look_back.time[0]).total_seconds() / len(look_back.time)

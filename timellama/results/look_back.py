@@ -1,4 +1,4 @@
-"""The last look-back of a person's own CSV file, read strictly, and the time stamps that come after it.
+"""The last look-back of a user-supplied CSV file, read strictly, and the time stamps that come after it.
 
 What a forecast reads are the last T rows; of the rows before, the stamps alone are looked at. Nothing is filled in,
 sorted or repaired: a file that would need it is refused with line and column.
@@ -19,7 +19,7 @@ from timellama.core.errors import InputError
 from timellama.data.csv_text import Text, numbers, read_text, stamp
 
 DATE = len("2024-06-01")
-SHORTEST_MONTH = np.timedelta64(28, "D")  # from here on two stamps do not tell days from a calendar step
+SHORTEST_MONTH = np.timedelta64(28, "D")  # from here on two stamps do not distinguish days from a calendar step
 NAMED = 8  # our choice: columns named in a message
 
 
@@ -28,7 +28,7 @@ class LookBack:
     """The last T rows of a file.
 
     `values` float64 [T, N] and `columns` in the file's order; `time` the T stamps; `step` leads from a row to the next;
-    `dates` tells whether the file writes its stamps without a time of day.
+    `dates` says whether the file writes its stamps without a time of day.
     """
 
     path: Path
@@ -157,7 +157,7 @@ def _step(path: Path, time: pd.DatetimeIndex, context: int, lines: Sequence[int]
     tail = time[-context:]
     if repeated := np.flatnonzero(tail[1:] == tail[:-1]).tolist():
         raise InputError(
-            f"{path}, line {lines[repeated[0] + 1]}: the stamp {tail[repeated[0]]} stands twice; the last {context} "
+            f"{path}, line {lines[repeated[0] + 1]}: {tail[repeated[0]]} is a duplicate timestamp; the last {context} "
             "rows must be evenly spaced, so leave one of each"
         )
     for stamps in (time, tail):
@@ -165,7 +165,7 @@ def _step(path: Path, time: pd.DatetimeIndex, context: int, lines: Sequence[int]
         if step is not None and pd.date_range(tail[0], periods=len(tail), freq=step).equals(tail):
             return step
     if len(tail) < 3:
-        raise InputError(f"{path}: {len(time)} rows do not tell the step from row to row; give a longer file")
+        raise InputError(f"{path}: {len(time)} rows do not determine the step from row to row; give a longer file")
     steps = np.diff(tail.to_numpy())
     kinds, counts = np.unique(steps, return_counts=True)
     usual = kinds[counts.argmax()]

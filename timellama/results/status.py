@@ -39,7 +39,7 @@ ERROR = re.compile(STAMP + r"ERROR the job failed\n(?P<traceback>.*)", re.DOTALL
 class Status:
     """Where one run stands. What is not known is None; `seconds_left` is of the training, and at most that.
 
-    `outdated` tells that a finished run is of other code, and the workflow will make it again.
+    `outdated` says that a finished run is of other code, and the workflow will make it again.
     """
 
     folder: str

@@ -16,7 +16,7 @@ from timellama.experiments.matrix import make_plan
 from timellama.core.code_digest import code_digest
 from timellama.reports.report_facts import metrics_file, sweep_file
 
-# A mirror may hold everything; downloads are kept apart from outputs, which Snakemake deletes before it makes them anew.
+# A mirror may hold everything; downloads are kept apart from outputs, which Snakemake deletes before it rebuilds them.
 CACHE = "results/cache"
 RUN_FOLDER = "results/{task}/{dataset}/{variant}/{identity}"
 SWEEP_FILE = "results/efficiency/{variant}/{identity}.json"
@@ -26,7 +26,7 @@ BACKBONE_FILES = ["backbone.json", "config.json", "blocks.safetensors", "embeddi
 
 
 def plan():
-    """The plan, with a slip in the configuration told in one message."""
+    """The plan, with a mistake in the configuration reported in one message."""
     try:
         return make_plan(config, root=Path(workflow.basedir))
     except InputError as error:
@@ -64,7 +64,7 @@ def run_of(wildcards):
 
 
 def own_file(wildcards):
-    """The source of a file of a person's own: editing it makes everything anew that hangs on it."""
+    """The source of a user-supplied file: editing it rebuilds everything that depends on it."""
     artifact = ARTIFACTS.get(wildcards.path)
     return [os.path.expanduser(artifact.source)] if artifact and artifact.is_local else []
 
@@ -123,7 +123,7 @@ def all_threads(wildcards):
 
 
 def sweep_code(wildcards):
-    """The digest of the code that a sweep's numbers hang on."""
+    """The digest of the code that a sweep's numbers depend on."""
     return code_of_sweep(sweep_of(wildcards).run.method)
 
 
@@ -133,7 +133,7 @@ def code_of(*modules):
 
 
 def training_code(wildcards):
-    """The digest of the code that a run's number hangs on."""
+    """The digest of the code that a run's number depends on."""
     return code_of_run(run_of(wildcards))
 
 
@@ -175,7 +175,7 @@ def absent():
 
 
 def configuration_given():
-    """The file and the settings by which Snakemake was told the configuration, as a person would give them."""
+    """The file and the settings that gave Snakemake the configuration, as they are typed."""
     files, here = workflow.config_settings.configfiles, Path.cwd()
     shown = [str(file.relative_to(here)) if file.is_relative_to(here) else str(file) for file in files]
     return {"configfiles": shown, "settings": [f"{k}={v}" for k, v in workflow.config_settings.config.items()]}

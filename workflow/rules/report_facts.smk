@@ -11,7 +11,7 @@ NAMED = 3  # our choice: methods that a label names; of more it says how many
 
 
 def asked(function, *arguments, **settings):
-    """What the registry says, with a slip told in one message."""
+    """What the registry says, with a mistake reported in one message."""
     try:
         return function(*arguments, **settings)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""What the jobs ask of a cluster's scheduler; a local Snakemake reads no memory and no minutes unless it is told to.
+"""Resource requests of the jobs for a cluster's scheduler; a local Snakemake ignores memory and minutes by default.
 
 Each attempt asks for as much memory again. `timellama/cost/job_limits.py` derives what a training asks for.
 """
@@ -13,7 +13,7 @@ if "local_gpu" in workflow.global_resources:
 
 
 def sizes(run):
-    """What the demands of a run hang on and the run itself does not hold."""
+    """What the demands of a run depend on and the run itself does not hold."""
     width = PLAN.backbones[run.backbone.name].width if run.backbone else None
     return {"rows": PLAN.datasets[run.dataset].rows, "width": width, "cuda": GPU}
 

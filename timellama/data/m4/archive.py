@@ -76,7 +76,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         name, rest = cells[0], cells[1:]
         length = next((i for i in range(len(rest), 0, -1) if rest[i - 1].strip()), 0)
         if not name or name in series:
-            raise InputError(f"{path}, line {line}: the id {name!r} is empty or stands twice; fetch the file again")
+            raise InputError(f"{path}, line {line}: the id {name!r} is empty or a duplicate; fetch the file again")
         if not length:
             raise InputError(f"{path}, line {line}: the series {name} has no values; fetch the file again")
         series[name] = np.array(numbers(text, line, rest[:length], text.header[1 : length + 1]))

@@ -53,7 +53,7 @@ class Alignment(nn.Module):
         return self._split(self.key(prompt)), self._split(self.value(prompt))
 
     def _read_once(self, prompt: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of one prompt [P, D]; in evaluation they are kept as long as nothing they hang on changes."""
+        """Keys and values of one prompt [P, D]; kept in evaluation until something they depend on changes."""
         if self.training or torch.is_grad_enabled():
             return self._read(prompt[None])
         parts = (prompt, self.key.weight, self.value.weight)

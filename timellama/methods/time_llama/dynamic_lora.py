@@ -75,7 +75,7 @@ class Router(nn.Module):
 
     def forward(self, h: Tensor) -> Routing:
         """The block's input h [B, N, D] -> probabilities and gates, each [B, E]."""
-        # In float32 whatever the precision of the rest: Top-n must not hang on rounding.
+        # In float32 whatever the precision of the rest: Top-n must not depend on rounding.
         with torch.autocast(h.device.type, enabled=False):
             p = torch.softmax(self.weight(self.activate(self.pool(h).float())), dim=-1)
         chosen = torch.zeros_like(p).scatter(1, p.topk(self.active, dim=-1).indices, 1.0)

@@ -28,7 +28,7 @@ from timellama.methods.time_llama.tokens import instance_normalise
 
 LAGS = 5  # KimMeen/Time-LLM, models/TimeLLM.py, top_k
 LAG_DECIMALS = 6  # our choice: coarser than the rounding errors of an FFT in double precision
-DECIMALS = 3  # our choice: normalised values of about 1, told apart as finely as the tables tell errors apart
+DECIMALS = 3  # our choice: normalised values of about 1, distinguished as finely as errors in the tables
 
 
 class TimeLLM(Forecaster):
@@ -163,7 +163,7 @@ class Reprogramming(nn.Module):
         return self.out(z.transpose(0, 1).flatten(1)).unflatten(0, tokens.shape[:2])
 
     def train(self, mode: bool = True) -> "Reprogramming":
-        """Change the mode, and forget: the version counters do not tell of a change made through `.data`."""
+        """Change the mode, and forget: the version counters do not show a change made through `.data`."""
         self._remembered = None
         return super().train(mode)
 
@@ -192,7 +192,7 @@ class Reprogramming(nn.Module):
 
 
 class Facts(NamedTuple):
-    """What a prompt tells of each of S series."""
+    """What a prompt says of each of S series."""
 
     minimum: Tensor  # [S]
     maximum: Tensor  # [S]

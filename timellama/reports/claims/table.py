@@ -88,7 +88,7 @@ def what_was_run(finding: Finding) -> str:
 
 
 def interval(finding: Finding) -> str:
-    """`-2.1 to +0.2`; a dash for one pair of runs, which tells nothing of chance."""
+    """`-2.1 to +0.2`; a dash for one pair of runs, which says nothing about chance."""
     if finding.effect.pairs < 2 and finding.statement.measure != claims.SPEED:
         return MISSING
     return f"{number(finding.effect.low, finding.statement)} to {number(finding.effect.high, finding.statement)}"
@@ -142,7 +142,7 @@ def _reading() -> str:
         "speeds, from the slowest calls of one to those of the other. Supported: the interval lies where the statement "
         "is true; contradicted: it lies outside; inconclusive: neither, or too few pairs; cannot fail: no run could "
         "have contradicted it. Only the paper's data sets, horizons and look-back count, and of them only what was "
-        f"run, which is told below each statement. The paper's language model is {claims.PAPER_BACKBONE}."
+        f"run, which stands below each statement. The paper's language model is {claims.PAPER_BACKBONE}."
     )
 
 

@@ -56,7 +56,7 @@ class Results:
 class Effect:
     """An effect with its interval, from `pairs` pairs of runs (speeds: batch sizes).
 
-    `run` tells what of the paper's cells it is of, `missing` the methods that it lacks, and `possible` the values that
+    `run` says which of the paper's cells it covers, `missing` the methods that it lacks, and `possible` the values that
     it could have had, whatever the runs were.
     """
 
@@ -112,7 +112,7 @@ def papers_part(frame: pd.DataFrame, experiment: str, *, published: Path) -> pd.
         for name, horizon in zip(names, frame["horizon"], strict=True)
     ]
     kept = pd.Series(found, index=frame.index, dtype=bool) & (frame["train_percent"] == PARTS[experiment].train_percent)
-    if experiment != "short_term":  # whose look-back hangs on the horizon
+    if experiment != "short_term":  # whose look-back depends on the horizon
         kept &= frame["context"] == claims.PAPER_CONTEXT
     return frame[kept & ~frame["backbone"].map(_unlearned)]
 
@@ -247,7 +247,7 @@ def _routing(statement: Statement, parts: Mapping[str, pd.DataFrame], routers: M
     frames = [parts[name] for name in statement.experiments if name in parts]
     if not frames:
         return None
-    # Experiments share runs; what is drawn must not hang on which of them brought a run.
+    # Experiments share runs; what is drawn must not depend on which of them brought a run.
     runs = pd.concat(frames).drop_duplicates("identity").sort_values([*CELL, "seed"])
     runs = runs[(runs["variant"] == OURS) & runs["identity"].isin(list(routers))]
     cells, used = ROUTING[statement.measure](runs, routers)

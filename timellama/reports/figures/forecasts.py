@@ -1,4 +1,4 @@
-"""The picture of a forecast of a person's own file: the end of the look-back, and what comes after it."""
+"""The picture of a forecast of a user-supplied file: the end of the look-back, and what comes after it."""
 
 import io
 import math

@@ -1,7 +1,7 @@
 """The folder `docs/reference/<configuration>/`: made from results, added to, and checked without them.
 
-`check` makes every table anew from the numbers that the folder keeps, by the code that there is now, and compares it
-byte for byte. Figures are not made again, since their bytes hang on the machine's libraries: they are compared with
+`check` rebuilds every table from the numbers that the folder keeps, by the code that there is now, and compares it
+byte for byte. Figures are not made again, since their bytes depend on the machine's libraries: they are compared with
 their digest.
 """
 
@@ -30,7 +30,7 @@ FIGURES = "figures"
 PNG = b"\x89PNG\r\n\x1a\n"  # how every PNG file begins
 LARGEST = 10_000_000  # our choice, bytes: a repository that is cloned for its code stays small
 SHOWN = 160  # our choice: characters of a line that differs
-EXPORT = "if the results are right, `timellama reference export` makes the folder anew; if not, restore it"
+EXPORT = "if the results are right, `timellama reference export` rebuilds the folder; if not, restore it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ def check(folder: Path, *, root: Path = Path()) -> list[Mismatch]:
     kept, index = reference.read(folder), _read_index(folder)
     planned = reference.planned_results(kept.plan)
     if odd := [path for path in planned if (path in kept.results) == (path in kept.reasons)]:
-        problem = f"and the files of numbers do not tell of each planned result once: of {odd[0]} they do not"
+        problem = f"and the files of numbers do not hold each planned result exactly once: {odd[0]} is one such"
         return [Mismatch(path=str(folder / reference.ABSENT_CSV), problem=problem, remedy=EXPORT)]
     problems = []
     there = _files(folder)

@@ -7,7 +7,7 @@ A folder `docs/reference/<configuration>/` holds, beside tables and figures (`fo
 - `absent.csv`: the planned results that there are not, each with its reason;
 - `plan.json`: which results each report is made from, and what else it has to know.
 
-So tables can be made anew without `results/`, and results of later sittings, on other machines, can be added.
+So tables can be rebuilt without `results/`, and results of later sessions, on other machines, can be added.
 """
 
 import hashlib
@@ -111,7 +111,7 @@ def path_of(document: Mapping[str, Any]) -> str:
         backbone = run["backbone"]
         name += f"-{backbone['name']}-x{backbone['blocks']}" if backbone else ""
     except (KeyError, TypeError) as error:
-        raise InputError(f"a result does not tell its settings ({error!r}): make it again") from error
+        raise InputError(f"a result does not hold its settings ({error!r}): make it again") from error
     return f"results/{folder}/{name}-{digest}{end}"
 
 

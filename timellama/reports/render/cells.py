@@ -17,7 +17,7 @@ class Cell:
 
 
 Row = tuple[Cell, ...]
-Entry = tuple[Row, ...]  # the rows that tell of one thing, such as ours, the paper's and the gap
+Entry = tuple[Row, ...]  # the rows about one thing, such as ours, the paper's and the gap
 
 
 @dataclass(frozen=True, kw_only=True)
