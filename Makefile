@@ -13,7 +13,7 @@ GPU_INPUT = results/backbones/SmolLM2-135M/x6-pretrained/backbone.json results/d
 TINY = results/backbones/tiny-gpt2/x2-pretrained/backbone.json results/backbones/tiny-llama/x2-pretrained/backbone.json \
   results/data/Synthetic/series.npz
 
-.PHONY: help install test lint docs schemas all report resume partial reference check-reference benchmarks gpu-check FORCE
+.PHONY: help install test lint docs schemas all report resume partial reference check-reference benchmarks gpu-check crate FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -52,6 +52,13 @@ all: install  ## every report of the configuration; a run that fails fails alone
 
 report: all  ## every report on one page, reports/report.html, to be opened in a browser
 	$(BIN)/snakemake all --report reports/report.html --configfile $(CONFIG)
+
+crate: all  ## the finished run as a Workflow Run RO-Crate, build/crate, checked by rocrate-validator
+	rm -rf build/crate
+	$(BIN)/timellama crate --configfile $(CONFIG)
+	test -x build/crate-venv/bin/rocrate-validator || \
+	  { $(PYTHON) -m venv build/crate-venv && build/crate-venv/bin/python -m pip install -q roc-validator==0.13.0; }
+	build/crate-venv/bin/rocrate-validator -y validate --no-paging -p workflow-run-crate -l required build/crate
 
 resume: install  ## after a crash: unlock the folder and go on with what is unfinished
 	$(SNAKEMAKE) --unlock --configfile $(CONFIG)

@@ -218,5 +218,5 @@ def test_no_index_is_made_of_absent_or_silent_results(indexed):
     document = json.loads((made.folder / paths["dlinear-0"]).read_text())
     del document["provenance"]["source_digest"]
     (made.folder / paths["dlinear-0"]).write_text(json.dumps(document))
-    with pytest.raises(InputError, match="does not tell where it came from"):
+    with pytest.raises(InputError, match="does not say where it came from"):
         provenance_index.make({"reports/a.md": [paths["dlinear-0"]]}, configuration="made up")

@@ -152,7 +152,7 @@ def planned(root):
     """Plans a configuration; a file with content that was read before is not read again."""
     patch = pytest.MonkeyPatch()
     patch.setattr(schema_module, "read_yaml", once(schema_module.read_yaml))
-    for name in ("load_catalogue", "load_backbones", "load_yaml"):
+    for name in ("load_catalogue", "load_backbones", "load_methods"):
         patch.setattr(plan_module, name, once(getattr(plan_module, name)))
     yield functools.partial(make_plan, root=root)
     patch.undo()
@@ -162,10 +162,10 @@ def once(read):
     """`read`, whose results are kept by the content of the file that it is given."""
     kept = {}
 
-    def reading(path, *kind):
-        key = path.read_bytes()
+    def reading(path, **more):
+        key = (path.read_bytes(), str(more))
         if key not in kept:
-            kept[key] = read(path, *kind)
+            kept[key] = read(path, **more)
         return kept[key]
 
     return reading

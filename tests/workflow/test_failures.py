@@ -56,7 +56,7 @@ def cells(markdown: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for header, ours in zip(lines, lines[2:], strict=False):
         if header[0] == "Data set":
-            for name, text in zip(header[5:], ours[5:], strict=True):
+            for name, text in zip(header[3:], ours[3:], strict=True):
                 found.setdefault(name.rsplit(" ", 1)[0], []).append(text)
     return found
 

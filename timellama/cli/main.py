@@ -2,7 +2,7 @@
 
 import typer
 
-from timellama.cli import compare, data, doctor, forecast, plan, reference, show, status, tensorboard, verify
+from timellama.cli import compare, crate, data, doctor, forecast, plan, reference, show, status, tensorboard, verify
 from timellama.cli.console import CODES, Commands, add
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ add(app, "status", status.status)
 add(app, "show", show.show)
 add(app, "compare", compare.compare)
 add(app, "verify", verify.verify)
+add(app, "crate", crate.crate)
 add(app, "forecast", forecast.forecast)
 add(app, "tensorboard", tensorboard.tensorboard)
 kept = typer.Typer(

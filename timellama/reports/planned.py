@@ -23,18 +23,20 @@ def runs_of(report: Report, plan: Plan) -> list[Run]:
     if report.needs.runs:
         return loaded(report.needs.runs, of=f"report {report.name!r}")(plan, report.dataset)
     names = experiments_of(report, plan.config["experiments"])
-    return list(dict.fromkeys(run for name in names for run in plan.runs.get(name, ())))
+    # By folder: a run's own hash is of all its fields.
+    return list({run.folder: run for name in names for run in plan.runs.get(name, ())}.values())
 
 
 def wanted(report: Report, plan: Plan) -> dict[str, dict[str, str]]:
     """By experiment, the file that a report reads of each of its results, by the result's path."""
-    shown, found = set(runs_of(report, plan)), {}
+    shown, found = {run.folder: run for run in runs_of(report, plan)}, {}
     for name in experiments_of(report, plan.config["experiments"]):
         if name == EFFICIENCY:
             found[name] = {sweep_file(sweep): sweep_file(sweep) for sweep in plan.efficiency()}
         else:
-            runs = [run for run in runs_of(report, plan) if run in set(plan.runs[name]) & shown]
-            found[name] = {metrics_file(run): f"results/{run.folder}/{report.needs.file}" for run in runs}
+            folders = {run.folder for run in plan.runs[name]}
+            runs = {folder: run for folder, run in shown.items() if folder in folders}
+            found[name] = {metrics_file(run): f"results/{folder}/{report.needs.file}" for folder, run in runs.items()}
     return found
 
 

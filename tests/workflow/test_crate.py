@@ -1,0 +1,52 @@
+"""A finished run as an RO-Crate: what it describes is what lies in it, and a change of a file is noticed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from timellama.core.errors import InputError
+from timellama.data.catalogue import load_catalogue
+from timellama.reports import provenance_index
+from timellama.reports.crate import METADATA, check_crate, write_crate
+
+
+@pytest.fixture
+def crate(finished, tmp_path) -> Path:
+    root = finished.folder
+    folder = tmp_path / "crate"
+    write_crate(
+        provenance_index.read(root / "reports/provenance.json"),
+        configfile=Path("config/config.yaml"),
+        datasets=load_catalogue(root / "config/datasets.yaml"),
+        root=root,
+        folder=folder,
+    )
+    return folder
+
+
+def test_every_report_and_result_is_a_described_file_of_the_run(finished, crate):
+    graph = {entity["@id"]: entity for entity in json.loads((crate / METADATA).read_text())["@graph"]}
+    index = provenance_index.read(finished.folder / "reports/provenance.json")
+    results = {part["@id"] for part in graph["#run"]["result"]}
+    assert {*index["reports"], *index["results"]} <= results
+    parts = {part["@id"] for part in graph["./"]["hasPart"]}
+    assert results <= parts and graph["./"]["mainEntity"]["@id"] == "Snakefile"
+    local = {path.relative_to(crate).as_posix() for path in crate.rglob("*") if path.is_file()} - {METADATA}
+    assert local == {name for name in parts if "url" not in graph[name]}
+    assert all(len(graph[name]["sha256"]) == 64 for name in local)
+    assert graph["#torch"]["softwareVersion"] and graph["Snakefile"]["version"] == index["checkout"]["git_commit"]
+
+
+def test_a_changed_and_a_lost_file_are_noticed(crate):
+    assert check_crate(crate) == []
+    table = crate / "reports/table_long_term.md"
+    table.write_text(table.read_text(encoding="utf-8").replace("0", "1", 1), encoding="utf-8")
+    (crate / "Snakefile").unlink()
+    assert sorted(check_crate(crate)) == ["Snakefile", "reports/table_long_term.md"]
+
+
+def test_an_existing_folder_is_not_written_over(finished, crate):
+    with pytest.raises(InputError) as caught:
+        write_crate({"results": {}, "reports": {}}, configfile=Path("x"), datasets={}, root=Path(), folder=crate)
+    assert str(crate) in str(caught.value)
