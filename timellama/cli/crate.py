@@ -19,7 +19,7 @@ def crate(
 
     Examples:
       timellama crate --configfile config/cpu.yaml
-      timellama crate --check
+      timellama crate --configfile config/cpu.yaml --check
     """
     from timellama.reports import provenance_index
     from timellama.reports.crate import check_crate, write_crate

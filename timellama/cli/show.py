@@ -7,8 +7,6 @@ import typer
 from timellama.cli.console import RESULTS, Json, console, print_json, print_table, spell_bytes
 from timellama.reports.render.markup import spell_time
 
-ERRORS = ("mse", "mae", "smape", "mase", "owa")
-
 
 def show(
     run: Annotated[str, typer.Argument(help="The run's folder, or a part of its path that no other has.")],
@@ -24,13 +22,18 @@ def show(
 
     from timellama.results.aggregate import describe_backbone, describe_commit
     from timellama.results.runs import find_run
+    from timellama.training.metric_objects import EXTRA, errors_of
 
     finished = find_run(run, results=RESULTS)
     if as_json:
         print_json({"folder": finished.folder, **finished.metrics})
         return
     spec, metrics, origin = finished.run, finished.metrics, finished.metrics["provenance"]
-    rows = [(name.upper(), f"{metrics[name]:.6f}") for name in ERRORS if name in metrics]
+    labels = {name: entry["label"] for name, entry in metrics.get(EXTRA, {}).items()}
+    rows = [
+        (labels.get(name, name.upper()), "not finite" if value is None else f"{value:.6f}")
+        for name, value in errors_of(metrics).items()
+    ]
     rows.append(("test windows", metrics["n_windows"]))
     if spec.training:
         rows.append(("validation loss", f"{metrics['validation_loss']:.6f}"))

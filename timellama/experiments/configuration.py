@@ -194,6 +194,11 @@ class Configuration(Model):
         description="Methods of this configuration, each as an entry of config/methods.yaml, over which they go. "
         "`method` may be `module:Name`, a network or Method that Python can import.",
     )
+    metrics: Distinct[Text] = Field(
+        (),
+        description="User-supplied metrics of the forecasting tables, each as module:OBJECT or the name of an entry "
+        "point of the group timellama.metrics. Runs are made again when this list or a definition changes.",
+    )
     reports: Distinct[ReportPlace] = Field(
         (),
         description="Reports beside those of the project, each as module:NAME of a timellama.reports.report.Report; "

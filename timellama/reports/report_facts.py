@@ -10,6 +10,7 @@ from timellama.experiments.matrix import EFFICIENCY, Plan, dataset_row
 from timellama.experiments.run import Run
 from timellama.experiments.sweep import Sweep
 from timellama.reports.failures import remark
+from timellama.training.metric_objects import EXTRA, definitions, describe, find_metrics
 
 
 def metrics_file(run: Run) -> str:
@@ -46,7 +47,16 @@ def report_facts(plan: Plan, experiment: str, *, absent: Collection[str]) -> dic
         "methods": {name: {key: getattr(entry, key) for key in shown} for name, entry in plan.methods.items()},
         "remark": remark_on(planned_files(plan, experiment), absent),
         "generated": [name for name, entry in plan.datasets.items() if entry.generated],
+        **user_metrics(plan),
     }
+
+
+def user_metrics(plan: Plan) -> dict[str, list[dict[str, Any]]]:
+    """The configuration's own metrics, each described with the digest of its definition; empty where it has none."""
+    metrics = find_metrics(plan.config.get(EXTRA, ()))
+    digests = definitions(metrics)
+    described = [describe(metric) | {"definition": digests[place]} for place, metric in metrics.items()]
+    return {EXTRA: described} if described else {}
 
 
 def dataset_rows(plan: Plan) -> list[dict[str, object]]:

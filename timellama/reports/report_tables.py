@@ -20,7 +20,9 @@ from timellama.reports.tables import ablation as variants
 from timellama.reports.tables.efficiency import efficiency
 from timellama.reports.tables.efficiency_rows import read_sweeps
 from timellama.results import aggregate
+from timellama.results.documents import M4_ERRORS
 from timellama.training.m4_scores import combine
+from timellama.training.metric_objects import EXTRA, Metric, described
 
 REFERENCE = "time-llama"
 NAIVE2 = "naive2"
@@ -87,18 +89,39 @@ def _table(
     if name == "short_term":
         frame, overall = with_overall(frame, [aggregate.read_metrics(path) for path in metrics])
         common["planned"] = [*common["planned"], *overall]
-    summary = aggregate.summarise(frame, aggregate.M4_ERRORS if name == "short_term" else aggregate.FORECAST_ERRORS)
+        summary = aggregate.summarise(frame, M4_ERRORS)
+    else:
+        records = facts.get(EXTRA, [])
+        common["extra"] = [described(record) for record in records]
+        for record in records:
+            frame = aggregate.of_definition(frame, record["name"], record["definition"])
+        summary = aggregate.summarise(frame, extra=[record["name"] for record in records])
     if published is not None:
         summary = aggregate.with_published(summary, published)
         if name in ("long_term", "few_shot"):
             common["published"] = aggregate.published_numbers(published)
     if name in ("long_term", "few_shot", "short_term"):
-        return getattr(tables, name)(summary, **common)
+        return explained(getattr(tables, name)(summary, **common), summary, common.get("extra", ()))
     if name in ("backbones", "backbones_few_shot"):
-        return tables.backbones(summary, **common)
+        return explained(tables.backbones(summary, **common), summary, common.get("extra", ()))
     raise InputError(
         f"there is no table of methods of {name!r}; there are those of long_term, few_shot, short_term and backbones"
     )
+
+
+def explained(table: Table, summary: pd.DataFrame, extra: Sequence[Metric]) -> Table:
+    """With a note for each user-supplied metric: its unit, and why cells of finished runs have a dash."""
+    notes = []
+    for metric in extra:
+        lacking = int(summary[f"{metric.name}_mean"].isna().sum())
+        note = f"{metric.label} is a metric of the configuration, not of the paper; unit: {metric.unit}."
+        if lacking:
+            note += (
+                f" {lacking} of {len(summary)} cells have none: a run of theirs was not measured by its present "
+                "definition, or its value is not finite."
+            )
+        notes.append(note)
+    return dataclasses.replace(table, notes=(*table.notes, *notes))
 
 
 def _named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:
@@ -123,7 +146,7 @@ def with_overall(frame: pd.DataFrame, documents: Sequence[Mapping]) -> tuple[pd.
         if len(runs) == len(datasets):
             scores = combine([by_run[identity] for identity in runs["identity"]])
             naive2[name] = scores["naive2"]
-            changed = {key: scores[key] for key in (*aggregate.M4_ERRORS, "n_windows")}
+            changed = {key: scores[key] for key in (*M4_ERRORS, "n_windows")}
             rows.append({**runs.iloc[0], **changed, "dataset": name, "horizon": 0, "context": 0, "settings": ""})
     overall = pd.concat([frame, pd.DataFrame(rows)], ignore_index=True)
     complete = pd.concat([overall, _naive2(pd.DataFrame(rows), naive2)], ignore_index=True) if rows else frame

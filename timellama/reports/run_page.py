@@ -12,8 +12,8 @@ from timellama.reports.claims import table as claims_table
 from timellama.reports.claims import verdicts
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
-from timellama.results.aggregate import FORECAST_ERRORS, collect, describe_commit, summarise
-from timellama.results.documents import Computed, as_result, read_metrics
+from timellama.results.aggregate import collect, describe_commit, summarise
+from timellama.results.documents import FORECAST_ERRORS, Computed, as_result, read_metrics
 
 MAIN = {"long_term": tables.long_term, "few_shot": tables.few_shot}  # the first that has results is the main table
 PAPER = "Time-LlaMA ([arXiv 2502.13725](https://arxiv.org/abs/2502.13725); ACL 2025 SRW)"

@@ -17,7 +17,7 @@ import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.results.documents import FORECAST_ERRORS, Metrics, as_result, read_metrics
-from timellama.results.documents import M4_ERRORS as M4_ERRORS  # tables name it beside `summarise`
+from timellama.training.metric_objects import EXTRA
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
 PAIR = ["dataset", "horizon", "context", "seed"]  # what two runs share that are compared with each other
@@ -77,6 +77,8 @@ def _row(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     row |= {key: methods[row["variant"]][key] for key in ("label", "floor")}
     row["backbone"] = describe_backbone(document["run"]["backbone"])
     row |= {metric: getattr(result, metric) for metric in result.errors}
+    for metric, kept in document.get(EXTRA, {}).items():
+        row[metric], row[f"{metric} definition"] = kept["value"], kept["definition"]
     row["n_windows"] = result.n_windows
     row |= {column: operator.attrgetter(place)(result) for column, place in _NUMBERS.items()}
     router = result.router
@@ -152,11 +154,13 @@ def _check(frame: pd.DataFrame) -> None:
             )
 
 
-def summarise(frame: pd.DataFrame, metrics: Sequence[str] = FORECAST_ERRORS) -> pd.DataFrame:
+def summarise(
+    frame: pd.DataFrame, metrics: Sequence[str] = FORECAST_ERRORS, *, extra: Sequence[str] = ()
+) -> pd.DataFrame:
     """One row a cell: (data set, context, horizon, training share, variant, backbone) over its seeds.
 
     Adds `n`, `seeds` (sorted tuple), `<metric>_mean`, `<metric>_std` (divisor n - 1; NaN for one seed), `n_windows`,
-    `commits` and `devices` (sorted tuples).
+    `commits` and `devices` (sorted tuples). `extra` are user-supplied metrics, NaN in a cell of which a run has none.
 
     Raises:
         InputError: runs of a cell differ in more than the seed, a seed occurs twice, the runs of one data set and
@@ -177,9 +181,21 @@ def summarise(frame: pd.DataFrame, metrics: Sequence[str] = FORECAST_ERRORS) -> 
         for metric in metrics:
             row[f"{metric}_mean"] = runs[metric].mean()
             row[f"{metric}_std"] = runs[metric].std(ddof=1)
+        for metric in extra:
+            # A mean over the seeds that have it would stand beside means over all seeds.
+            values = runs[metric].astype(float) if metric in runs else pd.Series(math.nan, index=runs.index)
+            row[f"{metric}_mean"] = values.mean(skipna=False)
+            row[f"{metric}_std"] = values.std(ddof=1, skipna=False)
         row |= {"commits": tuple(sorted(set(runs["commit"]))), "devices": tuple(sorted(set(runs["device"])))}
         rows.append(row)
     return pd.DataFrame(sorted(rows, key=_cell_order))
+
+
+def of_definition(frame: pd.DataFrame, metric: str, definition: str) -> pd.DataFrame:
+    """The frame of `collect` with the user-supplied metric NaN in runs that have it by another definition or not."""
+    if metric not in frame:
+        return frame.assign(**{metric: math.nan})
+    return frame.assign(**{metric: frame[metric].astype(float).where(frame[f"{metric} definition"] == definition)})
 
 
 def _read_csv(csv: Path) -> pd.DataFrame:

@@ -15,8 +15,9 @@ import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.methods.registry import trains_nothing
-from timellama.results.aggregate import CONFIDENCE, FORECAST_ERRORS, M4_ERRORS, collect, paired_difference
+from timellama.results.aggregate import CONFIDENCE, collect, of_definition, paired_difference
 from timellama.results.runs import METRICS, Finished, same_but_seed
+from timellama.training.metric_objects import EXTRA, errors_of
 
 # What two runs must share, or their errors are of different things. The look-back may differ: test targets do not.
 SHARED = ("task", "dataset", "horizon", "split", "variates")
@@ -74,11 +75,19 @@ def compare_runs(first: Finished, second: Finished) -> Comparison:
                 f"the runs were tested on other {name} ({values[0]} and {values[1]}): run the older one again"
             )
     ours, theirs = _paired(_frame(first), _frame(second))
-    metrics = M4_ERRORS if "smape" in first.metrics else FORECAST_ERRORS
+    errors = [errors_of(each.metrics) for each in (first, second)]
+    extra = [each.metrics.get(EXTRA, {}) for each in (first, second)]
     differences = []
-    for metric in metrics:
+    for metric in errors[0]:
+        values = [of_one.get(metric) for of_one in errors]
+        if None in values:  # a user-supplied metric that one of them was not measured by, or that is not finite
+            continue
+        if metric in extra[0]:
+            definition = extra[0][metric]["definition"]
+            if extra[1][metric]["definition"] != definition:
+                continue
+            ours, theirs = (of_definition(frame, metric, definition) for frame in (ours, theirs))
         mean, half_width, pairs = paired_difference(ours, theirs, metric)
-        values = (first.metrics[metric], second.metrics[metric])
         differences.append(
             Difference(metric=metric, first=values[0], second=values[1], mean=mean, half_width=half_width, pairs=pairs)
         )

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from timellama.core.schema import broken, check_json, read_json
 from timellama.core.values import AsWritten, Count, Maybe, Percent, Sha256, Text, Whole
+from timellama.training.metric_objects import FORECAST, M4
 
-FORECAST_ERRORS = ("mse", "mae")  # paper, tables 1 and 3
-M4_ERRORS = ("smape", "mase", "owa")  # paper, table 2
+FORECAST_ERRORS = tuple(metric.name for metric in FORECAST)  # paper, tables 1 and 3
+M4_ERRORS = tuple(metric.name for metric in M4)  # paper, table 2
 FORMAT = 1  # of `reports/provenance.json`; raised when a reader of the old layout would misread the new one
 REMEDY = "It was cut short, edited, or written by another version: delete it and run again."
 

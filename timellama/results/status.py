@@ -14,9 +14,10 @@ from typing import Any
 from timellama.core import lock
 from timellama.experiments.run import Run
 from timellama.experiments.sweep import Sweep
-from timellama.results.aggregate import FORECAST_ERRORS, M4_ERRORS, read_metrics
+from timellama.results.aggregate import read_metrics
 from timellama.results.digests import code_of_run
 from timellama.results.runs import METRICS
+from timellama.training.metric_objects import errors_of
 
 DONE, RUNNING, FAILED, LEFT = "done", "running", "failed", "left"
 STATES = (DONE, RUNNING, FAILED, LEFT)
@@ -136,11 +137,10 @@ def _running(folder: str, log: str, now: datetime) -> Status:
 
 def _done(run: Run, path: Path) -> Status:
     metrics = read_metrics(path)
-    errors = M4_ERRORS if "smape" in metrics else FORECAST_ERRORS
     return Status(
         folder=run.folder,
         state=DONE,
-        note=", ".join(f"{name} {metrics[name]:.4f}" for name in errors if name in metrics),
+        note=", ".join(f"{name} {value:.4f}" for name, value in errors_of(metrics).items() if value is not None),
         outdated=not _of_this_code(run, metrics),
         step=metrics.get("steps"),
         validation_loss=metrics.get("validation_loss"),

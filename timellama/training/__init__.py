@@ -1,1 +1,1 @@
-"""One run: build, train, evaluate, write."""
+"""One run: from its specification to its files."""

@@ -1,5 +1,6 @@
 """Evaluation on the test part: every window counts once, whatever the batch size (paper, section 4.2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from timellama.data.windows import Windows
+from timellama.training.metric_objects import FORECAST, Metric
 from timellama.training.metrics import Errors
 from timellama.training.predictions import predictions, spread, with_choices
 
@@ -18,18 +20,27 @@ SHOWN_VARIATES = 3
 class Evaluation:
     """Errors and router statistics over all test windows, and the few forecasts that the figures show."""
 
-    mse: float
-    mae: float
+    errors: dict[str, float]
     windows: int
     router: dict | None
     shown: dict[str, np.ndarray]
 
 
 def evaluate(
-    model: nn.Module, windows: Windows, *, columns: list[str], batch_size: int, device: str, precision: str
+    model: nn.Module,
+    windows: Windows,
+    *,
+    columns: list[str],
+    batch_size: int,
+    device: str,
+    precision: str,
+    metrics: Sequence[Metric] = FORECAST,
 ) -> Evaluation:
-    """Forecast every window of the test part. The windows shown are evenly spaced, the variates the first ones."""
-    errors, statistics = Errors(), None
+    """Forecast every window of the test part and score it by `metrics`.
+
+    The windows shown are evenly spaced, the variates the first ones.
+    """
+    errors, statistics = Errors(metrics), None
     everything = torch.arange(len(windows))
     for _, forecast, y, routings in predictions(
         model, windows, indices=everything, batch_size=batch_size, device=device, precision=precision
@@ -39,8 +50,7 @@ def evaluate(
     if errors.windows != len(windows):
         raise RuntimeError(f"{errors.windows} windows were counted, the test part has {len(windows)}")
     return Evaluation(
-        mse=errors.mse,
-        mae=errors.mae,
+        errors=errors.means(),
         windows=errors.windows,
         router=statistics.summary() if statistics else None,
         shown=shown_forecasts(model, windows, columns=columns, device=device, precision=precision),

@@ -7,39 +7,50 @@ collapses.
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from timellama.training.metric_objects import FORECAST, Metric
 
 COLLAPSE_SHARE = 0.95  # our choice: one pattern for more than this share of the windows is called a collapsed block
 
 
 class Errors:
-    """Mean squared and mean absolute error over all windows, steps and variates."""
+    """The means of metrics over all windows, steps and variates."""
 
-    def __init__(self) -> None:
-        self.windows, self.values = 0, 0
-        self.squared, self.absolute = 0.0, 0.0
+    def __init__(self, metrics: Sequence[Metric] = FORECAST) -> None:
+        self.windows = 0
+        self._functions = {metric.name: metric.function for metric in metrics}
+        self._sums = dict.fromkeys(self._functions, 0.0)
+        self._counts = dict.fromkeys(self._functions, 0)
 
     def add(self, forecast: Tensor, truth: Tensor) -> None:
-        """Add a batch; both [B, H, N]. Raises ValueError where the shapes differ, since broadcasting would hide it."""
+        """Add a batch; both [B, H, N].
+
+        Raises ValueError where the shapes differ, since broadcasting would hide it, and where a metric does not give
+        as many scores for each window of one batch as for each of another, since windows would not count alike.
+        """
         if forecast.shape != truth.shape:
             raise ValueError(f"the forecast's shape {tuple(forecast.shape)} is not the truth's {tuple(truth.shape)}")
-        difference = forecast.double() - truth.double()
-        self.windows += len(truth)
-        self.values += truth.numel()
-        self.squared += float((difference * difference).sum())
-        self.absolute += float(difference.abs().sum())
+        forecast, truth = forecast.double(), truth.double()
+        windows = self.windows + len(truth)
+        for name, function in self._functions.items():
+            scores = function(forecast, truth)
+            count = self._counts[name] + scores.numel()
+            if not scores.ndim or len(scores) != len(truth) or count * len(truth) != scores.numel() * windows:
+                raise ValueError(
+                    f"{name} gives scores of shape {tuple(scores.shape)} for {len(truth)} windows: its function must "
+                    "return [B, ...], with equally many scores for every window"
+                )
+            self._sums[name] += float(scores.double().sum())
+            self._counts[name] = count
+        self.windows = windows
 
-    @property
-    def mse(self) -> float:
-        """Mean squared error; not a number before the first window."""
-        return self.squared / self.values if self.values else math.nan
-
-    @property
-    def mae(self) -> float:
-        """Mean absolute error; not a number before the first window."""
-        return self.absolute / self.values if self.values else math.nan
+    def means(self) -> dict[str, float]:
+        """Each metric by name; not a number before the first window."""
+        return {name: total / self._counts[name] if self.windows else math.nan for name, total in self._sums.items()}
 
 
 class RouterStatistics:

@@ -9,9 +9,10 @@ import os
 import random
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -31,9 +32,12 @@ from timellama.experiments.run import Run, Training
 from timellama.training.build import build
 from timellama.training.checkpoint import Checkpoint
 from timellama.training.evaluation import evaluate
+from timellama.training.metric_objects import EXTRA, FORECAST, Metric, definitions, record
 from timellama.training.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state
 
 log = logging.getLogger(__name__)
+
+NO_METRICS: Mapping[str, Metric] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,9 +95,11 @@ def execute(
     checkpoints: Path,
     threads: int,
     source_digest: str,
+    metrics: Mapping[str, Metric] = NO_METRICS,
 ) -> dict:
     """Train and evaluate `run`, write its files and return what stands in `metrics.json`.
 
+    `metrics` are user-supplied ones by place, of `find_metrics`; their records stand under `metrics` in the file.
     The folder `checkpoints` is the run's own: it keeps a training that was stopped, and is gone when the files stand.
     Raises InputError while another process is at work there, and Interrupted when the process is asked to stop.
     """
@@ -110,9 +116,10 @@ def execute(
                 batch_size=evaluation_batch_size(run),
                 device=device,
                 precision=run.precision,
+                metrics=(*FORECAST, *metrics.values()),
             )
             return Scored(
-                errors={"mse": evaluation.mse, "mae": evaluation.mae},
+                errors=_with_records(evaluation.errors, metrics),
                 windows=evaluation.windows,
                 router=evaluation.router,
                 shown=evaluation.shown,
@@ -246,6 +253,19 @@ def fit(model: nn.Module, run: Run, parts: TaskParts, device: str, checkpoint: C
         checkpoint=checkpoint,
         signals=signals,
     )
+
+
+def _with_records(errors: Mapping[str, float], metrics: Mapping[str, Metric]) -> dict:
+    """The task's own errors by name, and under one key the records of user-supplied metrics, where there are any."""
+    own = {metric.name: errors[metric.name] for metric in FORECAST}
+    digests = definitions(metrics)
+    records = {}
+    for place, metric in metrics.items():
+        value = errors[metric.name]
+        records[metric.name] = record(metric, place=place, definition=digests[place], value=value)
+        if records[metric.name]["value"] is None:
+            log.warning("%s of %s is %s, so tables will show a dash", metric.name, place, value)
+    return own | ({EXTRA: records} if records else {})
 
 
 def _numbers(trained: Trained | None, scored: Scored) -> dict:

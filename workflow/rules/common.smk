@@ -15,6 +15,7 @@ from timellama.reports.failures import REPORT, SWITCH, Failure, Step, absence, c
 from timellama.experiments.matrix import make_plan
 from timellama.core.code_digest import code_digest
 from timellama.reports.report_facts import metrics_file, sweep_file
+from timellama.training.metric_objects import definitions, find_metrics
 
 # A mirror may hold everything; downloads are kept apart from outputs, which Snakemake deletes before it rebuilds them.
 CACHE = "results/cache"
@@ -23,6 +24,14 @@ SWEEP_FILE = "results/efficiency/{variant}/{identity}.json"
 RUN_FILES = ["metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz"]
 BACKBONE_FOLDER = "results/backbones/{backbone}/x{blocks}-{weights}"
 BACKBONE_FILES = ["backbone.json", "config.json", "blocks.safetensors", "embeddings.safetensors", "tokenizer.json"]
+
+
+def own_metrics():
+    """The digests of the configuration's own metrics by place."""
+    try:
+        return definitions(find_metrics(config.get("metrics", [])))
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def plan():
@@ -36,6 +45,7 @@ def plan():
 # Set for a second pass after jobs failed: reports are made of the results that are there.
 PARTIAL = os.environ.get(SWITCH, "") not in ("", "0")
 PLAN = plan()
+METRICS = own_metrics()
 RUNS = PLAN.every_run()
 SWEEPS = PLAN.sweeps
 ARTIFACTS = {file.path: file for dataset in PLAN.datasets.values() for file in dataset.files}
@@ -135,6 +145,11 @@ def code_of(*modules):
 def training_code(wildcards):
     """The digest of the code that a run's number depends on."""
     return code_of_run(run_of(wildcards))
+
+
+def training_metrics(wildcards):
+    """The configuration's own metrics, with the digest of each: a run that was not measured by them is made again."""
+    return {} if wildcards.task == "short-term" else METRICS
 
 
 def steps_before(run):

@@ -24,6 +24,7 @@ rule train:
     params:
         run=lambda wildcards: run_of(wildcards).to_json(),
         code=training_code,
+        metrics=training_metrics,
         # No output: Snakemake deletes the outputs of a job that fails, and this is what the next start goes on from.
         checkpoints="results/checkpoints/{task}/{dataset}/{variant}/{identity}",
     script:

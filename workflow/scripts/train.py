@@ -1,17 +1,20 @@
 """Trains and tests one run."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from timellama.core.interruption import Interrupted
 from timellama.core.job_log import job_log
 from timellama.experiments.run import Run
+from timellama.training.metric_objects import find_metrics
 from timellama.training.run import Outputs, execute
 from timellama.training.short_term import execute_m4
 
 with job_log(snakemake.log[0]):
     run, backbone = Run.from_json(snakemake.params.run), snakemake.input.backbone
-    carry_out = execute_m4 if run.task == "short-term" else execute
+    measured = partial(execute, metrics=find_metrics(snakemake.params.metrics))
+    carry_out = execute_m4 if run.task == "short-term" else measured
     try:
         carry_out(
             run,

@@ -8,6 +8,8 @@ in which the statement is true. `verdicts.py` computes the effect with an interv
 import math
 from dataclasses import dataclass
 
+from timellama.training.metric_objects import M4, MSE
+
 OURS = "time-llama"
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
 NOT_RUN, CANNOT_FAIL = "not run", "cannot fail"
@@ -47,7 +49,7 @@ class Statement:
     low: float = -math.inf
     high: float = math.inf
     others: tuple[str, ...] = ()
-    metric: str = "mse"
+    metric: str = MSE.name
     all_of_them: bool = False
 
     @property
@@ -119,15 +121,15 @@ STATEMENTS = (
     *(
         Statement(
             number=f"2.{place}",
-            text=f"lowest {metric.upper()} of the six",
+            text=f"lowest {metric.label} of the six",
             experiments=("short_term",),
             measure=MARGIN,
             others=tuple(TABLE_1),
-            metric=metric,
+            metric=metric.name,
             high=0.0,
             all_of_them=True,
         )
-        for place, metric in enumerate(("smape", "mase", "owa"), start=1)
+        for place, metric in enumerate(M4, start=1)
     ),
     *(
         Statement(

@@ -17,7 +17,8 @@ from timellama.reports.render.cells import Block, Cell, Entry, Table
 from timellama.reports.render.markup import MISSING, fixed, listed
 from timellama.reports.render.table_model import describe_backbones, describe_commits
 from timellama.reports.tables.efficiency import significant
-from timellama.results.aggregate import FORECAST_ERRORS, M4_ERRORS, summarise
+from timellama.results.aggregate import summarise
+from timellama.results.documents import FORECAST_ERRORS, M4_ERRORS
 
 LINE = 110  # our choice: characters of a line below a statement, which then is no wider than the line above it
 BETWEEN = (claims.BLOCKS, claims.DATASETS)
@@ -142,7 +143,7 @@ def _reading() -> str:
         "speeds, from the slowest calls of one to those of the other. Supported: the interval lies where the statement "
         "is true; contradicted: it lies outside; inconclusive: neither, or too few pairs; cannot fail: no run could "
         "have contradicted it. Only the paper's data sets, horizons and look-back count, and of them only what was "
-        f"run, which stands below each statement. The paper's language model is {claims.PAPER_BACKBONE}."
+        f"run, which is told below each statement. The paper's language model is {claims.PAPER_BACKBONE}."
     )
 
 

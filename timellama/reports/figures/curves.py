@@ -19,6 +19,7 @@ from timellama.core.errors import InputError
 from timellama.reports.render import style
 from timellama.results.aggregate import OTHER_NAMES, describe_backbone, read_metrics
 from timellama.results.run_files import read_forecasts, read_rows
+from timellama.training.metric_objects import MSE
 
 PANELS_ACROSS = 3  # our choice: panels of 2.3 inches on a page
 
@@ -216,7 +217,7 @@ def _against(
         for axis, (dataset, horizon) in zip(axes, places, strict=True):
             here = table[(table["dataset"] == dataset) & (table["horizon"] == horizon)]
             for line, values in here.groupby("line"):
-                means = values.groupby("x")["mse"].agg(["mean", "std"])
+                means = values.groupby("x")[MSE.name].agg(["mean", "std"])
                 look = looks[line]
                 drawn = {"color": look.color, "linestyle": look.linestyle, "marker": look.marker}
                 axis.errorbar(means.index, means["mean"], yerr=means["std"].fillna(0), capsize=2, label=line, **drawn)
@@ -226,7 +227,7 @@ def _against(
             axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axis.set_title(f"{dataset}, H {horizon}", parse_math=False)
             axis.set_xlabel(axis_label)
-            axis.set_ylabel("test MSE")
+            axis.set_ylabel(f"test {MSE.label}")
         fullest = max(axes, key=lambda axis: len(axis.get_legend_handles_labels()[1]))
         _legend(figure, fullest)
     return figure
@@ -279,7 +280,7 @@ def prompts(frame: pd.DataFrame) -> Figure:
         for number, (axis, (dataset, horizon)) in enumerate(zip(axes, places, strict=True)):
             here = table[(table["dataset"] == dataset) & (table["horizon"] == horizon)]
             for height, name in enumerate(order):
-                values = here.loc[here["name"] == name, "mse"]
+                values = here.loc[here["name"] == name, MSE.name]
                 look = looks[name]
                 axis.plot(values, [height] * len(values), look.marker, color=look.color, alpha=0.8)
                 axis.plot([values.mean()] * 2, [height - 0.3, height + 0.3], color="black", linewidth=0.9)
@@ -290,7 +291,7 @@ def prompts(frame: pd.DataFrame) -> Figure:
             axis.xaxis.set_major_locator(MaxNLocator(3))
             axis.ticklabel_format(axis="x", useOffset=False)  # an offset would stand on the label
             axis.set_title(f"{dataset}, H {horizon}", parse_math=False)
-            axis.set_xlabel("test MSE\n(dot: a seed; bar: the mean)")
+            axis.set_xlabel(f"test {MSE.label}\n(dot: a seed; bar: the mean)")
     return figure
 
 

@@ -12,8 +12,9 @@ from timellama.reports.claims.rules import PAPER_BACKBONE, PARTS
 from timellama.reports.render import style
 from timellama.reports.render.table_model import name_columns, provenance
 from timellama.results.aggregate import collect, summarise, with_published
+from timellama.training.metric_objects import MSE
 
-METRIC = "mse"
+METRIC = MSE.name
 TITLES = {
     "long_term": "Table 1: all training rows",
     "few_shot": "Table 3: 5 % of the rows",
@@ -152,7 +153,7 @@ def _panel(axis: Axes, part: pd.DataFrame, looks: Mapping[str, tuple[str, str, s
         text.set_parse_math(False)
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(len(cells) - 0.5, -0.5)
-    axis.set_xlabel("MSE: (ours \N{MINUS SIGN} paper) / paper, %")
+    axis.set_xlabel(f"{MSE.label}: (ours \N{MINUS SIGN} paper) / paper, %")
 
 
 def origin(parts: Mapping[str, pd.DataFrame], *, configuration: str, generated: Collection[str]) -> str:
@@ -160,7 +161,7 @@ def origin(parts: Mapping[str, pd.DataFrame], *, configuration: str, generated: 
     if not parts:
         return f"Configuration: {configuration}."
     reading = (
-        "Right of 0 our MSE is above the paper's. Mark: mean over seeds; whisker: their standard deviation. "
+        f"Right of 0 our {MSE.label} is above the paper's. Mark: mean over seeds; whisker: their standard deviation. "
         f"The paper's language model: {PAPER_BACKBONE}."
     )
     runs = pd.concat(parts.values())

@@ -25,6 +25,7 @@ from timellama.experiments.run import DIGEST_LENGTH
 from timellama.reports import report_facts as report_plan
 from timellama.reports.failures import last_error
 from timellama.results.aggregate import read_metrics
+from timellama.training.metric_objects import BUILT_IN
 
 FORMAT = 1  # raised when a reader of the old layout would misread the new one
 METRICS_CSV, EFFICIENCY_CSV, ABSENT_CSV, PLAN_JSON = "metrics.csv", "efficiency.csv", "absent.csv", "plan.json"
@@ -34,7 +35,7 @@ UNFINISHED = "not run yet, or not finished when this was made"
 FIRST = (  # the columns that a person looks for, before all others
     RESULT,
     *(f"run/{key}" for key in ("task", "dataset", "variant", "context", "horizon", "seed", "train_percent")),
-    *("run/backbone/name", "run/backbone/blocks", "mse", "mae", "smape", "mase", "owa", "n_windows"),
+    *("run/backbone/name", "run/backbone/blocks", *BUILT_IN, "n_windows"),
     *("steps", "best_step", "validation_loss", "parameters/total", "parameters/trainable"),
     *(f"seconds/{key}" for key in ("train", "evaluate", "total")),
     *(f"provenance/{key}" for key in ("git_commit", "git_dirty", "source_digest", "run_digest", "data_sha256")),

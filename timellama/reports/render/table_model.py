@@ -18,17 +18,15 @@ from timellama.core.errors import InputError
 from timellama.methods.registry import trains_nothing
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
-from timellama.results.aggregate import FORECAST_ERRORS, M4_ERRORS
 from timellama.results.numbers import numbers_of
+from timellama.training.metric_objects import FORECAST, M4, Metric
 
 ALL = "all"  # stands for horizon and context 0: a row over several data sets
 Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
 Published = Mapping[tuple[str, int, str], Mapping[str, float]]  # (data set, horizon, label) -> the paper's numbers
 NO_NUMBERS: Published = MappingProxyType({})
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
-NAMES = {"mse": "MSE", "mae": "MAE", "smape": "SMAPE", "mase": "MASE", "owa": "OWA"}
 NOT_RUN = "not run"
-DECIMALS = {"mse": 3, "mae": 3, "smape": 2, "mase": 3, "owa": 3}  # the paper's tables 1 and 2
 
 
 def first_seen(items: Iterable[Any]) -> list[Any]:
@@ -36,14 +34,21 @@ def first_seen(items: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
 
 
-def marks(values: Sequence[str]) -> list[str]:
-    """`best` for each lowest of the printed values, `second` for each next; nothing where there are not two."""
+def marks(values: Sequence[str], *, direction: str = "lower") -> list[str]:
+    """`best` for each best of the printed values, `second` for each next; nothing where there are not two."""
     numbers = [math.nan if text == MISSING else float(text.replace("\N{MINUS SIGN}", "-")) for text in values]
-    ranks = sorted({number for number in numbers if not math.isnan(number)})
+    ranks = sorted({number for number in numbers if not math.isnan(number)}, reverse=direction == "higher")
     if sum(not math.isnan(number) for number in numbers) < 2:
         return [""] * len(values)
     names = dict(zip(ranks, ("best", "second"), strict=False))
     return [names.get(number, "") for number in numbers]
+
+
+def reading_of(metrics: Sequence[Metric]) -> str:
+    """The sentence that says which direction is better."""
+    higher = [metric.label for metric in metrics if metric.direction == "higher"]
+    mixed = f"Higher is better for {listed(higher)}, lower for any other metric."
+    return mixed if higher else "Lower is better in every column."
 
 
 def name_columns(summary: pd.DataFrame) -> pd.Series:
@@ -124,7 +129,7 @@ class Grid:
         self,
         summary: pd.DataFrame,
         planned: Planned,
-        metrics: Sequence[str],
+        metrics: Sequence[Metric],
         not_run: Collection[str],
         published: Published,
     ):
@@ -170,10 +175,10 @@ class Grid:
             return self.published.get((*row[:2], column), {}).get(metric, math.nan)
         return self.value(row, column, f"{metric}_paper")
 
-    def marked(self, row: tuple[str, int, int], metric: str) -> dict[str, str]:
+    def marked(self, row: tuple[str, int, int], metric: Metric) -> dict[str, str]:
         """The mark of each column, over all methods of the row, floor included."""
-        texts = [fixed(self.value(row, column, f"{metric}_mean"), DECIMALS[metric]) for column in self.columns]
-        return dict(zip(self.columns, marks(texts), strict=True))
+        texts = [fixed(self.value(row, column, f"{metric.name}_mean"), metric.decimals) for column in self.columns]
+        return dict(zip(self.columns, marks(texts, direction=metric.direction), strict=True))
 
     def ours(self, row: tuple[str, int, int], column: str, marked: Mapping[str, str]) -> list[Cell]:
         """Our numbers in a cell, by metric; one cell over all where the method is too heavy to be run."""
@@ -181,22 +186,22 @@ class Grid:
             return [Cell(text=NOT_RUN, span=len(self.metrics))]
         cells = []
         for metric in self.metrics:
-            text = fixed(self.value(row, column, f"{metric}_mean"), DECIMALS[metric])
-            deviation = spread(self.value(row, column, f"{metric}_std"), DECIMALS[metric])
-            mark = marked[metric]
+            text = fixed(self.value(row, column, f"{metric.name}_mean"), metric.decimals)
+            deviation = spread(self.value(row, column, f"{metric.name}_std"), metric.decimals)
+            mark = marked[metric.name]
             cells.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
         return cells
 
     def lines(self, row: tuple[str, int, int], columns: Sequence[str], *, first: bool, width: int) -> Entry:
         """Our numbers, and below them the paper's and the gap where the paper has one for any of these columns."""
         dataset, horizon, context = row
-        marked = {metric: self.marked(row, metric) for metric in self.metrics}
+        marked = {metric.name: self.marked(row, metric) for metric in self.metrics}
         ours, paper, gap = [], [], []
         for column in columns:
-            ours += self.ours(row, column, {metric: marked[metric][column] for metric in self.metrics})
+            ours += self.ours(row, column, {name: of_row[column] for name, of_row in marked.items()})
             for metric in self.metrics:
-                paper.append(Cell(text=fixed(self.paper(row, column, metric), DECIMALS[metric])))
-                gap.append(Cell(text=fixed(self.value(row, column, f"{metric}_gap"), 1, signed=True)))
+                paper.append(Cell(text=fixed(self.paper(row, column, metric.name), metric.decimals)))
+                gap.append(Cell(text=fixed(self.value(row, column, f"{metric.name}_gap"), 1, signed=True)))
         windows = self.windows.get((dataset, horizon))
         head = [
             dataset if first else "",
@@ -221,7 +226,7 @@ class Grid:
             (*[Cell()] * len(names), *(Cell(text=name, span=len(self.metrics)) for name in columns), *fill),
             (
                 *(Cell(text=name) for name in names),
-                *(Cell(text=NAMES[m]) for _ in columns for m in self.metrics),
+                *(Cell(text=m.label) for _ in columns for m in self.metrics),
                 *fill,
             ),
         )
@@ -244,7 +249,7 @@ def comparison(
     title: str,
     label: str,
     source: str,
-    metrics: Sequence[str],
+    metrics: Sequence[Metric],
     configuration: str,
     planned: Planned,
     not_run: Collection[str] = (),
@@ -263,17 +268,18 @@ def comparison(
     grid = Grid(summary, planned, metrics, not_run, published)
     trained = [column for column in grid.columns if column not in grid.floor]
     floor = [column for column in grid.columns if column in grid.floor]
-    size = VALUES_PER_PANEL // len(metrics)
+    size = max(1, VALUES_PER_PANEL // len(metrics))
     parts = [(part, "") for part in panels(trained, size)]
     parts += [(part, "Floor: what a trained model has to beat") for part in panels(floor, size)]
     width = max(len(part) for part, _ in parts) * len(metrics)
-    reading = ["Windows: every window of the test part.", "Lower is better in every column."]
-    if any(not math.isnan(row[f"{metric}_std"]) for row in grid.cells.values() for metric in metrics):
+    reading = ["Windows: every window of the test part.", reading_of(metrics)]
+    if any(not math.isnan(row[f"{metric.name}_std"]) for row in grid.cells.values() for metric in metrics):
         reading.append(
             "Each value is the mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1)."
         )
-    best = "Bold: the lowest of a row over all panels; underlined: the next; what prints alike is marked alike."
-    places = itertools.product(grid.rows, grid.columns, metrics)
+    lowest = "lowest" if all(metric.direction == "lower" for metric in metrics) else "best"
+    best = f"Bold: the {lowest} of a row over all panels; underlined: the next; what prints alike is marked alike."
+    places = itertools.product(grid.rows, grid.columns, [metric.name for metric in metrics])
     if any(not math.isnan(grid.paper(*place)) for place in places):
         best += (
             f" Paper: its {source}; gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
@@ -295,7 +301,7 @@ def comparison(
         caption=" ".join([title, *reading, best, origin]),
         label=label,
         notes=tuple(notes),
-        numbers=numbers_of(summary, metrics),
+        numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
 
 
@@ -307,6 +313,7 @@ def long_term(
     not_run: Collection[str] = (),
     generated: Collection[str] = (),
     published: Published = NO_NUMBERS,
+    extra: Sequence[Metric] = (),
 ) -> Table:
     """The paper's table 1: MSE and MAE at each horizon, trained on the whole training part."""
     return comparison(
@@ -314,7 +321,7 @@ def long_term(
         title="Long-term forecasting: errors on standardised values.",
         label="tab:long-term",
         source="table 1",
-        metrics=FORECAST_ERRORS,
+        metrics=(*FORECAST, *extra),
         configuration=configuration,
         planned=planned,
         not_run=not_run,
@@ -331,6 +338,7 @@ def few_shot(
     not_run: Collection[str] = (),
     generated: Collection[str] = (),
     published: Published = NO_NUMBERS,
+    extra: Sequence[Metric] = (),
 ) -> Table:
     """The paper's table 3: as table 1, trained on the first few per cent of the training rows."""
     percent = listed(sorted(set(summary["train_percent"])))
@@ -339,7 +347,7 @@ def few_shot(
         title=f"Few-shot forecasting: errors on standardised values, trained on {percent} % of the rows.",
         label="tab:few-shot",
         source="table 3",
-        metrics=FORECAST_ERRORS,
+        metrics=(*FORECAST, *extra),
         configuration=configuration,
         planned=planned,
         not_run=not_run,
@@ -362,7 +370,7 @@ def short_term(
         title="Short-term forecasting on M4; SMAPE in per cent, OWA against Naive2.",
         label="tab:short-term",
         source="table 2",
-        metrics=M4_ERRORS,
+        metrics=M4,
         configuration=configuration,
         planned=planned,
         not_run=not_run,
@@ -377,6 +385,7 @@ def backbones(
     planned: Planned,
     not_run: Collection[str] = (),
     generated: Collection[str] = (),
+    extra: Sequence[Metric] = (),
 ) -> Table:
     """The paper's table 4: one training share, several language models."""
     percent = listed(sorted(set(summary["train_percent"])))
@@ -385,7 +394,7 @@ def backbones(
         title=f"Language models: errors on standardised values, trained on {percent} % of the rows.",
         label=f"tab:backbones-{percent}",
         source="table 4",
-        metrics=FORECAST_ERRORS,
+        metrics=(*FORECAST, *extra),
         configuration=configuration,
         planned=planned,
         not_run=not_run,

@@ -14,8 +14,6 @@ from timellama.core.errors import InputError
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.table_model import (
-    DECIMALS,
-    NAMES,
     NO_NUMBERS,
     VALUES_PER_PANEL,
     Planned,
@@ -36,6 +34,7 @@ from timellama.results.aggregate import (
     with_published,
 )
 from timellama.results.numbers import numbers_of
+from timellama.training.metric_objects import BUILT_IN, MSE
 
 Place = tuple[str, int, int]  # data set, horizon, context
 Variant = tuple[str, str]  # variant, backbone
@@ -70,7 +69,7 @@ def speed(frame: pd.DataFrame) -> Column:
     return {row: f"{windows:.0f}" for row, windows in fastest.items()}
 
 
-def pooled(frame: pd.DataFrame, *, reference: str, backbone: str | None = None, metric: str = "mse") -> Column:
+def pooled(frame: pd.DataFrame, *, reference: str, backbone: str | None = None, metric: str = MSE.name) -> Column:
     """A column for `variants`: the difference from the reference in per cent, over all cells and seeds together.
 
     Each pair of runs with the same data set, horizon, context and seed counts once, as (ours - reference) / reference;
@@ -124,7 +123,7 @@ class _Variants:
         keys = ["dataset", "horizon", "context", "variant", "backbone"]
         self.cells = {tuple(row[key] for key in keys): row for row in summary.to_dict("records")}
         self.runs = dict(iter(frame.groupby(keys)))
-        self.reference, self.metric, self.decimals = reference, metric, DECIMALS[metric]
+        self.reference, self.metric, self.decimals = reference, metric, BUILT_IN[metric].decimals
         wanted = [(dataset, horizon, context) for dataset, context, horizon, _ in planned]
         self.places: list[Place] = first_seen([*wanted, *(key[:3] for key in self.cells)])
         used: dict[str, list[str]] = {
@@ -208,7 +207,7 @@ def variants(
     configuration: str,
     planned: Planned,
     backbone: str | None = None,
-    metric: str = "mse",
+    metric: str = MSE.name,
     published: Path | None = None,
     source: str = "",
     extras: Mapping[str, Column] | None = None,
@@ -244,7 +243,7 @@ def variants(
         fill = (Cell(),) * (width - 2 * len(part))
         above, below = zip(*map(_two_lines, headings), strict=True) if headings else ((), ())
         names = [f"{d}, H {h}" + (f", T {t}" if len(contexts) > 1 else "") for d, h, t in part]
-        pair = (Cell(text=NAMES[metric]), Cell(text="difference"))
+        pair = (Cell(text=BUILT_IN[metric].label), Cell(text="difference"))
         header = (
             (Cell(), Cell(), *(Cell(text=name, span=2) for name in names), *fill, *above),
             (Cell(text="Variant"), Cell(), *pair * len(part), *fill, *below),
@@ -258,8 +257,8 @@ def variants(
     name = labels.get(reference, reference) + (f" on {backbone}" if backbone else "")
     reading = [
         title,
-        f"{NAMES[metric]}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1); "
-        "bold: the lowest of a column, underlined: the next.",
+        f"{BUILT_IN[metric].label}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation "
+        "(n \N{MINUS SIGN} 1); bold: the lowest of a column, underlined: the next.",
         f"Difference: from {name}, paired by seed, \N{PLUS-MINUS SIGN} half the width of the 95 % t interval of its "
         "mean; above 0 is worse. A star: the interval leaves out 0. A dash: fewer than two common seeds.",
         *explained,

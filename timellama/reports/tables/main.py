@@ -12,11 +12,12 @@ from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import fixed
 from timellama.reports.report import Given
+from timellama.reports.report_tables import explained
 from timellama.reports.tables.experiment import methods
 from timellama.results import aggregate
+from timellama.training.metric_objects import EXTRA, FORECAST, Metric, described
 
 AVERAGE = "Avg"
-METRICS = aggregate.FORECAST_ERRORS
 HEADINGS = ("Data set", "H", "T")
 
 
@@ -29,7 +30,12 @@ def table(given: Given) -> Table:
     if not given.paths and facts["remark"]:
         return failures.without_results("long_term", text=facts["remark"])
     frame = aggregate.collect(given.paths, methods=facts["methods"])
-    summary = aggregate.summarise(frame, METRICS)
+    records = facts.get(EXTRA, [])
+    extra = [described(record) for record in records]
+    for record in records:
+        frame = aggregate.of_definition(frame, record["name"], record["definition"])
+    summary = aggregate.summarise(frame, extra=[metric.name for metric in extra])
+    metrics = (*FORECAST, *extra)
     if given.published:
         summary = aggregate.with_published(summary, given.published[0])
     labels = {variant: entry["label"] for variant, entry in facts["methods"].items()}
@@ -43,11 +49,13 @@ def table(given: Given) -> Table:
         planned=planned,
         not_run=facts["not_run"],
         generated=facts["generated"],
+        extra=extra,
     )
-    grid = tables.Grid(summary, planned, METRICS, facts["not_run"], tables.NO_NUMBERS)
+    wide = explained(wide, summary, extra)
+    grid = tables.Grid(summary, planned, metrics, facts["not_run"], tables.NO_NUMBERS)
     columns = sorted(grid.columns, key=lambda column: column in grid.floor)
     trained = sum(column not in grid.floor for column in columns)
-    block = Block(header=_header(columns), groups=tuple(_groups(grid, columns)))
+    block = Block(header=_header(columns, metrics), groups=tuple(_groups(grid, columns)))
     reading = (
         "Long-term forecasting: errors on standardised values, the mean over seeds; lower is better. Bold is the "
         f"lowest of a row, underlined the next. {AVERAGE}: the mean over the horizons above it."
@@ -55,12 +63,12 @@ def table(given: Given) -> Table:
     origin = tables.provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
     return dataclasses.replace(
         wide,
-        columns="lrr" + "r" * len(columns) * len(METRICS),
+        columns="lrr" + "r" * len(columns) * len(metrics),
         blocks=(block,),
         caption=f"{reading} {facts['remark']}".strip(),
         notes=(*wide.notes, f"{origin} Deviations over seeds and the paper's numbers: table_reproduction."),
         landscape=True,
-        rule=len(HEADINGS) + trained * len(METRICS) if 0 < trained < len(columns) else None,
+        rule=len(HEADINGS) + trained * len(metrics) if 0 < trained < len(columns) else None,
     )
 
 
@@ -70,10 +78,10 @@ def reproduction(given: Given) -> Table:
     return dataclasses.replace(methods(given), label="tab:reproduction")
 
 
-def _header(columns: Sequence[str]) -> tuple[Row, ...]:
-    above = (*[Cell()] * len(HEADINGS), *(Cell(text=column, span=len(METRICS)) for column in columns))
-    metrics = [Cell(text=tables.NAMES[metric]) for _ in columns for metric in METRICS]
-    return above, (*(Cell(text=name) for name in HEADINGS), *metrics)
+def _header(columns: Sequence[str], metrics: Sequence[Metric]) -> tuple[Row, ...]:
+    above = (*[Cell()] * len(HEADINGS), *(Cell(text=column, span=len(metrics)) for column in columns))
+    labels = [Cell(text=metric.label) for _ in columns for metric in metrics]
+    return above, (*(Cell(text=name) for name in HEADINGS), *labels)
 
 
 def _groups(grid: tables.Grid, columns: Sequence[str]) -> Iterator[tuple[Entry, ...]]:
@@ -82,7 +90,10 @@ def _groups(grid: tables.Grid, columns: Sequence[str]) -> Iterator[tuple[Entry, 
         lines = []
         for context in tables.first_seen(row[2] for row in grid.rows if row[0] == dataset):
             places = [row for row in grid.rows if row[0] == dataset and row[2] == context]
-            values = [{(c, m): grid.value(place, c, f"{m}_mean") for c in columns for m in METRICS} for place in places]
+            values = [
+                {(c, m.name): grid.value(place, c, f"{m.name}_mean") for c in columns for m in grid.metrics}
+                for place in places
+            ]
             lines += [
                 (str(place[1] or tables.ALL), context, value) for place, value in zip(places, values, strict=True)
             ]
@@ -91,19 +102,26 @@ def _groups(grid: tables.Grid, columns: Sequence[str]) -> Iterator[tuple[Entry, 
                 average = {key: math.fsum(value[key] for value in values) / len(values) for key in values[0]}
                 lines.append((AVERAGE, context, average))
         yield tuple(
-            (_line((dataset if number == 0 else "", horizon, str(context or tables.ALL)), value, columns),)
+            (
+                _line(
+                    (dataset if number == 0 else "", horizon, str(context or tables.ALL)), value, columns, grid.metrics
+                ),
+            )
             for number, (horizon, context, value) in enumerate(lines)
         )
 
 
-def _line(head: Sequence[str], values: Mapping[tuple[str, str], float], columns: Sequence[str]) -> Row:
-    texts = {key: fixed(value, tables.DECIMALS[key[1]]) for key, value in values.items()}
+def _line(
+    head: Sequence[str], values: Mapping[tuple[str, str], float], columns: Sequence[str], metrics: Sequence[Metric]
+) -> Row:
+    decimals = {metric.name: metric.decimals for metric in metrics}
+    texts = {key: fixed(value, decimals[key[1]]) for key, value in values.items()}
     marks: dict[tuple[str, str], str] = {}
-    for metric in METRICS:
-        of = tables.marks([texts[column, metric] for column in columns])
-        marks |= {(column, metric): mark for column, mark in zip(columns, of, strict=True)}
+    for metric in metrics:
+        of = tables.marks([texts[column, metric.name] for column in columns], direction=metric.direction)
+        marks |= {(column, metric.name): mark for column, mark in zip(columns, of, strict=True)}
     cells = [
         Cell(text=texts[key], bold=marks[key] == "best", underline=marks[key] == "second")
-        for key in ((column, metric) for column in columns for metric in METRICS)
+        for key in ((column, metric.name) for column in columns for metric in metrics)
     ]
     return (*(Cell(text=text) for text in head), *cells)

@@ -1,0 +1,223 @@
+"""A metric from outside the package is scored over every window, described in files and shown by its own direction."""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from timellama.core.errors import InputError
+from timellama.data.series import Series, save_series
+from timellama.data.splits import Split
+from timellama.methods.registry import method_of
+from timellama.reports.render.markup import to_markdown
+from timellama.reports.render.table_model import marks
+from timellama.reports.report_tables import table
+from timellama.results.aggregate import collect, of_definition, summarise
+from timellama.results.comparison import compare_runs
+from timellama.results.runs import read_run
+from timellama.training.metric_objects import (
+    BUILT_IN,
+    EXTRA,
+    RESERVED,
+    Metric,
+    definitions,
+    describe,
+    described,
+    errors_of,
+    find_metrics,
+)
+from timellama.training.metrics import Errors
+from timellama.training.run import Outputs, execute
+
+SOURCE = """
+from timellama.training.metric_objects import Metric
+
+def near(forecast, truth):
+    return ((forecast - truth).abs() <= 0.5).double().mean(dim=(1, 2))
+
+NEAR = Metric(name="near", label="Near", direction="higher", unit="share", decimals=2, function=near)
+TAKEN = Metric(name="mse", label="MSE", direction="lower", unit="", decimals=2, function=near)
+SEED = Metric(name="seed", label="Seed", direction="lower", unit="", decimals=2, function=near)
+EMPTY = Metric(name="empty", label="Empty", direction="lower", unit="", decimals=2)
+NO_METRIC = 3
+"""
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """A module beside the configuration, which only the working folder makes importable."""
+    (tmp_path / "metrics_from_outside.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    yield "metrics_from_outside"
+    sys.modules.pop("metrics_from_outside", None)
+
+
+def scored(metric, *batches):
+    errors = Errors([metric])
+    for forecast, truth in batches:
+        errors.add(torch.tensor(forecast)[..., None], torch.tensor(truth)[..., None])
+    return errors.means()[metric.name]
+
+
+def test_every_window_counts_once_in_batches_of_unequal_size(outside):
+    (near,) = find_metrics([f"{outside}:NEAR"]).values()
+    first = ([[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.4, 0.0], [0.0, 0.5]])  # near: 1, 1, 1
+    second = ([[0.0, 0.0]], [[9.0, 0.0]])  # near: 1/2
+    assert scored(near, first, second) == (1 + 1 + 1 + 0.5) / 4  # the mean of the batches' means would be 0.75
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda f, t: (f - t).mean(), lambda f, t: (f - t)[0], lambda f, t: torch.ones(len(t), 5 - len(t))],
+    ids=["mean of the batch", "one window only", "other counts in other batches"],
+)
+def test_scores_that_are_not_of_the_windows_are_refused(function):
+    metric = Metric(name="bad", label="Bad", direction="lower", unit="", decimals=1, function=function)
+    three, one = ([[0.0, 0.0]] * 3,) * 2, ([[0.0, 0.0]],) * 2
+    with pytest.raises(ValueError, match="bad"):
+        scored(metric, three, one)
+
+
+@pytest.mark.parametrize("name", ["TAKEN", "SEED", "EMPTY", "NO_METRIC", "ABSENT"])
+def test_what_cannot_be_a_metric_of_a_configuration_is_refused(outside, name):
+    with pytest.raises(InputError, match=name):
+        find_metrics([f"{outside}:{name}"])
+
+
+@pytest.mark.parametrize("places", [["no_such_module:NEAR"], ["no_such_entry_point"], [":"], ["a.b:"]])
+def test_a_place_that_leads_nowhere_is_refused(places):
+    with pytest.raises(InputError):
+        find_metrics(places)
+
+
+def test_an_entry_point_gives_a_metric_a_short_name(tmp_path, monkeypatch, outside):
+    folder = tmp_path / "installed-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1\n")
+    (folder / "entry_points.txt").write_text(f"[timellama.metrics]\nnear = {outside}:NEAR\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_metrics(["near"])["near"].label == "Near"
+
+
+@pytest.mark.parametrize("changes", [{"name": "No name"}, {"direction": "up"}, {"decimals": -1}])
+def test_a_metric_is_checked_where_it_is_made(changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        dataclasses.replace(BUILT_IN["mse"], **changes)
+
+
+def test_a_changed_function_or_description_is_another_definition(outside, tmp_path):
+    metrics = find_metrics([f"{outside}:NEAR"])
+    before = definitions(metrics)
+    assert definitions(metrics) == before
+    (place,) = metrics
+    assert definitions({place: dataclasses.replace(metrics[place], decimals=5)}) != before
+    file = tmp_path / f"{outside}.py"
+    file.write_text(SOURCE.replace("0.5", "0.4"))
+    assert definitions(metrics) != before
+
+
+def test_a_description_survives_json(outside):
+    (near,) = find_metrics([f"{outside}:NEAR"]).values()
+    assert described(json.loads(json.dumps(describe(near)))) == dataclasses.replace(near, function=None)
+
+
+def test_the_highest_is_best_where_higher_is_better():
+    assert marks(["0.2", "0.1", "0.3"], direction="higher") == ["second", "", "best"]
+
+
+@pytest.fixture
+def runs(sample_run, tmp_path, outside):
+    """Two finished runs, of the seasonal and of the hourly mean forecast; the second may lack the metric."""
+    values = np.random.default_rng(0).normal(size=(240, 2)).cumsum(axis=0)
+    time = np.datetime64("2020-01-01", "s") + np.arange(240) * np.timedelta64(3600, "s")
+    save_series(tmp_path / "series.npz", Series(values=values, time=time, columns=("a", "b"), raw_sha256="ab"))
+    metrics = find_metrics([f"{outside}:NEAR"])
+    names = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
+
+    def start(method, given):
+        run = dataclasses.replace(
+            sample_run,
+            **{"context": 48, "horizon": 4, "variates": 2, "variant": method, "method": method},
+            split=Split(rule="ratio", train=0.6, validation=0.2, test=0.2),
+            options=method_of(method).options(),
+            training=None,
+            backbone=None,
+            prompt=None,
+        )
+        folder = tmp_path / "results" / run.folder
+        execute(
+            run,
+            series=tmp_path / "series.npz",
+            backbone_folder=None,
+            outputs=Outputs(**{name.split(".")[0]: folder / name for name in names}),
+            checkpoints=tmp_path / "kept",
+            threads=1,
+            source_digest="cd",
+            metrics=given,
+        )
+        return folder / "metrics.json"
+
+    return lambda second: [start("seasonal-naive", metrics), start("hour-of-day-mean", second and metrics)]
+
+
+def facts(metrics):
+    digests = definitions(metrics)
+    return {
+        "configuration": "own",
+        "planned": [("ETTh1", 48, 4, "seasonal-naive"), ("ETTh1", 48, 4, "hour-of-day-mean")],
+        "generated": [],
+        "not_run": [],
+        "methods": {name: {"label": name, "floor": True} for name in ("seasonal-naive", "hour-of-day-mean")},
+        "remark": "",
+        EXTRA: [describe(metric) | {"definition": digests[place]} for place, metric in metrics.items()],
+    }
+
+
+def lines(text):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "ETTh1" in line]
+
+
+def test_a_metric_stands_beside_the_usual_ones_in_files_table_and_comparison(runs, outside):
+    files = runs(True)
+    documents = [json.loads(file.read_text()) for file in files]
+    for document in documents:
+        assert {"mse", "mae", "n_windows"} < set(document) and 0 < document[EXTRA]["near"]["value"] < 1
+        assert list(errors_of(document)) == ["mse", "mae", "near"]
+    made = table("long_term", metrics=files, published=None, facts=facts(find_metrics([f"{outside}:NEAR"])))
+    (row,) = [line for line in lines(to_markdown(made)) if "ours" in line]
+    values = [document[EXTRA]["near"]["value"] for document in documents]
+    assert row[-1] == f"**{values[1]:.2f}**" and row[-4] == f"<u>{values[0]:.2f}</u>", "higher is better"
+    found = compare_runs(*(read_run(file.parent) for file in files))
+    assert [(each.metric, each.first, each.second) for each in found.differences][-1] == ("near", *values)
+
+
+def test_a_run_that_was_not_measured_has_a_dash_and_a_reason(runs, outside):
+    files = runs({})
+    assert EXTRA not in json.loads(files[1].read_text())
+    made = table("long_term", metrics=files, published=None, facts=facts(find_metrics([f"{outside}:NEAR"])))
+    (row,) = [line for line in lines(to_markdown(made)) if "ours" in line]
+    assert row.count("\N{EN DASH}") == 1
+    assert any("1 of 2 cells" in note for note in made.notes)
+    assert [d.metric for d in compare_runs(*(read_run(file.parent) for file in files)).differences] == ["mse", "mae"]
+
+
+def test_a_value_of_another_definition_or_of_some_seeds_is_no_mean(runs):
+    files = runs(True)
+    labels = {name: {"label": name, "floor": True} for name in ("seasonal-naive", "hour-of-day-mean")}
+    frame = collect(files, methods=labels)
+    assert of_definition(frame, "near", "another")["near"].isna().all()
+    twice = pd.concat([frame, frame.assign(seed=1, near=float("nan"))], ignore_index=True)
+    summary = summarise(twice, extra=["near"])
+    assert summary["near_mean"].isna().all() and summary["mse_mean"].notna().all()
+
+
+def test_reserved_names_are_all_that_a_metric_could_overwrite(runs):
+    files = runs(True)
+    labels = {name: {"label": name, "floor": True} for name in ("seasonal-naive", "hour-of-day-mean")}
+    columns = {column for column in collect(files, methods=labels) if " " not in column}
+    keys = set(json.loads(files[0].read_text()))
+    assert (columns | keys) - set(BUILT_IN) - {"near"} <= RESERVED

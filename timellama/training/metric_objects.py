@@ -1,0 +1,178 @@
+"""Metrics as objects: all that the evaluation, the tables and the commands know about a metric is one `Metric`.
+
+A metric is the mean of scores over all windows. Its function scores a batch; `timellama.training.metrics.Errors` adds
+the scores up. GluonTS has metrics as objects too (`gluonts/ev/metrics.py`); here one also holds what a table needs.
+
+A user-supplied metric is an object of another module. `metrics:` in a configuration names it, as `module:OBJECT` or by
+the name of an entry point of the group `timellama.metrics`. It is not part of a run's identity; `record` is what
+`metrics.json` keeps of it, so a report reads that file without the user's module.
+"""
+
+import dataclasses
+import hashlib
+import importlib
+import inspect
+import math
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from timellama.core.errors import InputError
+
+GROUP = "timellama.metrics"  # of entry points
+EXTRA = "metrics"  # the key of metrics.json that holds the records of user-supplied metrics
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+# Columns of `aggregate.collect` and keys of metrics.json: a metric of such a name would overwrite one.
+RESERVED = frozenset(
+    (
+        *("path", "identity", "task", "dataset", "context", "horizon", "train_percent", "variant", "method", "seed"),
+        *("precision", "label", "floor", "backbone", "n_windows", "validation_loss", "steps", "best_step"),
+        *("parameters_total", "parameters_trainable", "seconds_train", "seconds_evaluate", "seconds_total"),
+        *("peak_memory_bytes", "collapsed_blocks", "routed_blocks", "commit", "device", "settings", "run", "router"),
+        *("parameters", "seconds", "provenance", EXTRA, "frequencies", "naive2"),
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric: `name` in files and `label` in tables, which `direction` is better, `unit`, printed `decimals`.
+
+    `function` maps forecast and truth, both float64 tensors [B, H, N], to scores [B, ...] of which the metric is the
+    mean. It is None for a metric that needs more than these two, which `timellama.training.m4_scores` computes.
+
+    Raises ValueError for a name that is not in lower case, an unknown direction or decimals outside 0 to 12.
+    """
+
+    name: str
+    label: str
+    direction: Literal["lower", "higher"]
+    unit: str
+    decimals: int
+    function: Callable[[Any, Any], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"name is {self.name!r}, but must have lower-case letters, digits and _ only")
+        if self.direction not in ("lower", "higher"):
+            raise ValueError(f"direction of {self.name} is {self.direction!r}, but must be 'lower' or 'higher'")
+        if not 0 <= self.decimals <= 12:
+            raise ValueError(f"decimals of {self.name} are {self.decimals}, but must be 0 to 12")
+
+
+def squared_error(forecast: Any, truth: Any) -> Any:
+    """(f - y)^2 of each value: [B, H, N] twice to [B, H, N]."""
+    difference = forecast - truth
+    return difference * difference
+
+
+def absolute_error(forecast: Any, truth: Any) -> Any:
+    """|f - y| of each value: [B, H, N] twice to [B, H, N]."""
+    return (forecast - truth).abs()
+
+
+STANDARDISED = "standardised values"
+# Decimals are those of the paper's tables 1 and 2.
+MSE = Metric(name="mse", label="MSE", direction="lower", unit=STANDARDISED, decimals=3, function=squared_error)
+MAE = Metric(name="mae", label="MAE", direction="lower", unit=STANDARDISED, decimals=3, function=absolute_error)
+SMAPE = Metric(name="smape", label="SMAPE", direction="lower", unit="per cent", decimals=2)
+MASE = Metric(name="mase", label="MASE", direction="lower", unit="in-sample seasonal naive error", decimals=3)
+OWA = Metric(name="owa", label="OWA", direction="lower", unit="Naive2's score", decimals=3)
+
+FORECAST = (MSE, MAE)  # paper, tables 1 and 3
+M4 = (SMAPE, MASE, OWA)  # paper, table 2
+BUILT_IN = {metric.name: metric for metric in (*FORECAST, *M4)}
+
+
+def find_metrics(places: Sequence[str]) -> dict[str, Metric]:
+    """The user-supplied metrics of a configuration's `metrics:`, by place.
+
+    Raises InputError for a place that leads to no `Metric`, a metric without a function, and a name that is taken.
+    """
+    found: dict[str, Metric] = {}
+    for place in places:
+        metric = _load(place)
+        taken = {*BUILT_IN, *RESERVED, *(other.name for other in found.values())}
+        if metric.name in taken:
+            raise InputError(f"metrics: the name {metric.name!r} of {place} is taken; give the metric another name")
+        if metric.function is None:
+            raise InputError(f"metrics: {place} has no function; give the function that scores a batch")
+        found[place] = metric
+    return found
+
+
+def _load(place: str) -> Metric:
+    target = place
+    if ":" not in place:
+        known = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+        if place not in known:
+            raise InputError(
+                f"metrics: {place!r} is neither module:OBJECT nor an entry point of {GROUP} "
+                f"(installed: {', '.join(sorted(known)) or 'none'}); name one of these"
+            )
+        target = known[place]
+    module, name = target.split(":", 1)
+    try:
+        with _working_folder_importable():
+            metric = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"metrics: {place} cannot be loaded ({error}); correct the name, or install it") from error
+    if not isinstance(metric, Metric):
+        raise InputError(f"metrics: {place} is of type {type(metric).__name__}; name an object of Metric")
+    return metric
+
+
+@contextmanager
+def _working_folder_importable():
+    """A module beside the configuration can be named; the script of a Snakemake job does not see it by itself."""
+    here = str(Path.cwd())
+    sys.path.append(here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def definitions(metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """For each place, a digest of the metric and of the module that its function is in.
+
+    Where it differs from the one that a run was made with, the run's number may be another.
+    """
+    found = {}
+    for place, metric in metrics.items():
+        file = inspect.getsourcefile(metric.function)
+        source = Path(file).read_bytes() if file else b""
+        found[place] = hashlib.sha256(repr(describe(metric)).encode() + source).hexdigest()
+    return found
+
+
+def describe(metric: Metric) -> dict[str, Any]:
+    """All of a metric but its function, as JSON can hold it."""
+    return {field.name: getattr(metric, field.name) for field in dataclasses.fields(metric) if field.name != "function"}
+
+
+def described(document: Mapping[str, Any]) -> Metric:
+    """The metric, without its function, that `describe` or `record` wrote."""
+    names = {field.name for field in dataclasses.fields(Metric)} - {"function"}
+    return Metric(**{name: document[name] for name in names})
+
+
+def record(metric: Metric, *, place: str, definition: str, value: float) -> dict[str, Any]:
+    """What metrics.json keeps of a user-supplied metric. A value that is not finite is kept as None."""
+    return {
+        **describe(metric),
+        "place": place,
+        "definition": definition,
+        "value": value if math.isfinite(value) else None,
+    }
+
+
+def errors_of(document: Mapping[str, Any]) -> dict[str, float | None]:
+    """Every metric of a metrics.json by name: the task's own ones first, then the user-supplied ones."""
+    own = {name: document[name] for name in BUILT_IN if name in document}
+    return own | {name: entry["value"] for name, entry in document.get(EXTRA, {}).items()}
