@@ -9,7 +9,7 @@ from timellama.experiments.run import Run
 from timellama.training.run import Outputs, execute
 from timellama.training.short_term import execute_m4
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0], progress=snakemake.params.checkpoints):
     run, backbone = Run.from_json(snakemake.params.run), snakemake.input.backbone
     carry_out = execute_m4 if run.task == "short-term" else execute
     try:
