@@ -1,4 +1,4 @@
-"""What the report of failures says: the reason out of the error file, whether a result counts, and a command that works."""
+"""What the report of failures says: the reason from the error file, whether a result counts, and a working command."""
 
 import json
 import logging
