@@ -31,8 +31,8 @@ NO_MESSAGE = "it left no error message; often the system ends a process that way
 class Progress:
     """How far a training is. Times are UTC in ISO 8601; what is not known yet is None.
 
-    `state` is running, testing (no step is left) or stopped (by `signal`). `attempt` counts the processes that wrote one, from 1, and
-    `resumed_at` holds the steps after which a later one continued.
+    `state` is running, testing (no step is left) or stopped (by `signal`). `attempt` counts the processes that
+    wrote one, from 1, and `resumed_at` holds the steps after which a later one continued.
     """
 
     state: str
