@@ -3,10 +3,12 @@
     python killing.py FOLDER ORDERS
 
 `ORDERS` is JSON: for each trial its name and a list of [signal, share of the run's moments]; a moment is a call within
-the package. Writes `FOLDER/report.json`: how each process of each trial ended. All runs are forks of this process,
+the package. Writes `FOLDER/report.json`: how each process of each trial ended,
+and `FOLDER/left.json`: the progress that each one asked to stop has left. All runs are forks of this process,
 which has everything imported and has computed nothing.
 """
 
+import dataclasses
 import json
 import os
 import shutil
@@ -19,6 +21,7 @@ import torch._dynamo  # noqa: F401  # this and patchtst for the forks, which wou
 
 import timellama
 import timellama.methods.patchtst.network
+from timellama.core.job_state import read_progress
 from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
 from timellama.experiments.run import Run, Training
@@ -98,15 +101,17 @@ def main(folder: Path, orders: dict[str, list[list]]) -> None:
     time = np.datetime64("2020-01-01", "s") + np.arange(ROWS) * np.timedelta64(3600, "s")
     save_series(folder / "series.npz", Series(values=rows, time=time, columns=("a", "b"), raw_sha256="0"))
     undisturbed = folder / "undisturbed"
-    report = {"undisturbed": [live(undisturbed)]}
+    report, left = {"undisturbed": [live(undisturbed)]}, {}
     moments = int((undisturbed / "moments").read_text(encoding="utf-8"))
     for name, stops in orders.items():
         place = folder / name
-        report[name] = [
-            live(place, number=signal.Signals[signal_name], moment=1 + int(share * moments))
-            for signal_name, share in stops
-        ]
+        report[name], left[name] = [], []
+        for signal_name, share in stops:
+            report[name].append(live(place, number=signal.Signals[signal_name], moment=1 + int(share * moments)))
+            progress = read_progress(place / "kept")
+            left[name].append(dataclasses.asdict(progress) if progress else None)
         report[name].append(live(place))
+    (folder / "left.json").write_text(json.dumps(left), encoding="utf-8")
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
 
 

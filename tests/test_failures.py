@@ -1,4 +1,4 @@
-"""What the report of failures says: the reason out of the log, whether a result counts, and a command that works."""
+"""What the report of failures says: the reason from the error file, whether a result counts, and a working command."""
 
 import json
 import logging
@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from timellama.core.job_log import job_log
+from timellama.core.job_state import ProgressWriter, error_file
 from timellama.reports import failures
-from timellama.reports.failures import Failure, Step, absence, command, last_error, to_markdown, to_table
+from timellama.reports.failures import Failure, Step, absence, command, reason_of, to_markdown, to_table
 from timellama.reports.render import files
 from timellama.reports.render.markup import to_latex
 
@@ -39,28 +40,34 @@ def raising(error, cause=None):
         (raising(MemoryError()), "MemoryError"),
     ],
 )
-def test_the_error_is_taken_out_of_the_log(tmp_path, work, expected):
-    assert last_error(logged(tmp_path / "log", work)) == expected
+def test_the_error_is_that_of_the_job(tmp_path, work, expected):
+    assert reason_of(logged(tmp_path / "log", work)) == expected
 
 
-def test_a_log_without_an_error(tmp_path):
+def test_what_stands_in_a_log_is_no_error(tmp_path):
     log = tmp_path / "log"
-    log.write_text("2026-01-01 00:00:00,000 INFO step 1 of 9\n", encoding="utf-8")
-    assert last_error(log) is None
-    with log.open("a", encoding="utf-8") as file:
-        file.write("2026-01-01 00:00:01,000 WARNING stopped by SIGTERM after step 4 of 9\n")
-    assert last_error(log) == "stopped by SIGTERM after step 4 of 9; it goes on from there"
+    log.write_text(
+        "2026-01-01 00:00:00,000 ERROR the job failed\nTraceback (most recent call last):\nValueError: bad\n"
+    )
+    assert reason_of(log) is None
 
 
-def test_what_follows_an_error_in_the_log_is_no_part_of_it(tmp_path):
-    log = logged(tmp_path / "log", raising(ValueError("bad")))
-    with log.open("a", encoding="utf-8") as file:
-        file.write("2026-01-01 00:00:00,000 INFO later\n")
-    assert last_error(log) == "ValueError: bad"
+def test_an_attempt_that_ends_well_deletes_the_error_of_the_one_before(tmp_path):
+    log = logged(tmp_path / "fetch.csv.log", raising(ValueError("bad")))
+    assert reason_of(log) == "ValueError: bad" and (tmp_path / "fetch.csv.error.json").is_file()
+    with job_log(str(log)):
+        pass
+    assert reason_of(log) is None
+
+
+def test_a_damaged_error_file_is_none(tmp_path):
+    for damaged in ("", "[]", "{}", '{"type": 3}', '{"other": 1}'):
+        (tmp_path / "a.error.json").write_text(damaged, encoding="utf-8")
+        assert reason_of(tmp_path / "a.log") is None
 
 
 def test_a_long_reason_is_cut(tmp_path):
-    found = last_error(logged(tmp_path / "log", raising(ValueError("word " * 500))))
+    found = reason_of(logged(tmp_path / "log", raising(ValueError("word " * 500))))
     assert len(found) <= failures.LONGEST and found.endswith(" ...")
 
 
@@ -72,13 +79,13 @@ def place(tmp_path):
 
     class Place:
         def state(self):
-            return absence(result, source_digest="new", log=log, before=[step])
+            return absence(result, source_digest="new", log=log, before=[step], checkpoints=tmp_path / "kept")
 
         def write(self, content):
             result.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
 
     found = Place()
-    found.step, found.log = step, log
+    found.step, found.log, found.checkpoints = step, log, tmp_path / "kept"
     return found
 
 
@@ -100,8 +107,13 @@ def test_the_reason_is_that_of_the_first_job_that_failed(place):
     assert place.state() == "not started, since reading X failed: ValueError: of the data"
     place.step.output.touch()
     assert place.state() == "ValueError: its own", "the data are there now: their log is history"
-    place.log.write_text("", encoding="utf-8")
+    error_file(place.log).unlink()
     assert place.state() == failures.KILLED
+    writer = ProgressWriter(place.checkpoints)
+    writer.write("running", step=3, total=9, seconds=1.0, resumed_at=[])
+    assert place.state().startswith("killed after step 3 of 9: ")
+    writer.stopped("SIGTERM")
+    assert place.state() == "stopped by SIGTERM after step 3 of 9"
 
 
 HOSTILE = "results/x/$(touch owned) `id`; & | 'a' \"b\" %_&$#{} \N{GREEK SMALL LETTER PI}/metrics.json"

@@ -69,6 +69,26 @@ def test_stopped_runs_went_on_and_did_not_begin_anew(killed):
     assert undisturbed["provenance"]["resumed_at"] == []
 
 
+def test_a_killed_run_leaves_how_far_it_came(killed):
+    folder, _ = killed
+    left = json.loads((folder / "left.json").read_text(encoding="utf-8"))
+    steps = json.loads((folder / "undisturbed" / "metrics.json").read_text(encoding="utf-8"))["steps"]
+    found = [
+        (name, each) for trial, orders in TRIALS.items() for (name, _), each in zip(orders, left[trial], strict=True)
+    ]
+    told = [(name, each) for name, each in found if each]
+    assert len(told) > len(found) / 2, "only those that were struck before the training or after it have none"
+    for name, each in told:
+        assert 0 <= each["step"] <= each["total"] and each["total"] == steps
+        if name == "SIGKILL":
+            assert each["state"] in ("running", "testing") and each["signal"] is None
+        else:
+            assert (each["state"], each["signal"]) == ("stopped", name)
+    attempts = [each["attempt"] for each in left["kill-thrice"]]
+    assert attempts[:2] == [1, 2] and attempts[2] in (2, 3), "the third may have been struck before it wrote"
+    assert left["stop-late"][0]["step"] == steps
+
+
 def test_nothing_is_left_beside_the_results(killed):
     folder, _ = killed
     expected = {"metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz", "moments"}

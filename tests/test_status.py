@@ -1,24 +1,26 @@
-"""What a run's lock, log, checkpoint and result say of it; the log lines are those that training itself writes."""
+"""What a run's lock, log, checkpoint and result say of it; the progress files are those that training itself writes."""
 
+import csv
 import dataclasses
 import json
 import os
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from timellama.core.interruption import Interrupted, Signals
 from timellama.core.job_log import job_log
+from timellama.core.job_state import CHECKPOINT, ProgressWriter, read_error, read_progress
 from timellama.core.lock import locked
 from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
 from timellama.experiments.run import Training
 from timellama.methods.dlinear import DLinearOptions
 from timellama.results.digests import code_of_run
-from timellama.results.status import CHECKPOINT, PROGRESS, count, is_locked, run_status
+from timellama.results.status import count, is_locked, run_status
 from timellama.training import checkpoint
 from timellama.training.run import Outputs, execute
 
@@ -46,7 +48,7 @@ def start(run, tmp_path):
     save_series(tmp_path / "series.npz", Series(values=values, time=time, columns=("a", "b"), raw_sha256="ef"))
 
     def start(**changed):
-        with job_log(str(log_of(tmp_path, run))):
+        with job_log(str(log_of(tmp_path, run)), progress=str(kept_of(tmp_path, run))):
             execute(
                 run,
                 series=changed.get("series", tmp_path / "series.npz"),
@@ -64,8 +66,12 @@ def log_of(results, run):
     return results / "logs/train" / f"{run.folder}.log"
 
 
+def kept_of(results, run):
+    return results / "checkpoints" / run.folder
+
+
 def state(run, results, *, now=None):
-    return run_status(run, results=results, now=now or datetime.now())
+    return run_status(run, results=results, now=now or datetime.now(UTC))
 
 
 def test_a_run_that_was_not_begun_is_left(run, tmp_path):
@@ -83,36 +89,94 @@ def test_a_finished_run_is_done_and_one_of_other_code_says_so(run, start, tmp_pa
     assert state(run, tmp_path).outdated
 
 
+def told(run, results, **changed):
+    """A writer's file of this process, of a training in course unless `changed` says otherwise."""
+    facts = {"state": "running", "step": 4, "total": 16, "seconds": 8.0, "resumed_at": []}
+    facts |= {"train_loss": 0.5, "validation_loss": 0.625, "best": 0.25, "best_step": 2}
+    writer = ProgressWriter(kept_of(results, run))
+    writer.write(**facts | changed)
+    return writer
+
+
+def test_a_finished_run_leaves_no_progress_and_no_error(run, start, tmp_path):
+    start()
+    assert not kept_of(tmp_path, run).exists() and read_error(log_of(tmp_path, run)) is None
+
+
 def test_a_running_one_shows_its_last_validation(run, start, tmp_path):
     start()
-    log = log_of(tmp_path, run)
-    *_, before, last = list(PROGRESS.finditer(log.read_text(encoding="utf-8")))
-    text = log.read_text(encoding="utf-8")[: before.end()].rsplit(" s left", 1)[0]
-    log.write_text(f"{text.rsplit(' ', 1)[0]} 90 s left\n", encoding="utf-8")
-    with locked(tmp_path / "checkpoints" / run.folder, purpose="the test"):
-        found = state(run, tmp_path, now=datetime.fromisoformat(before["time"]) + timedelta(seconds=30))
-        assert (found.state, found.step, found.total) == ("running", 15, 16), "a lock goes before an old result"
-        assert found.train_loss == float(before["train"]) and found.validation_loss == float(before["validation"])
-        assert found.seconds_left == 60
-        late = state(run, tmp_path, now=datetime.fromisoformat(before["time"]) + timedelta(seconds=300))
-        assert late.seconds_left == 0
-        log.write_text(last[0], encoding="utf-8")
+    with locked(kept_of(tmp_path, run), purpose="the test"):
+        assert (state(run, tmp_path).state, state(run, tmp_path).note) == ("running", "starting"), "not its old result"
+        told(run, tmp_path)
+        updated = datetime.fromisoformat(read_progress(kept_of(tmp_path, run)).updated)
+        found = state(run, tmp_path, now=updated + timedelta(seconds=9))
+        assert (found.state, found.note, found.step, found.total) == ("running", "", 4, 16)
+        assert (found.train_loss, found.validation_loss, found.steps_per_second) == (0.5, 0.625, 0.5)
+        assert found.seconds_left == 24 - 9, "12 steps of 2 seconds each"
+        assert state(run, tmp_path, now=updated + timedelta(seconds=300)).seconds_left == 0
+        told(run, tmp_path, state="testing")
         assert (state(run, tmp_path).note, state(run, tmp_path).seconds_left) == ("testing", None)
-        log.write_text("", encoding="utf-8")
+        told(run, tmp_path, best=None, best_step=None)
         assert state(run, tmp_path).note == "no validation yet"
 
 
-def test_patience_at_its_end_is_testing(run, tmp_path):
-    log = log_of(tmp_path, run)
-    log.parent.mkdir(parents=True)
-    line = "epoch 0.10: train 0.5, validation 0.6, rate 1.00e-03, 5.0 steps/s, at most 9 s left"
-    log.write_text(
-        f"2024-06-01 10:00:00,123 INFO step 4 of 16, {line}\n"
-        "2024-06-01 10:00:01,123 INFO no better validation loss in 3 validations: stopped at step 4\n",
-        encoding="utf-8",
-    )
-    with locked(tmp_path / "checkpoints" / run.folder, purpose="the test"):
-        assert state(run, tmp_path).note == "testing"
+def test_what_an_earlier_process_left_says_nothing_of_a_running_one(run, tmp_path):
+    told(run, tmp_path)
+    change_progress(kept_of(tmp_path, run), process=-1)
+    with locked(kept_of(tmp_path, run), purpose="the test"):
+        assert (state(run, tmp_path).note, state(run, tmp_path).step) == ("starting", None)
+
+
+def change_progress(folder, **facts):
+    file = folder / "progress.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | facts), encoding="utf-8")
+
+
+@pytest.mark.parametrize("what", ["running", "testing"])
+def test_a_killed_run_failed_and_says_how_far_it_came(run, tmp_path, what):
+    told(run, tmp_path, state=what)
+    found = state(run, tmp_path)
+    assert (found.state, found.step, found.total) == ("failed", 4, 16)
+    assert found.note.startswith("killed after step 4 of 16") and "checkpoint" not in found.note
+    (kept_of(tmp_path, run) / CHECKPOINT).touch()
+    assert "checkpoint" in state(run, tmp_path).note
+
+
+def test_a_run_of_another_machine_is_not_said_to_be_killed(run, tmp_path):
+    told(run, tmp_path)
+    change_progress(kept_of(tmp_path, run), host="another machine")
+    found = state(run, tmp_path)
+    assert (found.state, found.step) == ("left", 4) and "another machine" in found.note
+
+
+def test_training_tells_how_far_it_is(run, start, tmp_path, monkeypatch):
+    files, write = [], ProgressWriter._write
+
+    def kept(self, facts):
+        write(self, facts)
+        files.append(read_progress(kept_of(tmp_path, run)))
+
+    monkeypatch.setattr(ProgressWriter, "_write", kept)
+    start()
+    assert [files[0].step, files[-1].step, files[-1].state] == [0, 16, "testing"]
+    assert {file.total for file in files} == {16} and {file.process for file in files} == {os.getpid()}
+    with (tmp_path / run.folder / "history.csv").open(encoding="utf-8", newline="") as file:
+        history = {int(row["step"]): float(row["validation_loss"]) for row in csv.DictReader(file)}
+    seen = {file.step: file.validation_loss for file in files if file.best_step}
+    assert seen == history and files[-1].best == min(history.values())
+
+
+def test_a_file_that_cannot_be_written_stops_no_training(run, start, tmp_path, monkeypatch):
+    start()
+    expected = (tmp_path / run.folder / "weights.safetensors").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("timellama.core.job_state._replace", full)
+    start()
+    assert (tmp_path / run.folder / "weights.safetensors").read_bytes() == expected
+    assert "progress.json cannot be written" in log_of(tmp_path, run).read_text(encoding="utf-8")
 
 
 def test_a_failed_run_shows_its_error(run, start, tmp_path, capsys):
@@ -136,9 +200,36 @@ def test_an_interrupted_run_is_left_and_says_where_it_goes_on(run, start, tmp_pa
         start()
     found = state(run, tmp_path)
     assert (found.state, found.total) == ("left", 16) and 0 < found.step < 16
-    assert found.note == f"stopped after step {found.step} of 16; goes on from its checkpoint"
-    (tmp_path / "checkpoints" / run.folder / checkpoint.NAME).unlink()
-    assert state(run, tmp_path).note == ""
+    assert found.note == f"stopped by SIGTERM after step {found.step} of 16; it goes on from its checkpoint"
+    (kept_of(tmp_path, run) / checkpoint.NAME).unlink()
+    assert state(run, tmp_path).note == f"stopped by SIGTERM after step {found.step} of 16"
+    monkeypatch.undo()
+    with pytest.raises(SystemExit):
+        start(series=tmp_path / "absent.npz")
+    assert read_error(log_of(tmp_path, run)).step == found.step, "how far its training is known to be"
+    start()
+    assert state(run, tmp_path).state == "done" and read_error(log_of(tmp_path, run)) is None
+
+
+def test_an_interruption_of_the_test_is_marked_too(run, start, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise Interrupted(2)
+
+    monkeypatch.setattr("timellama.training.run.evaluate", stop)
+    with pytest.raises(Interrupted):
+        start()
+    found = state(run, tmp_path)
+    assert (found.state, found.step) == ("left", 16) and found.note.startswith("stopped by SIGINT after step 16 of 16")
+
+
+def test_a_divergence_names_step_parameters_and_remedy(run, start, tmp_path, monkeypatch):
+    monkeypatch.setattr("timellama.training.train.validate", lambda *_, **__: (float("nan"), []))
+    with pytest.raises(SystemExit):
+        start()
+    error = read_error(log_of(tmp_path, run))
+    assert (error.type, error.total, error.parameters) == ("TrainingFailed", 16, ["learning_rate"])
+    assert error.step >= 1 and error.message.endswith(f": {error.remedy}") and f"step {error.step}" in error.message
+    assert state(run, tmp_path).state == "failed" and state(run, tmp_path).step == error.step
 
 
 def test_the_checkpoints_name_is_its_modules():

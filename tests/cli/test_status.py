@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from timellama.core.job_state import JobError, write_error
 from timellama.core.lock import locked
 from timellama.experiments.matrix import make_plan
 
@@ -33,10 +34,7 @@ def test_every_run_is_in_one_state(project, say):
     (project / "results" / done / "metrics.json").write_text(text, encoding="utf-8")
     log = project / f"results/logs/train/{failed}.log"
     log.parent.mkdir(parents=True)
-    log.write_text(
-        "2024-06-01 10:00:00,123 ERROR the job failed\nTraceback (most recent call last):\nValueError: too hot\n",
-        encoding="utf-8",
-    )
+    write_error(log, JobError.of(ValueError("too hot")))
     with locked(project / "results/checkpoints" / running, purpose="the test"):
         told = json.loads(say("status", "--configfile", "config/smoke.yaml", "--json", code=1).stdout)
         text = say("status", "--configfile", "config/smoke.yaml", "--all", code=1).stdout

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from timellama.core.errors import InputError
+from timellama.core.job_state import JobError, remove_error, write_error
 from timellama.reports.reference import numbers as reference
 
 
@@ -61,14 +62,14 @@ def test_why_a_result_is_absent_is_kept_with_it(world, plan):
     first, second, *_ = documents
     log = world.results / "logs/train" / f"{Path(first).parent.relative_to('results')}.log"
     log.parent.mkdir(parents=True)
-    log.write_text('Traceback (most recent call last):\n  File "x"\nValueError: loss is NaN, "twice"\n')
+    write_error(log, JobError.of(ValueError('loss is NaN, "twice"')))
     there = {path: document for path, document in documents.items() if path not in (first, second)}
     kept = reference.merged(None, there, plan=plan, logs=world.results / "logs")
     reasons = {first: 'ValueError: loss is NaN, "twice"', second: reference.UNFINISHED}
     assert kept.reasons == reasons
     keep(world, kept)
     assert reference.read(world.kept).reasons == reasons
-    log.unlink()
+    remove_error(log)
     assert reference.merged(kept, {}, plan=plan, logs=world.results / "logs").reasons == reasons
     assert first not in reference.merged(kept, documents, plan=plan, logs=world.results / "logs").reasons
 

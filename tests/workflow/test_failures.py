@@ -1,5 +1,6 @@
 """A run that fails fails alone: the rest finishes, and no report that lacks it looks complete."""
 
+import json
 import re
 import shlex
 
@@ -83,6 +84,15 @@ def test_the_failures_are_listed_with_reason_and_command(failing):
     assert len(commands) == 3
     for words in commands:
         assert words[:2] == ["snakemake", "-j1"] and f"**{words[2]}**" in text.replace("\\", "")
+
+
+def test_each_failed_training_leaves_its_error_and_no_other_does(failing):
+    files = sorted((failing.project.folder / "results/logs").rglob("*.error.json"))
+    errors = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    assert sorted(error["type"] for error in errors) == ["NotADirectoryError", "TrainingFailed", "TrainingFailed"]
+    for error in errors:
+        if error["type"] == "TrainingFailed":
+            assert 1 <= error["step"] <= error["total"] and "learning_rate" in error["parameters"]
 
 
 def test_nothing_is_computed_in_the_second_pass(failing):

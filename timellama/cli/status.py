@@ -29,7 +29,8 @@ def status(
     """Say which runs of a configuration are done, running, failed and left.
 
     A running one shows its losses at the last validation and how long its training takes at most; a failed one shows
-    its error, and the exit code is 1. Runs on other machines of a cluster show as left.
+    its error, or how far it came before it was killed, and the exit code is 1. Runs on other machines of a cluster show
+    as left.
 
     Examples:
       timellama status
@@ -37,11 +38,11 @@ def status(
       watch -n 10 timellama status
     """
     import dataclasses
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     from timellama.results.status import FAILED, RUNNING, STATES, count, run_status, sweep_status
 
-    plan, now = load_plan(configfile), datetime.now()
+    plan, now = load_plan(configfile), datetime.now(UTC)
     found = {folder: run_status(run, results=RESULTS, now=now) for folder, run in plan.every_run().items()}
     sweeps = [sweep_status(sweep, results=RESULTS) for sweep in plan.sweeps.values()]
     by_experiment = {name: count(found[run.folder] for run in runs) for name, runs in plan.runs.items()}
@@ -76,6 +77,8 @@ def _details(each: "Status") -> str:
         parts.append(f"train loss {each.train_loss:.4f}")
     if each.validation_loss is not None:
         parts.append(f"validation loss {each.validation_loss:.4f}")
+    if each.steps_per_second is not None:
+        parts.append(f"{each.steps_per_second:.1f} steps/s")
     if each.seconds_left is not None:
         parts.append(f"at most {spell_time(each.seconds_left)} left")
     if each.note:

@@ -16,8 +16,13 @@ class Interrupted(SystemExit):
         super().__init__(128 + number)
         self.number = number
 
+    @property
+    def signal_name(self) -> str:
+        """Such as SIGTERM."""
+        return signal.Signals(self.number).name
+
     def __str__(self) -> str:
-        return f"stopped by {signal.Signals(self.number).name}"
+        return f"stopped by {self.signal_name}"
 
 
 class Signals:

@@ -5,13 +5,13 @@ are there and says how many are not, and `reports/table_failures` lists those.
 """
 
 import json
-import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from timellama.core.job_state import read_error, read_progress
 from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.render.markup import escape_markdown, markdown_paragraph, to_latex
 from timellama.reports.render.web_table import to_html
@@ -23,8 +23,6 @@ LINE = 100  # our choice: characters of a line of the LaTeX table, which is scal
 KILLED = "it ended without an error message: stopped, or killed by the system, which often means that memory was short"
 NOT_STARTED = "not started"
 OTHER_CODE = "its result is of other code, and it was not run again"
-STOPPED = re.compile(r"WARNING (stopped by \w+ after step \d+ of \d+)")
-RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ")  # how a line of `joblog` begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +43,13 @@ class Failure:
     command: str
 
 
-def absence(result: Path, *, source_digest: str, log: Path, before: Sequence[Step]) -> str | None:
+def absence(
+    result: Path, *, source_digest: str, log: Path, before: Sequence[Step], checkpoints: Path | None = None
+) -> str | None:
     """Why there is no result of this code at `result`; None where there is one.
 
-    `log` is that of the job which makes it, and `before` the jobs that have to end first, in their order.
+    `log` is that of the job which makes it, `before` the jobs that have to end first, in their order, and `checkpoints`
+    the folder of a training's checkpoints.
     """
     if result.is_file():
         try:
@@ -59,33 +60,28 @@ def absence(result: Path, *, source_digest: str, log: Path, before: Sequence[Ste
             return None
     for step in before:
         if not step.output.exists() and step.log.is_file():
-            return f"not started, since {step.name} failed: {last_error(step.log) or KILLED}"
+            return f"not started, since {step.name} failed: {reason_of(step.log) or KILLED}"
     if result.is_file():
         return OTHER_CODE
     if not log.is_file():
         return NOT_STARTED
-    return last_error(log) or KILLED
+    return reason_of(log, checkpoints=checkpoints) or KILLED
 
 
-def last_error(log: Path) -> str | None:
-    """The error that ended a job, from its log in one line: type and message. None where the log has none."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        return f"the log cannot be read ({error})"
-    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
-    if not starts:
-        stopped = STOPPED.findall("\n".join(lines))
-        return f"{stopped[-1]}; it goes on from there" if stopped else None
-    # What a traceback says of code is indented; what follows it up to the log's next record is the error.
-    rest = [line for line in lines[starts[-1] + 1 :] if line.strip()]
-    first = next((number for number, line in enumerate(rest) if not line.startswith((" ", "\t"))), len(rest))
-    message = []
-    for line in rest[first:]:
-        if RECORD.match(line):
-            break
-        message.append(line.strip())
-    return textwrap.shorten(" ".join(message), LONGEST, placeholder=" ...") or None
+def reason_of(log: Path, *, checkpoints: Path | None = None) -> str | None:
+    """Why the last attempt of the job that logs to `log` has no result, in one line; None where nothing says why.
+
+    That is its error's type and message, or, of a training with files in `checkpoints`, how far it came.
+    """
+    error = read_error(log)
+    progress = read_progress(checkpoints) if checkpoints and not error else None
+    if error:
+        text = str(error)
+    elif progress:
+        text = progress.ending(checkpoints)
+    else:
+        return None
+    return textwrap.shorten(text, LONGEST, placeholder=" ...")
 
 
 def command(target: str, *, configfiles: Sequence[str], settings: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ CHANGES_NO_NUMBER = (
     "timellama.core.lock",
     "timellama.core.interruption",
     "timellama.core.allocator",
+    "timellama.core.job_state",
 )
 
 

@@ -1,10 +1,11 @@
-"""How far the runs of a configuration are, read from what they leave while they work: results, locks, logs.
+"""How far the runs of a configuration are, read from what they leave while they work: results, locks, progress files.
 
 Nothing is touched: a lock is looked up in the system's list and not tried, so that no starting run can stumble over it.
 """
 
 import os
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from timellama.core import lock
+from timellama.core.job_state import STOPPED, TESTING, Progress, read_error, read_progress
 from timellama.experiments.run import Run
 from timellama.experiments.sweep import Sweep
 from timellama.results.aggregate import read_metrics
@@ -21,19 +23,7 @@ from timellama.training.metric_objects import errors_of
 
 DONE, RUNNING, FAILED, LEFT = "done", "running", "failed", "left"
 STATES = (DONE, RUNNING, FAILED, LEFT)
-CHECKPOINT = "checkpoint"  # `timellama.training.checkpoint.NAME`; that module loads torch, which takes seconds
 LOCKS = Path("/proc/locks")
-STAMP = r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ "  # of `joblog.FORMAT`
-# The line that `train` writes at each validation.
-PROGRESS = re.compile(
-    STAMP
-    + r"INFO step (?P<step>\d+) of (?P<total>\d+), epoch \S+: train (?P<train>\S+), validation (?P<validation>\S+), "
-    r"rate \S+, \S+ steps/s, at most (?P<left>\d+) s left",
-    re.MULTILINE,
-)
-STOPPED = re.compile(STAMP + r"WARNING stopped by \w+ after step (?P<step>\d+) of (?P<total>\d+)", re.MULTILINE)
-ENOUGH = re.compile(STAMP + r"INFO no better validation loss in", re.MULTILINE)
-ERROR = re.compile(STAMP + r"ERROR the job failed\n(?P<traceback>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,36 +41,42 @@ class Status:
     total: int | None = None
     train_loss: float | None = None
     validation_loss: float | None = None
+    steps_per_second: float | None = None
     seconds_left: float | None = None
 
 
 def run_status(run: Run, *, results: Path, now: datetime) -> Status:
-    """The state of a run. `now` is local time, as in logs. Raises InputError for a damaged `metrics.json`."""
+    """The state of a run. `now` is a time with a zone. Raises InputError for a damaged `metrics.json`."""
     kept = results / "checkpoints" / run.folder
-    log = _read(results / "logs/train" / f"{run.folder}.log")
+    progress = read_progress(kept)
     if is_locked(kept / lock.NAME):
-        return _running(run.folder, log, now)
+        return _running(run.folder, progress, holder=_holder(kept / lock.NAME), now=now)
     metrics = results / run.folder / METRICS
     if metrics.is_file():
         return _done(run, metrics)
-    failed = ERROR.search(log)
-    if failed:
-        return Status(folder=run.folder, state=FAILED, note=_last_line(failed["traceback"]))
-    last = [match for pattern in (PROGRESS, STOPPED) for match in pattern.finditer(log)]
-    if last and (kept / CHECKPOINT).is_file():
-        at = max(last, key=lambda match: int(match["step"]))
-        note = f"stopped after step {at['step']} of {at['total']}; goes on from its checkpoint"
-        return Status(folder=run.folder, state=LEFT, note=note, step=int(at["step"]), total=int(at["total"]))
-    return Status(folder=run.folder, state=LEFT)
+    error = read_error(results / "logs/train" / f"{run.folder}.log")
+    if error:
+        return Status(folder=run.folder, state=FAILED, note=str(error), step=error.step, total=error.total)
+    return _ended(run.folder, progress, kept) if progress else Status(folder=run.folder, state=LEFT)
+
+
+def _ended(folder: str, progress: Progress, kept: Path) -> Status:
+    """Of a run that is neither done nor failed, and at which no process of this machine is at work."""
+    if progress.state != STOPPED and progress.host != socket.gethostname():
+        state, note = LEFT, f"last seen at work on {progress.host}, {progress.updated}"
+    else:
+        state = LEFT if progress.state == STOPPED else FAILED
+        note = progress.ending(kept)
+    return Status(folder=folder, state=state, note=note, step=progress.step, total=progress.total)
 
 
 def sweep_status(sweep: Sweep, *, results: Path) -> Status:
     """The state of an efficiency sweep; one that is being measured holds no lock and counts as left."""
     if (results / f"{sweep.folder}.json").is_file():
         return Status(folder=sweep.folder, state=DONE)
-    failed = ERROR.search(_read(results / "logs" / f"{sweep.folder}.log"))
-    if failed:
-        return Status(folder=sweep.folder, state=FAILED, note=_last_line(failed["traceback"]))
+    error = read_error(results / "logs" / f"{sweep.folder}.log")
+    if error:
+        return Status(folder=sweep.folder, state=FAILED, note=str(error))
     return Status(folder=sweep.folder, state=LEFT)
 
 
@@ -103,11 +99,11 @@ def is_locked(path: Path, *, locks: Path = LOCKS) -> bool:
             return any(place in line.split() for line in locks.read_text(encoding="ascii").splitlines())
     except OSError:
         return False  # it ended while we looked
-    found = re.match(r"process (\d+)", holder)
-    if not found:
+    process = _process(holder)
+    if process is None:
         return False
     try:
-        os.kill(int(found[1]), 0)  # signal 0 does nothing but ask
+        os.kill(process, 0)  # signal 0 does nothing but ask
     except ProcessLookupError:
         return False
     except PermissionError:
@@ -115,23 +111,34 @@ def is_locked(path: Path, *, locks: Path = LOCKS) -> bool:
     return True
 
 
-def _running(folder: str, log: str, now: datetime) -> Status:
-    lines = list(PROGRESS.finditer(log))
-    if not lines:
-        return Status(folder=folder, state=RUNNING, note="no validation yet")
-    last = lines[-1]
-    step, total = int(last["step"]), int(last["total"])
-    elapsed = (now - datetime.fromisoformat(last["time"])).total_seconds()
-    tested = step == total or ENOUGH.search(log, last.end()) is not None
+def _process(text: str) -> int | None:
+    """The process that a lock's text names."""
+    found = re.match(r"process (\d+)", text)
+    return int(found[1]) if found else None
+
+
+def _holder(path: Path) -> int | None:
+    try:
+        return _process(path.read_text(encoding="utf-8"))
+    except OSError:
+        return None  # it ended while we looked
+
+
+def _running(folder: str, progress: Progress | None, *, holder: int | None, now: datetime) -> Status:
+    """Of a run that the process `holder` is at work on; what another process has left says nothing of it."""
+    if progress is None or progress.process != holder:
+        return Status(folder=folder, state=RUNNING, note="starting")
+    left, elapsed = progress.seconds_left, (now - datetime.fromisoformat(progress.updated)).total_seconds()
     return Status(
         folder=folder,
         state=RUNNING,
-        note="testing" if tested else "",
-        step=step,
-        total=total,
-        train_loss=float(last["train"]),
-        validation_loss=float(last["validation"]),
-        seconds_left=None if tested else max(int(last["left"]) - elapsed, 0.0),
+        note="testing" if progress.state == TESTING else "" if progress.best_step else "no validation yet",
+        step=progress.step,
+        total=progress.total,
+        train_loss=progress.train_loss,
+        validation_loss=progress.validation_loss,
+        steps_per_second=progress.steps_per_second,
+        seconds_left=None if left is None else max(left - elapsed, 0.0),
     )
 
 
@@ -154,15 +161,3 @@ def is_current(run: Run, path: Path) -> bool:
 
 def _of_this_code(run: Run, metrics: Mapping[str, Any]) -> bool:
     return metrics.get("provenance", {}).get("source_digest") == code_of_run(run)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "see its log"

@@ -9,7 +9,8 @@ import os
 import random
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +25,8 @@ from timellama.backbones.prepared import load_prepared
 from timellama.core import provenance
 from timellama.core.allocator import keep_freed_memory
 from timellama.core.files import atomic, remove_unfinished, write_arrays, write_csv, write_json
-from timellama.core.interruption import Signals
+from timellama.core.interruption import Interrupted, Signals
+from timellama.core.job_state import ProgressWriter
 from timellama.core.lock import locked
 from timellama.data.series import Series, load_series
 from timellama.data.windows import prepare
@@ -149,7 +151,7 @@ def carry_out(
     source_digest: str,
 ) -> dict:
     """What all tasks share: seed, build, train, score, write the files, and return what stands in `metrics.json`."""
-    with locked(checkpoints, purpose=run.folder), Signals() as signals:
+    with locked(checkpoints, purpose=run.folder), Signals() as signals, reported(checkpoints) as report:
         started = datetime.now(UTC)
         commit = provenance.commit()  # of the code that was read, not of what is committed while it runs
         clock = time.perf_counter()
@@ -174,7 +176,7 @@ def carry_out(
         }
         checkpoint = Checkpoint(checkpoints, identity=code_and_data | {"device": processor_of(device)})
         begun = time.perf_counter()
-        trained = fit(model, run, parts, device, checkpoint, signals) if run.training else None
+        trained = fit(model, run, parts, device, checkpoint, signals, report) if run.training else None
         before = time.perf_counter()
         # Of the processes that were cut off, whose training this one went on with.
         earlier = max(0.0, trained.seconds - (before - begun)) if trained else 0.0
@@ -208,6 +210,7 @@ def carry_out(
         }
         _write(outputs, metrics=metrics, model=model, trained=trained, scored=scored)
         checkpoint.remove()
+        report.remove()
     named = ", ".join(f"{name} {value:.5f}" for name, value in scored.errors.items() if isinstance(value, float))
     log.info("test %s over %d windows", named, scored.windows)
     return metrics
@@ -239,7 +242,26 @@ def evaluation_batch_size(run: Run) -> int:
     return (run.training or Training()).evaluation_batch_size
 
 
-def fit(model: nn.Module, run: Run, parts: TaskParts, device: str, checkpoint: Checkpoint, signals: Signals) -> Trained:
+@contextmanager
+def reported(folder: Path) -> Iterator[ProgressWriter]:
+    """The writer of the run's progress, in which a signal that ends the block is marked."""
+    report = ProgressWriter(folder)
+    try:
+        yield report
+    except Interrupted as stop:
+        report.stopped(stop.signal_name)
+        raise
+
+
+def fit(
+    model: nn.Module,
+    run: Run,
+    parts: TaskParts,
+    device: str,
+    checkpoint: Checkpoint,
+    signals: Signals,
+    report: ProgressWriter,
+) -> Trained:
     """Train the run's model on its training part, choosing by its validation part."""
     return train(
         model,
@@ -252,6 +274,7 @@ def fit(model: nn.Module, run: Run, parts: TaskParts, device: str, checkpoint: C
         precision=run.precision,
         checkpoint=checkpoint,
         signals=signals,
+        report=report,
     )
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from timellama.core.interruption import Interrupted, Signals
+from timellama.core.job_state import RUNNING, TESTING, ProgressWriter
 from timellama.data.windows import Windows
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
@@ -33,7 +34,11 @@ ROUTER_HISTORY = ("step", "block", "module", "selection_rate", "entropy")
 
 
 class TrainingFailed(RuntimeError):
-    """The loss is not a finite number; the message says at which step."""
+    """The loss is not a finite number at `step`; `parameters` are those that `remedy` says to change."""
+
+    def __init__(self, what: str, *, step: int, parameters: tuple[str, ...], remedy: str):
+        super().__init__(f"{what}: {remedy}")
+        self.step, self.parameters, self.remedy = step, parameters, remedy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +135,13 @@ def train(
     precision: str,
     checkpoint: Checkpoint | None = None,
     signals: Signals | None = None,
+    report: ProgressWriter | None = None,
 ) -> Trained:
     """Train `model` in place and leave the weights of the best validation loss in it.
 
     With a `checkpoint`, the state is kept there at every validation, and what it holds already is not done again: the
-    end is the same, bit by bit on a CPU. Without `signals`, or without one that comes, nothing interrupts.
+    end is the same, bit by bit on a CPU. Without `signals`, or without one that comes, nothing interrupts. `report`
+    keeps a file that says how far the training is.
 
     Raises TrainingFailed where the loss is NaN or infinite, naming the step, and Interrupted after a whole step.
     """
@@ -147,11 +154,13 @@ def train(
         seed=seed,
         device=device,
         precision=precision,
+        report=report,
     )
     signals = signals or Signals()
     state = checkpoint.load() if checkpoint else None
     if state is not None:
         trainer.restore(state)
+    trainer.tell(RUNNING)
 
     def keep() -> None:
         if checkpoint:
@@ -162,8 +171,10 @@ def train(
             trainer.run(signals, keep)
         except Interrupted as stop:
             keep()
+            trainer.tell(RUNNING)
             log.warning("%s after step %d of %d", stop, trainer.progress.step, trainer.total)
             raise
+    trainer.tell(TESTING)
     return trainer.finish()
 
 
@@ -181,7 +192,9 @@ class _Trainer:
         seed: int,
         device: str,
         precision: str,
+        report: ProgressWriter | None,
     ):
+        self.report = report
         self.model, self.windows, self.validation, self.training = model, windows, validation, training
         self.seed, self.device, self.precision = seed, device, precision
         self.make_step = TrainingStep(
@@ -244,6 +257,26 @@ class _Trainer:
                 if self.validation_due:
                     self._validate(signals)
                     keep()
+                    self.tell(RUNNING)
+                elif self.report and self.report.due:
+                    self.tell(RUNNING)
+
+    def tell(self, state: str) -> None:
+        """Report how far the training is, from numbers that the CPU has: no GPU waits for it."""
+        if not self.report:
+            return
+        progress, last = self.progress, next(reversed(self.progress.history), {})
+        self.report.write(
+            state,
+            step=progress.step,
+            total=self.total,
+            seconds=progress.seconds + time.perf_counter() - self.clock,
+            resumed_at=progress.resumed_at,
+            train_loss=last.get("train_loss"),
+            validation_loss=last.get("validation_loss"),
+            best=progress.best if last else None,
+            best_step=progress.best_step if last else None,
+        )
 
     def _step(self, indices: Tensor) -> None:
         progress = self.progress
@@ -279,7 +312,10 @@ class _Trainer:
             raise
         if not math.isfinite(loss):
             raise TrainingFailed(
-                f"the validation loss is NaN or infinite after step {step}: lower learning_rate or check the data"
+                f"the validation loss is NaN or infinite after step {step}",
+                step=step,
+                parameters=("learning_rate",),
+                remedy="lower learning_rate or check the data",
             )
         progress.router_history += [{"step": step, **row} for row in rows]
         self._count_seconds()
@@ -357,5 +393,8 @@ def _must_be_finite(losses: list[Tensor], *, end: int) -> None:
     if len(bad):
         step = end - len(losses) + 1 + int(bad[0])
         raise TrainingFailed(
-            f"the training loss is NaN or infinite at step {step}: lower learning_rate or clip_norm, or check the data"
+            f"the training loss is NaN or infinite at step {step}",
+            step=step,
+            parameters=("learning_rate", "clip_norm"),
+            remedy="lower learning_rate or clip_norm, or check the data",
         )

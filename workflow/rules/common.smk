@@ -183,7 +183,8 @@ def absent():
     found = {}
     for file, log, code, before in wanted:
         log = Path(f"results/logs/{log}.log")
-        reason = absence(Path(file), source_digest=code, log=log, before=list(before))
+        kept = Path(file.replace("results/", "results/checkpoints/", 1)).parent  # a sweep has nothing there
+        reason = absence(Path(file), source_digest=code, log=log, before=list(before), checkpoints=kept)
         if reason:
             found[file] = Failure(result=file, reason=reason, command=command(file, **configuration_given()))
     return found

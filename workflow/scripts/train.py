@@ -11,7 +11,7 @@ from timellama.training.metric_objects import find_metrics
 from timellama.training.run import Outputs, execute
 from timellama.training.short_term import execute_m4
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0], progress=snakemake.params.checkpoints):
     run, backbone = Run.from_json(snakemake.params.run), snakemake.input.backbone
     measured = partial(execute, metrics=find_metrics(snakemake.params.metrics))
     carry_out = execute_m4 if run.task == "short-term" else measured

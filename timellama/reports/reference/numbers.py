@@ -23,7 +23,7 @@ from timellama.core.flat_rows import flatten, from_csv, nested, to_csv
 from timellama.experiments.matrix import EFFICIENCY, Plan
 from timellama.experiments.run import DIGEST_LENGTH
 from timellama.reports import report_facts as report_plan
-from timellama.reports.failures import last_error
+from timellama.reports.failures import reason_of
 from timellama.results.aggregate import read_metrics
 from timellama.training.metric_objects import BUILT_IN
 
@@ -128,8 +128,8 @@ def _digest(text: str) -> str:
 def merged(kept: Kept | None, found: Mapping[str, Mapping], *, plan: Mapping[str, Any], logs: Path) -> Kept:
     """What was kept with what was found: of two results of the same settings, the one that ended later.
 
-    A result that is absent gets its reason from its log in the folder `logs`, or keeps the one that it had. A kept
-    result that `plan` does not have any more is left out.
+    A result that is absent gets its reason from its error file in the folder `logs`, or keeps the one that it had. A
+    kept result that `plan` does not have any more is left out.
     """
     old = kept.results if kept else {}
     results = {}
@@ -140,8 +140,7 @@ def merged(kept: Kept | None, found: Mapping[str, Mapping], *, plan: Mapping[str
     reasons = {}
     for path in planned_results(plan):
         if path not in results:
-            log = logs / f"{_log(path)}.log"
-            reason = last_error(log) if log.is_file() else None
+            reason = reason_of(logs / f"{_log(path)}.log")
             reasons[path] = reason or (kept.reasons.get(path) if kept else None) or UNFINISHED
     return Kept(plan=plan, results=results, reasons=reasons)
 
