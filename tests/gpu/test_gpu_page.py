@@ -1,11 +1,16 @@
 """The kept page of a GPU is what its kept numbers give, and the check runs on a CPU."""
 
-from benchmarks.gpu.pages import FOLDER, page
-from benchmarks.gpu.record import Record
+from benchmarks.gpu.pages import FOLDER, page, section, with_section
+from benchmarks.gpu.record import ROOT, Record
 
 
 def test_the_page_is_made_from_the_kept_numbers():
     assert (FOLDER / "README.md").read_text(encoding="utf-8") == page(Record.read(FOLDER))
+
+
+def test_the_readme_has_the_kept_numbers():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme == with_section(readme, section(Record.read(FOLDER)))
 
 
 def test_a_record_survives_an_error(tmp_path):

@@ -143,7 +143,7 @@ def _reading() -> str:
         "speeds, from the slowest calls of one to those of the other. Supported: the interval lies where the statement "
         "is true; contradicted: it lies outside; inconclusive: neither, or too few pairs; cannot fail: no run could "
         "have contradicted it. Only the paper's data sets, horizons and look-back count, and of them only what was "
-        f"run, which is told below each statement. The paper's language model is {claims.PAPER_BACKBONE}."
+        f"run, which stands below each statement. The paper's language model is {claims.PAPER_BACKBONE}."
     )
 
 

@@ -290,9 +290,7 @@ def comparison(
         notes.append(f"Not run: {listed(heavy)}, too heavy for this configuration.")
     if grid.missing:
         without = f"{len(grid.missing)} of {len(set(planned))} planned cells have no result"
-        reasons = (
-            "they have not been run, their rows do not fill one window, or the look-back is too short for the method"
-        )
+        reasons = "they have not been run, their rows fill no window, or the look-back is too short for the method"
         notes.append(f"Not complete: {without}, as {reasons}.")
     origin = provenance(summary, configuration=configuration, generated=generated)
     return Table(
