@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PatchTSTConfig, PatchTSTForPrediction
 
 from timellama.cost.efficiency import STEPS, operations
-from timellama.data.windows import Windows
+from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training
 from timellama.methods.patchtst import PatchTSTOptions
 from timellama.methods.time_llama import TimeLlamaOptions
@@ -204,7 +204,7 @@ def test_resident_memory(benchmark, folder, record):
 def test_evaluation(benchmark, make, record):
     model = make("time-llama", variates=ETT)
     rows = torch.randn(CONTEXT + HORIZON - 1 + ETTH1_TEST_WINDOWS, ETT, generator=torch.Generator().manual_seed(0))
-    windows, seconds = Windows(rows=rows, context=CONTEXT, horizon=HORIZON), []
+    windows, seconds = SplitWindows(rows=rows, context=CONTEXT, horizon=HORIZON), []
 
     def test() -> None:
         start = time.perf_counter()

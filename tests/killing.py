@@ -26,7 +26,7 @@ from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
 from timellama.experiments.run import Run, Training
 from timellama.methods.patchtst import PatchTSTOptions
-from timellama.training.run import Outputs, execute
+from timellama.training.run import Outputs, run_experiment
 
 PACKAGE = str(Path(timellama.__file__).parent)
 ROWS, CONTEXT, HORIZON = 160, 16, 4
@@ -78,7 +78,7 @@ def live(folder: Path, *, number: int = 0, moment: int = -1) -> int:
     code = 1
     try:
         sys.setprofile(count)
-        execute(
+        run_experiment(
             RUN,
             series=folder.parent / "series.npz",
             backbone_folder=None,

@@ -14,7 +14,7 @@ from timellama.data.splits import Split
 from timellama.experiments.run import Training
 from timellama.methods.dlinear import DLinearOptions
 from timellama.training import run as experiment
-from timellama.training.run import Outputs, execute, in_order, pick_device
+from timellama.training.run import Outputs, in_order, pick_device, run_experiment
 
 SERIES = Series(
     values=np.arange(21.0).reshape(3, 7),
@@ -64,7 +64,7 @@ def start(sample_run, tmp_path):
         "threads": 1,
         "source_digest": "cd",
     }
-    return lambda **changed: execute(run, **given | changed)
+    return lambda **changed: run_experiment(run, **given | changed)
 
 
 def test_metrics_say_where_the_number_came_from(start, tmp_path):

@@ -31,7 +31,7 @@ from timellama.training.metric_objects import (
     find_metrics,
 )
 from timellama.training.metrics import Errors
-from timellama.training.run import Outputs, execute
+from timellama.training.run import Outputs, run_experiment
 
 SOURCE = """
 from timellama.training.metric_objects import Metric
@@ -149,7 +149,7 @@ def runs(sample_run, tmp_path, outside):
             prompt=None,
         )
         folder = tmp_path / "results" / run.folder
-        execute(
+        run_experiment(
             run,
             series=tmp_path / "series.npz",
             backbone_folder=None,

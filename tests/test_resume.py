@@ -10,7 +10,7 @@ import torch
 
 from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.core.interruption import Interrupted, Signals
-from timellama.data.windows import Windows
+from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Backbone, Training
 from timellama.methods.dlinear import DLinearOptions
 from timellama.methods.itransformer import ITransformerOptions
@@ -106,8 +106,8 @@ def trained(model, *, checkpoint: Checkpoint | None = None, signals: Signals | N
     settings |= {"validations_per_epoch": 1, "least_validations": 4}
     return train(
         model,
-        windows=Windows(rows=rows, context=T, horizon=H),
-        validation=Windows(rows=rows[:40], context=T, horizon=H),
+        windows=SplitWindows(rows=rows, context=T, horizon=H),
+        validation=SplitWindows(rows=rows[:40], context=T, horizon=H),
         training=Training(**(settings | changed)),
         balance_weight=0.01,
         seed=0,

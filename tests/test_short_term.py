@@ -27,7 +27,7 @@ from timellama.methods.time_llama.dynamic_lora import Routing
 from timellama.training.m4_scores import combine, mase, mase_scale, naive2_metrics, owa, smape
 from timellama.training.metrics import smape_loss
 from timellama.training.run import Outputs
-from timellama.training.short_term import execute_m4, forecasts
+from timellama.training.short_term import forecasts, run_m4_experiment
 
 H, SEASON, SERIES = 48, 24, 30
 OPTIONS = {
@@ -80,10 +80,10 @@ def run_of(method: str, **changed: object) -> Run:
     return dataclasses.replace(run, **changed)
 
 
-def execute(run: Run, file: Path, folder: Path) -> tuple[dict, Outputs]:
+def run_experiment(run: Run, file: Path, folder: Path) -> tuple[dict, Outputs]:
     names = {"metrics": "json", "weights": "safetensors", "history": "csv", "router": "csv", "forecasts": "npz"}
     outputs = Outputs(**{name: folder / f"{name}.{suffix}" for name, suffix in names.items()})
-    metrics = execute_m4(
+    metrics = run_m4_experiment(
         run,
         series=file,
         backbone_folder=None,
@@ -106,7 +106,7 @@ def scores(series: M4Series, forecast: np.ndarray) -> dict[str, float]:
 
 
 def test_the_naive_run_has_the_scores_of_repeating_the_last_day(file: Path, series: M4Series, tmp_path: Path) -> None:
-    metrics, _ = execute(run_of("seasonal-naive"), file, tmp_path)
+    metrics, _ = run_experiment(run_of("seasonal-naive"), file, tmp_path)
     expected = scores(series, np.stack([np.tile(series.training(i)[-SEASON:], 2) for i in range(SERIES)]))
     naive = naive2_metrics(series, dataset="Synthetic-M4")
     assert {name: metrics[name] for name in expected} == pytest.approx(expected, rel=1e-6)
@@ -119,7 +119,7 @@ def test_the_naive_run_has_the_scores_of_repeating_the_last_day(file: Path, seri
 
 def test_short_series_are_filled_up_with_their_first_value(file: Path, series: M4Series, tmp_path: Path) -> None:
     """The mean of four days reads the whole context, so the filling of the shorter series enters their forecasts."""
-    metrics, _ = execute(run_of("hour-of-day-mean"), file, tmp_path)
+    metrics, _ = run_experiment(run_of("hour-of-day-mean"), file, tmp_path)
     contexts = [series.training(i)[-2 * H :] for i in range(SERIES)]
     assert sum(len(context) < 2 * H for context in contexts) >= 2
     filled = [np.concatenate([np.full(2 * H - len(context), context[0]), context]) for context in contexts]
@@ -128,7 +128,7 @@ def test_short_series_are_filled_up_with_their_first_value(file: Path, series: M
 
 
 def test_a_trained_run_leaves_all_files_and_fields(file: Path, tmp_path: Path) -> None:
-    metrics, outputs = execute(run_of("rlinear"), file, tmp_path)
+    metrics, outputs = run_experiment(run_of("rlinear"), file, tmp_path)
     assert json.loads(outputs.metrics.read_text()) == metrics
     assert metrics["identity"] == run_of("rlinear").identity and metrics["provenance"]["source_digest"] == "cd"
     assert metrics["provenance"]["data_sha256"] == load_m4(file).raw_sha256
@@ -144,7 +144,7 @@ def test_a_trained_run_leaves_all_files_and_fields(file: Path, tmp_path: Path) -
 def test_selection_and_score_are_those_of_the_weights_kept(file: Path, series: M4Series, tmp_path: Path) -> None:
     """RLinear's saved weights by hand, on the original scale: the loss that chose them is that of each series' last 48
     training values, the score that of the test part."""
-    metrics, outputs = execute(run_of("rlinear"), file, tmp_path)
+    metrics, outputs = run_experiment(run_of("rlinear"), file, tmp_path)
     weights = {name: tensor.double().numpy() for name, tensor in load_file(outputs.weights).items()}
 
     def forecast(values: np.ndarray) -> np.ndarray:
@@ -166,8 +166,8 @@ def test_the_test_part_is_not_seen_in_training(file: Path, tmp_path: Path) -> No
     arrays = read_arrays(file, ARRAYS)
     other = tmp_path / "other.npz"
     write_arrays(other, dict(arrays) | {"test": arrays["test"] * 3 + 100})
-    one, first = execute(run_of("dlinear"), file, tmp_path / "a")
-    two, second = execute(run_of("dlinear"), other, tmp_path / "b")
+    one, first = run_experiment(run_of("dlinear"), file, tmp_path / "a")
+    two, second = run_experiment(run_of("dlinear"), other, tmp_path / "b")
     assert first.weights.read_bytes() == second.weights.read_bytes()
     untimed = [
         [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(out.history.open())]
@@ -204,7 +204,7 @@ def test_the_loss_is_the_score_on_values_of_m4s_size() -> None:
 
 
 def test_results_combine_as_they_were_written(file: Path, tmp_path: Path) -> None:
-    metrics, outputs = execute(run_of("seasonal-naive"), file, tmp_path)
+    metrics, outputs = run_experiment(run_of("seasonal-naive"), file, tmp_path)
     overall = combine([json.loads(outputs.metrics.read_text())])
     assert {k: overall[k] for k in ("smape", "mase", "owa", "n_windows")} == pytest.approx(
         {k: metrics[k] for k in ("smape", "mase", "owa", "n_windows")}
@@ -227,5 +227,5 @@ def test_results_combine_as_they_were_written(file: Path, tmp_path: Path) -> Non
 )
 def test_runs_that_do_not_fit_are_refused(method: str, changed: dict, message: str, file: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
-        execute(run_of(method, **changed), file, tmp_path)
+        run_experiment(run_of(method, **changed), file, tmp_path)
     assert not list(tmp_path.iterdir())

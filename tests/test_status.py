@@ -22,7 +22,7 @@ from timellama.methods.dlinear import DLinearOptions
 from timellama.results.digests import code_of_run
 from timellama.results.status import count, is_locked, run_status
 from timellama.training import checkpoint
-from timellama.training.run import Outputs, execute
+from timellama.training.run import Outputs, run_experiment
 
 FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 
@@ -49,7 +49,7 @@ def start(run, tmp_path):
 
     def start(**changed):
         with job_log(str(log_of(tmp_path, run)), progress=str(kept_of(tmp_path, run))):
-            execute(
+            run_experiment(
                 run,
                 series=changed.get("series", tmp_path / "series.npz"),
                 backbone_folder=None,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from timellama.data.windows import Windows
+from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training import train as training_module
@@ -17,9 +17,9 @@ from timellama.training.train import TrainingFailed, batches, learning_rate, spr
 T, H, N = 6, 2, 3
 
 
-def windows(count: int, *, seed: int = 0) -> Windows:
+def windows(count: int, *, seed: int = 0) -> SplitWindows:
     values = torch.randn(count + T + H - 1, N, generator=torch.Generator().manual_seed(seed)).cumsum(0) / 5
-    return Windows(rows=values, context=T, horizon=H)
+    return SplitWindows(rows=values, context=T, horizon=H)
 
 
 class Linear(Forecaster):
@@ -34,7 +34,12 @@ class Linear(Forecaster):
 
 
 def run(
-    model: nn.Module, *, seed: int = 0, train_on: Windows | None = None, choose_by: Windows | None = None, **changed
+    model: nn.Module,
+    *,
+    seed: int = 0,
+    train_on: SplitWindows | None = None,
+    choose_by: SplitWindows | None = None,
+    **changed,
 ):
     settings = Training(**({"learning_rate": 0.01, "batch_size": 4, "epochs": 3, "patience": 100} | changed))
     return train(

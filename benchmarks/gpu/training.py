@@ -36,13 +36,13 @@ def runs(given: Given) -> list:
 def carried_out(text: str, results: Path, out: Path) -> None:
     """Carry out one run in this process; its files go below `out`."""
     from timellama.experiments.run import Run
-    from timellama.training.run import Outputs, execute
+    from timellama.training.run import Outputs, run_experiment
 
     run = Run.from_json(text)
     folder = out / run.folder
     folder.mkdir(parents=True, exist_ok=True)
     backbone = run.backbone and results / f"backbones/{run.backbone.name}/x{run.backbone.blocks}-{run.backbone.weights}"
-    execute(
+    run_experiment(
         run,
         series=results / f"data/{run.dataset}/series.npz",
         backbone_folder=backbone,

@@ -14,7 +14,7 @@ from timellama.experiments.run import Run, Training
 from timellama.methods.dlinear import DLinearOptions
 from timellama.methods.naive import SeasonalNaiveOptions
 from timellama.methods.rlinear import RLinearOptions
-from timellama.training.run import Outputs, execute
+from timellama.training.run import Outputs, run_experiment
 
 FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 ROWS = 160
@@ -36,7 +36,7 @@ class Made:
 
 def carry_out(folder: Path, run: Run, *, backbone_folder: Path | None = None) -> None:
     place = folder / "results" / run.folder
-    execute(
+    run_experiment(
         run,
         series=folder / "results/data" / run.dataset / "series.npz",
         backbone_folder=backbone_folder,

@@ -13,7 +13,7 @@ from timellama.core.errors import InputError
 from timellama.data.canonicalise import normalise
 from timellama.data.series import Series, load_series
 from timellama.data.splits import Split, count_windows, part_rows, train_rows
-from timellama.data.windows import Scaler, Windows, prepare
+from timellama.data.windows import Scaler, SplitWindows, prepare
 
 ETTH = Split(rule="months", train=12, validation=4, test=4, rows_per_day=24)
 ETTM = Split(rule="months", train=12, validation=4, test=4, rows_per_day=96)
@@ -80,7 +80,7 @@ def test_test_targets_are_the_same_for_every_look_back() -> None:
 
 def test_windows_by_hand() -> None:
     rows = torch.arange(20.0).reshape(10, 2)  # row i is (2 i, 2 i + 1)
-    windows = Windows(rows=rows, context=3, horizon=2)
+    windows = SplitWindows(rows=rows, context=3, horizon=2)
     assert len(windows) == 6
     x, y = windows.batch(torch.tensor([0, 5]))
     assert x.tolist() == [[[0, 1], [2, 3], [4, 5]], [[10, 11], [12, 13], [14, 15]]]
@@ -92,9 +92,9 @@ def test_windows_by_hand() -> None:
 
 
 def test_one_window_is_a_window_and_none_is_an_error() -> None:
-    assert len(Windows(rows=torch.zeros(5, 1), context=3, horizon=2)) == 1
+    assert len(SplitWindows(rows=torch.zeros(5, 1), context=3, horizon=2)) == 1
     with pytest.raises(InputError, match="4 rows hold no window of context 3 and horizon 2, which takes 5 rows"):
-        Windows(rows=torch.zeros(4, 1), context=3, horizon=2)
+        SplitWindows(rows=torch.zeros(4, 1), context=3, horizon=2)
 
 
 @given(

@@ -25,7 +25,7 @@ from timellama.experiments.run import Training
 from timellama.methods.dlinear import DLinearOptions
 from timellama.methods.naive import SeasonalNaiveOptions
 from timellama.methods.rlinear import RLinearOptions
-from timellama.training.run import Outputs, execute
+from timellama.training.run import Outputs, run_experiment
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 # What no measured value looks like, as loggers, spreadsheets and other programs write it.
@@ -357,7 +357,7 @@ def carried_out(desk, sample_run, inside):
         sizes = {"context": 16, "horizon": 4, "variates": variates, "season": 8, "backbone": None, "prompt": None}
         named = {"variant": method, "method": method, "options": options, "training": training}
         split = Split(rule="ratio", train=0.6, validation=0.2, test=0.2)
-        return execute(
+        return run_experiment(
             dataclasses.replace(sample_run, **sizes, **named, split=split),
             series=desk.out,
             backbone_folder=None,

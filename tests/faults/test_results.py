@@ -19,7 +19,7 @@ from timellama.reports.figures import curves as figures
 from timellama.results import aggregate, run_files
 from timellama.results.forecasting import load_forecaster
 from timellama.results.runs import read_run
-from timellama.training.run import Outputs, execute
+from timellama.training.run import Outputs, run_experiment
 
 FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 METHODS = {"time-llama": {"label": "Time-LlaMA", "floor": False}}
@@ -61,7 +61,7 @@ def result(root, sample_run, tmp_path_factory) -> Result:
     place = folder / run.folder
 
     def train(place: Path) -> None:
-        execute(
+        run_experiment(
             run,
             series=series,
             backbone_folder=backbone,

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from timellama.data.windows import Windows
+from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training
 from timellama.methods.time_llama.adalora import AFTER, BEFORE, PENALTY_WEIGHT
 from timellama.training.train import train, trainable_state
@@ -25,7 +25,7 @@ def frozen(model) -> dict[str, torch.Tensor]:
 
 def trained(model, *, steps: int, **changed):
     rows = torch.randn(60, 5, generator=torch.Generator().manual_seed(4)).cumsum(0)
-    windows = Windows(rows=rows, context=24, horizon=8)
+    windows = SplitWindows(rows=rows, context=24, horizon=8)
     settings = {"learning_rate": 0.01, "batch_size": 4, "epochs": 99, "max_steps": steps, "patience": 99}
     return train(
         model,

@@ -8,7 +8,7 @@ import torch
 
 from timellama.core.interruption import Interrupted, Signals
 from timellama.cost.efficiency import STEPS, training_call
-from timellama.data.windows import Windows
+from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training
 from timellama.experiments.sweep import Cell
 from timellama.methods.dlinear.network import DLinear
@@ -37,7 +37,7 @@ def test_a_measured_step_changes_the_weights_as_training_does(name, make_model, 
         model = DLinear(context=24, horizon=8, variates=5, kernel=5, individual=False)
     else:
         model = make_model(**options)
-    windows = Windows(rows=torch.randn(24 + 8 + BATCH - 1, 5), context=24, horizon=8)
+    windows = SplitWindows(rows=torch.randn(24 + 8 + BATCH - 1, 5), context=24, horizon=8)
     assert len(windows) == BATCH
     run = dataclasses.replace(sample_run, training=Training())
     trained, measured = model, copy.deepcopy(model)

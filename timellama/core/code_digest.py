@@ -1,9 +1,9 @@
 """The digest of the code that a number depends on.
 
-`code_digest` starts from named definitions, such as `timellama.training.run:execute`, and follows what they use through
-the package, definition by definition. A function that is not reached does not count, even where its module does. A
-definition counts for what it computes: comments, layout, docstrings, annotations of functions, log lines and the
-messages of errors do not count.
+`code_digest` starts from named definitions, such as `timellama.training.run:run_experiment`, and follows what they use
+through the package, definition by definition. A function that is not reached does not count, even where its module
+does. A definition counts for what it computes: comments, layout, docstrings, annotations of functions, log lines and
+the messages of errors do not count.
 
 Code is digested by content, so a module may be moved or renamed, and so may what it defines: a name that the package
 defines is replaced by the order in which the walk first meets it, a library's by the library's own name, and a string

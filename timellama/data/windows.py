@@ -46,7 +46,7 @@ class Scaler:
         return values * self.std + self.mean
 
 
-class Windows:
+class SplitWindows:
     """The windows of one part: window i has its context in rows i .. i + T - 1 and its targets in the H rows after.
 
     `rows` float32 [T + target rows, N] is shared, not copied. `len` is target rows - H + 1.
@@ -75,9 +75,9 @@ class Windows:
 class Parts:
     """The windows of each part, standardised, and the scaler that did it."""
 
-    train: Windows
-    validation: Windows
-    test: Windows
+    train: SplitWindows
+    validation: SplitWindows
+    test: SplitWindows
     scaler: Scaler
 
 
@@ -105,7 +105,7 @@ def prepare(series: Series, split: Split, *, context: int, horizon: int, train_p
     _check_range(series, standardised, scaler)
     tensor = torch.from_numpy(standardised.astype(np.float32))
     train, validation, test = (
-        Windows(rows=tensor[part.start - context : part.stop], context=context, horizon=horizon)
+        SplitWindows(rows=tensor[part.start - context : part.stop], context=context, horizon=horizon)
         for part in parts.values()
     )
     return Parts(train=train, validation=validation, test=test, scaler=scaler)

@@ -19,7 +19,11 @@ CHANGES_NO_NUMBER = (
 
 def code_of_run(run: Run) -> str:
     """Of a training and its test."""
-    step = "timellama.training.short_term:execute_m4" if run.task == "short-term" else "timellama.training.run:execute"
+    step = (
+        "timellama.training.short_term:run_m4_experiment"
+        if run.task == "short-term"
+        else "timellama.training.run:run_experiment"
+    )
     # What reads the data is no part of a training, but its result would be another with another reader.
     return _code(step, "timellama.data.canonicalise:normalise", *entries_of(run.method))
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from timellama.data.windows import Windows
+from timellama.data.windows import SplitWindows
 from timellama.training.metric_objects import FORECAST, Metric
 from timellama.training.metrics import Errors
 from timellama.training.predictions import predictions, spread, with_choices
@@ -28,7 +28,7 @@ class Evaluation:
 
 def evaluate(
     model: nn.Module,
-    windows: Windows,
+    windows: SplitWindows,
     *,
     columns: list[str],
     batch_size: int,
@@ -58,7 +58,7 @@ def evaluate(
 
 
 def shown_forecasts(
-    model: nn.Module, windows: Windows, *, columns: list[str], device: str, precision: str
+    model: nn.Module, windows: SplitWindows, *, columns: list[str], device: str, precision: str
 ) -> dict[str, np.ndarray]:
     """Context, truth and forecast of the few windows that the figures show, and which ones they are."""
     start = spread(len(windows), SHOWN_WINDOWS)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from timellama.data.windows import Windows
+from timellama.data.windows import SplitWindows
 from timellama.methods.forecaster import Forecaster
 from timellama.training.metrics import RouterStatistics
 
@@ -18,7 +18,7 @@ def spread(total: int, wanted: int | None) -> Tensor:
 
 
 def predictions(
-    model: Forecaster, windows: Windows, *, indices: Tensor, batch_size: int, device: str, precision: str
+    model: Forecaster, windows: SplitWindows, *, indices: Tensor, batch_size: int, device: str, precision: str
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, list]]:
     """Forecast the windows at `indices`, in order, in evaluation mode without gradients.
 

@@ -88,7 +88,7 @@ class Prepared:
     score: Callable[[nn.Module, str], Scored]
 
 
-def execute(
+def run_experiment(
     run: Run,
     *,
     series: Path,

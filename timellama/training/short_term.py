@@ -25,7 +25,7 @@ from timellama.training.run import Outputs, Prepared, Scored, carry_out, evaluat
 COLUMN = "value"  # our choice: what the one variate of a series is called in the forecasts shown
 
 
-def execute_m4(
+def run_m4_experiment(
     run: Run,
     *,
     series: Path,
@@ -39,7 +39,7 @@ def execute_m4(
 
     In place of `mse` and `mae`, which mean nothing across series of other sizes, stand `smape`, `mase`, `owa`, `naive2`
     (Naive2's SMAPE and MASE on the same series) and `frequencies`, the same by data set with the number of series;
-    `n_windows` is that number. `checkpoints` as for `experiment.execute`. Raises InputError for a run that does not
+    `n_windows` is that number. `checkpoints` as for `run_experiment`. Raises InputError for a run that does not
     fit M4, or not this file.
     """
     require_m4_run(run)

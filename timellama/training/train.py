@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from timellama.core.interruption import Interrupted, Signals
 from timellama.core.job_state import RUNNING, TESTING, ProgressWriter
-from timellama.data.windows import Windows
+from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
@@ -126,8 +126,8 @@ class Progress:
 def train(
     model: Forecaster,
     *,
-    windows: Windows,
-    validation: Windows,
+    windows: SplitWindows,
+    validation: SplitWindows,
     training: Training,
     balance_weight: float,
     seed: int,
@@ -185,8 +185,8 @@ class _Trainer:
         self,
         model: Forecaster,
         *,
-        windows: Windows,
-        validation: Windows,
+        windows: SplitWindows,
+        validation: SplitWindows,
         training: Training,
         balance_weight: float,
         seed: int,
@@ -366,7 +366,7 @@ class _Trainer:
 
 
 def validate(
-    model: Forecaster, windows: Windows, *, training: Training, device: str, precision: str
+    model: Forecaster, windows: SplitWindows, *, training: Training, device: str, precision: str
 ) -> tuple[float, list[dict]]:
     """Mean loss over the validation windows, each counted once, and the router's choices for `ROUTER_HISTORY`."""
     total, count, statistics = 0.0, 0, None

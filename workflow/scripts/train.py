@@ -8,13 +8,13 @@ from timellama.core.interruption import Interrupted
 from timellama.core.job_log import job_log
 from timellama.experiments.run import Run
 from timellama.training.metric_objects import find_metrics
-from timellama.training.run import Outputs, execute
-from timellama.training.short_term import execute_m4
+from timellama.training.run import Outputs, run_experiment
+from timellama.training.short_term import run_m4_experiment
 
 with job_log(snakemake.log[0], progress=snakemake.params.checkpoints):
     run, backbone = Run.from_json(snakemake.params.run), snakemake.input.backbone
-    measured = partial(execute, metrics=find_metrics(snakemake.params.metrics))
-    carry_out = execute_m4 if run.task == "short-term" else measured
+    measured = partial(run_experiment, metrics=find_metrics(snakemake.params.metrics))
+    carry_out = run_m4_experiment if run.task == "short-term" else measured
     try:
         carry_out(
             run,
