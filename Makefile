@@ -13,6 +13,9 @@ GPU_INPUT = results/backbones/SmolLM2-135M/x6-pretrained/backbone.json results/d
 TINY = results/backbones/tiny-gpt2/x2-pretrained/backbone.json results/backbones/tiny-llama/x2-pretrained/backbone.json \
   results/data/Synthetic/series.npz
 
+# Without `tests`, which the suite has, and `compiled`, which takes a minute on a CPU.
+TINY_PARTS = machine training efficiency traffic steps sharing calibration kernels
+
 .PHONY: help install test lint docs schemas all report resume partial reference check-reference benchmarks gpu-check crate FORCE
 .DEFAULT_GOAL := help
 
@@ -80,7 +83,7 @@ benchmarks: install  ## speed against goals and peers, on an idle machine (docs/
 gpu-check: install  ## check and measure a GPU in eight minutes (docs/reference/gpu); DEVICE=cpu: on tiny shapes
 ifeq ($(DEVICE),cpu)
 	$(SNAKEMAKE) $(TINY) --configfile config/smoke.yaml
-	$(BIN)/python -m benchmarks.gpu --device cpu --tiny --out build/gpu-check --budget 600
+	$(BIN)/python -m benchmarks.gpu --device cpu --tiny --out build/gpu-check --budget 600 --parts $(TINY_PARTS)
 else
 	$(SNAKEMAKE) $(GPU_INPUT) --configfile config/cpu.yaml
 	$(BIN)/python -m benchmarks.gpu --out build/gpu-check

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.gpu.record import Record
+from benchmarks.gpu.record import NAME, Record
 
 # Name, and the most seconds that the part may take; a part that has less than a quarter of it left is skipped by name.
 PARTS = {
@@ -25,7 +25,7 @@ PARTS = {
 
 
 def main() -> int:
-    """0 where every part that was started ended well."""
+    """0 where every part that was started ended well and recorded no error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--out", type=Path, required=True, help="the folder of results.jsonl and the parts' output")
@@ -35,6 +35,8 @@ def main() -> int:
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    for name in (NAME, "output.txt"):
+        (given.out / name).unlink(missing_ok=True)
     end, failed = time.monotonic() + given.budget, []
     for name in given.parts:
         left = end - time.monotonic()
@@ -46,7 +48,7 @@ def main() -> int:
         if status != "ended":
             failed.append(name)
     print(summary(given.out), flush=True)
-    return 1 if failed else 0
+    return 1 if failed or any("error" in row for row in Record.read(given.out)) else 0
 
 
 def run_part(name: str, given: argparse.Namespace, *, seconds: float, record: Record) -> str:
