@@ -43,7 +43,7 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
         seed=0,
         device="cpu",
         precision="float32",
-        report=lambda **_: None,
+        report=None,
     )
     made = [step for step in range(1, trainer.total + 1) if step % trainer.every == 0 or step == trainer.total]
     assert (work.steps, work.validations) == (trainer.total, len(made))

@@ -87,4 +87,5 @@ def load_methods(path: Path, *, added: Mapping[str, Any]) -> dict[str, MethodEnt
     if isinstance(entries, dict):
         named = (entry.get("method") for entry in entries.values() if isinstance(entry, dict))
         places = {name for name in named if isinstance(name, str) and ":" in name}
-    return validate(entries, methods_file(*sorted(places)), origin=str(path))
+    origin = f"{path}, with the configuration's `methods`" if added else str(path)
+    return validate(entries, methods_file(*sorted(places)), origin=origin)
