@@ -11,7 +11,7 @@ from timellama.cost.workload import Assumed, device_bytes, makespan, run_flops, 
 from timellama.data.catalogue import load_catalogue
 from timellama.experiments.run import Training
 from timellama.experiments.work import windows_of, work_of
-from timellama.methods.forecaster import Adapted
+from timellama.methods.forecaster import as_forecaster
 from timellama.methods.time_llama import TimeLlamaOptions
 from timellama.training.train import _Trainer
 
@@ -35,7 +35,7 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
             return windows["train"]
 
     trainer = _Trainer(
-        Adapted(nn.Linear(1, 1)),
+        as_forecaster(nn.Linear(1, 1)),
         windows=Sized(),
         validation=None,
         training=training,

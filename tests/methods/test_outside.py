@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from timellama.core.errors import InputError
+from timellama.cost import job_limits, workload
+from timellama.cost.flops import count
 from timellama.experiments.matrix import make_plan
 from timellama.methods import registry
 from timellama.results.digests import code_of_run
@@ -84,6 +86,20 @@ def test_a_configuration_names_a_network(root, config, visitor):
     for cached in (registry.method_of, *_digest_caches()):
         cached.cache_clear()
     assert code_of_run(run) != before and code_of_run(runs["dlinear"]) != before
+
+
+def test_its_cost_is_counted_without_an_entry_elsewhere(root, config, visitor):
+    plan = make_plan(config, root=root)
+    runs = {run.variant: run for run in plan.every_run().values()}
+    run = runs["levels"]
+    costs = count(workload.shape_run(run), shape=None)
+    weights = (run.context + 1) * run.horizon
+    assert costs.trained == weights and costs.frozen == 0
+    # Of each window and variate one product forward; backward there is that of the weights, as the input needs none.
+    products = 2 * run.context * run.horizon * run.variates
+    assert costs.forecast.flops == products * costs.forecast_windows
+    assert costs.step.flops == 2 * products * run.training.batch_size
+    assert job_limits.memory(run, rows=1000, width=None, cuda=False)["host"] > 0
 
 
 def _digest_caches():

@@ -27,7 +27,7 @@ from torch.utils.flop_counter import flop_registry
 from timellama.backbones.blocks import Architecture, Backbone
 from timellama.cost.backbone_shapes import BackboneShape
 from timellama.experiments.run import Run
-from timellama.methods.forecaster import Forecaster
+from timellama.methods.forecaster import Forecaster, as_forecaster
 from timellama.methods.registry import method_of
 from timellama.methods.time_llm.counting import FACTS
 from timellama.training.build import model_class
@@ -150,7 +150,7 @@ def build_shape(run: Run, *, shape: BackboneShape | None, device: str) -> Foreca
     with torch.device(device):
         if shape is not None:
             given |= _backbone_parts(run, shape)
-        model = kind(**{name: given[name] for name in inspect.signature(kind).parameters})
+        model = as_forecaster(kind(**{name: given[name] for name in inspect.signature(kind).parameters}))
     return model.to(device)
 
 

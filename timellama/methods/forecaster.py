@@ -46,7 +46,7 @@ class Forecaster(nn.Module):
         """The inverse of `schedule_state`."""
 
 
-class Adapted(Forecaster):
+class _Adapted(Forecaster):
     """A plain module from outside the package, given the hooks."""
 
     def __init__(self, module: nn.Module):
@@ -56,3 +56,8 @@ class Adapted(Forecaster):
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]."""
         return self.module(x)
+
+
+def as_forecaster(module: nn.Module) -> Forecaster:
+    """The module itself, or, for a plain module from outside the package, one with the hooks around it."""
+    return module if isinstance(module, Forecaster) else _Adapted(module)

@@ -40,7 +40,7 @@ def build(run: Run, *, backbone_folder: Path | None) -> Any:
 
     `backbone_folder` is the prepared folder of `run.backbone`. Raises ValueError where a run needs one and has none.
     """
-    from timellama.methods.forecaster import Adapted, Forecaster
+    from timellama.methods.forecaster import as_forecaster
 
     kind = model_class(run.method)
     given = {name: getattr(run, name) for name in ("context", "horizon", "variates", "season")}
@@ -54,8 +54,7 @@ def build(run: Run, *, backbone_folder: Path | None) -> Any:
             arguments[name] = given[name]
         else:
             raise ValueError(f"{kind.__name__} asks for {name!r}, which a run of {run.method!r} does not hold")
-    model = kind(**arguments)
-    return model if isinstance(model, Forecaster) else Adapted(model)
+    return as_forecaster(kind(**arguments))
 
 
 def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any]]:
