@@ -9,10 +9,11 @@ import torch
 from timellama.backbones.catalogue import load_backbones
 from timellama.cost.backbone_shapes import PUBLISHED, BackboneShape, backbone_shape
 from timellama.cost.efficiency import operations
-from timellama.cost.flops import FACTS, assumed, build_shape, count, one_step
+from timellama.cost.flops import assumed, build_shape, count, one_step
 from timellama.experiments.run import Backbone, Training
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama import TimeLlamaOptions
+from timellama.methods.time_llama.prompts import Statistics
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_memory_grows_with_the_variates_at_most_as_the_sweep_extrapolates(run_of
 def test_time_llms_prompts_count_with_their_length(run_of, shape):
     short, long = (count(run_of("time-llm", prompt="." * n), shape=shape).forecast.flops for n in (40, 440))
     assert long > short
-    assert math.ceil((40 + FACTS) / 4) == 48
+    assert math.ceil((40 + Statistics.extra) / 4) == 48
 
 
 def test_the_published_sizes_are_those_of_the_catalogue(root):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from timellama.core import code_digest as subject
+from timellama.methods.registry import method_of
 from timellama.results.digests import code_of_run, code_of_sweep
 
 LONG = {"dlinear", "time-llama", "gpt4ts"}
@@ -43,8 +44,11 @@ def copy(package, monkeypatch):
 
 def digests() -> dict[str, str]:
     subject.code_digest.cache_clear()
-    found = {name: code_of_run(SimpleNamespace(task="long-term", method=name)) for name in LONG}
-    found["m4"] = code_of_run(SimpleNamespace(task="short-term", method="dlinear"))
+    runs = {name: ("long-term", name) for name in LONG} | {"m4": ("short-term", "dlinear")}
+    found = {
+        name: code_of_run(SimpleNamespace(task=task, method=method, options=method_of(method).options()))
+        for name, (task, method) in runs.items()
+    }
     found |= {name: code_of_sweep(name.removesuffix(" sweep")) for name in SWEEPS}
     found["tables"] = subject.code_digest("timellama.reports.report_tables", "timellama.reports.render.markup")
     return found
@@ -66,6 +70,8 @@ def digests() -> dict[str, str]:
         ("training.m4_scores:owa", {"m4"} | REPORTS),
         ("experiments.matrix:make_plan", set()),
         ("methods.time_llama.network:TimeLlama", {"time-llama"}),
+        ("methods.time_llama.prompts:Descriptive", {"time-llama"}),
+        ("methods.time_llama.prompts:Other", set()),
         ("methods.dlinear.network:DLinear", {"dlinear", "m4", "dlinear sweep"}),
         ("methods.patchtst.network:PatchTST", set()),
         ("backbones.blocks:load_backbone", {"time-llama", "gpt4ts", "gpt4ts sweep"}),

@@ -5,40 +5,41 @@ import json
 import pytest
 
 from timellama.core.errors import InputError
-from timellama.experiments.prompts import GENERIC, KINDS, other_dataset, prompt_text
+from timellama.methods.time_llama.prompts import GENERIC, other_dataset, own_prompts, prompt_kind
 
-GIVEN = {"description": "Load of two transformers, one row an hour.", "other": "Rain in Jena."}
+DESCRIPTION = "Load of two transformers, one row an hour."
 
 
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("descriptive", GIVEN["description"]),
-        ("statistics", GIVEN["description"]),
-        ("random", GIVEN["description"]),
-        ("other", GIVEN["other"]),
+        ("descriptive", DESCRIPTION),
+        ("statistics", DESCRIPTION),
+        ("random", DESCRIPTION),
+        ("other", DESCRIPTION),
         ("generic", GENERIC),
         ("empty", ""),
     ],
 )
 def test_each_kind(kind, text):
-    assert prompt_text(kind, **GIVEN) == text
+    assert prompt_kind(kind).text(DESCRIPTION) == text
+    assert prompt_kind(kind).of_another == (kind == "other")
 
 
 def test_shuffled_words_are_the_same_words_in_one_fixed_order():
-    text = prompt_text("shuffled", **GIVEN)
+    text = prompt_kind("shuffled").text(DESCRIPTION)
     assert text == "one of row two Load transformers, hour. an", "the order is fixed for good: a run's digest holds it"
-    assert sorted(text.split()) == sorted(GIVEN["description"].split())
+    assert sorted(text.split()) == sorted(DESCRIPTION.split())
 
 
 def test_an_unknown_kind_is_named_with_the_known_ones():
-    with pytest.raises(InputError, match="prompt is 'poem'.*" + ".*".join(KINDS)):
-        prompt_text("poem", **GIVEN)
+    with pytest.raises(InputError, match="prompt is 'poem'.*" + ".*".join(own_prompts())):
+        prompt_kind("poem")
 
 
 def test_the_schema_knows_the_same_kinds(root):
     schema = json.loads((root / "config/schema/methods.json").read_text(encoding="utf-8"))
-    assert schema["$defs"]["TimeLlamaOptions"]["properties"]["prompt"]["enum"] == list(KINDS)
+    assert schema["$defs"]["TimeLlamaOptions"]["properties"]["prompt"]["anyOf"][0]["enum"] == list(own_prompts())
 
 
 def test_the_other_data_set_is_the_next_of_another_domain():

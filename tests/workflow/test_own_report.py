@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from timellama.core.errors import InputError
+from timellama.core.outside import loaded
 from timellama.reports.catalogue import OWN
-from timellama.reports.registry import loaded, reports
+from timellama.reports.registry import reports
 
 
 @pytest.fixture(scope="module")

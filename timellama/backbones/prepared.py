@@ -4,6 +4,7 @@
 own frozen embedder).
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,34 @@ def prompt_rows(folder: Path, text: str) -> Tensor:
     rows = {token: table[token : token + 1] for token in sorted(set(ids))}
     gathered = torch.cat([table[:0], *(rows[token] for token in ids)])
     return gathered.float() * prepared.embedding_scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedder:
+    """What a kind of prompt embeds its text with: the tokenizer and embedding table of a prepared folder."""
+
+    folder: Path
+
+    @property
+    def scale(self) -> float:
+        """What the model multiplies its embeddings by."""
+        return load_prepared(self.folder).embedding_scale
+
+    def tokenise(self, text: str) -> list[int]:
+        """The token numbers of a text, with the model's own special tokens."""
+        return self._tokeniser(text)
+
+    def rows(self, text: str) -> Tensor:
+        """The scaled embeddings of a text, [P, D] float32, as `prompt_rows`."""
+        return prompt_rows(self.folder, text)
+
+    def table(self) -> Tensor:
+        """The whole table [V, D], as `embedding_table`."""
+        return embedding_table(self.folder)
+
+    @functools.cached_property
+    def _tokeniser(self) -> Callable[[str], list[int]]:
+        return tokeniser(self.folder)
 
 
 def tokeniser(folder: Path) -> Callable[[str], list[int]]:

@@ -4,13 +4,20 @@ A field annotated with one of them is checked by pydantic wherever its class is 
 YAML's `"4"`, `4.0` and `yes` are not whole numbers. A class that is built directly, as in a test, is not checked.
 """
 
-from collections.abc import Callable
+import difflib
+import re
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, WrapValidator
 from pydantic_core import PydanticCustomError
 
+from timellama.core.errors import InputError
+from timellama.core.outside import installed
+
 T = TypeVar("T")
+
+PLACE = r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"  # module:NAME
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
@@ -53,6 +60,28 @@ class _WithoutNull:
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: Callable[[Any], dict]) -> dict:
         [form] = [form for form in handler(core_schema)["anyOf"] if form != {"type": "null"}]
         return form
+
+
+def open_choice(own: Iterable[str], *, group: str, load: Callable[[str], Any]) -> Any:
+    """Text that names one of `own`, an entry point of `group`, or `module:NAME` from outside the package.
+
+    `load` finds what it names, and raises InputError where it cannot.
+    """
+    known = list(own)
+
+    def check(value: str) -> str:
+        if value not in known and not re.fullmatch(PLACE, value) and value not in installed(group):
+            near = difflib.get_close_matches(value, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise refused(f"must be one of {', '.join(known)}, or module:NAME of your own{hint}")
+        try:
+            load(value)
+        except InputError as error:
+            raise refused(str(error)) from error
+        return value
+
+    forms = [{"type": "string", "enum": known}, {"type": "string", "pattern": f"^{PLACE}$"}]
+    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "anyOf": forms})]
 
 
 def _scalar(value: Any) -> Any:

@@ -29,7 +29,7 @@ from timellama.cost.backbone_shapes import BackboneShape
 from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecaster, as_forecaster
 from timellama.methods.registry import method_of
-from timellama.methods.time_llm.counting import FACTS
+from timellama.methods.time_llama.prompts import prompt_kind
 from timellama.training.build import model_class
 from timellama.training.step import gradients
 
@@ -159,8 +159,8 @@ def _backbone_parts(run: Run, shape: BackboneShape) -> dict[str, Any]:
     weights = {name: torch.randn(size) * shape.width**-0.5 for name, size in shape.tensors.items()}
     text = run.prompt or ""
     tokens = math.ceil(len(text) / CHARACTERS_A_TOKEN)
-    if getattr(run.options, "prompt", "") == "statistics":
-        tokens += math.ceil(FACTS / CHARACTERS_A_TOKEN)
+    if kind := getattr(run.options, "prompt", None):
+        tokens += math.ceil(prompt_kind(kind).extra / CHARACTERS_A_TOKEN)
     return {
         "backbone": Backbone(architecture=architecture, weights=weights).eval(),
         "prompt": torch.randn(tokens, shape.width),

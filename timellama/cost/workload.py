@@ -18,6 +18,7 @@ from timellama.data.catalogue import Dataset
 from timellama.data.splits import Split
 from timellama.experiments.run import Run, Training
 from timellama.experiments.work import Work
+from timellama.methods.time_llama.prompts import prompt_kind
 
 # Options that change what is computed with, and not how much.
 COSTLESS = ("active", "column_order", "gate_gradient", "pooling", "router_activation", "balance_weight")
@@ -62,7 +63,7 @@ def shape_run(run: Run) -> Run:
         run.options,
         **{name: getattr(kind(), name) for name in COSTLESS if name in fields},
     )
-    if "prompt" in fields and options.prompt != "statistics":
+    if "prompt" in fields and not prompt_kind(options.prompt).extra:
         options = dataclasses.replace(options, prompt=kind().prompt)
     training = run.training and Training(
         batch_size=run.training.batch_size, evaluation_batch_size=run.training.evaluation_batch_size

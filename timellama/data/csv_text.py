@@ -62,6 +62,15 @@ def read_text(path: Path, *, ragged: bool = False) -> Text:
     )
 
 
+def written(text: Text) -> dict[str, object]:
+    """How the file is written, as `quirks.json` keeps it."""
+    return {
+        "replacement_characters": text.replacement_characters,
+        "byte_order_mark": text.byte_order_mark,
+        "line_ends": text.line_ends,
+    }
+
+
 def numbers(text: Text, line: int, cells: Sequence[str], names: Sequence[str]) -> list[float]:
     """The finite numbers in `cells`, columns `names` of the row on `line`; InputError for anything else."""
     try:

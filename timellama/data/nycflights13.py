@@ -7,12 +7,16 @@ linearly in time and counted. Wind direction (an angle), gusts and pressure (mis
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
 from timellama.core.errors import InputError
-from timellama.data.csv_text import Text, numbers, stamp
+from timellama.data.catalogue import Dataset
+from timellama.data.csv_text import Text, numbers, read_text, stamp, written
+from timellama.data.reader import Rows
 
 MEASURES = ("temp", "dewp", "humid", "wind_speed", "precip", "visib")
 AIRPORTS = ("EWR", "JFK", "LGA")
@@ -23,12 +27,14 @@ HOURS_BEHIND_UTC = (4, 5)  # New York's summer and winter time
 HOUR = timedelta(hours=1)
 
 
-def read(text: Text) -> tuple[np.ndarray, np.ndarray, dict]:
-    """Values float64 [hours, 18], stamps datetime64[s] [hours] in UTC, and facts: interpolated cells, local offsets.
+def read(dataset: Dataset, raw: Sequence[Path]) -> Rows:
+    """A row an hour of 18 variates, stamps in UTC, and facts: interpolated cells, local offsets.
 
     Raises InputError for a missing column, an unknown airport, an hour given twice, a local time that does not fit
     the UTC stamp, or a gap at either end, which cannot be interpolated.
     """
+    [path] = raw
+    text = read_text(path)
     absent = [name for name in NEEDED if name not in text.header]
     if absent:
         raise InputError(f"{text.path}, line 1: lacks the columns {', '.join(absent)}; fetch the file again")
@@ -53,11 +59,11 @@ def read(text: Text) -> tuple[np.ndarray, np.ndarray, dict]:
     by_airport = np.array([[found.get((when, airport), empty) for airport in AIRPORTS] for when in grid])
     values = by_airport.transpose(0, 2, 1).reshape(len(grid), len(COLUMNS))
     counts = {name: _interpolate(text, values[:, i], name) for i, name in enumerate(COLUMNS)}
-    facts = {
+    facts = written(text) | {
         "interpolated_cells": {name: count for name, count in counts.items() if count},
         "rows_by_hours_behind_utc": {str(hours): offsets[hours] for hours in sorted(offsets)},
     }
-    return values, np.array(grid, dtype="datetime64[s]"), facts
+    return Rows(values=values, time=np.array(grid, dtype="datetime64[s]"), columns=COLUMNS, facts=facts)
 
 
 def _hours_behind(text: Text, line: int, row: dict[str, str], when: datetime) -> int:

@@ -27,10 +27,10 @@ from timellama.experiments.configuration import (
 )
 from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.methods_file import MethodEntry, load_methods
-from timellama.experiments.prompts import other_dataset, prompt_text
 from timellama.experiments.run import Backbone, Run, Training
 from timellama.experiments.sweep import Sweep
 from timellama.methods.registry import method_of
+from timellama.methods.time_llama.prompts import Descriptive, other_dataset, prompt_kind
 
 EFFICIENCY = "efficiency"  # the one experiment that measures time and memory in place of errors
 TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
@@ -288,10 +288,10 @@ def _prompt(
     def filled(of: Dataset) -> str:
         return re.sub(r"\s+", " ", of.prompt.format(context=context, horizon=horizon)).strip()
 
-    kind, other = getattr(options, "prompt", "descriptive"), entry
-    if kind == "other":
-        other = datasets[other_dataset(entry.name, domains={name: of.domain for name, of in datasets.items()})]
-    return prompt_text(kind, description=filled(entry), other=filled(other))
+    kind = prompt_kind(getattr(options, "prompt", Descriptive.name))
+    if kind.of_another:
+        entry = datasets[other_dataset(entry.name, domains={name: of.domain for name, of in datasets.items()})]
+    return kind.text(filled(entry))
 
 
 def dataset_row(entry: Dataset, *, horizons: Sequence[int]) -> dict[str, object]:

@@ -8,13 +8,13 @@ are its options. Such a module is imported when a configuration is planned, and 
 import dataclasses
 import functools
 import importlib
-import importlib.metadata
 import inspect
 import pkgutil
 from typing import Any
 
 from timellama import methods
 from timellama.core.errors import InputError
+from timellama.core.outside import installed, loaded
 from timellama.methods.method import Method
 
 GROUP = "timellama.methods"
@@ -31,12 +31,12 @@ def every_method() -> dict[str, Method]:
         if module.ispkg:
             for method in importlib.import_module(f"{methods.__name__}.{module.name}").METHODS:
                 found[method.name] = method
-    for point in importlib.metadata.entry_points(group=GROUP):
-        method = point.load()
+    for name, place in installed(GROUP).items():
+        method = loaded(place, of=f"entry point {name!r} of {GROUP}")
         if not isinstance(method, Method):
-            raise InputError(f"entry point {point.name!r} of {GROUP}: {point.value} is no Method; give it one")
+            raise InputError(f"entry point {name!r} of {GROUP}: {place} is no Method; give it one")
         if method.name in found:
-            raise InputError(f"entry point {point.name!r} of {GROUP}: there is a method {method.name!r}; rename yours")
+            raise InputError(f"entry point {name!r} of {GROUP}: there is a method {method.name!r}; rename yours")
         found[method.name] = method
     return found
 
@@ -60,13 +60,7 @@ def method_of(name: str) -> Method:
 
 
 def _named(place: str) -> Method:
-    module, _, name = place.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"method {place!r} cannot be imported ({error}); install its package, or add its folder to PYTHONPATH"
-        ) from error
+    found = loaded(place, of="method")
     if isinstance(found, Method):
         return dataclasses.replace(found, name=place)
     if not inspect.isclass(found):

@@ -5,36 +5,17 @@ configuration adds reports of its own under `reports:`, each as `module:NAME` of
 """
 
 import dataclasses
-import importlib
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from timellama.core.errors import InputError
+from timellama.core.outside import loaded
 from timellama.reports.catalogue import OWN
 from timellama.reports.report import EVERY, Given, Report
 
 TABLE_FILES = ("tex", "md", "html", "csv")
 FIGURE_FILES = ("pdf", "png")
-
-
-def loaded(place: str, *, of: str) -> Any:
-    """What `module:NAME` names. A module of the folder that Python runs in is found too.
-
-    Raises InputError for a text of another form, a module that cannot be imported, and a name that it does not have.
-    """
-    module, colon, name = place.partition(":")
-    if not (module and colon and name):
-        raise InputError(f"{of}: {place!r} is not of the form module:NAME; write for example my_reports:TABLE")
-    here = str(Path.cwd())
-    sys.path.append(here)
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"{of}: {place!r} cannot be loaded ({error}); name a module that Python finds") from error
-    finally:
-        sys.path.remove(here)
 
 
 def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> dict[str, Report]:

@@ -4,7 +4,10 @@ A run or sweep whose digest differs from that of its result is run again.
 """
 
 from timellama.core.code_digest import code_digest
+from timellama.data.catalogue import Dataset
+from timellama.data.reader import READERS, reader_of
 from timellama.experiments.run import Run
+from timellama.methods.registry import method_of
 from timellama.training.build import entries_of
 
 # They record what a step did, keep two steps apart or stop one; none of them changes a number.
@@ -24,14 +27,25 @@ def code_of_run(run: Run) -> str:
         if run.task == "short-term"
         else "timellama.training.run:run_experiment"
     )
+    prompt = getattr(run.options, "prompt", None)
     # What reads the data is no part of a training, but its result would be another with another reader.
-    return _code(step, "timellama.data.canonicalise:normalise", *entries_of(run.method))
+    series = run.task == "short-term"
+    readers = [reader.read for reader in READERS.values() if reader.separate == series]
+    return _code(step, "timellama.data.canonicalise:normalise", *readers, *entries_of(run.method, prompt=prompt))
+
+
+def code_of_data(dataset: Dataset) -> str:
+    """Of a data set's canonical file; that of a reader from outside the package is part of it."""
+    return code_digest("timellama.data.canonicalise", reader_of(dataset.reader).read)
 
 
 def code_of_sweep(method: str) -> str:
     """Of a measurement of time and memory."""
+    prompt = getattr(method_of(method).options(), "prompt", None)
     return _code(
-        "timellama.cost.efficiency:measure", "timellama.cost.efficiency_sweep:measure_sweep", *entries_of(method)
+        "timellama.cost.efficiency:measure",
+        "timellama.cost.efficiency_sweep:measure_sweep",
+        *entries_of(method, prompt=prompt),
     )
 
 

@@ -12,27 +12,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from timellama.experiments.run import RANDOM_SEED, Run
+from timellama.core.outside import loaded
+from timellama.experiments.run import Run
 from timellama.methods.registry import method_of
+from timellama.methods.time_llama.prompts import prompt_code
 
 BACKBONE_MODULES = ("timellama.backbones.blocks", "timellama.backbones.prepared")
-STATISTICS_PROMPT = "timellama.methods.time_llama.statistics_prompt:StatisticsPrompt"
 
 
-def entries_of(name: str) -> tuple[str, ...]:
-    """The code that only runs of this method depend on, in the terms of `code_digest`."""
+def entries_of(name: str, *, prompt: str | None) -> tuple[str, ...]:
+    """The code that only runs of this method, and of this kind of prompt, depend on, in the terms of `code_digest`."""
     method = method_of(name)
-    return (method.network, *BACKBONE_MODULES) if method.backbone else (method.network,)
+    kind = (prompt_code(prompt),) if prompt else ()
+    return (method.network, *kind, *BACKBONE_MODULES) if method.backbone else (method.network,)
 
 
 def model_class(name: str) -> type:
     """The class of a method's network."""
-    return _named(method_of(name).network)
-
-
-def _named(place: str) -> Any:
-    module, name = place.split(":")
-    return getattr(importlib.import_module(module), name)
+    return loaded(method_of(name).network, of=f"the network of {name!r}")
 
 
 def build(run: Run, *, backbone_folder: Path | None) -> Any:
@@ -69,7 +66,7 @@ def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any
     dtype = torch.bfloat16 if run.precision == "bfloat16" else torch.float32
     return {
         "backbone": lambda: backbone.load_backbone(folder, dtype=dtype),
-        "prompt": lambda: _prompt(run, folder, prepared),
+        "prompt": lambda: _prompt(run, prepared.Embedder(folder=folder)),
         "description": lambda: run.prompt,
         "embedding_table": lambda: prepared.embedding_table(folder).to(dtype),
         "embedding_scale": lambda: prepared.load_prepared(folder).embedding_scale,
@@ -77,18 +74,7 @@ def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any
     }
 
 
-def _prompt(run: Run, folder: Path, prepared: Any) -> Any:
-    """The embeddings [P, D] of the run's prompt, or, for its kind `statistics`, what makes them for each sample."""
-    kind = run.options.prompt
-    if kind not in ("random", "statistics"):
-        return prepared.prompt_rows(folder, run.prompt or "")
-    tokenise, table = prepared.tokeniser(folder), prepared.embedding_table(folder)
-    scale = prepared.load_prepared(folder).embedding_scale
-    if kind == "random":
-        import torch
-
-        draw = torch.Generator().manual_seed(RANDOM_SEED)
-        return table[torch.randint(len(table), (len(tokenise(run.prompt)),), generator=draw)].float() * scale
-    return _named(STATISTICS_PROMPT)(
-        context=run.context, description=run.prompt, tokenise=tokenise, embedding_table=table, scale=scale
-    )
+def _prompt(run: Run, embedder: Any) -> Any:
+    """What the run's kind of prompt makes of its text: embeddings [P, D], or a module that makes them."""
+    kind = loaded(prompt_code(run.options.prompt), of="prompt")
+    return kind.embeddings(run.prompt or "", context=run.context, embedder=embedder)

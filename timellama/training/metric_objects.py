@@ -10,19 +10,16 @@ the name of an entry point of the group `timellama.metrics`. It is not part of a
 
 import dataclasses
 import hashlib
-import importlib
 import inspect
 import math
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
 from timellama.core.errors import InputError
+from timellama.core.outside import installed, loaded
 
 GROUP = "timellama.metrics"  # of entry points
 EXTRA = "metrics"  # the key of metrics.json that holds the records of user-supplied metrics
@@ -107,35 +104,16 @@ def find_metrics(places: Sequence[str]) -> dict[str, Metric]:
 
 
 def _load(place: str) -> Metric:
-    target = place
-    if ":" not in place:
-        known = {entry.name: entry.value for entry in entry_points(group=GROUP)}
-        if place not in known:
-            raise InputError(
-                f"metrics: {place!r} is neither module:OBJECT nor an entry point of {GROUP} "
-                f"(installed: {', '.join(sorted(known)) or 'none'}); name one of these"
-            )
-        target = known[place]
-    module, name = target.split(":", 1)
-    try:
-        with _working_folder_importable():
-            metric = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"metrics: {place} cannot be loaded ({error}); correct the name, or install it") from error
+    known = {} if ":" in place else installed(GROUP)
+    if ":" not in place and place not in known:
+        raise InputError(
+            f"metrics: {place!r} is neither module:OBJECT nor an entry point of {GROUP} "
+            f"(installed: {', '.join(sorted(known)) or 'none'}); name one of these"
+        )
+    metric = loaded(known.get(place, place), of="metrics")
     if not isinstance(metric, Metric):
         raise InputError(f"metrics: {place} is of type {type(metric).__name__}; name an object of Metric")
     return metric
-
-
-@contextmanager
-def _working_folder_importable():
-    """A module beside the configuration can be named; the script of a Snakemake job does not see it by itself."""
-    here = str(Path.cwd())
-    sys.path.append(here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
 
 
 def definitions(metrics: Mapping[str, Metric]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from timellama.core import time_left
-from timellama.results.digests import code_of_run, code_of_sweep
+from timellama.results.digests import code_of_data, code_of_run, code_of_sweep
 from timellama.core.errors import InputError
 from timellama.reports.failures import REPORT, SWITCH, Failure, Step, absence, command, options
 from timellama.experiments.matrix import make_plan

@@ -38,7 +38,7 @@ rule normalise:
         mem_mb=megabytes(673),
     params:
         facts=lambda wildcards: PLAN.datasets[wildcards.dataset].read_as,
-        code=code_of("timellama.data.canonicalise"),
+        code=lambda wildcards: code_of_data(PLAN.datasets[wildcards.dataset]),
     script:
         "../scripts/normalise.py"
 

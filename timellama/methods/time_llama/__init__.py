@@ -8,6 +8,7 @@ from typing import Literal
 
 from timellama.core.values import Count, Flag, NotNegative, Whole
 from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack
+from timellama.methods.time_llama.prompts import Descriptive, PromptName
 
 ALIGNMENT = 5  # square layers of the cross-attention, `alignment.py`
 MODULES = 7  # LoRA modules of a block at most, each between widths of 8 D at most
@@ -36,8 +37,8 @@ class TimeLlamaOptions:
     pooling: Literal["last", "mean", "max", "first"] = "last"  # section 3.5
     attention: Literal["causal", "bidirectional"] = "causal"  # open; causal is what the pretrained blocks know
     positions: Literal["backbone", "none"] = "backbone"  # open
-    # figure 1: a description of the data set; the others are in timellama/experiments/prompts.py
-    prompt: Literal["descriptive", "generic", "empty", "other", "shuffled", "random", "statistics"] = "descriptive"
+    # figure 1: a description of the data set; the others are in timellama/methods/time_llama/prompts.py
+    prompt: PromptName = Descriptive.name
     blocks: Literal["pretrained", "attention", "none"] = "pretrained"  # the others are controls of arXiv 2406.16964
     column_order: Whole = 0  # 0: the file's; else the seed of a permutation, since "last token" means the last column
     train_backbone: Flag = False  # the paper freezes it; trained with random weights it is such a control too

@@ -3,7 +3,7 @@
 Reading order: tokens.py (equation 2), alignment.py (3), backbone.py (the frozen blocks), gated_linear.py (1),
 dynamic_lora.py (7 and 9 to 11), this. There is no public reference implementation; what the paper leaves open is a
 constructor argument, and so is what its variants change (mixture.py, adalora.py) and what our controls change
-(attention.py, statistics_prompt.py).
+(attention.py, prompts.py).
 """
 
 from functools import partial
@@ -17,7 +17,6 @@ from timellama.methods.time_llama.alignment import Alignment
 from timellama.methods.time_llama.attention import AttentionLayer
 from timellama.methods.time_llama.dynamic_lora import BlockAdapter, Router, Routing, balance_loss
 from timellama.methods.time_llama.mixture import Mixture
-from timellama.methods.time_llama.statistics_prompt import StatisticsPrompt
 from timellama.methods.time_llama.tokens import TokenEmbedding, instance_normalise
 
 
@@ -41,7 +40,7 @@ class TimeLlama(Forecaster):
         context: int,
         horizon: int,
         backbone: Backbone,
-        prompt: Tensor | StatisticsPrompt,
+        prompt: Tensor | nn.Module,
         rank: int,
         heads: int,
         active: int,
@@ -71,15 +70,15 @@ class TimeLlama(Forecaster):
             raise ValueError(f"blocks is {blocks!r}: adapter and positions must be 'none' and train_backbone false")
         if alignment == "prefix" and blocks == "none":
             raise ValueError("alignment is 'prefix' and blocks is 'none': a prefix acts in the blocks; choose another")
-        if alignment == "prefix" and isinstance(prompt, StatisticsPrompt):
+        if alignment == "prefix" and isinstance(prompt, nn.Module):
             raise ValueError("alignment is 'prefix': prompts of a sample's own differ in length; choose another prompt")
         width, sizes = backbone.width, backbone.sizes()
         self.causal, self.positions = attention == "causal", positions == "backbone"
         self.prefixed, self.routed = alignment == "prefix", adapter == "dynamic"
         self.embed = TokenEmbedding(context=context, width=width, kind=token_embedding)
         self.align = Alignment(width=width, heads=heads) if alignment == "cross-attention" else None
-        if isinstance(prompt, StatisticsPrompt):
-            self.prompt: Tensor | StatisticsPrompt = prompt
+        if isinstance(prompt, nn.Module):
+            self.prompt: Tensor | nn.Module = prompt
         else:
             self.register_buffer("prompt", prompt, persistent=False)
         self.backbone = backbone if blocks == "pretrained" else None

@@ -1,0 +1,113 @@
+"""A reader from outside the package: one function, and its name in the catalogue."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from timellama.core.code_digest import code_digest, code_used
+from timellama.core.errors import InputError
+from timellama.data.canonicalise import normalise
+from timellama.data.catalogue import load_catalogue
+from timellama.data.reader import reader_of
+from timellama.data.series import load_series
+from timellama.results.digests import code_of_data
+
+MODULE = '''"""Reads a JSON object of columns a file, one file a year."""
+
+import json
+
+import numpy as np
+
+from timellama.data.reader import Rows
+
+
+def read(dataset, raw):
+    parts = [json.loads(path.read_text()) for path in raw]
+    names = tuple(name for name in parts[0] if name != dataset.time_column)
+    time = np.concatenate([np.array(part[dataset.time_column], dtype="datetime64[s]") for part in parts])
+    values = np.concatenate([np.array([part[name] for name in names], dtype=np.float64).T for part in parts])
+    return Rows(values=values, time=time, columns=names)
+
+
+SECRET = 3
+'''
+YEARS = (
+    {"day": ["2024-12-30", "2024-12-31"], "sun": [1.0, 2.5], "rain": [0, 4]},
+    {"day": ["2025-01-01", "2025-01-02"], "sun": [3.0, 0.5], "rain": [7, 1]},
+)
+
+
+@pytest.fixture
+def dataset(root, tmp_path, monkeypatch):
+    """Makes the data set of a catalogue that has an entry of its own, and gives its raw files."""
+    (tmp_path / "visiting_reader.py").write_text(MODULE, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    raw = [tmp_path / f"{number}.json" for number in range(len(YEARS))]
+
+    def make(*, years=YEARS, **changed):
+        for path, year in zip(raw, years, strict=True):
+            path.write_text(json.dumps(year), encoding="utf-8")
+        entry = {
+            "reader": "visiting_reader:read",
+            "files": [{"path": f"own/{path.name}", "source": str(path)} for path in raw],
+            "rows": 4,
+            "variates": 2,
+            "frequency": "D",
+            "season": 2,
+            "split": {"rule": "ratio", "train": 0.5, "validation": 0.25, "test": 0.25},
+            "time_column": "day",
+            "licence": "our own",
+            "domain": "weather",
+            "prompt": "Sun and rain.",
+        }
+        catalogue = tmp_path / "datasets.yaml"
+        catalogue.write_text(yaml.safe_dump({"datasets": {"Days": entry | changed}}), encoding="utf-8")
+        return load_catalogue(catalogue)["Days"], raw
+
+    yield make
+    sys.modules.pop("visiting_reader", None)
+
+
+def test_its_rows_become_the_canonical_file(dataset, tmp_path):
+    days, raw = dataset()
+    normalise(days, raw, tmp_path / "series.npz", tmp_path / "quirks.json")
+    series = load_series(tmp_path / "series.npz")
+    assert series.columns == ("sun", "rain")
+    assert np.array_equal(series.values, [[1, 0], [2.5, 4], [3, 7], [0.5, 1]])
+    quirks = json.loads((tmp_path / "quirks.json").read_text(encoding="utf-8"))
+    assert [file["path"] for file in quirks["raw"]] == ["own/0.json", "own/1.json"]
+    assert (quirks["first"], quirks["last"]) == ("2024-12-30T00:00:00", "2025-01-02T00:00:00")
+
+
+@pytest.mark.parametrize(
+    ("years", "fields"),
+    [
+        ((YEARS[1], YEARS[0]), ("order", "visiting_reader:read")),
+        ((YEARS[0], YEARS[1] | {"sun": [3.0, float("nan")]}), ("'sun'", "2025-01-02", "nan")),
+        ((YEARS[0], YEARS[1] | {"day": ["2025-01-01", "2025-01-03"]}), ("irregular_steps", "Days")),
+        (({"day": []}, {"day": []}), ("visiting_reader:read", "columns")),
+    ],
+)
+def test_what_it_must_not_give_is_refused_and_nothing_is_written(dataset, tmp_path, years, fields):
+    days, raw = dataset(years=years)
+    with pytest.raises(InputError) as refusal:
+        normalise(days, raw, tmp_path / "series.npz", tmp_path / "quirks.json")
+    assert all(field in str(refusal.value) for field in fields)
+    assert not (tmp_path / "series.npz").exists()
+
+
+@pytest.mark.parametrize("name", ["tabel", "visiting_reader:SECRET", "visiting_reader:lost", "no_such_module:read"])
+def test_a_slip_names_the_value(dataset, name):
+    with pytest.raises(InputError) as refusal:
+        dataset(reader=name)
+    assert repr(name) in str(refusal.value)
+
+
+def test_its_code_counts_for_its_data_set_alone(dataset, root):
+    days, _ = dataset()
+    assert "visiting_reader:read" in code_used("timellama.data.canonicalise", reader_of(days.reader).read)
+    etth1 = load_catalogue(root / "config/datasets.yaml")["ETTh1"]
+    assert code_of_data(etth1) == code_digest("timellama.data.canonicalise", "timellama.data.table:read")
