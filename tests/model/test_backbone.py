@@ -17,7 +17,8 @@ from transformers import (
     Qwen3Config,
 )
 
-from timellama.backbones.blocks import ACTIVATIONS, FAMILIES, Backbone, load_backbone
+from timellama.backbones.blocks import ACTIVATIONS, Backbone, load_backbone
+from timellama.backbones.families import FAMILIES
 from timellama.backbones.weights import architecture
 from timellama.core.errors import InputError
 

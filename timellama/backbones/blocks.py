@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from timellama.backbones.families import Family, every_family
 from timellama.core.errors import InputError
 
 Project = Callable[
@@ -34,46 +35,6 @@ ACTIVATIONS = {
     "gelu": F.gelu,
     "gelu_new": partial(F.gelu, approximate="tanh"),
     "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """Where a family of models keeps the parts of a block, and the last norm."""
-
-    blocks: str
-    linears: dict[str, str]  # path by letter, group by group; GPT-2 keeps Q, K and V in one matrix
-    norms: tuple[str, str]  # before attention, before the feed-forward layers
-    last_norm: str
-    norm_offset: float = 0.0  # Gemma multiplies by 1 + weight
-
-
-GATED_LINEARS = {
-    "Q": "self_attn.q_proj",
-    "K": "self_attn.k_proj",
-    "V": "self_attn.v_proj",
-    "O": "self_attn.o_proj",
-    "G": "mlp.gate_proj",
-    "U": "mlp.up_proj",
-    "D": "mlp.down_proj",
-}
-GPT2_LINEARS = {
-    "Q": "attn.c_attn",
-    "K": "attn.c_attn",
-    "V": "attn.c_attn",
-    "O": "attn.c_proj",
-    "U": "mlp.c_fc",
-    "D": "mlp.c_proj",
-}
-_NORMS = {"norms": ("input_layernorm", "post_attention_layernorm"), "last_norm": "norm"}
-LLAMA = Family(blocks="layers", linears=GATED_LINEARS, **_NORMS)
-FAMILIES = {
-    "llama": LLAMA,
-    "mistral": LLAMA,
-    "qwen2": LLAMA,
-    "qwen3": LLAMA,
-    "gemma": Family(blocks="layers", linears=GATED_LINEARS, **_NORMS, norm_offset=1.0),
-    "gpt2": Family(blocks="h", linears=GPT2_LINEARS, norms=("ln_1", "ln_2"), last_norm="ln_f"),
 }
 
 
@@ -127,27 +88,29 @@ class Backbone(nn.Module):
     """The first L blocks, the final norm and the positions of a language model; every parameter is frozen.
 
     `weights` are those of the base model without its embedding table, under transformers' names. Raises ValueError for
-    a family that is not in `FAMILIES` and an activation that is not in `ACTIVATIONS`.
+    an unknown family and an activation that is not in `ACTIVATIONS`.
     """
 
     def __init__(self, *, architecture: Architecture, weights: Mapping[str, Tensor]):
         super().__init__()
         for name, value, known in (
-            ("family", architecture.family, FAMILIES),
+            ("family", architecture.family, every_family()),
             ("activation", architecture.activation, ACTIVATIONS),
         ):
             if value not in known:
                 raise ValueError(f"the backbone's {name} is {value!r}; it must be one of {', '.join(known)}")
         self.architecture = architecture
         self.activate = ACTIVATIONS[architecture.activation]
-        family = FAMILIES[architecture.family]
-        self.groups = ("QKV", "O", "GU", "D") if "G" in family.linears else ("QKV", "O", "U", "D")
+        family = every_family()[architecture.family]
+        self.groups = family.groups
         depth = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith(f"{family.blocks}."))
-        self.layers = nn.ModuleList(_block(f"{family.blocks}.{i}.", weights, architecture) for i in range(depth))
-        self.norm = _norm(family.last_norm, weights, architecture)
+        self.layers = nn.ModuleList(
+            _block(f"{family.blocks}.{i}.", weights, family, architecture.norm_epsilon) for i in range(depth)
+        )
+        self.norm = _norm(family.last_norm, weights, family, architecture.norm_epsilon)
         self.width = len(self.norm.weight)
         # Learned positions [positions, D] of GPT-2; the others turn queries and keys by angles.
-        self.position_table = nn.Parameter(weights["wpe.weight"]) if "wpe.weight" in weights else None
+        self.position_table = nn.Parameter(weights[family.positions]) if family.positions else None
         frequencies = torch.tensor(architecture.frequencies, dtype=torch.float32)
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.requires_grad_(False)
@@ -221,22 +184,23 @@ class Backbone(nn.Module):
         return parameters + ([] if self.position_table is None else [self.position_table])
 
 
-def _block(prefix: str, weights: Mapping[str, Tensor], architecture: Architecture) -> Block:
-    family = FAMILIES[architecture.family]
+def _block(prefix: str, weights: Mapping[str, Tensor], family: Family, epsilon: float) -> Block:
     linears = {}
     for letter, path in family.linears.items():
         weight, bias = weights[f"{prefix}{path}.weight"], weights.get(f"{prefix}{path}.bias")
-        if architecture.family == "gpt2":
-            weight = weight.T  # its Conv1D keeps [in, out], the reverse of nn.Linear
-        if path == "attn.c_attn":
-            part = "QKV".index(letter)
-            weight, bias = weight.chunk(3)[part], bias.chunk(3)[part]
+        if family.transposed:
+            weight = weight.T
+        sharing = [other for other, its in family.linears.items() if its == path]
+        if len(sharing) > 1:
+            part = sharing.index(letter)
+            weight = weight.chunk(len(sharing))[part]
+            bias = None if bias is None else bias.chunk(len(sharing))[part]
         linears[letter] = _linear(weight, bias)
     head_norms = [f"{prefix}self_attn.{name}" for name in ("q_norm", "k_norm")]
     return Block(
         linears=linears,
-        norms=tuple(_norm(prefix + name, weights, architecture) for name in family.norms),
-        head_norms=[_norm(name, weights, architecture) for name in head_norms if f"{name}.weight" in weights],
+        norms=tuple(_norm(prefix + name, weights, family, epsilon) for name in family.norms),
+        head_norms=[_norm(name, weights, family, epsilon) for name in head_norms if f"{name}.weight" in weights],
     )
 
 
@@ -249,12 +213,11 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     return linear
 
 
-def _norm(name: str, weights: Mapping[str, Tensor], architecture: Architecture) -> nn.Module:
-    weight, epsilon = weights[f"{name}.weight"], architecture.norm_epsilon
+def _norm(name: str, weights: Mapping[str, Tensor], family: Family, epsilon: float) -> nn.Module:
+    weight = weights[f"{name}.weight"]
     if f"{name}.bias" in weights:
         return LayerNorm(weight=weight, bias=weights[f"{name}.bias"], epsilon=epsilon)
-    offset = FAMILIES[architecture.family].norm_offset
-    return RMSNorm(weight=weight + offset if offset else weight, epsilon=epsilon)
+    return RMSNorm(weight=weight + family.norm_offset if family.norm_offset else weight, epsilon=epsilon)
 
 
 def rotate(x: Tensor, rope: Rope) -> Tensor:

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, model_validator
 
+from timellama.backbones.families import FAMILIES, every_family, family_of
+from timellama.core.errors import InputError
 from timellama.core.schema import Model, broken
-from timellama.core.values import AsWritten, Count, Maybe, Scalar, SeveralDistinct, Sha256, Text
+from timellama.core.values import AsWritten, Count, Maybe, Scalar, SeveralDistinct, Sha256, Text, refused
 
 NEEDED = ("config.json", "tokenizer.json")
 PICKLES = (".bin", ".pt", ".pth")
@@ -16,6 +18,17 @@ Address = Annotated[str, Field(pattern="^https://")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.(json|safetensors)$")]
 Commit = Annotated[str, Field(pattern="^[0-9a-f]{40}$", description="The commit of the repository.")]
 Digest = Annotated[Sha256 | None, Field(description="SHA-256; null where none is on record: the file is not fetched.")]
+
+
+def _family(name: str) -> str:
+    try:
+        family_of({"model_type": name}, where="config")
+    except InputError:
+        raise refused(f"must be one of {', '.join(every_family())}") from None
+    return name
+
+
+FamilyName = Annotated[str, AfterValidator(_family), Field(json_schema_extra={"enum": list(FAMILIES)})]
 
 
 class _Entry(Model):
@@ -83,9 +96,7 @@ class Architecture(Model):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Scalar]
 
-    model_type: Literal["llama", "mistral", "qwen2", "qwen3", "gemma", "gpt2"] = Field(
-        description="The family of the model."
-    )
+    model_type: FamilyName = Field(description="The family of the model.")
     vocab_size: int = Field(strict=True, ge=257, description="The bytes and an end token.")
 
 

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from timellama.backbones.families import family_of
 from timellama.backbones.prepared import tokenizer_from
 from timellama.core.errors import InputError
 
@@ -26,17 +27,6 @@ INDEX = "model.safetensors.index.json"  # transformers' name for the list of sha
 SINGLE = "model.safetensors"
 PREFIXES = ("", "model.", "transformer.")  # base model; Llama's kin below a head; GPT-2 below a head
 END_TOKEN = "<|endoftext|>"  # our choice for the byte tokenizer: GPT-2's own end token
-
-# Gemma multiplies its embeddings by sqrt(D), transformers 5, models/gemma/modeling_gemma.py; the others by nothing.
-SCALED_BY_ROOT_WIDTH = ("gemma",)
-EMBEDDINGS = {
-    "llama": "embed_tokens.weight",
-    "mistral": "embed_tokens.weight",
-    "qwen2": "embed_tokens.weight",
-    "qwen3": "embed_tokens.weight",
-    "gemma": "embed_tokens.weight",
-    "gpt2": "wte.weight",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,45 +48,42 @@ class Parts:
 
 def depth_key(config: dict[str, Any]) -> str:
     """The name under which a configuration keeps its number of blocks."""
-    return "n_layer" if config.get("model_type") == "gpt2" else "num_hidden_layers"
+    return family_of(config, where="config.json").depth
 
 
 def width_of(config: dict[str, Any]) -> int:
     """D, the width of the hidden states."""
-    return config["n_embd" if config.get("model_type") == "gpt2" else "hidden_size"]
+    return config[family_of(config, where="config.json").width]
 
 
 def embedding_scale(config: dict[str, Any]) -> float:
     """What the model multiplies its token embeddings by before the first block."""
-    return float(width_of(config) ** 0.5) if config["model_type"] in SCALED_BY_ROOT_WIDTH else 1.0
+    return float(width_of(config) ** 0.5) if family_of(config, where="config.json").scaled else 1.0
 
 
 def architecture(config: dict[str, Any], *, where: object) -> dict[str, Any]:
-    """What `model.backbone.Architecture` holds, with the defaults that transformers gives a configuration.
+    """What `backbones.blocks.Architecture` holds, with the defaults that transformers gives a configuration.
 
-    Raises InputError as `empty_model` does, and where attention is scaled in a way that the blocks do not have.
+    Raises InputError as `family_of` and `empty_model` do, and where attention is scaled in a way that the blocks do not
+    have.
     """
-    model = empty_model(config, where=where)
+    family, model = family_of(config, where=where), empty_model(config, where=where)
     full = model.config
     positions, window = full.max_position_embeddings, getattr(full, "sliding_window", None)
     frequencies: list[float] = []
-    if config["model_type"] == "gpt2":
-        plain = full.scale_attn_weights and not full.scale_attn_by_inverse_layer_idx
-        head_width = full.hidden_size // full.num_attention_heads
-    else:
+    plain = all(getattr(full, key) == value for key, value in family.required.items())
+    if family.positions is None:
         rotary = type(model.rotary_emb)(full)  # not on the meta device, which keeps no numbers
-        plain = rotary.attention_scaling == 1
-        head_width = model.layers[0].self_attn.head_dim
+        plain = plain and rotary.attention_scaling == 1
         frequencies = rotary.inv_freq.tolist()
     if not plain:
         raise InputError(f"{where}: the configuration scales attention, which is not supported; name another model")
-    gated = config["model_type"] != "gpt2"
     return {
-        "family": config["model_type"],
-        "head_width": head_width,
+        "family": family.name,
+        "head_width": getattr(full, "head_dim", None) or full.hidden_size // full.num_attention_heads,
         "max_tokens": min(positions, window or positions),
-        "norm_epsilon": full.rms_norm_eps if gated else full.layer_norm_epsilon,
-        "activation": full.hidden_act if gated else full.activation_function,
+        "norm_epsilon": getattr(full, family.epsilon),
+        "activation": getattr(full, family.activation),
         "frequencies": frequencies,
     }
 
@@ -104,27 +91,22 @@ def architecture(config: dict[str, Any], *, where: object) -> dict[str, Any]:
 def cut_config(config: dict[str, Any], *, blocks: int, where: object) -> dict[str, Any]:
     """The same configuration with only the first `blocks` blocks.
 
-    Raises InputError for another family than those of `EMBEDDINGS`, for missing entries and for more blocks than there
-    are.
+    Raises InputError for another family than the known ones, for missing entries and for more blocks than there are.
     """
-    family = config.get("model_type")
-    if not isinstance(family, str) or family not in EMBEDDINGS:
-        raise InputError(
-            f"{where}: model_type is {family!r}; only {', '.join(EMBEDDINGS)} are supported. Name one of these"
-        )
-    missing = [key for key in (depth_key(config), "n_embd" if family == "gpt2" else "hidden_size") if key not in config]
+    family = family_of(config, where=where)
+    missing = [key for key in (family.depth, family.width) if key not in config]
     if missing:
         raise InputError(f"{where}: the configuration lacks {', '.join(missing)}; take the model's own config.json")
-    available = config[depth_key(config)]
+    available = config[family.depth]
     if type(available) is not int:  # true is an int too
         raise InputError(
-            f"{where}: {depth_key(config)} is {available!r}, not a whole number; take the model's own config.json"
+            f"{where}: {family.depth} is {available!r}, not a whole number; take the model's own config.json"
         )
     if not 1 <= blocks <= available:
         raise InputError(
             f"{where}: blocks={blocks} is not between 1 and the {available} that the model has; ask for fewer"
         )
-    cut = {**config, depth_key(config): blocks}
+    cut = {**config, family.depth: blocks}
     if cut.get("layer_types"):  # newer configurations list the attention of every block
         cut["layer_types"] = cut["layer_types"][:blocks]
     return cut
@@ -150,7 +132,7 @@ def checked(parts: Parts, *, where: object) -> Parts:
     """
     expected = {name: tuple(t.shape) for name, t in empty_model(parts.config, where=where).state_dict().items()}
     found = {name: tuple(t.shape) for name, t in parts.blocks.items()}
-    found[EMBEDDINGS[parts.config["model_type"]]] = tuple(parts.embedding.shape)
+    found[family_of(parts.config, where=where).embedding] = tuple(parts.embedding.shape)
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise InputError(
@@ -198,7 +180,7 @@ def folder_parts(source: Path, *, blocks: int) -> Parts:
     config = cut_config(whole, blocks=blocks, where=source)
     wanted = list(empty_model(config, where=source).state_dict())
     tensors = read_tensors(source, wanted)
-    embedding = tensors.pop(EMBEDDINGS[config["model_type"]])
+    embedding = tensors.pop(family_of(config, where=source).embedding)
     dtypes = sorted({str(t.dtype).removeprefix("torch.") for t in [embedding, *tensors.values()]})
     parts = Parts(
         config=config,
@@ -299,7 +281,7 @@ def random_parts(whole: dict[str, Any], tokenizer: str, *, blocks: int, seed: in
         torch.manual_seed(seed)
         model = AutoModel.from_config(AutoConfig.for_model(**config), dtype=torch.float32)
     tensors = {name: tensor.detach() for name, tensor in model.state_dict().items()}
-    embedding = tensors.pop(EMBEDDINGS[config["model_type"]])
+    embedding = tensors.pop(family_of(config, where=where).embedding)
     parts = Parts(
         config=config,
         available=whole[depth_key(whole)],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from timellama.backbones.catalogue import BackboneEntry
+from timellama.backbones.families import family_of
 from timellama.backbones.prepared_files import CONFIG
 from timellama.core.errors import InputError
 
@@ -125,7 +126,7 @@ def backbone_shape(entry: BackboneEntry, *, blocks: int, places: list[Path]) -> 
     config = backbone_config(entry, places=places)
     config[backbone_parts.depth_key(config)] = blocks
     config.pop("layer_types", None)  # one a block; transformers fills them in
-    named = backbone_parts.EMBEDDINGS[config["model_type"]]
+    named = family_of(config, where=entry.name).embedding
     state = backbone_parts.empty_model(config, where=entry.name).state_dict()
     return BackboneShape(
         architecture=backbone_parts.architecture(config, where=entry.name),
