@@ -26,6 +26,8 @@ class Site:
     ranges: bool = True
     answers: list[Callable[[http.server.BaseHTTPRequestHandler], None]] = field(default_factory=list)
     requests: list[tuple[str, str | None, int | None]] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)  # the authorisation of each HEAD
+    refuses: int | None = None  # the status of each HEAD
 
 
 def status(code: int) -> Callable:
@@ -112,6 +114,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site: Site = self.server.site
         (site.answers.pop(0) if site.answers else send)(self)
+
+    def do_HEAD(self) -> None:
+        """What huggingface_hub asks first of a file: its commit, its tag and its size."""
+        site: Site = self.server.site
+        site.tokens.append(self.headers.get("Authorization"))
+        content = site.files.get(self.path)
+        self.send_response(site.refuses or (200 if content is not None else 404))
+        self.send_header("X-Repo-Commit", "c" * 40)
+        self.send_header("ETag", site.tag or '"none"')
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Tests stay quiet."""

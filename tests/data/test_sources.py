@@ -128,35 +128,30 @@ def test_every_place_tried_is_named(bench: object, site: object, artifact: Artif
     assert f"- {artifact.source}: HTTP 404" in message
 
 
-def test_the_hub_address_honours_its_variable(bench: object, site: object) -> None:
-    site.files["/owner/name/resolve/abc/model/a.bin"] = CONTENT
-    artifact = Artifact(path="a.bin", source="hub:owner/name@abc!model/a.bin", sha256=digest(CONTENT))
-    bench.fetch(artifact, HF_ENDPOINT=f"{site.address}/")
+@pytest.mark.parametrize("repository", ["owner/name", "datasets/owner/name"])
+def test_a_file_of_the_hub_comes_through_its_library(repository: str, bench: object, site: object) -> None:
+    site.files[f"/{repository}/resolve/abc/model/a.bin"] = CONTENT
+    artifact = Artifact(path="a.bin", source=f"hub:{repository}@abc!model/a.bin", sha256=digest(CONTENT))
+    bench.fetch(artifact, HF_ENDPOINT=f"{site.address}/", HF_TOKEN="secret")
     assert bench.target.read_bytes() == CONTENT
-    address = sources._hub_address("hub:owner/name@abc!model/a.bin", {})
-    assert address == "https://huggingface.co/owner/name/resolve/abc/model/a.bin"
-    data = sources._hub_address("hub:datasets/owner/name@abc!a.csv", {})
-    assert data == "https://huggingface.co/datasets/owner/name/resolve/abc/a.csv"
+    assert set(site.tokens) == {"Bearer secret"}
+    assert not list(bench.cache.glob("*.hub"))
 
 
-def test_a_token_goes_to_the_hub_and_not_to_where_it_redirects(bench: object, site: object) -> None:
-    seen = []
+def test_another_file_of_the_hub_is_refused(bench: object, site: object) -> None:
+    site.files["/owner/name/resolve/abc/a.bin"] = CONTENT[:-1]
+    artifact = Artifact(path="a.bin", source="hub:owner/name@abc!a.bin", sha256=digest(CONTENT))
+    with pytest.raises(InputError, match=digest(CONTENT[:-1])):
+        bench.fetch(artifact, HF_ENDPOINT=site.address)
+    assert site.tokens[0] is None and not bench.target.exists()
 
-    def answer(code: int) -> Callable:
-        def send(handler: object) -> None:
-            seen.append(handler.headers.get("Authorization"))
-            handler.send_response(code)
-            handler.send_header("Location", f"{site.address}/elsewhere")
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
 
-        return send
-
-    site.answers += [answer(302), answer(404)]
-    gated = Artifact(path="a.csv", source="hub:owner/name@abc!a.csv", sha256=digest(CONTENT))
-    with pytest.raises(InputError, match="404"):
-        bench.fetch(gated, HF_ENDPOINT=site.address, HF_TOKEN="secret")
-    assert seen == ["Bearer secret", None]
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_the_hub_refuses_is_told(status: int, bench: object, site: object) -> None:
+    site.refuses = status
+    artifact = Artifact(path="a.csv", source="hub:owner/name@abc!a.csv", sha256=digest(CONTENT))
+    with pytest.raises(InputError, match=f"(?s)hub:owner/name@abc!a.csv.*{status}"):
+        bench.fetch(artifact, HF_ENDPOINT=site.address, HF_TOKEN="secret")
 
 
 @pytest.mark.parametrize("source", ["hub:name", "pypi:name!member", "synthetic:7", "https://"])

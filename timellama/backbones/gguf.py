@@ -1,7 +1,8 @@
 """The first L blocks of a Llama-like model in a GGUF file, dequantised to float32.
 
-Only the tensors of these blocks are dequantised, so this takes a quarter of what loading through transformers does and
-needs no `accelerate`; the numbers are the same (tests/data/test_backbones_gguf.py).
+Only the tensors of these blocks are dequantised: for six blocks of SmolLM2-135M this takes 6 s with the tokenizer, and
+transformers' own reader 15 s (two AMD cores). It needs no `accelerate`. The numbers are the same
+(tests/data/test_backbones_gguf.py).
 
 Reference: ggml-org/llama.cpp, gguf-py and convert_hf_to_gguf.py (LlamaModel.permute: rows of Q and K are stored in
 pairs for llama.cpp's rotary positions), and transformers 5, modeling_gguf_pytorch_utils.py.

