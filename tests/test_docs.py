@@ -111,8 +111,10 @@ def test_options_choices_and_defaults_of_the_open_questions_are_those_of_the_cod
         listed = re.match(r"`(\w+)`: (.*)", parts[0]) if parts else None
         if listed:
             choices = re.findall(r"`([\w-]+)`", listed[2])
-            assert set(choices) <= set(rules[listed[1]]["enum"]), question
-            assert len(choices) == 1 or set(choices) == set(rules[listed[1]]["enum"]), question
+            rule = rules[listed[1]]
+            known = set(rule["enum"] if "enum" in rule else rule["anyOf"][0]["enum"])
+            assert set(choices) <= known, question
+            assert len(choices) == 1 or set(choices) == known, question
         if parts and parts[0].count("`") == 2 and parts[0].strip("` ") in defaults:
             value = defaults[parts[0].strip("` ")]
             assert default.split(",")[0].split(" and ")[0].strip("`") == ("none" if value is None else str(value)), (

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import os
-import tempfile
+import secrets
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,25 +23,34 @@ FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can h
 
 
 @contextmanager
+def staged(*paths: Path) -> Iterator[list[Path]]:
+    """A name beside each path, for a file that takes its place when the block ends and vanishes when it fails.
+
+    The folders are made. Of several files none takes its place before all are written.
+    """
+    names = [path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}") for path in paths]
+    try:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield names
+        for name, path in zip(names, paths, strict=True):
+            name.replace(path)
+    finally:
+        for name in names:
+            name.unlink(missing_ok=True)
+
+
+@contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """A binary file that takes the place of `path` when the block ends, and vanishes when it fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    staged = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        staged.chmod(0o644)  # mkstemp makes the file private; results are meant to be read by others
-        staged.replace(path)
-    except BaseException:
-        staged.unlink(missing_ok=True)
-        raise
+    with staged(path) as [name], name.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def remove_unfinished(path: Path) -> None:
-    """Delete what processes killed within `atomic` have left beside `path`; nobody may be writing it now."""
+    """Delete what processes killed within `staged` have left beside `path`; nobody may be writing it now."""
     for staged in path.parent.glob(f".{path.name}.*"):
         staged.unlink(missing_ok=True)
 

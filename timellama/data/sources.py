@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from timellama.core.errors import InputError
+from timellama.core.files import staged
 from timellama.data import hub, pypi, synthetic
 from timellama.data.download import TIMEOUT, NoRoom, NotThere, copy_stream, download, forget, sha256_of
 
@@ -230,17 +231,12 @@ def _require_room(artifact: Artifact, part: Path) -> None:
 
 def _place(kept: Path, target: Path) -> None:
     """Links `kept` to `target`, or copies it where the two folders cannot share a file, in one step."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    with staged(target) as [name]:
         try:
-            os.link(kept, staged)
+            os.link(kept, name)
         except OSError:  # another file system, or one without hard links
-            shutil.copyfile(kept, staged)
-            staged.chmod(0o444)
-        staged.replace(target)
-    finally:
-        staged.unlink(missing_ok=True)
+            shutil.copyfile(kept, name)
+            name.chmod(0o444)
 
 
 def _place_local(artifact: Artifact, target: Path) -> None:
@@ -251,17 +247,12 @@ def _place_local(artifact: Artifact, target: Path) -> None:
             f"{artifact.path}: the file {source.absolute()} does not exist; correct `source` in the catalogue "
             f"(a relative path counts from the folder where the command runs)"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(source, staged)
-        wrong = _what_is_wrong(staged, artifact)
+    with staged(target) as [name]:
+        shutil.copyfile(source, name)
+        wrong = _what_is_wrong(name, artifact)
         if wrong:
             raise InputError(f"{source.absolute()}: {wrong}; restore the file, or correct its entry in the catalogue")
-        staged.chmod(0o444)
-        staged.replace(target)
-    finally:
-        staged.unlink(missing_ok=True)
+        name.chmod(0o444)
 
 
 @contextmanager

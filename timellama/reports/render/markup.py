@@ -7,13 +7,13 @@ scaled down, so nothing runs off the page of any class, one column or two.
 """
 
 import math
-import os
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from timellama.core.files import staged
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 
 PART_LINES = 58  # our choice: with the caption, as many lines as fit an A4 page at \footnotesize
@@ -307,11 +307,6 @@ def to_markdown(table: Table) -> str:
 
 def write_files(texts: Mapping[Path, str]) -> None:
     """Writes each text to its path; a reader sees a whole file, old or new, and never a part of one."""
-    parts = []
-    for path, text in texts.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        part.write_text(text, encoding="utf-8", newline="\n")
-        parts.append((part, path))
-    for part, path in parts:
-        part.replace(path)
+    with staged(*texts) as names:
+        for name, text in zip(names, texts.values(), strict=True):
+            name.write_text(text, encoding="utf-8", newline="\n")

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from timellama.core.errors import InputError
+from timellama.core.files import staged
 
 COMPILER = "pdflatex"
 PASSES = 2  # the second knows where the parts of a long table are
@@ -45,7 +46,5 @@ def compiled(tex: Path, pdf: Path) -> None:
                 raise InputError(f"{COMPILER} took more than {LONGEST} s over {tex}: run it there by hand") from error
             if done.returncode:
                 raise InputError(f"{COMPILER} cannot compile {tex}: {done.stdout[-SHOWN:]}")
-        pdf.parent.mkdir(parents=True, exist_ok=True)
-        part = pdf.with_name(f".{pdf.name}.{os.getpid()}")
-        shutil.copyfile(Path(folder) / "table.pdf", part)
-        part.replace(pdf)
+        with staged(pdf) as [name]:
+            shutil.copyfile(Path(folder) / "table.pdf", name)
