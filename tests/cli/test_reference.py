@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from timellama.core import layout
 from timellama.core.schema import read_yaml
 from timellama.experiments.matrix import make_plan
-from timellama.reports import report_facts as report_plan
 
 CONFIG = "config/smoke.yaml"
 
@@ -29,7 +29,7 @@ def naive(root, tmp_path, monkeypatch):
             "ended": "2026-01-02T00:00:00+00:00",
         },
     }
-    path = report_plan.metrics_file(run)
+    path = layout.metrics_of(run.folder)
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text(json.dumps(document))
     return tmp_path, path

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from timellama.core import layout
 from timellama.core.schema import read_yaml
 from timellama.experiments.matrix import Plan, make_plan
-from timellama.reports import report_facts as report_plan
 from timellama.reports.reference import folder as reference_folder
 
 MODULES = ["Q", "K", "V", "O", "U", "D"]
@@ -30,8 +30,8 @@ class World:
 
     def files(self) -> dict[str, dict]:
         """Every planned result, made up, by its path."""
-        runs = {report_plan.metrics_file(run): run_document(run) for run in self.plan.every_run().values()}
-        return runs | {report_plan.sweep_file(sweep): sweep_document(sweep) for sweep in self.plan.sweeps.values()}
+        runs = {layout.metrics_of(run.folder): run_document(run) for run in self.plan.every_run().values()}
+        return runs | {layout.sweep_of(sweep.folder): sweep_document(sweep) for sweep in self.plan.sweeps.values()}
 
     def put(self, documents: dict[str, dict]) -> None:
         """Write results where the workflow would."""

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from timellama.core import layout
 from timellama.core.errors import InputError
-from timellama.reports import report_facts as report_plan
 
 RUN = "results/long-term/Synthetic/dlinear/"
 
@@ -30,7 +30,7 @@ def test_every_table_stands_and_the_check_agrees(complete):
 def test_a_number_leads_to_its_run(complete):
     """From a table's cell over the index to the line of the run, with its seed and its data's digest."""
     [run] = [r for r in complete.plan.experiment("long_term") if (r.variant, r.context) == ("dlinear", 96)]
-    path = report_plan.metrics_file(run)
+    path = layout.metrics_of(run.folder)
     index = json.loads((complete.kept / "provenance.json").read_text(encoding="utf-8"))
     table = index["tables"]["table_long_term"]
     assert path in table["results"] and table["seeds"] == [0] and table["commits"] == ["1111111"]

@@ -23,6 +23,7 @@ from packaging.specifiers import SpecifierSet
 
 from timellama.backbones.catalogue import BackboneEntry
 from timellama.backbones.prepared_files import RECORD
+from timellama.core import layout
 from timellama.core.provenance import memory_gib, processor
 from timellama.data import inventory, pypi
 from timellama.data.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
@@ -168,7 +169,7 @@ def backbones(plan: Plan, *, results: Path, mirrors: Sequence[str], reach: Reach
     wanted = dict.fromkeys(run.backbone for run in plan.every_run().values() if run.backbone)
     for name in dict.fromkeys(backbone.name for backbone in wanted):
         entry = plan.backbones[name]
-        folders = [results / "backbones" / name / f"x{b.blocks}-{b.weights}" for b in wanted if b.name == name]
+        folders = [layout.within(results, layout.backbone_folder(b)) for b in wanted if b.name == name]
         ready = sum((folder / RECORD).is_file() for folder in folders)
         label = f"backbone {name}"
         if ready == len(folders):

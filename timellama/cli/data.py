@@ -18,10 +18,11 @@ from timellama.cli.console import (
     project,
     spell_bytes,
 )
+from timellama.core import layout
 from timellama.core.errors import InputError
 
 CATALOGUE = Path("config/datasets.yaml")
-CACHE = RESULTS / "cache"
+CACHE = layout.within(RESULTS, layout.CACHE)
 CONTEXT, HORIZON = 512, 96  # paper, section 4.1: the look-back, and the shortest horizon
 
 Names = Annotated[list[str] | None, typer.Argument(help="Data sets by name; none means all.", show_default=False)]
@@ -85,7 +86,7 @@ def fetch(names: Names = None, configfile: Config = None, as_json: Json = False)
     done, failures = [], []
     for dataset in _chosen(names, configfile):
         for file in dataset.files:
-            target = RESULTS / "raw" / file.path
+            target = layout.within(RESULTS, layout.RAW, path=file.path)
             right = target.is_file() and all(
                 each.state == "ok" for each in verified([dataset], results=RESULTS) if each.path == target
             )

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from timellama.backbones.catalogue import BackboneEntry
 from timellama.backbones.prepared_files import RECORD
+from timellama.core import layout
 from timellama.cost import workload
 from timellama.cost.backbone_shapes import BackboneShape, backbone_shape
 from timellama.cost.flops import Costs, Counted, count
@@ -103,8 +104,9 @@ def shapes_of(
         if shape.backbone:
             key = (shape.backbone.name, shape.backbone.blocks)
             if key not in known:
-                places = sorted((results / "backbones" / key[0]).glob("*"))
-                places.append(results / "cache/backbones" / key[0])
+                prepared = layout.within(results, layout.BACKBONE, backbone=key[0], blocks="*", weights="*")
+                places = sorted(prepared.parent.glob("*"))
+                places.append(layout.within(results, layout.CACHE) / "backbones" / key[0])
                 known[key] = backbone_shape(plan.backbones[key[0]], blocks=key[1], places=places)
             backbones[shape] = known[key]
         else:
@@ -170,7 +172,7 @@ def _check(
 ) -> Check | None:
     """The prediction for the steps and validations that a finished run made, beside the workflow's own benchmark."""
     benchmark = results / "benchmarks" / f"{run.folder}.tsv"
-    history = results / run.folder / "history.csv"
+    history = results / run.folder / layout.HISTORY
     if not benchmark.is_file() or not history.is_file():
         return None
     with benchmark.open(encoding="utf-8", newline="") as file:
@@ -225,7 +227,7 @@ def _downloads(plan: Plan, results: Path, shapes: Mapping) -> Iterator[Download]
     for name in dict.fromkeys(name for name, _ in shapes):
         entry = plan.backbones[name]
         wanted = {run.backbone for run in plan.every_run().values() if run.backbone and run.backbone.name == name}
-        folders = [results / "backbones" / name / f"x{b.blocks}-{b.weights}" / RECORD for b in wanted]
+        folders = [layout.within(results, layout.backbone_folder(model)) / RECORD for model in wanted]
         if entry.kind in ("random", "folder") or all(folder.is_file() for folder in folders):
             continue
         yield from _of_backbone(entry, results, shapes[max(key for key in shapes if key[0] == name)])
@@ -233,11 +235,12 @@ def _downloads(plan: Plan, results: Path, shapes: Mapping) -> Iterator[Download]
 
 def _of_backbone(entry: BackboneEntry, results: Path, shape: BackboneShape) -> Iterator[Download]:
     if entry.kind == "gguf":
-        if not (results / "cache" / entry.pin).is_file():
+        if not layout.within(results, layout.CACHED, sha256=entry.pin).is_file():
             yield Download(name=entry.name, source=entry.source, bytes=entry.bytes)
         return
     weights = [file for file in entry.files if file.endswith(".safetensors")]
-    if all(entry.files[file] and (results / "cache" / entry.files[file]).is_file() for file in weights):
+    digests = [entry.files[file] for file in weights]
+    if all(digest and layout.within(results, layout.CACHED, sha256=digest).is_file() for digest in digests):
         return
     # All shards of the whole model: which of them hold the first blocks, only the index tells.
     family = shape.architecture["family"]
@@ -251,9 +254,10 @@ def _of_backbone(entry: BackboneEntry, results: Path, shape: BackboneShape) -> I
 
 
 def _is_here(file: Artifact, results: Path) -> bool:
-    kept = file.sha256 is not None and (results / "cache" / file.sha256).is_file()
+    kept = file.sha256 is not None and layout.within(results, layout.CACHED, sha256=file.sha256).is_file()
     own = file.is_local and Path(file.source).expanduser().is_file()
-    return kept or own or file.source.startswith("synthetic:") or (results / "raw" / file.path).is_file()
+    fetched = layout.within(results, layout.RAW, path=file.path).is_file()
+    return kept or own or fetched or file.source.startswith("synthetic:")
 
 
 def _disk(plan: Plan, results: Path, shapes: Mapping, jobs: Sequence[Job], downloads: Sequence[Download]) -> int:
@@ -264,10 +268,10 @@ def _disk(plan: Plan, results: Path, shapes: Mapping, jobs: Sequence[Job], downl
     """
     total = sum(download.bytes or 0 for download in downloads)
     for name in {job.run.dataset for job in jobs}:
-        if not (results / "data" / name / "series.npz").is_file():
+        if not layout.within(results, layout.SERIES, dataset=name).is_file():
             total += plan.datasets[name].rows * (plan.datasets[name].variates + 1) * 8
     for backbone in {job.run.backbone for job in jobs if job.run.backbone}:
-        if not (results / "backbones" / backbone.name / f"x{backbone.blocks}-{backbone.weights}" / RECORD).is_file():
+        if not (layout.within(results, layout.backbone_folder(backbone)) / RECORD).is_file():
             shape = shapes[backbone.name, backbone.blocks]
             plain = NUMBER_BYTES.get(shape.architecture["family"], 2)
             number = GGUF_NUMBER if plan.backbones[backbone.name].kind == "gguf" else plain

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from timellama.core import layout
 from timellama.data.catalogue import Dataset
 from timellama.data.download import sha256_of
 from timellama.data.sources import Artifact
@@ -29,9 +30,9 @@ class Verified:
 
 def state_of(artifact: Artifact, *, results: Path, mirrors: Sequence[str]) -> str:
     """Where a file is; no network is asked, so a mirror with an address is not looked into."""
-    if (results / "raw" / artifact.path).is_file():
+    if layout.within(results, layout.RAW, path=artifact.path).is_file():
         return RAW
-    if artifact.sha256 and (results / "cache" / artifact.sha256).is_file():
+    if artifact.sha256 and layout.within(results, layout.CACHED, sha256=artifact.sha256).is_file():
         return CACHED
     if artifact.is_local:
         return OWN if Path(artifact.source).expanduser().is_file() else ABSENT
@@ -53,9 +54,9 @@ def verify_files(datasets: Iterable[Dataset], *, results: Path) -> Iterator[Veri
                 source = Path(artifact.source).expanduser()
                 wanted = sha256_of(source) if source.is_file() else None
                 remedy = f"{source} has changed or is gone since it was copied: run the workflow again, or restore it"
-            places = [results / "raw" / artifact.path]
+            places = [layout.within(results, layout.RAW, path=artifact.path)]
             if artifact.sha256:
-                places.append(results / "cache" / artifact.sha256)
+                places.appendlayout.within(results, layout.CACHED, sha256=artifact.sha256)
             there = [place for place in places if place.is_file()]
             for place in there:
                 found = sha256_of(place)

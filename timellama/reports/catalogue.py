@@ -3,6 +3,7 @@
 The page sorts titles by their letters: the paper's tables and figures by their numbers, then our own as E1, E2.
 """
 
+from timellama.core import layout
 from timellama.reports.claims.rules import PARTS
 from timellama.reports.report import EVERY, Needs, Report
 
@@ -250,7 +251,7 @@ OWN = (
         title="Figure E2. Router during training",
         caption="The same while it trains, a panel a block: lines that stay apart and flat mean that the choice was "
         "made early and then never changed. The last panel has the entropy of the router, 0 where it is certain.",
-        needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_router", file="router.csv"),
+        needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_router", file=layout.ROUTER),
     ),
     _figure(
         "learning_curves",
@@ -258,7 +259,7 @@ OWN = (
         caption="Loss on training and validation rows, and the learning rate, over the steps of training. The weights "
         "that are tested are those of the lowest validation loss, which a marker shows. A training curve that falls "
         "while validation rises is overfitting.",
-        needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:trained", file="history.csv"),
+        needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:trained", file=layout.HISTORY),
     ),
     _figure(
         "forecasts_{dataset}",
@@ -266,7 +267,7 @@ OWN = (
         caption="Test windows, one a row, and variates, one a column. Grey is what the models saw, black what then "
         "happened. The windows are spread evenly over the test part, from its first to its last; none was chosen for "
         "how it looks.",
-        needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_seeds", file="forecasts.npz"),
+        needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_seeds", file=layout.FORECASTS),
     ),
     Report(
         name="paper_vs_ours",

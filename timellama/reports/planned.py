@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from timellama.core import layout
 from timellama.core.code_digest import PACKAGE, code_digest
 from timellama.experiments.matrix import EFFICIENCY, Plan
 from timellama.experiments.run import Run
 from timellama.reports.failures import Failure
 from timellama.reports.registry import experiments_of, loaded
 from timellama.reports.report import Report
-from timellama.reports.report_facts import dataset_rows, metrics_file, remark_on, report_facts, sweep_file
+from timellama.reports.report_facts import dataset_rows, remark_on, report_facts
 
 RENDERERS = {
     True: "timellama.reports.render.files",
@@ -32,11 +33,14 @@ def wanted(report: Report, plan: Plan) -> dict[str, dict[str, str]]:
     shown, found = {run.folder: run for run in runs_of(report, plan)}, {}
     for name in experiments_of(report, plan.config["experiments"]):
         if name == EFFICIENCY:
-            found[name] = {sweep_file(sweep): sweep_file(sweep) for sweep in plan.efficiency()}
+            found[name] = {layout.sweep_of(sweep.folder): layout.sweep_of(sweep.folder) for sweep in plan.efficiency()}
         else:
             folders = {run.folder for run in plan.runs[name]}
             runs = {folder: run for folder, run in shown.items() if folder in folders}
-            found[name] = {metrics_file(run): f"results/{folder}/{report.needs.file}" for folder, run in runs.items()}
+            found[name] = {
+                layout.metrics_of(run.folder): f"{layout.RESULTS}/{folder}/{report.needs.file}"
+                for folder, run in runs.items()
+            }
     return found
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from timellama.core import layout
 from timellama.core.code_digest import code_digest
 from timellama.core.errors import InputError
 from timellama.core.provenance import commit
@@ -21,11 +22,6 @@ from timellama.results.aggregate import describe_commit
 from timellama.results.documents import FORMAT, Found, Index, read_metrics
 
 NAME = "reports/provenance.json"
-METRICS = "metrics.json"
-BACKBONES = Path("results/backbones")
-DATA = Path("results/data")
-RAW = Path("results/raw")
-QUIRKS = "quirks.json"
 # The code between results and reports; what a result depends on has a digest of its own in the result.
 REPORTING = (
     "timellama.reports.report_tables",
@@ -84,10 +80,10 @@ def reporting_code() -> str:
 
 def data_files(dataset: str, *, root: Path) -> list[Path]:
     """The files of a prepared data set, and the published files that it was made from."""
-    quirks = root / DATA / dataset / QUIRKS
+    quirks = root / layout.QUIRKS.format(dataset=dataset)
     remedy = "Delete it and let snakemake prepare the data again."
     found = check_json(read_json(quirks, absent=remedy, damaged=remedy), Found, path=quirks, remedy=remedy)
-    return [*_below(quirks.parent), *(root / RAW / file.path for file in found.raw)]
+    return [*_below(quirks.parent), *(root / layout.RAW.format(path=file.path) for file in found.raw)]
 
 
 def _below(folder: Path) -> list[Path]:
@@ -133,7 +129,7 @@ def _result(path: str, *, root: Path, environments: dict[str, Any]) -> dict[str,
         environments[name] = environment
         backbone = run["backbone"]
         place = (root / path).parent
-        beside = [file for file in _below(place) if file.name != METRICS] if "run" in document else []
+        beside = [file for file in _below(place) if file.name != layout.METRICS] if "run" in document else []
         return {
             **_single(path, root=root),
             "files": _files(beside, root=root),
@@ -146,7 +142,7 @@ def _result(path: str, *, root: Path, environments: dict[str, Any]) -> dict[str,
             "git_dirty": origin["git_dirty"],
             "backbone": backbone,
             "backbone_digest": origin.get("backbone_digest"),
-            "backbone_folder": backbone and (BACKBONES / _folder(backbone)).as_posix(),
+            "backbone_folder": backbone and _folder(backbone),
             "environment": name,
             "threads": origin["threads"] if "run" in document else document["sweep"]["threads"],
             "started": origin["started"],
@@ -159,4 +155,5 @@ def _result(path: str, *, root: Path, environments: dict[str, Any]) -> dict[str,
 
 
 def _folder(backbone: Mapping[str, Any]) -> str:
-    return f"{backbone['name']}/x{backbone['blocks']}-{backbone['weights']}"
+    fields = {"blocks": backbone["blocks"], "weights": backbone["weights"]}
+    return layout.BACKBONE.format(backbone=backbone["name"], **fields)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-METRICS = "metrics.json"
+from timellama.core.layout import METRICS
+
 EVERY = "*"  # as an experiment: all of the configuration
 
 

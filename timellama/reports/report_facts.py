@@ -6,28 +6,17 @@ Results are named by their paths (`results/...`). Those in `absent` have no resu
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from timellama.core import layout
 from timellama.experiments.matrix import EFFICIENCY, Plan, dataset_row
-from timellama.experiments.run import Run
-from timellama.experiments.sweep import Sweep
 from timellama.reports.failures import remark
 from timellama.training.metric_objects import EXTRA, definitions, describe, find_metrics
-
-
-def metrics_file(run: Run) -> str:
-    """Where a run's numbers are, written last of its files."""
-    return f"results/{run.folder}/metrics.json"
-
-
-def sweep_file(sweep: Sweep) -> str:
-    """Where a sweep's numbers are."""
-    return f"results/{sweep.folder}.json"
 
 
 def planned_files(plan: Plan, experiment: str) -> list[str]:
     """The results that an experiment has when it is complete; none for one that the plan does not have."""
     if experiment == EFFICIENCY:
-        return [sweep_file(sweep) for sweep in plan.sweeps.values()]
-    return [metrics_file(run) for run in plan.runs.get(experiment, [])]
+        return [layout.sweep_of(sweep.folder) for sweep in plan.sweeps.values()]
+    return [layout.metrics_of(run.folder) for run in plan.runs.get(experiment, [])]
 
 
 def remark_on(files: Iterable[str], absent: Collection[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.reports.figures import curves as figures
 from timellama.reports.figures import efficiency as efficiency_figures
@@ -38,7 +39,7 @@ def figure(
     if name == "forecasts":
         return figures.forecasts(labelled, dataset=dataset)
     for path in files if name in WITH_STEPS else ():
-        document = aggregate.read_metrics(path.with_name("metrics.json"))
+        document = aggregate.read_metrics(path.with_name(layout.METRICS))
         if name == "learning_curves" or document.get("router"):
             _require_every_step(path, document.get("steps"))
     if name == "learning_curves":
@@ -76,7 +77,7 @@ def origin(name: str, files: Sequence[Path]) -> str:
     Each file stands beside the `metrics.json` of its run. Curves over training steps are not of the test windows, so
     those figures name none. Raises InputError where a file cannot be read.
     """
-    documents = [aggregate.read_metrics(path.with_name("metrics.json")) for path in files]
+    documents = [aggregate.read_metrics(path.with_name(layout.METRICS)) for path in files]
     cells: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for document in documents:
         cells.setdefault((document["run"]["dataset"], document["run"]["horizon"]), []).append(document)

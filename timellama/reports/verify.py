@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.data.download import sha256_of
-from timellama.reports.provenance_index import RAW, reporting_code
+from timellama.reports.provenance_index import reporting_code
 from timellama.results.aggregate import read_metrics
 from timellama.results.digests import code_of_run, code_of_sweep
 from timellama.results.runs import METRICS, read_run
@@ -137,11 +138,11 @@ def _data(index: Mapping[str, Any]) -> Iterator[Mismatch]:
     for path, entry in index["results"].items():
         if entry["data_sha256"]:
             files = index["data"][entry["dataset"]]
-            there = {digest for file, digest in files.items() if Path(file).is_relative_to(RAW)}
+            there = {digest for file, digest in files.items() if Path(file).is_relative_to(layout.RAW_FOLDER)}
             if there != set(entry["data_sha256"].split("+")):
                 yield Mismatch(
                     path=path,
-                    problem=f"was computed from other files of {entry['dataset']} than lie in {RAW}",
+                    problem=f"was computed from other files of {entry['dataset']} than lie in {layout.RAW_FOLDER}",
                     remedy="let snakemake fetch and prepare the data again, then run it again",
                 )
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.results.run_files import read_rows
 from timellama.results.runs import Finished
@@ -40,13 +41,13 @@ def points(finished: Finished) -> Iterator[Point]:
         InputError: as `read_rows`.
     """
     began = datetime.fromisoformat(finished.metrics["provenance"]["started"]).timestamp()
-    history = read_rows(finished.folder / "history.csv", ["step", "seconds", *CURVES])
+    history = read_rows(finished.folder / layout.HISTORY, ["step", "seconds", *CURVES])
     times = {int(row["step"]): began + row["seconds"] for row in history.to_dict("records")}
     for row in history.to_dict("records"):
         for column, name in CURVES.items():
             if not math.isnan(row[column]):  # a method without a router has no balance loss
                 yield Point(name, row[column], int(row["step"]), times[int(row["step"])])
-    chosen = read_rows(finished.folder / "router.csv", CHOICES)
+    chosen = read_rows(finished.folder / layout.ROUTER, CHOICES)
     for row in chosen.to_dict("records"):
         step, block = int(row["step"]), row["block"]
         yield Point(f"router, block {block}/{row['module']}", row["selection_rate"], step, times[step])

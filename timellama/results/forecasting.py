@@ -19,6 +19,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from timellama.backbones.prepared import load_prepared
+from timellama.backbones.prepared_files import RECORD
+from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.core.files import atomic
 from timellama.data.download import sha256_of
@@ -34,7 +36,6 @@ from timellama.training.predictions import autocast
 from timellama.training.run import in_order, pick_device
 from timellama.training.train import trainable_state
 
-WEIGHTS = "weights.safetensors"
 DIGITS = 9  # what a float32 needs to be read back as it was
 STEP_TOLERANCE = 0.1  # our choice: months differ by 10 % in length, and are one step
 
@@ -77,7 +78,7 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
         device = pick_device(device)
     torch.manual_seed(RANDOM_SEED)
     model = build(run, backbone_folder=_backbone(finished, origin["backbone_digest"])).to(device).eval()
-    _load_weights(model, finished.folder / WEIGHTS)
+    _load_weights(model, finished.folder / layout.WEIGHTS)
     scaler = None if data is None else Scaler.fit(data.values[: train_rows(run.split, rows=len(data.values))])
     return Forecaster(
         run=run,
@@ -139,11 +140,11 @@ def write_forecast(path: Path, forecast: Forecast) -> None:
 
 def _series(finished: Finished, digest: str) -> Series:
     """The run's training data, with the columns in the run's order."""
-    path = finished.results / "data" / finished.run.dataset / "series.npz"
+    path = layout.within(finished.results, layout.SERIES, dataset=finished.run.dataset)
     if not path.is_file():
         raise InputError(
             f"{path} is missing, from which the run's scale is taken; make it again: snakemake -j1 "
-            f"results/data/{finished.run.dataset}/series.npz"
+            f"{layout.SERIES.format(dataset=finished.run.dataset)}"
         )
     data = load_series(path)
     if data.raw_sha256 != digest:
@@ -159,12 +160,11 @@ def _backbone(finished: Finished, digest: dict | None) -> Path | None:
     backbone = finished.run.backbone
     if backbone is None:
         return None
-    name = f"backbones/{backbone.name}/x{backbone.blocks}-{backbone.weights}"
-    folder = finished.results / name
-    if not (folder / "backbone.json").is_file():
+    name = layout.backbone_folder(backbone)
+    folder = layout.within(finished.results, name)
+    if not (folder / RECORD).is_file():
         raise InputError(
-            f"{folder} is missing, the language model of this run; make it again: snakemake -j1 "
-            f"results/{name}/backbone.json"
+            f"{folder} is missing, the language model of this run; make it again: snakemake -j1 {name}/{RECORD}"
         )
     found = load_prepared(folder).sha256
     if found != digest:
@@ -173,7 +173,7 @@ def _backbone(finished: Finished, digest: dict | None) -> Path | None:
         if sha256_of(folder / file) != expected:
             raise InputError(
                 f"{folder / file} was cut short or changed after it was made; delete it, then make it again: snakemake "
-                f"-j1 results/{name}/{file}"
+                f"-j1 {name}/{file}"
             )
     return folder
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from timellama.core.errors import InputError
+from timellama.core.layout import METRICS
 from timellama.experiments.run import Run
 from timellama.results.documents import Described, as_result, read_metrics
 
-METRICS = "metrics.json"
 LEVELS = 4  # task, data set, variant, identity: the folders between results/ and a run's files
 LISTED = 5  # our choice: candidates named when a text fits several runs
 

@@ -12,13 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from timellama.core import lock
+from timellama.core import layout, lock
 from timellama.core.job_state import STOPPED, TESTING, Progress, read_error, read_progress
 from timellama.experiments.run import Run
 from timellama.experiments.sweep import Sweep
 from timellama.results.aggregate import read_metrics
 from timellama.results.digests import code_of_run
-from timellama.results.runs import METRICS
 from timellama.training.metric_objects import errors_of
 
 DONE, RUNNING, FAILED, LEFT = "done", "running", "failed", "left"
@@ -47,14 +46,15 @@ class Status:
 
 def run_status(run: Run, *, results: Path, now: datetime) -> Status:
     """The state of a run. `now` is a time with a zone. Raises InputError for a damaged `metrics.json`."""
-    kept = results / "checkpoints" / run.folder
+    result = layout.metrics_of(run.folder)
+    kept = layout.within(results, layout.checkpoints_of(result))
     progress = read_progress(kept)
     if is_locked(kept / lock.NAME):
         return _running(run.folder, progress, holder=_holder(kept / lock.NAME), now=now)
-    metrics = results / run.folder / METRICS
+    metrics = layout.within(results, result)
     if metrics.is_file():
         return _done(run, metrics)
-    error = read_error(results / "logs/train" / f"{run.folder}.log")
+    error = read_error(layout.within(results, layout.log_of(result)))
     if error:
         return Status(folder=run.folder, state=FAILED, note=str(error), step=error.step, total=error.total)
     return _ended(run.folder, progress, kept) if progress else Status(folder=run.folder, state=LEFT)
@@ -72,9 +72,10 @@ def _ended(folder: str, progress: Progress, kept: Path) -> Status:
 
 def sweep_status(sweep: Sweep, *, results: Path) -> Status:
     """The state of an efficiency sweep; one that is being measured holds no lock and counts as left."""
-    if (results / f"{sweep.folder}.json").is_file():
+    result = layout.sweep_of(sweep.folder)
+    if layout.within(results, result).is_file():
         return Status(folder=sweep.folder, state=DONE)
-    error = read_error(results / "logs" / f"{sweep.folder}.log")
+    error = read_error(layout.within(results, layout.log_of(result)))
     if error:
         return Status(folder=sweep.folder, state=FAILED, note=str(error))
     return Status(folder=sweep.folder, state=LEFT)

@@ -8,22 +8,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from timellama.core import time_left
+from timellama.core import layout, time_left
 from timellama.results.digests import code_of_data, code_of_run, code_of_sweep
 from timellama.core.errors import InputError
 from timellama.reports.failures import REPORT, SWITCH, Failure, Step, absence, command, options
 from timellama.experiments.matrix import make_plan
 from timellama.core.code_digest import code_digest
-from timellama.reports.report_facts import metrics_file, sweep_file
 from timellama.training.metric_objects import definitions, find_metrics
-
-# A mirror may hold everything; downloads are kept apart from outputs, which Snakemake deletes before it rebuilds them.
-CACHE = "results/cache"
-RUN_FOLDER = "results/{task}/{dataset}/{variant}/{identity}"
-SWEEP_FILE = "results/efficiency/{variant}/{identity}.json"
-RUN_FILES = ["metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz"]
-BACKBONE_FOLDER = "results/backbones/{backbone}/x{blocks}-{weights}"
-BACKBONE_FILES = ["backbone.json", "config.json", "blocks.safetensors", "embeddings.safetensors", "tokenizer.json"]
 
 
 def own_metrics():
@@ -48,6 +39,8 @@ PLAN = plan()
 METRICS = own_metrics()
 RUNS = PLAN.every_run()
 SWEEPS = PLAN.sweeps
+PLANNED = [layout.metrics_of(run.folder) for run in RUNS.values()]
+PLANNED += [layout.sweep_of(sweep.folder) for sweep in SWEEPS.values()]
 ARTIFACTS = {file.path: file for dataset in PLAN.datasets.values() for file in dataset.files}
 
 
@@ -65,7 +58,7 @@ wildcard_constraints:
 
 def run_of(wildcards):
     """The run that a result folder belongs to; another configuration's folder is no target of this one."""
-    folder = "{task}/{dataset}/{variant}/{identity}".format(**wildcards)
+    folder = layout.IDENTITY.format(**wildcards)
     if folder not in RUNS:
         raise WorkflowError(
             f"results/{folder} is no run of configuration {config['name']!r}: name its own with --configfile"
@@ -81,7 +74,7 @@ def own_file(wildcards):
 
 def raw_files(wildcards):
     """The published files that a data set is made from."""
-    return [f"results/raw/{file.path}" for file in PLAN.datasets[wildcards.dataset].files]
+    return [layout.RAW.format(path=file.path) for file in PLAN.datasets[wildcards.dataset].files]
 
 
 def backbone_files(wildcards):
@@ -93,8 +86,7 @@ def prepared_files(backbone):
     """The files of a prepared backbone."""
     if backbone is None:
         return []
-    folder = BACKBONE_FOLDER.format(backbone=backbone.name, blocks=backbone.blocks, weights=backbone.weights)
-    return [f"{folder}/{name}" for name in BACKBONE_FILES]
+    return [f"{layout.backbone_folder(backbone)}/{name}" for name in layout.BACKBONE_FILES]
 
 
 def on_a_cluster():
@@ -156,34 +148,35 @@ def steps_before(run):
     """The jobs that a run needs, in their order."""
     dataset, backbone = PLAN.datasets[run.dataset], run.backbone
     for file in dataset.files:
-        path = f"results/raw/{file.path}"
-        yield Step(name=f"fetching {file.path}", output=Path(path), log=Path(f"results/logs/fetch/{file.path}.log"))
-    log = Path(f"results/logs/normalise/{run.dataset}.log")
-    yield Step(name=f"reading {run.dataset}", output=Path(f"results/data/{run.dataset}/series.npz"), log=log)
+        yield step(f"fetching {file.path}", layout.RAW, layout.FETCH_LOG, path=file.path)
+    yield step(f"reading {run.dataset}", layout.SERIES, layout.NORMALISE_LOG, dataset=run.dataset)
     yield from steps_of_backbone(backbone)
 
 
 def steps_of_backbone(backbone):
     """The job that prepares a backbone, where a method has one."""
     if backbone is not None:
-        name = f"{backbone.name}-x{backbone.blocks}-{backbone.weights}"
-        log = Path(f"results/logs/backbone/{name}.log")
-        yield Step(name=f"preparing {backbone.name}", output=Path(prepared_files(backbone)[0]), log=log)
+        file = f"{layout.BACKBONE}/{layout.BACKBONE_FILES[0]}"
+        fields = {"backbone": backbone.name, "blocks": backbone.blocks, "weights": backbone.weights}
+        yield step(f"preparing {backbone.name}", file, layout.BACKBONE_LOG, **fields)
+
+
+def step(name, output, log, **fields):
+    """A job that others need, with its patterns filled in."""
+    return Step(name=name, output=Path(output.format(**fields)), log=Path(log.format(**fields)))
 
 
 def absent():
     """What has no result of the present code, by its file. Nothing, while results are still to be made."""
     if not PARTIAL:
         return {}
-    wanted = [(metrics_file(run), f"train/{run.folder}", code_of_run(run), steps_before(run)) for run in RUNS.values()]
+    wanted = [(layout.metrics_of(run.folder), code_of_run(run), steps_before(run)) for run in RUNS.values()]
     for sweep in SWEEPS.values():
-        wanted.append(
-            (sweep_file(sweep), sweep.folder, code_of_sweep(sweep.run.method), steps_of_backbone(sweep.run.backbone))
-        )
+        code, before = code_of_sweep(sweep.run.method), steps_of_backbone(sweep.run.backbone)
+        wanted.append((layout.sweep_of(sweep.folder), code, before))
     found = {}
-    for file, log, code, before in wanted:
-        log = Path(f"results/logs/{log}.log")
-        kept = Path(file.replace("results/", "results/checkpoints/", 1)).parent  # a sweep has nothing there
+    for file, code, before in wanted:
+        log, kept = Path(layout.log_of(file)), Path(layout.checkpoints_of(file))
         reason = absence(Path(file), source_digest=code, log=log, before=list(before), checkpoints=kept)
         if reason:
             found[file] = Failure(result=file, reason=reason, command=command(file, **configuration_given()))
@@ -202,8 +195,7 @@ ABSENT = absent()
 
 def every_result():
     """Every result that is there, or will be."""
-    wanted = [*map(metrics_file, RUNS.values()), *map(sweep_file, SWEEPS.values())]
-    return [file for file in wanted if file not in ABSENT]
+    return [file for file in PLANNED if file not in ABSENT]
 
 
 def show_time_left():

@@ -5,16 +5,16 @@ rule fetch:
     input:
         own_file,
     output:
-        "results/raw/{path}",
+        layout.RAW,
     log:
-        "results/logs/fetch/{path}.log",
+        layout.FETCH_LOG,
     # Measured: 30 MB whatever the file's size. An hour lets the largest file, 136 MB, come at 40 kB/s.
     resources:
         runtime=60,
         mem_mb=megabytes(30),
     params:
         artifact=lambda wildcards: dataclasses.asdict(ARTIFACTS[wildcards.path]),
-        cache=CACHE,
+        cache=layout.CACHE,
     script:
         "../scripts/fetch.py"
 
@@ -23,15 +23,15 @@ rule normalise:
     input:
         raw_files,
     output:
-        series="results/data/{dataset}/series.npz",
+        series=layout.SERIES,
         quirks=report(
-            "results/data/{dataset}/quirks.json",
+            layout.QUIRKS,
             caption="../report/quirks.rst",
             category="Data",
             labels={"data set": "{dataset}"},
         ),
     log:
-        "results/logs/normalise/{dataset}.log",
+        layout.NORMALISE_LOG,
     # Measured: 14 s and 673 MB for 17544 rows of 862 variates, the largest series; 2 s and 134 MB for ETTm1.
     resources:
         runtime=5,
@@ -45,16 +45,16 @@ rule normalise:
 
 rule backbone:
     output:
-        expand(f"{BACKBONE_FOLDER}/{{file}}", file=BACKBONE_FILES, allow_missing=True),
+        expand(f"{layout.BACKBONE}/{{file}}", file=layout.BACKBONE_FILES, allow_missing=True),
     log:
-        "results/logs/backbone/{backbone}-x{blocks}-{weights}.log",
+        layout.BACKBONE_LOG,
     # Measured: 19 s for six blocks of SmolLM2-135M. Four hours let the 13.5 GB of Llama-2 7B come at 1 MB/s.
     resources:
         runtime=240,
         mem_mb=backbone_memory,
     params:
         entry=lambda wildcards: dataclasses.asdict(PLAN.backbones[wildcards.backbone]),
-        cache=CACHE,
+        cache=layout.CACHE,
         code=code_of("timellama.backbones.catalogue"),
     script:
         "../scripts/backbone.py"

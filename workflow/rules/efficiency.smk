@@ -5,11 +5,11 @@ rule measure:
     input:
         backbone=lambda wildcards: prepared_files(sweep_of(wildcards).run.backbone),
     output:
-        SWEEP_FILE,
+        layout.SWEEP,
     log:
-        "results/logs/efficiency/{variant}/{identity}.log",
+        layout.SWEEP_LOG,
     benchmark:
-        "results/benchmarks/efficiency/{variant}/{identity}.tsv"
+        layout.SWEEP_BENCHMARK
     # After the trainings, which may share the machine with each other but not with a measurement.
     priority: -1
     threads: all_threads

@@ -86,7 +86,7 @@ rule run_page:
     params:
         files=planned.files_of(REPORTS[REPORT], PLAN, absent=ABSENT),
         facts=report_plan.report_facts(PLAN, "", absent=ABSENT),
-        remark=report_plan.remark_on([*map(metrics_file, RUNS.values()), *map(sweep_file, SWEEPS.values())], ABSENT),
+        remark=report_plan.remark_on(PLANNED, ABSENT),
         planned={name: len(report_plan.planned_files(PLAN, name)) for name in config["experiments"]},
         reports=[*every_report(), "reports/provenance.json"],
         code=code_of("timellama.reports.run_page", "timellama.reports.render.markup"),

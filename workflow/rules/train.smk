@@ -3,18 +3,18 @@
 
 rule train:
     input:
-        series="results/data/{dataset}/series.npz",
+        series=layout.SERIES,
         backbone=backbone_files,
     output:
-        metrics=f"{RUN_FOLDER}/metrics.json",
-        weights=f"{RUN_FOLDER}/weights.safetensors",
-        history=f"{RUN_FOLDER}/history.csv",
-        router=f"{RUN_FOLDER}/router.csv",
-        forecasts=f"{RUN_FOLDER}/forecasts.npz",
+        metrics=f"{layout.RUN}/{layout.METRICS}",
+        weights=f"{layout.RUN}/{layout.WEIGHTS}",
+        history=f"{layout.RUN}/{layout.HISTORY}",
+        router=f"{layout.RUN}/{layout.ROUTER}",
+        forecasts=f"{layout.RUN}/{layout.FORECASTS}",
     log:
-        "results/logs/train/{task}/{dataset}/{variant}/{identity}.log",
+        layout.TRAIN_LOG,
     benchmark:
-        "results/benchmarks/{task}/{dataset}/{variant}/{identity}.tsv"
+        layout.BENCHMARK
     threads: training_threads
     resources:
         runtime=training_minutes,
@@ -26,6 +26,6 @@ rule train:
         code=training_code,
         metrics=training_metrics,
         # No output: Snakemake deletes the outputs of a job that fails, and this is what the next start goes on from.
-        checkpoints="results/checkpoints/{task}/{dataset}/{variant}/{identity}",
+        checkpoints=layout.CHECKPOINTS,
     script:
         "../scripts/train.py"

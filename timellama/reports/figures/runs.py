@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from timellama.core import layout
 from timellama.reports import report_figures
 from timellama.reports.report import Given
 from timellama.results import aggregate
@@ -12,7 +13,7 @@ def figure(given: Given) -> tuple[Figure, str]:
     report, paths = given.report, given.paths
     name, dataset = ("forecasts", report.dataset) if report.dataset else (report.name, None)
     if name in report_figures.WITH_STEPS and paths:
-        dataset = aggregate.read_metrics(paths[0].with_name("metrics.json"))["run"]["dataset"]
+        dataset = aggregate.read_metrics(paths[0].with_name(layout.METRICS))["run"]["dataset"]
     published = given.published[0] if given.published else None
     drawn = report_figures.figure(
         name, files=paths, published=published, methods=given.facts["methods"], dataset=dataset

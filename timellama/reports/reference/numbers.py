@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.core.flat_rows import flatten, from_csv, nested, to_csv
 from timellama.experiments.matrix import EFFICIENCY, Plan
@@ -30,7 +31,6 @@ from timellama.training.metric_objects import BUILT_IN
 FORMAT = 1  # raised when a reader of the old layout would misread the new one
 METRICS_CSV, EFFICIENCY_CSV, ABSENT_CSV, PLAN_JSON = "metrics.csv", "efficiency.csv", "absent.csv", "plan.json"
 RESULT = "result"  # the column that names a line's result by its path
-SWEEPS = "results/efficiency/"
 UNFINISHED = "not run yet, or not finished when this was made"
 FIRST = (  # the columns that a person looks for, before all others
     RESULT,
@@ -60,7 +60,7 @@ def planned(plan: Plan, *, configfile: str) -> dict[str, Any]:
         facts = report_plan.report_facts(plan, name, absent=())
         experiments[name] = {"results": report_plan.planned_files(plan, name), "facts": facts}
     if EFFICIENCY in experiments:
-        experiments[EFFICIENCY]["results"] = [report_plan.sweep_file(sweep) for sweep in plan.efficiency()]
+        experiments[EFFICIENCY]["results"] = [layout.sweep_of(sweep.folder) for sweep in plan.efficiency()]
     return _plain(
         {
             "format": FORMAT,
@@ -104,16 +104,17 @@ def path_of(document: Mapping[str, Any]) -> str:
         if "sweep" in document:
             sweep = document["sweep"]
             run, digest = sweep["run"], _digest(_canonical(sweep | {"run": _canonical(sweep["run"])}))
-            folder, name, end = f"{EFFICIENCY}/{run['variant']}", f"H{run['horizon']}-T{run['context']}", ".json"
+            folder, name = f"{EFFICIENCY}/{run['variant']}", f"H{run['horizon']}-T{run['context']}"
         else:
             run, digest = document["run"], _digest(_canonical(document["run"]))
-            folder, end = f"{run['task']}/{run['dataset']}/{run['variant']}", "/metrics.json"
+            folder = f"{run['task']}/{run['dataset']}/{run['variant']}"
             name = f"H{run['horizon']}-T{run['context']}-s{run['seed']}"
         backbone = run["backbone"]
         name += f"-{backbone['name']}-x{backbone['blocks']}" if backbone else ""
     except (KeyError, TypeError) as error:
         raise InputError(f"a result does not hold its settings ({error!r}): make it again") from error
-    return f"results/{folder}/{name}-{digest}{end}"
+    place = f"{folder}/{name}-{digest}"
+    return layout.sweep_of(place) if "sweep" in document else layout.metrics_of(place)
 
 
 def _canonical(value: Mapping[str, Any]) -> str:
@@ -140,15 +141,9 @@ def merged(kept: Kept | None, found: Mapping[str, Mapping], *, plan: Mapping[str
     reasons = {}
     for path in planned_results(plan):
         if path not in results:
-            reason = reason_of(logs / f"{_log(path)}.log")
+            reason = reason_of(logs / Path(layout.log_of(path)).relative_to(layout.LOGS))
             reasons[path] = reason or (kept.reasons.get(path) if kept else None) or UNFINISHED
     return Kept(plan=plan, results=results, reasons=reasons)
-
-
-def _log(path: str) -> str:
-    """Where the workflow logs the job that makes a result, below its folder of logs."""
-    name = path.removeprefix("results/")
-    return name.removesuffix(".json") if path.startswith(SWEEPS) else f"train/{name.removesuffix('/metrics.json')}"
 
 
 def _ended(document: Mapping[str, Any]) -> datetime:
@@ -159,7 +154,7 @@ def to_files(kept: Kept) -> dict[str, str]:
     """The texts of `plan.json` and the CSV files by name; the same numbers give the same bytes."""
     runs, cells = [], []
     for path, document in sorted(kept.results.items()):
-        if path.startswith(SWEEPS):
+        if "sweep" in document:
             common = {key: value for key, value in document.items() if key != "rows"}
             cells += [{RESULT: path} | flatten(common | {"row": row}) for row in document["rows"]]
         else:

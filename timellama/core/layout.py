@@ -1,0 +1,79 @@
+"""Where results live: the one place that spells their paths.
+
+A pattern with fields in braces is a path of the workflow, which fills them in as wildcards. `within` fills in a
+pattern for a folder of results that may have another name. A run's folder and a sweep's are `Run.folder` and
+`Sweep.folder`: `task/dataset/variant/identity` and `efficiency/variant/identity`.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+RESULTS = "results"
+CACHE = f"{RESULTS}/cache"  # what was fetched, by SHA-256; Snakemake deletes outputs, and never these
+CACHED = f"{CACHE}/{{sha256}}"
+RAW_FOLDER = f"{RESULTS}/raw"
+RAW = f"{RAW_FOLDER}/{{path}}"
+SERIES = f"{RESULTS}/data/{{dataset}}/series.npz"
+QUIRKS = f"{RESULTS}/data/{{dataset}}/quirks.json"
+BACKBONE = f"{RESULTS}/backbones/{{backbone}}/x{{blocks}}-{{weights}}"
+BACKBONE_FILES = ("backbone.json", "config.json", "blocks.safetensors", "embeddings.safetensors", "tokenizer.json")
+
+IDENTITY = "{task}/{dataset}/{variant}/{identity}"
+RUN = f"{RESULTS}/{IDENTITY}"
+METRICS = "metrics.json"  # of a run, written last of its files
+WEIGHTS = "weights.safetensors"
+HISTORY = "history.csv"
+ROUTER = "router.csv"
+FORECASTS = "forecasts.npz"
+CHECKPOINTS = f"{RESULTS}/checkpoints/{IDENTITY}"
+SWEEP = f"{RESULTS}/efficiency/{{variant}}/{{identity}}.json"
+
+LOGS = f"{RESULTS}/logs"
+FETCH_LOG = f"{LOGS}/fetch/{{path}}.log"
+NORMALISE_LOG = f"{LOGS}/normalise/{{dataset}}.log"
+BACKBONE_LOG = f"{LOGS}/backbone/{{backbone}}-x{{blocks}}-{{weights}}.log"
+TRAIN_LOG = f"{LOGS}/train/{IDENTITY}.log"
+SWEEP_LOG = f"{LOGS}/efficiency/{{variant}}/{{identity}}.log"
+BENCHMARK = f"{RESULTS}/benchmarks/{IDENTITY}.tsv"
+SWEEP_BENCHMARK = f"{RESULTS}/benchmarks/efficiency/{{variant}}/{{identity}}.tsv"
+
+
+class Model(Protocol):
+    """What names a prepared language model; `experiments.run.Backbone` is one."""
+
+    name: str
+    blocks: int
+    weights: str
+
+
+def within(results: Path, pattern: str, **fields: str) -> Path:
+    """The path of a pattern in the folder `results`."""
+    return results / pattern.removeprefix(f"{RESULTS}/").format(**fields)
+
+
+def metrics_of(folder: str) -> str:
+    """The numbers of the run in `folder`."""
+    return f"{RESULTS}/{folder}/{METRICS}"
+
+
+def sweep_of(folder: str) -> str:
+    """The numbers of the sweep in `folder`."""
+    return f"{RESULTS}/{folder}.json"
+
+
+def log_of(result: str) -> str:
+    """The log of the job that makes the numbers in `result`, as `metrics_of` or `sweep_of` gives it."""
+    name = result.removeprefix(f"{RESULTS}/")
+    if name.endswith(f"/{METRICS}"):
+        return f"{LOGS}/train/{name.removesuffix(f'/{METRICS}')}.log"
+    return f"{LOGS}/{name.removesuffix('.json')}.log"
+
+
+def checkpoints_of(result: str) -> str:
+    """The folder of checkpoints behind the numbers in `result`; of a sweep, one that is never there."""
+    return f"{RESULTS}/checkpoints/{Path(result.removeprefix(f'{RESULTS}/')).parent}"
+
+
+def backbone_folder(model: Model) -> str:
+    """The folder of a prepared language model."""
+    return BACKBONE.format(backbone=model.name, blocks=model.blocks, weights=model.weights)
