@@ -128,14 +128,14 @@ def test_every_place_tried_is_named(bench: object, site: object, artifact: Artif
     assert f"- {artifact.source}: HTTP 404" in message
 
 
-def test_the_hub_address_honours_its_variable(bench: object, site: object) -> None:
+def test_thehub_address_honours_its_variable(bench: object, site: object) -> None:
     site.files["/owner/name/resolve/abc/model/a.bin"] = CONTENT
     artifact = Artifact(path="a.bin", source="hub:owner/name@abc!model/a.bin", sha256=digest(CONTENT))
     bench.fetch(artifact, HF_ENDPOINT=f"{site.address}/")
     assert bench.target.read_bytes() == CONTENT
-    address = sources._hub_address("hub:owner/name@abc!model/a.bin", {})
+    address = sources.hub_address("hub:owner/name@abc!model/a.bin", {})
     assert address == "https://huggingface.co/owner/name/resolve/abc/model/a.bin"
-    data = sources._hub_address("hub:datasets/owner/name@abc!a.csv", {})
+    data = sources.hub_address("hub:datasets/owner/name@abc!a.csv", {})
     assert data == "https://huggingface.co/datasets/owner/name/resolve/abc/a.csv"
 
 

