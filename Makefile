@@ -16,7 +16,8 @@ TINY = results/backbones/tiny-gpt2/x2-pretrained/backbone.json results/backbones
 # Without `tests`, which the suite has, and `compiled`, which takes a minute on a CPU.
 TINY_PARTS = machine training efficiency traffic steps sharing calibration kernels
 
-.PHONY: help install test lint docs schemas all report resume partial reference check-reference benchmarks gpu-check crate FORCE
+.PHONY: help install test lint docs schemas all report resume partial reference check-reference benchmarks gpu-check crate croissant \
+  FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -62,6 +63,13 @@ crate: all  ## the finished run as a Workflow Run RO-Crate, build/crate, checked
 	test -x build/crate-venv/bin/rocrate-validator || \
 	  { $(PYTHON) -m venv build/crate-venv && build/crate-venv/bin/python -m pip install -q roc-validator==0.13.0; }
 	build/crate-venv/bin/rocrate-validator -y validate --no-paging -p workflow-run-crate -l required build/crate
+
+croissant: install  ## the data sets of the catalogue in Croissant, build/croissant, validated by mlcroissant
+	rm -rf build/croissant
+	$(BIN)/timellama croissant
+	test -x build/croissant-venv/bin/mlcroissant || \
+	  { $(PYTHON) -m venv build/croissant-venv && build/croissant-venv/bin/python -m pip install -q mlcroissant==1.1.1; }
+	for file in build/croissant/*.json; do build/croissant-venv/bin/mlcroissant validate --jsonld $$file || exit 1; done
 
 resume: install  ## after a crash: unlock the folder and go on with what is unfinished
 	$(SNAKEMAKE) --unlock --configfile $(CONFIG)

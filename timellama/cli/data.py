@@ -40,7 +40,7 @@ def list_(names: Names = None, as_json: Json = False) -> None:
 
     mirrors = _mirrors()
     rows, told = [], []
-    for dataset in _chosen(names, None):
+    for dataset in chosen(names, None):
         states = [state_of(file, results=RESULTS, mirrors=mirrors) for file in dataset.files]
         sizes = [file.bytes for file in dataset.files]
         size = None if None in sizes else sum(sizes)
@@ -84,7 +84,7 @@ def fetch(names: Names = None, configfile: Config = None, as_json: Json = False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     mirrors = _mirrors(configfile)
     done, failures = [], []
-    for dataset in _chosen(names, configfile):
+    for dataset in chosen(names, configfile):
         for file in dataset.files:
             target = layout.within(RESULTS, layout.RAW, path=file.path)
             right = target.is_file() and all(
@@ -129,7 +129,7 @@ def verify(names: Names = None, configfile: Config = None, as_json: Json = False
 
     from timellama.data.inventory import ABSENT, WRONG, verify_files
 
-    found = list(verify_files(_chosen(names, configfile), results=RESULTS))
+    found = list(verify_files(chosen(names, configfile), results=RESULTS))
     count = {state: sum(each.state == state for each in found) for state in ("ok", WRONG, ABSENT)}
     if as_json:
         print_json({"count": count, "files": [dataclasses.asdict(each) for each in found]})
@@ -241,7 +241,7 @@ def _mirrors(configfile: Path | None = None) -> list[str]:
     return mirrors_from(os.environ, load_plan(configfile).config.get("mirrors", []) if configfile else [])
 
 
-def _chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:
+def chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:
     """The data sets that are named, or that a configuration uses, or all."""
     from timellama.data.catalogue import load_catalogue
 

@@ -2,7 +2,20 @@
 
 import typer
 
-from timellama.cli import compare, crate, data, doctor, forecast, plan, reference, show, status, tensorboard, verify
+from timellama.cli import (
+    compare,
+    crate,
+    croissant,
+    data,
+    doctor,
+    forecast,
+    plan,
+    reference,
+    show,
+    status,
+    tensorboard,
+    verify,
+)
 from timellama.cli.console import CODES, Commands, add
 
 app = typer.Typer(
@@ -23,6 +36,7 @@ add(app, "show", show.show)
 add(app, "compare", compare.compare)
 add(app, "verify", verify.verify)
 add(app, "crate", crate.crate)
+add(app, "croissant", croissant.croissant)
 add(app, "forecast", forecast.forecast)
 add(app, "tensorboard", tensorboard.tensorboard)
 kept = typer.Typer(

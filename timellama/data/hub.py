@@ -20,15 +20,27 @@ SOURCE = re.compile(r"hub:(?P<kind>(datasets|spaces)/)?(?P<repository>[^@!]+)@(?
 KINDS = {"datasets/": "dataset", "spaces/": "space", None: None}  # as huggingface_hub calls them
 
 
+def _parts(source: str) -> re.Match:
+    match = SOURCE.fullmatch(source)
+    if not match:
+        raise InputError(f"the source {source!r} must read hub:owner/name@revision!file; correct it in the catalogue")
+    return match
+
+
+def address_of(source: str) -> str:
+    """The public address of a source. Raises InputError for one of another form."""
+    match = _parts(source)
+    repository = f"{match['kind'] or ''}{match['repository']}"
+    return f"{HUB_ADDRESS}/{repository}/resolve/{match['revision']}/{match['file']}"
+
+
 def bring(source: str, part: Path, *, environment: Mapping[str, str], progress: bool) -> bool:
     """Puts the file at `part`; returns whether a beginning of it was there and is used, which is never so.
 
     What a broken connection left stays in a folder beside `part` for the next try. Raises InputError for a source of
     another form, NotThere where the hub does not give the file, and NoRoom where the disk is full.
     """
-    match = SOURCE.fullmatch(source)
-    if not match:
-        raise InputError(f"the source {source!r} must read hub:owner/name@revision!file; correct it in the catalogue")
+    match = _parts(source)
     # Imported here because it takes a second, and most fetches need none of it.
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError

@@ -56,7 +56,7 @@ def verify_files(datasets: Iterable[Dataset], *, results: Path) -> Iterator[Veri
                 remedy = f"{source} has changed or is gone since it was copied: run the workflow again, or restore it"
             places = [layout.within(results, layout.RAW, path=artifact.path)]
             if artifact.sha256:
-                places.appendlayout.within(results, layout.CACHED, sha256=artifact.sha256)
+                places.append(layout.within(results, layout.CACHED, sha256=artifact.sha256))
             there = [place for place in places if place.is_file()]
             for place in there:
                 found = sha256_of(place)
