@@ -290,15 +290,24 @@ def test_router_training(tmp_path):
         figures.router_training(tmp_path / "none.csv", title="ETTh1")
 
 
-def test_a_remark_stands_below_the_figure_and_changes_nothing_else(tmp_path):
-    plain, remarked = tmp_path / "plain.png", tmp_path / "remarked.png"
-    style.save(style.blank("nothing"), tmp_path / "a.pdf", plain)
-    style.save(style.blank("nothing"), tmp_path / "b.pdf", remarked, remark="NOT COMPLETE: $_x^ of 3 runs. " * 8)
-    without, with_it = Image.open(plain), Image.open(remarked)
-    assert with_it.height > without.height + 20
-    ink = np.asarray(with_it.convert("L")) < 128
-    assert ink[: without.height // 2].any() and ink[-without.height // 2 :].any()
-    assert not ink[:, -1].any(), "the remark is broken into lines that fit"
+def reddish(path):
+    """Where a picture has the colour of a mark."""
+    with Image.open(path) as image:
+        red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(int), -1, 0)
+    return (red > green + 100) & (red > blue + 80)
+
+
+def test_a_mark_stands_in_the_corner_of_a_figure_of_the_same_size(routed, tmp_path):
+    paths, sizes = [routed([[1, 0.5, 0.5], [0, 1, 1]])], []
+    for name, mark in (("plain", ""), ("marked", "3 of 12 $_x^ missing")):
+        style.save(figures.router_heatmap(paths), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", mark=mark)
+        with Image.open(tmp_path / f"{name}.png") as image:
+            sizes.append(image.size)
+    assert sizes[0] == sizes[1]
+    assert not reddish(tmp_path / "plain.png").any()
+    rows, columns = np.nonzero(reddish(tmp_path / "marked.png"))
+    assert len(rows) > 100 and rows.min() > 0.9 * sizes[0][1] and columns.min() > 0.3 * sizes[0][0]
+    assert columns.max() < sizes[0][0] - 1, "nothing of it is cut off"
 
 
 def test_a_figure_of_nothing_says_so(tmp_path):
@@ -329,9 +338,9 @@ def test_a_figure_says_which_windows_seeds_and_code_it_is_of(placed):
         placed("c", commit=ones, seed=0, variant="seasonal-naive"),
     ]
     code = "Code: commit 1111111."
-    assert report_figures.origin("forecasts", files) == f"ETTh1, H 96: 2785 test windows, seeds 0 and 2. {code}"
+    assert report_figures.origin("forecasts", files) == f"ETTh1, H 96: 2785 test windows, seeds 0 and 2.\n{code}"
     assert report_figures.origin("learning_curves", files) == (
-        f"A line a seed; the marker is at the weights that are tested. ETTh1, H 96: seeds 0 and 2. {code}"
+        f"A line a seed; the marker is at the weights that are tested.\nETTh1, H 96: seeds 0 and 2.\n{code}"
     )
     assert report_figures.origin("forecasts", files[2:]).startswith("ETTh1, H 96: 2785 test windows, nothing trained.")
     assert report_figures.origin("depth", []) == ""
@@ -345,7 +354,7 @@ def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
         placed("d", commit="1" * 40, seed=0, horizon=192),
     ]
     assert report_figures.origin("depth", files) == (
-        "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none where there is one. "
-        "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows, seed 0. "
+        "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none where there is one.\n"
+        "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows, seed 0.\n"
         "Code: these runs come from 2 different versions: commits 1111111 and 2222222."
     )

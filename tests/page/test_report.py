@@ -80,6 +80,16 @@ def test_every_report_of_a_category_shows(page, report, category, shown):
     assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
 
 
+def test_the_remark_on_a_figure_stands_below_how_to_read_it(page, report):
+    click(page, "Figures")
+    click(page, "Figure E8. Forecasts, Synthetic")
+    buttons(page)[1].click()
+    shown = page.find_element(By.CSS_SELECTOR, "nav .prose").text
+    remark = report.with_name("figures") / "forecasts_Synthetic.txt"
+    for line in remark.read_text(encoding="utf-8").splitlines():
+        assert line and line in shown
+
+
 def test_a_table_in_the_page_sorts_by_a_click(page):
     click(page, "Tables")
     click(page, "Table 6. Data sets")

@@ -273,7 +273,7 @@ OWN = (
         title="Claims. Our numbers and those of the paper",
         caption="The MSE of each data set, horizon and method beside the number that the paper prints, in per cent of "
         "the paper's. Left of 0 ours is lower. Marks are means over seeds, whiskers their standard deviation. The "
-        "paper's language model is larger than the one here wherever the line below the figure says so.",
+        "paper's language model is larger than the one here wherever the remark on the figure says so.",
         needs=Needs(experiments=BESIDE_PAPER, published=PUBLISHED_CLAIMS),
         build=f"{FIGURES}.paper:figure",
     ),

@@ -105,6 +105,11 @@ def remark(absent: int, planned: int) -> str:
     )
 
 
+def mark(absent: int, planned: int) -> str:
+    """The same in a few words, for a picture."""
+    return f"{absent} of {planned} runs missing" if absent else ""
+
+
 def without_results(name: str, *, text: str) -> Table:
     """The table of an experiment none of whose runs has a result."""
     line = (Cell(text=f"None of the runs of {name} has a result."),)

@@ -16,7 +16,7 @@ from timellama.reports.catalogue import OWN
 from timellama.reports.report import EVERY, Given, Report
 
 TABLE_FILES = ("tex", "md", "html", "csv")
-FIGURE_FILES = ("pdf", "png")
+FIGURE_FILES = ("pdf", "png", "txt")  # the last holds the remark
 
 
 def loaded(place: str, *, of: str) -> Any:

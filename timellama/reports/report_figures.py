@@ -21,6 +21,7 @@ WHISKERS = "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none w
 DRAWN = {  # figure: what of it is not said by its axes and its legend
     "active_loras": WHISKERS,
     "depth": WHISKERS,
+    "prompts": "A dot is a seed; the bar is their mean.",
     "learning_curves": "A line a seed; the marker is at the weights that are tested.",
 }
 
@@ -71,7 +72,7 @@ def _require_every_step(path: Path, steps: int | None) -> None:
 
 
 def origin(name: str, files: Sequence[Path]) -> str:
-    """What a figure says of its marks and runs: test windows and seeds by data set and horizon, and the code that ran.
+    """The remark on a figure, a line each: its marks, test windows and seeds by data set and horizon, and the code.
 
     Each file stands beside the `metrics.json` of its run. Curves over training steps are not of the test windows, so
     those figures name none. Raises InputError where a file cannot be read.
@@ -88,7 +89,7 @@ def origin(name: str, files: Sequence[Path]) -> str:
     commits = {aggregate.describe_commit(document["provenance"]) for document in documents}
     if not documents:
         return ""
-    return f"{DRAWN.get(name, '')} {'; '.join(said)}. {tables.describe_commits(commits)}".strip()
+    return "\n".join(filter(None, (DRAWN.get(name), f"{'; '.join(said)}.", tables.describe_commits(commits))))
 
 
 def _seeds(documents: Sequence[Mapping[str, Any]]) -> str:
@@ -105,7 +106,7 @@ def _seeds(documents: Sequence[Mapping[str, Any]]) -> str:
 
 
 def efficiency_figure(name: str, *, sweeps: Sequence[Path], facts: Mapping[str, Any]) -> tuple[Figure, str]:
-    """Latency or memory over the number of variates, and the remark below it.
+    """Latency or memory over the number of variates, and the remark on it.
 
     `facts` holds `methods` and `remark`. Raises InputError as `read_sweeps` does.
     """
@@ -113,4 +114,4 @@ def efficiency_figure(name: str, *, sweeps: Sequence[Path], facts: Mapping[str, 
         return style.blank(f"{name}: no sweep has a result"), facts["remark"]
     rows = read_sweeps(sweeps, methods=facts["methods"])
     versions = tables.describe_commits({row["commit"] for row in rows})
-    return getattr(efficiency_figures, name)(rows), f"{facts['remark']} {versions}".strip()
+    return getattr(efficiency_figures, name)(rows), "\n".join(filter(None, (facts["remark"], versions)))

@@ -54,9 +54,10 @@ rule figure:
         published=published_of_report,
     output:
         pdf="reports/figures/{figure}.pdf",
+        txt="reports/figures/{figure}.txt",
         png=report(
             "reports/figures/{figure}.png",
-            caption="../report/report.rst",
+            caption="../report/figure.rst",
             category="Figures",
             subcategory=title_of_report,
             labels=labels_of_report,
