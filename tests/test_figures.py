@@ -330,20 +330,21 @@ def placed(tmp_path):
     return placed
 
 
-def test_a_figure_says_which_windows_seeds_and_code_it_is_of(placed):
-    ones = "1" * 40
+def test_a_remark_says_which_windows_seeds_and_code_a_figure_is_of(placed):
+    ones, facts = "1" * 40, {"configuration": "made_up", "generated": ["Other"]}
     files = [
         placed("a", commit=ones, seed=0),
         placed("b", commit=ones, seed=2),
         placed("c", commit=ones, seed=0, variant="seasonal-naive"),
     ]
-    code = "Code: commit 1111111."
-    assert report_figures.origin("forecasts", files) == f"ETTh1, H 96: 2785 test windows, seeds 0 and 2.\n{code}"
-    assert report_figures.origin("learning_curves", files) == (
-        f"A line a seed; the marker is at the weights that are tested.\nETTh1, H 96: seeds 0 and 2.\n{code}"
-    )
-    assert report_figures.origin("forecasts", files[2:]).startswith("ETTh1, H 96: 2785 test windows, nothing trained.")
-    assert report_figures.origin("depth", []) == ""
+    windows, seeds = "2785 test windows, ", "seeds 0 and 2"
+    for name, tested in (("forecasts", windows), ("learning_curves", "")):
+        lines = report_figures.origin(name, files, **facts).splitlines()
+        assert lines[-2:] == [f"Configuration: made_up. ETTh1, H 96: {tested}{seeds}.", "Code: commit 1111111."]
+    assert f"{windows}nothing trained." in report_figures.origin("forecasts", files[2:], **facts)
+    assert report_figures.origin("depth", [], **facts) == "Configuration: made_up."
+    generated = report_figures.origin("depth", files, configuration="made_up", generated=["ETTh1", "Other"])
+    assert "Generated data, not measurements: ETTh1." in generated.splitlines()
 
 
 def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
@@ -353,8 +354,7 @@ def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
         placed("c", commit="1" * 40, seed=0, variant="dlinear"),
         placed("d", commit="1" * 40, seed=0, horizon=192),
     ]
-    assert report_figures.origin("depth", files) == (
-        "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none where there is one.\n"
-        "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows, seed 0.\n"
-        "Code: these runs come from 2 different versions: commits 1111111 and 2222222."
-    )
+    whiskers, cells, code = report_figures.origin("depth", files, configuration="cpu", generated=[]).splitlines()
+    assert "standard deviation over seeds" in whiskers
+    assert "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows" in cells
+    assert code == "Code: these runs come from 2 different versions: commits 1111111 and 2222222."

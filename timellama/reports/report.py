@@ -36,7 +36,7 @@ class Report:
     Attributes:
         name: the file's name, without ending; `{dataset}` in it makes a figure a data set.
         title: on the page of the reports, which sorts by it.
-        caption: how to read it, in reStructuredText, on the same page.
+        caption: how to read it, in two or three sentences of reStructuredText, on the same page.
         needs: what it is made from.
         build: `module:function` of the builder. It takes a `Given`; of a table it returns a `cells.Table`, or the
             texts by file ending (`.tex`, `.md`, `.html`, `.csv`), of a figure the matplotlib figure and the remark

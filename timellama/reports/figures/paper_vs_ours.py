@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from timellama.reports.claims.rules import PAPER_BACKBONE, PARTS
 from timellama.reports.render import style
-from timellama.reports.render.table_model import name_columns, provenance
+from timellama.reports.render.origin import name_columns, provenance
 from timellama.results.aggregate import collect, summarise, with_published
 from timellama.training.metric_objects import MSE
 

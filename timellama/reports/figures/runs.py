@@ -17,4 +17,6 @@ def figure(given: Given) -> tuple[Figure, str]:
     drawn = report_figures.figure(
         name, files=paths, published=published, methods=given.facts["methods"], dataset=dataset
     )
-    return drawn, "\n".join(filter(None, (given.facts["remark"], report_figures.origin(name, paths))))
+    facts = given.facts
+    told = report_figures.origin(name, paths, configuration=facts["configuration"], generated=facts["generated"])
+    return drawn, "\n".join(filter(None, (facts["remark"], told)))

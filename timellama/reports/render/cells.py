@@ -33,6 +33,8 @@ class Block:
 class Table:
     """A table of blocks that share their columns. `columns` has one letter a column: l, r or c.
 
+    The caption is what a reader needs at once, in two or three sentences; `notes` below the table have the rest.
+
     `landscape` is for one that is wider than high; a vertical rule stands before the column `rule`, counted from 0.
     `numbers` are the unrounded numbers behind the cells, a mapping a number (`results/numbers.py`), where it has them.
     """

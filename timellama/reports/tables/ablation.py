@@ -13,16 +13,14 @@ import pandas as pd
 from timellama.core.errors import InputError
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
+from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.reports.render.table_model import (
     NO_NUMBERS,
     VALUES_PER_PANEL,
     Planned,
     Published,
-    first_seen,
     marks,
-    name_columns,
     panels,
-    provenance,
 )
 from timellama.results.aggregate import (
     backbone_order,
@@ -220,8 +218,8 @@ def variants(
     The difference is paired: ours - reference for each seed that both have, with the 95 % t interval of its mean; it is
     a dash below two such seeds. A variant is compared with the reference on `backbone` or, where that is None, on its
     own backbone, or on the only one that the reference has. `frame` comes from `collect`; `published` is the paper's
-    table, called `source` in the caption; `extras` are more columns: heading to row to text; `explained` is what the
-    caption says of them; `labels` are the names of variants that have no run.
+    table, called `source` in the notes; `extras` are more columns: heading to row to text; `explained` are the notes on
+    them; `labels` are the names of variants that have no run.
 
     Raises:
         InputError: no run is of the reference, and none was planned; else as `summarise` and `with_published`.
@@ -255,12 +253,15 @@ def variants(
         blocks.append(Block(header=header, groups=(tuple(rows),)))
     labels = {**labels, **dict(zip(summary["variant"], summary["label"], strict=True))}
     name = labels.get(reference, reference) + (f" on {backbone}" if backbone else "")
+    caption = (
+        f"{title} Difference: from {name} with the same seeds; above 0 is worse, and a star says that the 95 % "
+        "interval leaves out 0."
+    )
     reading = [
-        title,
         f"{BUILT_IN[metric].label}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation "
-        "(n \N{MINUS SIGN} 1); bold: the lowest of a column, underlined: the next.",
-        f"Difference: from {name}, paired by seed, \N{PLUS-MINUS SIGN} half the width of the 95 % t interval of its "
-        "mean; above 0 is worse. A star: the interval leaves out 0. A dash: fewer than two common seeds.",
+        "(n \N{MINUS SIGN} 1). Bold: the lowest of a column; underlined: the next.",
+        "Difference: the mean over the seeds that both have, \N{PLUS-MINUS SIGN} half the width of its 95 % t "
+        "interval. A dash: fewer than two such seeds.",
         *explained,
         f"Paper: its {source}, with the plain difference." if published is not None else "",
     ]
@@ -275,7 +276,8 @@ def variants(
     return Table(
         columns="ll" + "l" * width + "l" * len(headings),
         blocks=tuple(blocks),
-        caption=" ".join(sentence for sentence in [*reading, windows, origin] if sentence),
+        caption=caption,
         label=label,
+        notes=tuple(note for note in (*reading, windows, origin) if note),
         numbers=numbers_of(summary, [metric]),
     )

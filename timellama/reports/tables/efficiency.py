@@ -13,7 +13,7 @@ from timellama.cost.efficiency_sweep import IMPOSSIBLE, MEASURED, NO_MEMORY, TOO
 from timellama.reports.claims.rules import PAPER_CONTEXT, PAPER_VARIATES
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, listed
-from timellama.reports.render.table_model import describe_commits, first_seen
+from timellama.reports.render.origin import describe_commits, first_seen
 from timellama.reports.tables.efficiency_rows import order, place
 from timellama.results.aggregate import read_published
 
@@ -56,9 +56,10 @@ def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, publish
     return Table(
         columns="ll" + "r" * (len(header[1]) - 2),
         blocks=tuple(blocks),
-        caption=_caption(rows, configuration=configuration, cuda=cuda, paper=bool(theirs)),
+        caption="Efficiency: time, memory and operations of one forecast of a batch, and of one training step. "
+        "Numbers in parentheses were predicted and not measured.",
         label="tab:efficiency",
-        notes=_notes(rows),
+        notes=(*_reading(rows, cuda=cuda, paper=bool(theirs)), *_notes(rows), _origin(rows, configuration)),
     )
 
 
@@ -157,39 +158,48 @@ def _size(row: Mapping[str, Any]) -> tuple[Cell, ...]:
     return tuple(Cell(text=significant(number)) for number in numbers)
 
 
-def _caption(rows: Sequence[Mapping[str, Any]], *, configuration: str, cuda: bool, paper: bool) -> str:
+def _reading(rows: Sequence[Mapping[str, Any]], *, cuda: bool, paper: bool) -> tuple[str, ...]:
+    """How the columns were measured."""
     first = rows[0]
     peaks = [row["matmul_flops_per_second"] / 1e9 for row in rows if "matmul_flops_per_second" in row]
     calls = sorted(row["forward"]["calls"] for row in rows if row["forward_status"] == MEASURED)
-    backbones = first_seen(row["backbone"] for row in rows if row["backbone"])
-    versions = {f"{name} {version}" for row in rows for name, version in row["versions"].items()}
     memory = (
         "Memory: the highest that CUDA's allocator gave out, and what it reserved."
         if cuda
         else "Memory: the highest resident size of the process, libraries and model with it, loading left out."
     )
-    sentences = [
-        "Efficiency: time, memory and operations of one forecast of a batch, and of one training step.",
+    above = any(row.get("peak_share", 0) > 1 for row in rows)
+    return (
         f"T {first['context']}, H {first['horizon']}; random inputs of the shape, not data; options as published for "
-        f"{first['settings_of']} at every N.",
-        "Each cell is a process of its own with no other job of the workflow beside it. Latency: after warm-up, "
+        f"{first['settings_of']} at every N. Each cell is a process of its own with no other job of the workflow "
+        "beside it.",
+        "Latency: after warm-up, "
         + (f"{calls[0]} to {calls[-1]} calls; " if calls else "")
         + "p95 is the nearest rank, below 20 calls the slowest.",
         "\N{MULTIPLICATION SIGN}: samples a second as a multiple of Time-LlaMA's"
         + (f"; paper: the same of its numbers on an {PAPER_DEVICE}, batch not told." if paper else "."),
         memory,
-        "GFLOP: by torch's counter, which leaves out what the notes list; % peak: GFLOP a second in per cent of a "
-        f"{'GPU' if cuda else 'CPU'} matmul timed in the same process"
+        "GFLOP: by torch's counter, which leaves out the calculations named below; % peak: GFLOP a second in per cent "
+        f"of a {'GPU' if cuda else 'CPU'} matmul timed in the same process"
         + (f" ({significant(min(peaks))} to {significant(max(peaks))} GFLOP a second" if peaks else "")
+        + (")." if peaks else ".")
         + (
-            "; above 100, the machine was slower when it was timed, or the counter has a convolution's products with "
-            "padding, which nobody makes"
-            if any(row.get("peak_share", 0) > 1 for row in rows)
+            " Above 100, the machine was slower when it was timed, or the counter has a convolution's products with "
+            "padding, which nobody makes."
+            if above
             else ""
-        )
-        + (")." if peaks else "."),
-        "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed; numbers in "
-        f"parentheses are predictions. Memory limit: {significant(min(row['limit_bytes'] for row in rows) / 1e9)} GB.",
+        ),
+        "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed. Memory "
+        f"limit: {significant(min(row['limit_bytes'] for row in rows) / 1e9)} GB.",
+    )
+
+
+def _origin(rows: Sequence[Mapping[str, Any]], configuration: str) -> str:
+    """Where the numbers come from."""
+    first = rows[0]
+    backbones = first_seen(row["backbone"] for row in rows if row["backbone"])
+    versions = {f"{name} {version}" for row in rows for name, version in row["versions"].items()}
+    sentences = [
         f"Configuration: {configuration}.",
         f"{'Backbone' if len(backbones) == 1 else 'Backbones'} (name x blocks): {listed(backbones)}."
         if backbones

@@ -11,10 +11,12 @@ from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import fixed
+from timellama.reports.render.origin import first_seen, provenance
 from timellama.reports.report import Given
 from timellama.reports.report_tables import explained
 from timellama.reports.tables.experiment import methods
 from timellama.results import aggregate
+from timellama.results.numbers import numbers_of
 from timellama.training.metric_objects import EXTRA, FORECAST, Metric, described
 
 AVERAGE = "Avg"
@@ -43,33 +45,30 @@ def table(given: Given) -> Table:
     planned = [
         (*cell, variant if variant in known else labels.get(variant, variant)) for *cell, variant in facts["planned"]
     ]
-    wide = tables.long_term(
-        summary,
-        configuration=facts["configuration"],
-        planned=planned,
-        not_run=facts["not_run"],
-        generated=facts["generated"],
-        extra=extra,
-    )
-    wide = explained(wide, summary, extra)
     grid = tables.Grid(summary, planned, metrics, facts["not_run"], tables.NO_NUMBERS)
     columns = sorted(grid.columns, key=lambda column: column in grid.floor)
     trained = sum(column not in grid.floor for column in columns)
     block = Block(header=_header(columns, metrics), groups=tuple(_groups(grid, columns)))
     reading = (
-        "Long-term forecasting: errors on standardised values, the mean over seeds; lower is better. Bold is the "
-        f"lowest of a row, underlined the next. {AVERAGE}: the mean over the horizons above it."
+        f"Means over seeds, of every window of the test part. {tables.reading_of(metrics)} {AVERAGE}: the mean over "
+        "the horizons above it. Behind the rule: controls, which a trained model has to beat."
     )
-    origin = tables.provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
-    return dataclasses.replace(
-        wide,
+    origin = provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
+    made = Table(
         columns="lrr" + "r" * len(columns) * len(metrics),
         blocks=(block,),
-        caption=f"{reading} {facts['remark']}".strip(),
-        notes=(*wide.notes, f"{origin} Deviations over seeds and the paper's numbers: table_reproduction."),
+        caption="Long-term forecasting: errors on standardised values. Bold is the best of a row, underlined the next.",
+        label="tab:long-term",
+        notes=(
+            *tables.absences(grid, planned),
+            reading,
+            f"{origin} Deviations over seeds and the paper's numbers: table_reproduction.",
+        ),
         landscape=True,
         rule=len(HEADINGS) + trained * len(metrics) if 0 < trained < len(columns) else None,
+        numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
+    return failures.remarked(explained(made, summary, extra), facts["remark"])
 
 
 def reproduction(given: Given) -> Table:
@@ -86,9 +85,9 @@ def _header(columns: Sequence[str], metrics: Sequence[Metric]) -> tuple[Row, ...
 
 def _groups(grid: tables.Grid, columns: Sequence[str]) -> Iterator[tuple[Entry, ...]]:
     """A group of rows a data set; the average over the horizons of a look-back stands below them."""
-    for dataset in tables.first_seen(row[0] for row in grid.rows):
+    for dataset in first_seen(row[0] for row in grid.rows):
         lines = []
-        for context in tables.first_seen(row[2] for row in grid.rows if row[0] == dataset):
+        for context in first_seen(row[2] for row in grid.rows if row[0] == dataset):
             places = [row for row in grid.rows if row[0] == dataset and row[2] == context]
             values = [
                 {(c, m.name): grid.value(place, c, f"{m.name}_mean") for c in columns for m in grid.metrics}

@@ -1,0 +1,53 @@
+"""A caption is short: two or three sentences, also of a table that lacks results; the rest stands in notes."""
+
+import re
+
+import pytest
+
+from timellama.reports import planned
+from timellama.reports.catalogue import OWN
+from timellama.reports.failures import Failure
+from timellama.reports.registry import built, reports
+from timellama.reports.render.cells import Table
+from timellama.reports.report import Given
+
+MOST = 3
+END = re.compile(r"[.!?](?=\s|$)")
+
+
+def sentences(text: str) -> int:
+    return len(END.findall(text))
+
+
+@pytest.mark.parametrize("report", OWN, ids=lambda report: report.name)
+def test_how_to_read_a_report_is_said_in_a_few_sentences(report):
+    assert 1 <= sentences(report.caption) <= MOST and report.caption.endswith(".")
+
+
+@pytest.mark.parametrize("lacking", [0, 3])
+def test_a_tables_caption_is_a_few_sentences_and_its_notes_name_the_configuration(world, monkeypatch, lacking):
+    """Every table of the smoke configuration, with all results and without every third."""
+    documents = list(world.files().items())
+    there = [pair for number, pair in enumerate(documents) if not lacking or number % lacking]
+    world.put(dict(there))
+    monkeypatch.chdir(world.results.parent)
+    absent = {path: Failure(result=path, reason="-", command="-") for path in dict(documents).keys() - dict(there)}
+    seen = set()
+    for report in reports(world.plan.config["experiments"]).values():
+        facts = planned.facts_of(report, world.plan, absent=absent)
+        files = {
+            name: [world.results.parent / path for path in of]
+            for name, of in planned.files_of(report, world.plan, absent=absent).items()
+        }
+        published = [world.root / path for path in report.needs.published]
+        if not report.is_table:
+            continue
+        table = built(Given(report=report, files=files, published=published, facts=facts))
+        if isinstance(table, Table):
+            seen.add(report.name)
+            assert 1 <= sentences(table.caption) <= MOST, table.caption
+            if facts["remark"]:
+                assert facts["remark"] in table.caption
+            if report.needs.experiments:
+                assert any("Configuration: smoke." in note for note in table.notes) or not any(files.values())
+    assert len(seen) > 10
