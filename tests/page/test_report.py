@@ -10,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from timellama.reports.catalogue import OWN
+from timellama.reports.run_page import BEGIN, END
 
 MENU = {"Workflow", "Statistics", "About"}  # entries of the page's own
 
@@ -47,13 +48,20 @@ def results(report):
 
 def test_the_page_loads_without_a_network_or_an_error(page):
     assert "Each training was done with the seed 0" in page.find_element(By.CSS_SELECTOR, ".prose").text
-    assert {*entries(page)} == {*MENU, "Tables", "Figures", "Data"}
+    assert {*entries(page)} == {*MENU, "Abstract", "Tables", "Figures", "Data"}
     for name in sorted(MENU):
         click(page, name)
         home(page)
     asked = page.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert not [address for address in asked if address.startswith("http")]
     assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_the_home_page_says_what_the_abstract_of_the_run_says(page, report):
+    shown = " ".join(page.find_element(By.CSS_SELECTOR, ".prose").text.split())
+    abstract = report.with_name("README.md").read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    for paragraph in abstract.strip().split("\n\n"):
+        assert re.sub(r"[*\\]", "", paragraph) in shown
 
 
 def test_the_home_page_begins_at_its_top(page):
