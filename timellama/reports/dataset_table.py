@@ -1,6 +1,7 @@
 """The table of the catalogue's data sets: the paper's table 6."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,13 @@ def dataset_table(rows: Sequence[Mapping[str, Any]], *, published: Path, notes: 
 
     def cells(row: Mapping[str, Any]) -> Row:
         texts = {**row, "frequency": FREQUENCIES.get(row["frequency"], row["frequency"])}
-        return tuple(Cell(text=str(texts[key]).replace("|", ", ") or MISSING) for key in headings)
+        return tuple(
+            Cell(
+                text=str(texts[key]).replace("|", ", ") or MISSING,
+                value=texts[key] if isinstance(texts[key], Number) else None,
+            )
+            for key in headings
+        )
 
     entries = []
     for row in rows:

@@ -78,12 +78,17 @@ def count(found: Sequence[Finding]) -> str:
 def _entry(finding: Finding) -> Entry:
     """The statement's line, and below it what was run of it."""
     statement, effect = finding.statement, finding.effect
-    numbers = [MISSING] * 3
+    numbers = [Cell(text=MISSING)] * 3
     if effect is not None:
-        numbers = [f"{number(effect.value, statement)} {unit(statement)}", interval(finding), str(effect.pairs)]
-    texts = (statement.number, statement.text, *numbers, region(statement))
+        ends = interval(finding)
+        numbers = [
+            Cell(text=f"{number(effect.value, statement)} {unit(statement)}", value=effect.value),
+            Cell(text=ends, value=None if ends == MISSING else effect.low),
+            Cell(text=str(effect.pairs), value=effect.pairs),
+        ]
     bold = finding.verdict in (claims.SUPPORTED, claims.CONTRADICTED)
-    first = (*(Cell(text=text) for text in texts), Cell(text=finding.verdict, bold=bold))
+    last = (Cell(text=region(statement)), Cell(text=finding.verdict, bold=bold))
+    first = (Cell(text=statement.number), Cell(text=statement.text), *numbers, *last)
     lines = textwrap.wrap(what_was_run(finding), LINE, break_on_hyphens=False, break_long_words=False)
     return first, *((Cell(), Cell(text=line, span=6)) for line in lines)
 

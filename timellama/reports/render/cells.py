@@ -7,9 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell: plain text, and a spread (a standard deviation) printed small behind it. `span` counts columns."""
+    """One cell: plain text, and a spread (a standard deviation) printed small behind it. `span` counts columns.
+
+    `value` is the number that the text prints, unrounded: what a page sorts by. NaN and None are none.
+    """
 
     text: str = ""
+    value: float | None = None
     spread: str = ""
     bold: bool = False
     underline: bool = False

@@ -44,6 +44,11 @@ def reading_of(metrics: Sequence[Metric]) -> str:
     return mixed if higher else "Lower is better in every column."
 
 
+def whole(number: int | None, *, absent: str) -> Cell:
+    """A count, or what stands where there is none."""
+    return Cell(text=absent if number is None else str(number), value=number)
+
+
 class Grid:
     """The cells of a comparison: rows (data set, horizon, context), columns the named methods."""
 
@@ -110,8 +115,9 @@ class Grid:
         for metric in self.metrics:
             text = fixed(self.value(row, column, f"{metric.name}_mean"), metric.decimals)
             deviation = spread(self.value(row, column, f"{metric.name}_std"), metric.decimals)
-            mark = marked[metric.name]
-            cells.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
+            mark, value = marked[metric.name], self.value(row, column, f"{metric.name}_mean")
+            best, second = mark == "best", mark == "second"
+            cells.append(Cell(text=text, value=value, spread=deviation, bold=best, underline=second))
         return cells
 
     def lines(self, row: tuple[str, int, int], columns: Sequence[str], *, first: bool, width: int) -> Entry:
@@ -122,17 +128,18 @@ class Grid:
         for column in columns:
             ours += self.ours(row, column, {name: of_row[column] for name, of_row in marked.items()})
             for metric in self.metrics:
-                paper.append(Cell(text=fixed(self.paper(row, column, metric.name), metric.decimals)))
-                gap.append(Cell(text=fixed(self.value(row, column, f"{metric.name}_gap"), 1, signed=True)))
+                number, distance = self.paper(row, column, metric.name), self.value(row, column, f"{metric.name}_gap")
+                paper.append(Cell(text=fixed(number, metric.decimals), value=number))
+                gap.append(Cell(text=fixed(distance, 1, signed=True), value=distance))
         windows = self.windows.get((dataset, horizon))
         head = [
-            dataset if first else "",
-            str(horizon or ALL),
-            str(context or ALL),
-            MISSING if windows is None else str(windows),
+            Cell(text=dataset if first else ""),
+            whole(horizon or None, absent=ALL),
+            whole(context or None, absent=ALL),
+            whole(windows, absent=MISSING),
         ]
         fill = (Cell(),) * (width - len(paper))
-        body: list[Row] = [(*(Cell(text=text) for text in head), Cell(text="ours"), *ours, *fill)]
+        body: list[Row] = [(*head, Cell(text="ours"), *ours, *fill)]
         if any(cell.text != MISSING for cell in paper):
             body.append((*[Cell()] * len(head), Cell(text="paper"), *paper, *fill))
         if any(cell.text != MISSING for cell in gap):

@@ -5,6 +5,7 @@ efficiency_traffic.csv, measured on an NVIDIA L20). Another machine's samples a 
 Time-LlaMA's they are is what the paper claims and what can be compared.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ def significant(value: float | None, digits: int = DIGITS) -> str:
     return f"{round(value, decimals):.{max(decimals, 0)}f}"
 
 
+def _number(value: float | None, digits: int = DIGITS) -> Cell:
+    return Cell(text=significant(value, digits), value=value)
+
+
 def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, published: Path | None) -> Table:
     """The table from the rows of `efficiency_rows.read_sweeps`.
 
@@ -50,7 +55,7 @@ def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, publish
             here = [row for row in rows if (row["batch_size"], row["variates"]) == (size, variates)]
             here.sort(key=lambda row: names.index(row["name"]))
             entries = [_entry(row, here, theirs, cuda) for row in here]
-            head = (Cell(text=str(variates)), *entries[0][0][1:])
+            head = (Cell(text=str(variates), value=variates), *entries[0][0][1:])
             groups.append(((head, *entries[0][1:]), *entries[1:]))
         blocks.append(Block(header=header, groups=tuple(groups), title=f"Batch {size}"))
     return Table(
@@ -98,7 +103,7 @@ def _entry(row: Mapping[str, Any], peers: Sequence[Mapping], theirs: Mapping[str
         return (ours,)
     reference = theirs.get(next((peer["label"] for peer in peers if peer["variant"] == REFERENCE), ""))
     number = theirs[row["label"]]
-    paper = [Cell(text=significant(number, 4)), Cell(text=significant(number / reference if reference else None))]
+    paper = [_number(number, 4), _number(number / reference if reference else None)]
     rest = [Cell()] * (sum(cell.span for cell in ours) - 6)
     return ours, (Cell(), Cell(text=f"paper, {PAPER_DEVICE}"), Cell(), Cell(), *paper, *rest)
 
@@ -109,7 +114,7 @@ def _speed(row: Mapping[str, Any], peers: Sequence[Mapping]) -> tuple[Cell, ...]
         speed, reference = row["samples_per_second"], _reference(row, peers)
         ratio = speed / reference if reference else None
         numbers = (row["forward"]["seconds"] * 1e3, row["forward"]["p95"] * 1e3, speed, ratio)
-        return tuple(Cell(text=significant(number)) for number in numbers)
+        return tuple(map(_number, numbers))
     reason = row["forward_status"]
     seconds, memory = (place(row, "forward", field)[0] for field in ("seconds", "bytes"))
     if reason == NO_MEMORY and memory:
@@ -133,20 +138,20 @@ def _step(row: Mapping[str, Any]) -> Cell:
     if row["training_status"] != MEASURED:
         return Cell(text=SHORT[row["training_status"]])
     seconds, _ = place(row, "training", "seconds")
-    return Cell(text=significant(seconds and seconds * 1e3))
+    return _number(seconds and seconds * 1e3)
 
 
 def _memory(row: Mapping[str, Any], cuda: bool) -> tuple[Cell, ...]:
     """Peaks in MB: of forecasts, of training, and on CUDA what its allocator reserved for both."""
-    texts = []
+    cells = []
     for stage in ("forward", "training"):
         value, measured = place(row, stage, "bytes")
-        text = significant(value and value / 1e6)
-        texts.append(text if measured or value is None else f"({text})")
+        cell = _number(value and value / 1e6)
+        cells.append(cell if measured or value is None else dataclasses.replace(cell, text=f"({cell.text})"))
     if cuda:
         reserved = [(row.get(stage) or {}).get("reserved") or 0 for stage in ("forward", "training")]
-        texts.append(significant(max(reserved) / 1e6) if any(reserved) else MISSING)
-    return tuple(Cell(text=text) for text in texts)
+        cells.append(_number(max(reserved) / 1e6 if any(reserved) else None))
+    return tuple(cells)
 
 
 def _size(row: Mapping[str, Any]) -> tuple[Cell, ...]:
@@ -155,7 +160,7 @@ def _size(row: Mapping[str, Any]) -> tuple[Cell, ...]:
     counts = row.get("parameters", {})
     numbers = [None if flops is None else flops / 1e9, None if share is None else share * 100]
     numbers += [None if counts.get(key) is None else counts[key] / 1e6 for key in ("total", "trainable", "adapters")]
-    return tuple(Cell(text=significant(number)) for number in numbers)
+    return tuple(map(_number, numbers))
 
 
 def _reading(rows: Sequence[Mapping[str, Any]], *, cuda: bool, paper: bool) -> tuple[str, ...]:

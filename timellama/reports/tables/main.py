@@ -94,25 +94,31 @@ def _groups(grid: tables.Grid, columns: Sequence[str]) -> Iterator[tuple[Entry, 
                 for place in places
             ]
             lines += [
-                (str(place[1] or tables.ALL), context, value) for place, value in zip(places, values, strict=True)
+                (tables.whole(place[1] or None, absent=tables.ALL), context, value)
+                for place, value in zip(places, values, strict=True)
             ]
             if len(values) > 1:
                 # NaN where one horizon has no result: a mean of the others would be of easier or harder ones.
                 average = {key: math.fsum(value[key] for value in values) / len(values) for key in values[0]}
-                lines.append((AVERAGE, context, average))
+                lines.append((Cell(text=AVERAGE), context, average))
         yield tuple(
             (
                 _line(
-                    (dataset if number == 0 else "", horizon, str(context or tables.ALL)), value, columns, grid.metrics
+                    (
+                        Cell(text=dataset if number == 0 else ""),
+                        horizon,
+                        tables.whole(context or None, absent=tables.ALL),
+                    ),
+                    value,
+                    columns,
+                    grid.metrics,
                 ),
             )
             for number, (horizon, context, value) in enumerate(lines)
         )
 
 
-def _line(
-    head: Sequence[str], values: Mapping[tuple[str, str], float], columns: Sequence[str], metrics: Sequence[Metric]
-) -> Row:
+def _line(head: Row, values: Mapping[tuple[str, str], float], columns: Sequence[str], metrics: Sequence[Metric]) -> Row:
     decimals = {metric.name: metric.decimals for metric in metrics}
     texts = {key: fixed(value, decimals[key[1]]) for key, value in values.items()}
     marks: dict[tuple[str, str], str] = {}
@@ -120,7 +126,7 @@ def _line(
         of = tables.marks([texts[column, metric.name] for column in columns], direction=metric.direction)
         marks |= {(column, metric.name): mark for column, mark in zip(columns, of, strict=True)}
     cells = [
-        Cell(text=texts[key], bold=marks[key] == "best", underline=marks[key] == "second")
+        Cell(text=texts[key], value=values[key], bold=marks[key] == "best", underline=marks[key] == "second")
         for key in ((column, metric.name) for column in columns for metric in metrics)
     ]
-    return (*(Cell(text=text) for text in head), *cells)
+    return (*head, *cells)
