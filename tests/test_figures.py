@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from timellama.core.errors import InputError
@@ -308,6 +309,15 @@ def test_a_mark_stands_in_the_corner_of_a_figure_of_the_same_size(routed, tmp_pa
     rows, columns = np.nonzero(reddish(tmp_path / "marked.png"))
     assert len(rows) > 100 and rows.min() > 0.9 * sizes[0][1] and columns.min() > 0.3 * sizes[0][0]
     assert columns.max() < sizes[0][0] - 1, "nothing of it is cut off"
+
+
+def test_a_figure_without_a_layout_makes_room_for_its_mark(tmp_path):
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().set_xlabel("steps")
+    style.save(figure, tmp_path / "a.pdf", tmp_path / "a.png", mark="3 of 12 runs missing")
+    with Image.open(tmp_path / "a.png") as image:
+        black = (np.asarray(image.convert("RGB")) < 60).all(axis=-1)
+    assert np.nonzero(black)[0].max() < np.nonzero(reddish(tmp_path / "a.png"))[0].min()
 
 
 def test_a_figure_of_nothing_says_so(tmp_path):

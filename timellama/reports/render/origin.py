@@ -74,9 +74,9 @@ def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collecti
     shares = sorted(set(summary["train_percent"]))
     devices = sorted({device for devices in summary["devices"] for device in devices})
     sentences = [
+        f"Generated data, not measurements: {listed(made_up)}." if made_up else "",
         f"Configuration: {configuration}.",
         describe_backbones(summary),
-        f"Generated data, not measurements: {listed(made_up)}." if made_up else "",
         f"Look-back T: {listed(contexts)} steps.",
         f"Trained on {listed(shares)} % of the training rows." if shares != [100] else "",
         describe_seeds(summary),

@@ -127,7 +127,7 @@ def blank(text: str) -> Figure:
     """A figure that shows nothing, with its title: what stands in place of one that has no results to draw."""
     with theme():
         figure = canvas(PAGE, 0.5)
-        figure.text(0, 0.5, text, va="center", parse_math=False)
+        figure.text(0.01, 0.5, text, va="center", parse_math=False)
     return figure
 
 
@@ -139,6 +139,8 @@ def save(figure: Figure, pdf: Path, png: Path, *, mark: str = "") -> None:
     parts = []
     with theme():
         if mark:
+            if figure.get_layout_engine() is None:  # of a builder from outside
+                figure.set_layout_engine("constrained")
             # A legend of no line, since the layout makes room for legends.
             corner = figure.legend([], [], title=mark, loc="outside lower right", borderpad=0, borderaxespad=0.2)
             corner.get_title().set(color=MARK, fontsize=7, fontweight="bold", parse_math=False)
