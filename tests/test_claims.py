@@ -314,13 +314,13 @@ def test_speed_by_hand(published):
     assert found.effect.pairs == 2 and "batches 1 and 4" in found.effect.run
 
 
-def test_the_caption_names_the_commits_of_the_speeds(published):
+def test_the_notes_name_the_commits_of_the_speeds(published):
     statement = next(each for each in STATEMENTS if each.number == "8.1")
     made = [row | {"commit": "1234567", "dtype": "float32"} for row in speeds(statement, 2.0).sweeps]
     unused = made[0] | {"commit": "7654321", "variates": 7}
     arguments = {"published": published, "configuration": "made-up", "labels": LABELS}
-    caption = table_of_claims(Results(sweeps=[*made, unused]), **arguments).caption
-    assert "Speeds: float32, on cpu, commit 1234567." in caption and "7654321" not in caption
+    *_, origin = table_of_claims(Results(sweeps=[*made, unused]), **arguments).notes
+    assert "Speeds: float32, on cpu, commit 1234567." in origin and "7654321" not in origin
 
 
 def test_the_table_tells_part_and_verdict(published):
@@ -330,7 +330,7 @@ def test_the_table_tells_part_and_verdict(published):
     text = to_markdown(table)
     assert "| 6.3 | lower MSE with n = 4 than with 7 | \N{MINUS SIGN}5.0 % |" in text and "**supported** |" in text
     assert "2 of 2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3; not run: n = 1, " in text
-    assert "NOT COMPLETE" in table.caption and BACKBONE in table.caption and "abcdef0" in table.caption
+    assert "NOT COMPLETE" in table.caption and BACKBONE in text and "abcdef0" in text
     assert text.count("| not run |") == 26 and "Verdicts: 1 supported, 1 inconclusive and 26 not run." in text
     assert "supported" in to_latex(table)
 
@@ -343,4 +343,4 @@ def test_generated_data_are_told_and_test_nothing(published):
     found = findings(results, published=published, labels=LABELS)
     assert count(found) == "28 not run"
     table = table_of_claims(results, published=published, configuration="smoke", labels=LABELS, generated=["Synthetic"])
-    assert "Synthetic are generated" in table.caption and "None of its trainings" in table.caption
+    assert "Synthetic are generated" in table.notes[-1] and "None of its trainings" in table.notes[-1]

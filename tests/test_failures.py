@@ -145,6 +145,7 @@ def test_the_report_holds_all_and_says_when_there_is_nothing(tmp_path):
 def test_a_remark_only_where_something_is_missing():
     assert failures.remark(0, 4) == ""
     assert failures.remark(1, 4).startswith("NOT COMPLETE: 1 of 4 runs have no result")
+    assert (failures.mark(0, 4), failures.mark(1, 4)) == ("", "1 of 4 runs missing")
 
 
 def test_a_table_of_nothing_renders():

@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from timellama.core.errors import InputError
@@ -290,15 +291,33 @@ def test_router_training(tmp_path):
         figures.router_training(tmp_path / "none.csv", title="ETTh1")
 
 
-def test_a_remark_stands_below_the_figure_and_changes_nothing_else(tmp_path):
-    plain, remarked = tmp_path / "plain.png", tmp_path / "remarked.png"
-    style.save(style.blank("nothing"), tmp_path / "a.pdf", plain)
-    style.save(style.blank("nothing"), tmp_path / "b.pdf", remarked, remark="NOT COMPLETE: $_x^ of 3 runs. " * 8)
-    without, with_it = Image.open(plain), Image.open(remarked)
-    assert with_it.height > without.height + 20
-    ink = np.asarray(with_it.convert("L")) < 128
-    assert ink[: without.height // 2].any() and ink[-without.height // 2 :].any()
-    assert not ink[:, -1].any(), "the remark is broken into lines that fit"
+def reddish(path):
+    """Where a picture has the colour of a mark."""
+    with Image.open(path) as image:
+        red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(int), -1, 0)
+    return (red > green + 100) & (red > blue + 80)
+
+
+def test_a_mark_stands_in_the_corner_of_a_figure_of_the_same_size(routed, tmp_path):
+    paths, sizes = [routed([[1, 0.5, 0.5], [0, 1, 1]])], []
+    for name, mark in (("plain", ""), ("marked", "3 of 12 $_x^ missing")):
+        style.save(figures.router_heatmap(paths), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", mark=mark)
+        with Image.open(tmp_path / f"{name}.png") as image:
+            sizes.append(image.size)
+    assert sizes[0] == sizes[1]
+    assert not reddish(tmp_path / "plain.png").any()
+    rows, columns = np.nonzero(reddish(tmp_path / "marked.png"))
+    assert len(rows) > 100 and rows.min() > 0.9 * sizes[0][1] and columns.min() > 0.3 * sizes[0][0]
+    assert columns.max() < sizes[0][0] - 1, "nothing of it is cut off"
+
+
+def test_a_figure_without_a_layout_makes_room_for_its_mark(tmp_path):
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().set_xlabel("steps")
+    style.save(figure, tmp_path / "a.pdf", tmp_path / "a.png", mark="3 of 12 runs missing")
+    with Image.open(tmp_path / "a.png") as image:
+        black = (np.asarray(image.convert("RGB")) < 60).all(axis=-1)
+    assert np.nonzero(black)[0].max() < np.nonzero(reddish(tmp_path / "a.png"))[0].min()
 
 
 def test_a_figure_of_nothing_says_so(tmp_path):
@@ -321,20 +340,21 @@ def placed(tmp_path):
     return placed
 
 
-def test_a_figure_says_which_windows_seeds_and_code_it_is_of(placed):
-    ones = "1" * 40
+def test_a_remark_says_which_windows_seeds_and_code_a_figure_is_of(placed):
+    ones, facts = "1" * 40, {"configuration": "made_up", "generated": ["Other"]}
     files = [
         placed("a", commit=ones, seed=0),
         placed("b", commit=ones, seed=2),
         placed("c", commit=ones, seed=0, variant="seasonal-naive"),
     ]
-    code = "Code: commit 1111111."
-    assert report_figures.origin("forecasts", files) == f"ETTh1, H 96: 2785 test windows, seeds 0 and 2. {code}"
-    assert report_figures.origin("learning_curves", files) == (
-        f"A line a seed; the marker is at the weights that are tested. ETTh1, H 96: seeds 0 and 2. {code}"
-    )
-    assert report_figures.origin("forecasts", files[2:]).startswith("ETTh1, H 96: 2785 test windows, nothing trained.")
-    assert report_figures.origin("depth", []) == ""
+    windows, seeds = "2785 test windows, ", "seeds 0 and 2"
+    for name, tested in (("forecasts", windows), ("learning_curves", "")):
+        lines = report_figures.origin(name, files, **facts).splitlines()
+        assert lines[-2:] == [f"Configuration: made_up. ETTh1, H 96: {tested}{seeds}.", "Code: commit 1111111."]
+    assert f"{windows}nothing trained." in report_figures.origin("forecasts", files[2:], **facts)
+    assert report_figures.origin("depth", [], **facts) == "Configuration: made_up."
+    generated = report_figures.origin("depth", files, configuration="made_up", generated=["ETTh1", "Other"])
+    assert "Generated data, not measurements: ETTh1." in generated.splitlines()
 
 
 def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
@@ -344,8 +364,7 @@ def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
         placed("c", commit="1" * 40, seed=0, variant="dlinear"),
         placed("d", commit="1" * 40, seed=0, horizon=192),
     ]
-    assert report_figures.origin("depth", files) == (
-        "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none where there is one. "
-        "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows, seed 0. "
-        "Code: these runs come from 2 different versions: commits 1111111 and 2222222."
-    )
+    whiskers, cells, code = report_figures.origin("depth", files, configuration="cpu", generated=[]).splitlines()
+    assert "standard deviation over seeds" in whiskers
+    assert "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows" in cells
+    assert code == "Code: these runs come from 2 different versions: commits 1111111 and 2222222."

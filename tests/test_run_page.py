@@ -1,8 +1,14 @@
 """The abstract of a run: amounts, machine, verdicts and links are those of the results."""
 
+import html
 import json
+import re
 from pathlib import Path
 
+from docutils.core import publish_parts
+from markdown_it import MarkdownIt
+
+from timellama.reports import run_page
 from timellama.reports.run_page import links, page
 
 FACTS = {
@@ -49,6 +55,7 @@ def metrics(folder, variant, *, dataset="ETTh1", seed=0, mse=0.4, hour=1, proces
 def written(files, root, **changes):
     arguments = {
         "planned": dict.fromkeys(files, 4),
+        "settings": {"device": "cpu", "precision": "float32", "backbones": None, "seeds": [0, 1]},
         "reports": REPORTS,
         "place": Path("reports/README.md"),
         "published": root / "config/published",
@@ -79,10 +86,36 @@ def test_the_page_of_real_data(tmp_path, root):
     assert "generated" not in text
 
 
+def abstract(text):
+    """What the page of the reports takes over."""
+    return text.partition(run_page.BEGIN)[2].partition(run_page.END)[0]
+
+
+NASTY = "a_b* |c| [d]_ `e` <f> &amp; $g$ h_ #1"
+
+
+def test_the_abstract_reads_alike_as_markdown_and_as_restructured_text(tmp_path, root):
+    """Both are rendered; what is left of each is the same text."""
+    facts = FACTS | {"generated": [NASTY], "remark": f"NOT COMPLETE: {NASTY}"}
+    settings = {"device": "cpu", "precision": "float32", "seeds": [0, 1, 2]}
+    settings |= {"backbones": [{"name": "My_LM*", "blocks": 6}]}
+    text = abstract(
+        written({"router": [metrics(tmp_path, "dlinear", dataset=NASTY)]}, root, facts=facts, settings=settings)
+    )
+    as_rst = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
+    plain = [
+        " ".join(html.unescape(re.sub(r"<[^>]+>", "", rendered)).split())
+        for rendered in (as_rst, MarkdownIt().render(text))
+    ]
+    assert plain[0] == plain[1]
+    assert NASTY in plain[0] and "the first 6 blocks of My_LM*" in plain[0] and "the seeds 0, 1 and 2" in plain[0]
+    assert as_rst.count("<strong>") == 4
+
+
 def test_generated_data_are_told_at_the_top(tmp_path, root):
     text = written({"long_term": [metrics(tmp_path, "dlinear", dataset="Synthetic")]}, root)
     warning = "**All data are generated, by a formula: their numbers test the code and mean nothing beyond it.**"
-    assert text.split("\n\n")[2] == warning
+    assert warning in abstract(text).split("\n\n")
     assert "28 not run" in text
     mixed = [metrics(tmp_path, "dlinear", dataset="Synthetic"), metrics(tmp_path, "dlinear")]
     assert "**The data of Synthetic are generated" in written({"router": mixed}, root)

@@ -64,6 +64,11 @@ def build(cells, planned=None, **changes):
     return long_term(pd.DataFrame(cells), configuration=changes.pop("configuration", "cpu"), planned=planned, **changes)
 
 
+def told(table):
+    """Caption and notes as one text."""
+    return "\n".join([table.caption, *table.notes])
+
+
 def test_marks():
     assert marks(["0.2", "0.1", "0.3"]) == ["second", "best", ""]
     assert marks(["0.1", "0.1", "0.2", "0.2", "0.3"]) == ["best", "best", "second", "second", ""]
@@ -104,7 +109,7 @@ def test_paper_and_gap_lines_only_where_the_paper_has_a_number():
 def test_one_seed_shows_no_spread():
     table = build([cell("time-llama", 0.39, 0.4, mse_std=NAN, mae_std=NAN, seeds=(3,))])
     assert "±" not in to_markdown(table)
-    assert "Seed: 3." in table.caption
+    assert "Seed: 3." in told(table)
 
 
 def test_missing_and_extra_cells_are_dashes():
@@ -116,8 +121,7 @@ def test_missing_and_extra_cells_are_dashes():
     assert main[5:] == ["0.390<sub>±0.001</sub>", "0.400<sub>±0.003</sub>", "–", "–", "–", "–"]
     assert extra[:5] == ["", "96", "336", "2785", "ours"]
     assert extra[5:] == ["–", "–", "0.380<sub>±0.001</sub>", "0.410<sub>±0.003</sub>", "–", "–"]
-    (note,) = table.notes
-    assert note.startswith("Not complete: 2 of 4 planned cells have no result, ")
+    assert table.notes[0].startswith("Not complete: 2 of 4 planned cells have no result, ")
 
 
 def test_a_method_that_is_too_heavy_is_not_run_where_others_are():
@@ -144,7 +148,7 @@ def test_the_papers_numbers_stand_also_where_ours_are_missing():
         not_run=["Time-LLM"],
         published=published,
     )
-    assert "Paper: its table 1" in table.caption
+    assert "Paper: its table 1" in told(table)
     ours, paper, gap, other, below = rows_of(to_markdown(table))[2:7]
     assert ours[7:11] == ["not run", "", "–", "–"]
     assert paper[4:11] == ["paper", "0.377", "0.400", "0.386", "0.409", "0.378", "0.409"]
@@ -176,8 +180,8 @@ def test_several_backbones_are_columns_of_their_own():
     header = rows_of(to_markdown(table))[0]
     assert header[5::2] == ["Time-LlaMA gpt2 x2 MSE", "Time-LlaMA tiny x2 (random weights) MSE"]
     # Beside a pretrained one, random weights are a control and not a test of the code.
-    assert "has learned no language" not in table.caption
-    assert "has learned no language" in build(cells[1:]).caption
+    assert "has learned no language" not in told(table)
+    assert "has learned no language" in told(build(cells[1:]))
 
 
 def test_two_variants_with_one_label_are_told_apart():
@@ -185,12 +189,12 @@ def test_two_variants_with_one_label_are_told_apart():
     assert rows_of(to_markdown(table))[0][5::2] == ["Same (a) MSE", "Same (b) MSE"]
 
 
-def test_the_caption_says_where_the_numbers_come_from():
+def test_the_notes_say_where_the_numbers_come_from():
     cells = [
         cell("time-llama", 0.3, 0.3, dataset="Made_up", commits=("abcdef0 + uncommitted changes", "1234567")),
         cell("rlinear", 0.3, 0.3, dataset="Made_up", seeds=(0,), context=336),
     ]
-    caption = build(cells, generated=["Made_up", "Other"], configuration="my_own").caption
+    text = told(build(cells, generated=["Made_up", "Other"], configuration="my_own"))
     for sentence in (
         "Configuration: my_own.",
         "Backbone (name x blocks): SmolLM2-135M x6.",
@@ -200,23 +204,21 @@ def test_the_caption_says_where_the_numbers_come_from():
         "Precision: float32, on cpu.",
         "Code: these runs come from 3 different versions: commits 1234567, abcdef0 and abcdef0 + uncommitted changes.",
         "standard deviation (n − 1)",
-        "Bold: the lowest of a row over all panels; underlined: the next",
+        "Bold is the lowest of a row over all panels, underlined the next.",
     ):
-        assert sentence in caption
-    seeds = build(
-        [cell("dlinear", 1, 1), cell("rlinear", 1, 1), cell("dlinear", 1, 1, horizon=192, seeds=(1,))]
-    ).caption
+        assert sentence in text
+    seeds = told(build([cell("dlinear", 1, 1), cell("rlinear", 1, 1), cell("dlinear", 1, 1, horizon=192, seeds=(1,))]))
     assert "Seeds: 0 and 1 (DLinear in some rows and RLinear); 1 (DLinear in some rows)." in seeds
-    seeds = build(
+    table = build(
         [
             *(cell(variant, 1, 1, dataset="ETTh1") for variant in ("dlinear", "rlinear")),
             *(cell(variant, 1, 1, dataset="Weather", seeds=(0,)) for variant in ("dlinear", "rlinear")),
             cell("seasonal-naive", 1, 1, dataset="ETTh1", seeds=(0,)),  # trains nothing, so it has no seed to name
         ]
-    ).caption
-    assert "Seeds: 0 and 1 (ETTh1); 0 (Weather)." in seeds
-    assert "gap" not in caption  # no number of the paper is in this table
-    assert "gap: (ours − paper) / paper in per cent" in build([cell("dlinear", 1, 1, mse_paper=1.0)]).caption
+    )
+    assert "Seeds: 0 and 1 (ETTh1); 0 (Weather)." in told(table)
+    assert "Gap" not in text  # no number of the paper is in this table
+    assert "Gap: (ours − paper) / paper in per cent" in told(build([cell("dlinear", 1, 1, mse_paper=1.0)]))
 
 
 def test_tex_and_markdown_hold_the_same_numbers():
@@ -304,8 +306,8 @@ def test_paired_differences_and_their_interval():
     # 4.302653 * 0.1 / sqrt(3) = 0.2484; 0.2 is less, so 0 is inside
     assert lines[3] == ["DLinear", "ours", "<u>0.600</u><sub>±0.100</sub>", "+0.2000<sub>±0.2484</sub>"]
     assert lines[4] == ["PatchTST", "ours", "0.900", "–"]
-    assert "2785 for ETTh1, H 96" in table.caption
-    assert "from Time-LlaMA, paired by seed" in table.caption
+    assert "2785 for ETTh1, H 96" in told(table)
+    assert "from Time-LlaMA with the same seeds" in table.caption
 
 
 def test_a_star_where_the_interval_leaves_out_zero():
@@ -350,8 +352,8 @@ def test_the_difference_over_all_cells_counts_each_pair_once():
     runs += [run("dlinear", seed, 0.4 * (1 + more), horizon=horizon) for horizon, seed, more in cells]
     runs += [run("patchtst", 0, 0.5, horizon=96)]
     # 25 % on average, deviation 12.91, and 3.182446 * 12.91 / sqrt(4) = 20.54
-    expected = {("dlinear", ""): "+25.0* ±20.5 (4)"}
-    assert pooled(pd.DataFrame(runs), reference="time-llama") == expected
+    [(row, cell)] = pooled(pd.DataFrame(runs), reference="time-llama").items()
+    assert row == ("dlinear", "") and cell.text == "+25.0* ±20.5 (4)" and cell.value == pytest.approx(25)
 
 
 def test_variants_show_the_papers_numbers_in_planned_cells_without_ours(tmp_path):

@@ -57,4 +57,4 @@ def test_the_remark_names_the_commit(name, made, tmp_path):
     sweep = made.write_sweep(tmp_path, "patchtst", [made.measured(7, 1, seconds=0.04)])
     facts = {"methods": made.methods, "remark": "NOT COMPLETE."}
     _, remark = report_figures.efficiency_figure(name, sweeps=[sweep], facts=facts)
-    assert remark == "NOT COMPLETE. Code: commit 0123456."
+    assert remark == "NOT COMPLETE.\nCode: commit 0123456."

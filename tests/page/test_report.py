@@ -10,6 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from timellama.reports.catalogue import OWN
+from timellama.reports.run_page import BEGIN, END
 
 MENU = {"Workflow", "Statistics", "About"}  # entries of the page's own
 
@@ -47,13 +48,20 @@ def results(report):
 
 def test_the_page_loads_without_a_network_or_an_error(page):
     assert "Each training was done with the seed 0" in page.find_element(By.CSS_SELECTOR, ".prose").text
-    assert {*entries(page)} == {*MENU, "Tables", "Figures", "Data"}
+    assert {*entries(page)} == {*MENU, "Abstract", "Tables", "Figures", "Data"}
     for name in sorted(MENU):
         click(page, name)
         home(page)
     asked = page.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert not [address for address in asked if address.startswith("http")]
     assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_the_home_page_says_what_the_abstract_of_the_run_says(page, report):
+    shown = " ".join(page.find_element(By.CSS_SELECTOR, ".prose").text.split())
+    abstract = report.with_name("README.md").read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    for paragraph in abstract.strip().split("\n\n"):
+        assert re.sub(r"[*\\]", "", paragraph) in shown
 
 
 def test_the_home_page_begins_at_its_top(page):
@@ -78,6 +86,16 @@ def test_every_report_of_a_category_shows(page, report, category, shown):
         assert len(page.find_element(By.CSS_SELECTOR, "nav .prose").text) > 80
         page.find_element(By.XPATH, f"//nav//ol//a[text()='{category}']").click()
     assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_the_remark_on_a_figure_stands_below_how_to_read_it(page, report):
+    click(page, "Figures")
+    click(page, "Figure E8. Forecasts, Synthetic")
+    buttons(page)[1].click()
+    shown = page.find_element(By.CSS_SELECTOR, "nav .prose").text
+    remark = report.with_name("figures") / "forecasts_Synthetic.txt"
+    for line in remark.read_text(encoding="utf-8").splitlines():
+        assert line and line in shown
 
 
 def test_a_table_in_the_page_sorts_by_a_click(page):

@@ -8,11 +8,12 @@ from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.render.web_table import to_html
 
 NASTY = "<script>document.title = 'owned'</script><b onclick=\"x\">&amp;"
-LINES = (("b10", "10.5", "-"), ("b9", "9.25", "-"), (NASTY, "\N{MINUS SIGN}3", "x"), ("c", "\N{EN DASH}", "x"))
+# b9 and b10 print alike, and b9 is the smaller.
+LINES = (("b10", "9.3", 9.32, "-"), ("b9", "9.3", 9.25, "-"), (NASTY, "(3)", -3, "x"), ("c", "\N{EN DASH}", None, "x"))
 
 
-def entry(name, number, word):
-    first = (Cell(text=name), Cell(text=number, spread="\N{PLUS-MINUS SIGN}99"), Cell(text=word))
+def entry(name, number, value, word):
+    first = (Cell(text=name), Cell(text=number, value=value, spread="\N{PLUS-MINUS SIGN}99"), Cell(text=word))
     return (first, (Cell(text=""), Cell(text="0"), Cell(text="paper")))
 
 

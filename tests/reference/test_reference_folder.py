@@ -102,6 +102,12 @@ def test_nothing_to_check_is_an_error(world):
     assert not world.kept.exists()
 
 
+def below(world, figure: str) -> str:
+    """What the folder's first page says below a figure."""
+    page = (world.kept / "README.md").read_text(encoding="utf-8")
+    return page.partition(f"(figures/{figure}.png)")[2].partition("![")[0]
+
+
 def test_sittings_add_up_to_what_one_gives(complete, world, tmp_path):
     """Half the results, then the others on a machine that has not the first half."""
     one = {path.relative_to(world.kept): path.read_bytes() for path in world.kept.rglob("*") if path.is_file()}
@@ -113,11 +119,13 @@ def test_sittings_add_up_to_what_one_gives(complete, world, tmp_path):
     assert (done.results, done.added) == (len(documents[::2]), len(documents[::2])) and world.check() == []
     assert "NOT COMPLETE" in world.tables()["table_long_term"] and "–" in world.tables()["table_long_term"]  # noqa: RUF001
     assert documents[1][0] in world.tables()["table_failures"].replace("\\", "")
+    assert "NOT COMPLETE" in below(world, "depth") and "Code: commit 1111111" in below(world, "depth")
     world.results.rename(tmp_path / "second-results")
     world.put(dict(documents[1::2]))
     done = world.export()
     assert (done.added, done.replaced, done.results) == (len(documents[1::2]), 0, len(documents))
     assert world.check() == []
+    assert "NOT COMPLETE" not in below(world, "depth") and "Code: commit 1111111" in below(world, "depth")
     two = {path.relative_to(world.kept): path.read_bytes() for path in world.kept.rglob("*") if path.is_file()}
     assert {name: two[name] for name in two if name.name != "provenance.json"} == {
         name: one[name] for name in one if name.name != "provenance.json"

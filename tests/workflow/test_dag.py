@@ -60,6 +60,8 @@ def test_the_table_holds_the_numbers_and_says_that_the_data_are_generated(finish
     assert "Generated data" in table and "random weights" in table and "smoke" in table
     figure = finished.folder / "reports/figures/forecasts_Synthetic.png"
     assert figure.stat().st_size > 10_000
+    remark = figure.with_suffix(".txt").read_text(encoding="utf-8")
+    assert "Synthetic, H 24: 217 test windows, seed 0." in remark and "Code: commit" in remark
 
 
 def test_generated_data_give_no_verdict_and_the_abstract_says_so(finished):

@@ -16,16 +16,10 @@ BESIDE_PAPER = ("long_term", "few_shot", "ablation")
 PUBLISHED_CLAIMS = tuple(sorted({f"{PUBLISHED}/{part.published}" for part in PARTS.values()}))
 
 OF_METHODS = (
-    "Bold is the lowest error of a line over all methods, underlined the next. Below ours stand the paper's number and "
-    "the gap in per cent, above 0 where ours is worse. A gap smaller than the spread between seeds, printed small, "
-    "means nothing."
+    "Below ours stand the paper's number and the gap in per cent, above 0 where ours is worse. A gap smaller than the "
+    "spread between seeds, printed small, means nothing."
 )
-OF_VARIANTS = (
-    "A line is a variant. *difference* is how far its error is from the full model's with the same seed, above 0 where "
-    "it is worse; the small number is half the width of its 95 % interval. A star says that the interval leaves out 0; "
-    "without one the difference may be chance."
-)
-SORTS = "Click a heading to sort; the lines of one entry stay together."
+OF_VARIANTS = "Without a star the difference from the full model may be chance."
 
 
 def _methods(experiment: str, *, title: str, caption: str, published: str) -> Report:
@@ -33,7 +27,7 @@ def _methods(experiment: str, *, title: str, caption: str, published: str) -> Re
     return Report(
         name=f"table_{experiment}",
         title=title,
-        caption=f"{caption}\n\n{OF_METHODS} {SORTS}",
+        caption=f"{caption} {OF_METHODS}",
         needs=Needs(experiments=(experiment,), published=(f"{PUBLISHED}/{published}",)),
         build=f"{TABLES}.experiment:methods",
     )
@@ -45,7 +39,7 @@ def _variants(experiment: str, *, title: str, lead: str, caption: str, published
         name=f"table_{experiment}",
         title=title,
         lead=lead,
-        caption=f"{caption}\n\n{OF_VARIANTS} {SORTS}",
+        caption=f"{caption} {OF_VARIANTS}",
         needs=Needs(experiments=(experiment,), published=(f"{PUBLISHED}/{published}",) if published else ()),
         build=f"{TABLES}.experiment:variants",
     )
@@ -67,9 +61,7 @@ OWN = (
         name="table_claims",
         title="Claims. Verdicts",
         caption="Each statement of the paper that a run can test, with the effect that was measured, its 95 % interval "
-        "and the number of pairs of runs behind it. *Supported*: the whole interval lies where the statement is true; "
-        "*contradicted*: it lies wholly outside; *inconclusive*: neither, or too few pairs; *cannot fail*: no run "
-        "could have contradicted it. The rules were written before the verdicts.",
+        "and the number of pairs of runs behind it. The rules were written before the verdicts.",
         needs=Needs(experiments=CLAIMED, optional=True, published=PUBLISHED_CLAIMS),
         build=f"{TABLES}.claims:table",
     ),
@@ -77,45 +69,39 @@ OWN = (
         name="table_long_term",
         title="Table 1. Long-term forecasting",
         caption="The paper's table 1. Each line is a data set and a horizon H, each pair of columns a method; T is the "
-        "look-back. Bold is the lowest error of a line over all methods, underlined the next. Behind the rule stand "
-        f"controls, which a trained model has to beat. {SORTS}",
+        "look-back. The last columns are controls, which a trained model has to beat.",
         needs=Needs(experiments=("long_term",), published=(f"{PUBLISHED}/table1_long_term.csv",)),
         build=f"{TABLES}.main:table",
     ),
     Report(
         name="table_reproduction",
         title="Table 1. Long-term forecasting beside the paper",
-        caption="Each block of lines is a data set and a horizon H, each pair of columns a method. T is the look-back."
-        f"\n\n{OF_METHODS} {SORTS}",
+        caption=f"Each block of lines is a data set and a horizon H, each pair of columns a method. {OF_METHODS}",
         needs=Needs(experiments=("long_term",), published=(f"{PUBLISHED}/table1_long_term.csv",)),
         build=f"{TABLES}.main:reproduction",
     ),
     _methods(
         "short_term",
         title="Table 2. Short-term forecasting",
-        caption="The paper's table 2: M4. Each line is a frequency, and the last one all that were run. OWA below 1 "
-        "beats Naive2, the competition's yardstick.",
+        caption="The paper's table 2: M4, where an OWA below 1 beats Naive2, the competition's yardstick.",
         published="table2_short_term_m4.csv",
     ),
     _methods(
         "few_shot",
         title="Table 3. Few-shot forecasting",
-        caption="The paper's table 3: as table 1, but trained on the first few per cent of the training rows. What "
-        "barely learns from so little is to be held against the floor.",
+        caption="The paper's table 3: as table 1, but trained on the first few per cent of the training rows.",
         published="table3_few_shot_5pct.csv",
     ),
     _methods(
         "backbones",
         title="Table 4. Language models",
-        caption="The paper's table 4: the same method on several language models. Differences between columns are "
-        "what the choice of the model is worth.",
+        caption="The paper's table 4: the same method on several language models.",
         published="table4_backbones.csv",
     ),
     _methods(
         "backbones_few_shot",
         title="Table 4. Language models, few-shot",
-        caption="The paper's table 4: the same method on several language models, trained on few rows. Differences "
-        "between columns are what the choice of the model is worth.",
+        caption="The paper's table 4: the same method on several language models, trained on few rows.",
         published="table4_backbones.csv",
     ),
     _variants(
@@ -131,7 +117,7 @@ OWN = (
         name="table_datasets",
         title="Table 6. Data sets",
         caption="The paper's table 6. *ours* is what the checked files hold; where the paper's line differs, the paper "
-        "counts otherwise or is wrong. The counts are windows of 96 rows, not of the look-back that was trained with.",
+        "counts otherwise or is wrong. The counts are of windows of 96 rows, not of the look-back of the trainings.",
         needs=Needs(published=(f"{PUBLISHED}/table6_datasets.csv",), datasets=True),
         build=f"{TABLES}.datasets:table",
     ),
@@ -178,11 +164,9 @@ OWN = (
     Report(
         name="table_efficiency",
         title="Table E7. Time and memory",
-        caption="How long one forecast and one training step take, and how much memory, for N variates. Each cell was "
-        "measured in a process of its own on an otherwise idle workflow. The column with the times sign is speed as a "
-        "multiple of Time-LlaMA's, which can be held against the paper's even on another machine; the other columns "
-        "cannot. Numbers in parentheses were predicted and not measured, since the memory or the time would not have "
-        "sufficed.",
+        caption="How long one forecast and one training step take, and how much memory, for N variates. The column "
+        "with the times sign is speed as a multiple of Time-LlaMA's; it can be held against the paper's even on "
+        "another machine, the other columns cannot.",
         needs=Needs(experiments=("efficiency",), published=(f"{PUBLISHED}/efficiency_traffic.csv",)),
         build=f"{TABLES}.time_and_memory:table",
     ),
@@ -197,30 +181,29 @@ OWN = (
     _figure(
         "active_loras",
         title="Figure 2. Active LoRA modules",
-        caption="The paper's figure 2. To the right more LoRA modules of a block are on. Lower is better; the bars are "
-        "the spread over seeds, and the dashed line is the paper's. Curves that differ by less than the bars do not "
-        "differ.",
+        caption="The paper's figure 2: the test error over the number of LoRA modules of a block that are on. The "
+        "dashed line is the paper's. Points that differ by less than their whiskers do not differ.",
         needs=Needs(experiments=("active_loras",), published=(f"{PUBLISHED}/figure2_active_loras.csv",)),
     ),
     _figure(
         "depth",
         title="Figure E4. Depth",
-        caption="To the right more blocks of the language model are used. Lower is better; the bars are the spread "
-        "over seeds.",
+        caption="The test error over the number of blocks of the language model that are used. Points that differ by "
+        "less than their whiskers do not differ.",
         needs=Needs(experiments=("depth",)),
     ),
     _figure(
         "prompts",
         title="Figure E3. Prompts",
-        caption="A dot is a seed, a bar the mean over seeds. Lower is better; dots that overlap do not differ.",
+        caption="The test error with each prompt: a dot a seed, a bar their mean. Lower is better, and prompts whose "
+        "dots overlap do not differ.",
         needs=Needs(experiments=("prompts",)),
     ),
     _figure(
         "lora_distribution",
         title="Figure 3. Where LoRA modules are on",
-        caption="The paper's figure 3. Above, each module's share of all selections; below, how often it is on. With n "
-        'of E modules on, no share can be above 1/n, so "no module above 25 %" holds for n = 4 whatever the router '
-        "learns.",
+        caption="The paper's figure 3: above, each module's share of all selections; below, how often it is on. With n "
+        'modules on, no share can be above 1/n, so "no module above 25 %" holds for n = 4 whatever the router learns.',
         needs=Needs(
             experiments=("active_loras",),
             runs=f"{SELECTION}:full_models",
@@ -243,38 +226,37 @@ OWN = (
         "router_heatmap",
         title="Figure E1. Router by data set",
         caption="How often each block (a row) switches on each module (a column), in per cent of the test windows. "
-        "Rows of 0 and 100 alone: the router always chooses the same and has collapsed.",
+        "A row of nothing but 0 and 100 means that the router always chooses the same and has collapsed.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:routers"),
     ),
     _figure(
         "router_training",
         title="Figure E2. Router during training",
-        caption="The same while it trains, a panel a block: lines that stay apart and flat mean that the choice was "
-        "made early and then never changed. The last panel has the entropy of the router, 0 where it is certain.",
+        caption="How often each module is on while one model trains, a panel a block. Lines that stay apart and flat "
+        "mean that the choice was made early and then never changed. The last panel has the entropy of the router, 0 "
+        "where it is certain.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_router", file=layout.ROUTER),
     ),
     _figure(
         "learning_curves",
         title="Figure E7. Learning curves",
-        caption="Loss on training and validation rows, and the learning rate, over the steps of training. The weights "
-        "that are tested are those of the lowest validation loss, which a marker shows. A training curve that falls "
-        "while validation rises is overfitting.",
+        caption="Loss on training and validation rows, and the learning rate, over the steps of training. A marker "
+        "shows the lowest validation loss, whose weights are tested. A training curve that falls while validation "
+        "rises is overfitting.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:trained", file=layout.HISTORY),
     ),
     _figure(
         "forecasts_{dataset}",
         title="Figure E8. Forecasts, {dataset}",
         caption="Test windows, one a row, and variates, one a column. Grey is what the models saw, black what then "
-        "happened. The windows are spread evenly over the test part, from its first to its last; none was chosen for "
-        "how it looks.",
+        "happened. The windows are spread evenly over the test part; none was chosen for how it looks.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_seeds", file=layout.FORECASTS),
     ),
     Report(
         name="paper_vs_ours",
         title="Claims. Our numbers and those of the paper",
-        caption="The MSE of each data set, horizon and method beside the number that the paper prints, in per cent of "
-        "the paper's. Left of 0 ours is lower. Marks are means over seeds, whiskers their standard deviation. The "
-        "paper's language model is larger than the one here wherever the line below the figure says so.",
+        caption="How far our MSE is from the number that the paper prints, for each data set, horizon and method. Left "
+        "of 0 ours is lower. The paper's language model may be larger than ours: the remark names both.",
         needs=Needs(experiments=BESIDE_PAPER, published=PUBLISHED_CLAIMS),
         build=f"{FIGURES}.paper:figure",
     ),

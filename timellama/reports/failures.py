@@ -4,11 +4,11 @@ Reports are then made in a second pass (`TIMELLAMA_PARTIAL=1`), which computes n
 are there and says how many are not, and `reports/table_failures` lists those.
 """
 
+import dataclasses
 import json
 import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from timellama.core.job_state import read_error, read_progress
@@ -25,7 +25,7 @@ NOT_STARTED = "not started"
 OTHER_CODE = "its result is of other code, and it was not run again"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Step:
     """A job that a result needs: what it is called, a file that it makes, and its log."""
 
@@ -34,7 +34,7 @@ class Step:
     log: Path
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Failure:
     """A result that is absent."""
 
@@ -99,10 +99,20 @@ def remark(absent: int, planned: int) -> str:
     """What a report says that was made without some of its results; empty where it has all."""
     if not absent:
         return ""
-    return (
-        f"NOT COMPLETE: {absent} of {planned} runs have no result; {REPORT} names them and says why. They are dashes, "
-        "or are left out of means over seeds."
-    )
+    return f"NOT COMPLETE: {absent} of {planned} runs have no result; {REPORT} says why."
+
+
+def mark(absent: int, planned: int) -> str:
+    """The same in a few words, for a picture."""
+    return f"{absent} of {planned} runs missing" if absent else ""
+
+
+def remarked(table: Table, text: str) -> Table:
+    """The table with what `remark` says at the end of its caption, and a note on how its cells show it."""
+    if not text:
+        return table
+    note = "A run without a result is a dash, or is left out of a mean over seeds."
+    return dataclasses.replace(table, caption=f"{table.caption} {text}", notes=(note, *table.notes))
 
 
 def without_results(name: str, *, text: str) -> Table:

@@ -8,7 +8,7 @@ from timellama.core import layout
 from timellama.core.code_digest import PACKAGE, code_digest
 from timellama.experiments.matrix import EFFICIENCY, Plan
 from timellama.experiments.run import Run
-from timellama.reports.failures import Failure
+from timellama.reports.failures import Failure, mark
 from timellama.reports.registry import experiments_of, loaded
 from timellama.reports.report import Report
 from timellama.reports.report_facts import dataset_rows, remark_on, report_facts
@@ -61,7 +61,10 @@ def facts_of(report: Report, plan: Plan, *, absent: Mapping[str, Failure]) -> di
     names = experiments_of(report, plan.config["experiments"])
     planned = dict.fromkeys(result for of in wanted(report, plan).values() for result in of)
     facts = report_facts(plan, names[0] if len(report.needs.experiments) == 1 and names else "", absent=absent)
-    facts |= {"remark": remark_on(planned, absent)}
+    facts |= {
+        "remark": remark_on(planned, absent),
+        "mark": mark(sum(result in absent for result in planned), len(planned)),
+    }
     if report.needs.datasets:
         facts["datasets"] = dataset_rows(plan)
     if report.needs.failures:

@@ -15,7 +15,7 @@ from timellama.reports.catalogue import OWN
 from timellama.reports.report import EVERY, Given, Report
 
 TABLE_FILES = ("tex", "md", "html", "csv")
-FIGURE_FILES = ("pdf", "png")
+FIGURE_FILES = ("pdf", "png", "txt")  # the last holds the remark
 
 
 def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> dict[str, Report]:

@@ -37,11 +37,11 @@ class Report:
     Attributes:
         name: the file's name, without ending; `{dataset}` in it makes a figure a data set.
         title: on the page of the reports, which sorts by it.
-        caption: how to read it, in reStructuredText, on the same page.
+        caption: how to read it, in two or three sentences of reStructuredText, on the same page.
         needs: what it is made from.
         build: `module:function` of the builder. It takes a `Given`; of a table it returns a `cells.Table`, or the
             texts by file ending (`.tex`, `.md`, `.html`, `.csv`), of a figure the matplotlib figure and the remark
-            below it.
+            on it, which is written beside it.
         lead: the first sentence of a table's own caption, for a builder that several reports share.
         dataset: filled in for a name with `{dataset}`.
     """
@@ -65,8 +65,8 @@ class Given:
     """What a builder is called with: the files that are there, by experiment, and what else the report has to know.
 
     `facts` holds `configuration`, `backbone`, `methods` (label and floor by variant), `generated` data sets, `remark`
-    (how many results are absent, or nothing), of one experiment `planned` cells and `not_run` methods, and what
-    `Needs` asks for.
+    (how many results are absent, or nothing), of a figure `mark` (the same in a few words, which stand in it), of one
+    experiment `planned` cells and `not_run` methods, and what `Needs` asks for.
     """
 
     report: Report

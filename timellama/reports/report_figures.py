@@ -1,6 +1,6 @@
 """Which figure is drawn from which files of the runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from timellama.core.errors import InputError
 from timellama.reports.figures import curves as figures
 from timellama.reports.figures import efficiency as efficiency_figures
 from timellama.reports.render import style
-from timellama.reports.render import table_model as tables
 from timellama.reports.render.markup import listed
+from timellama.reports.render.origin import describe_commits, first_seen
 from timellama.reports.tables.efficiency_rows import read_sweeps
 from timellama.results import aggregate, run_files
 
@@ -22,6 +22,7 @@ WHISKERS = "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none w
 DRAWN = {  # figure: what of it is not said by its axes and its legend
     "active_loras": WHISKERS,
     "depth": WHISKERS,
+    "prompts": "A dot is a seed; the bar is their mean.",
     "learning_curves": "A line a seed; the marker is at the weights that are tested.",
 }
 
@@ -71,8 +72,8 @@ def _require_every_step(path: Path, steps: int | None) -> None:
         )
 
 
-def origin(name: str, files: Sequence[Path]) -> str:
-    """What a figure says of its marks and runs: test windows and seeds by data set and horizon, and the code that ran.
+def origin(name: str, files: Sequence[Path], *, configuration: str, generated: Collection[str]) -> str:
+    """The remark on a figure, a line each: its marks, test windows and seeds by data set and horizon, and the code.
 
     Each file stands beside the `metrics.json` of its run. Curves over training steps are not of the test windows, so
     those figures name none. Raises InputError where a file cannot be read.
@@ -88,8 +89,15 @@ def origin(name: str, files: Sequence[Path]) -> str:
         said.append(f"{dataset}, H {horizon}: {tested}{_seeds(of)}")
     commits = {aggregate.describe_commit(document["provenance"]) for document in documents}
     if not documents:
-        return ""
-    return f"{DRAWN.get(name, '')} {'; '.join(said)}. {tables.describe_commits(commits)}".strip()
+        return f"Configuration: {configuration}."
+    made_up = [dataset for dataset in first_seen(dataset for dataset, _ in cells) if dataset in generated]
+    lines = [
+        DRAWN.get(name),
+        f"Generated data, not measurements: {listed(made_up)}." if made_up else None,
+        f"Configuration: {configuration}. {'; '.join(said)}.",
+        describe_commits(commits),
+    ]
+    return "\n".join(line for line in lines if line)
 
 
 def _seeds(documents: Sequence[Mapping[str, Any]]) -> str:
@@ -106,12 +114,12 @@ def _seeds(documents: Sequence[Mapping[str, Any]]) -> str:
 
 
 def efficiency_figure(name: str, *, sweeps: Sequence[Path], facts: Mapping[str, Any]) -> tuple[Figure, str]:
-    """Latency or memory over the number of variates, and the remark below it.
+    """Latency or memory over the number of variates, and the remark on it.
 
     `facts` holds `methods` and `remark`. Raises InputError as `read_sweeps` does.
     """
     if not sweeps and facts["remark"]:
         return style.blank(f"{name}: no sweep has a result"), facts["remark"]
     rows = read_sweeps(sweeps, methods=facts["methods"])
-    versions = tables.describe_commits({row["commit"] for row in rows})
-    return getattr(efficiency_figures, name)(rows), f"{facts['remark']} {versions}".strip()
+    versions = describe_commits({row["commit"] for row in rows})
+    return getattr(efficiency_figures, name)(rows), "\n".join(filter(None, (facts["remark"], versions)))

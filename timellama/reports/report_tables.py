@@ -27,9 +27,9 @@ from timellama.training.metric_objects import EXTRA, Metric, described
 REFERENCE = "time-llama"
 NAIVE2 = "naive2"
 POOLED, SPEED = "All cells, % (pairs)", "Windows a second"
-EXPLAINED = {  # heading of a column: what the caption says of it
+EXPLAINED = {  # heading of a column: the note on it
     POOLED: "All cells: (ours \N{MINUS SIGN} reference) / reference in per cent, the mean over data sets, horizons and "
-    "seeds, with the 95 % t interval as if all pairs were independent, which bounds the doubt from below.",
+    "seeds, with its 95 % t interval. It takes all pairs as independent, so the doubt is larger than it says.",
     SPEED: "Windows a second: forecasts of the test part in the fastest run of a row; other work of the machine slows "
     "them.",
 }
@@ -48,7 +48,7 @@ def table(
     if not metrics and facts["remark"]:
         return failures.without_results(name, text=facts["remark"])
     made = _table(name, metrics=metrics, published=published, facts=facts, title=title)
-    return dataclasses.replace(made, caption=f"{made.caption} {facts['remark']}".strip())
+    return failures.remarked(made, facts["remark"])
 
 
 def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[str, Any]) -> Table:
@@ -60,7 +60,7 @@ def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[
         return failures.without_results("efficiency", text=facts["remark"])
     rows = read_sweeps(sweeps, methods=facts["methods"])
     made = efficiency(rows, configuration=facts["configuration"], published=published)
-    return dataclasses.replace(made, caption=f"{made.caption} {facts['remark']}".strip())
+    return failures.remarked(made, facts["remark"])
 
 
 def _table(

@@ -1,6 +1,11 @@
-"""`reports/README.md`, the abstract of a run: what was run, on what, how long, what came out, and where it all is."""
+"""`reports/README.md`, the abstract of a run: what was run, on what, how long, what came out, and where it all is.
+
+The page of the reports, `reports/report.html`, takes its first text from it (`workflow/report/workflow.rst`): what
+stands between `BEGIN` and `END` is Markdown and reStructuredText alike.
+"""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +21,19 @@ from timellama.results.aggregate import collect, describe_commit, summarise
 from timellama.results.documents import FORECAST_ERRORS, Computed, as_result, read_metrics
 
 MAIN = {"long_term": tables.long_term, "few_shot": tables.few_shot}  # the first that has results is the main table
-PAPER = "Time-LlaMA ([arXiv 2502.13725](https://arxiv.org/abs/2502.13725); ACL 2025 SRW)"
+BEGIN, END = "<!-- abstract: begin -->", "<!-- abstract: end -->"
+PAPER = (
+    "The paper Time-LlaMA (https://arxiv.org/abs/2502.13725; ACL 2025 SRW) says: take the first blocks of a large "
+    "language model, leave them as they are, add a few small trainable parts that a router switches on and off, and "
+    "you have a forecaster that is more accurate than models made for the purpose. Here stands what came out when "
+    "timellama tried that."
+)
+READING = (
+    "**How to read a number.** An error is a mean over seeds, measured on every window of the test part, which no "
+    "choice has seen. Smaller is better. *ours* is what this run measured, *paper* what the paper prints, *gap* how "
+    "far ours is above it in per cent. A dash means that there is no such number. Methods called *floor* train nothing "
+    "or nearly nothing: what does not beat them has learned little."
+)
 FIELDS = {"Hardware": "hardware", "Device": "device", "Versions": "versions", "Commit": "commit"}  # of `Origin`
 FIGURE = "figures/paper_vs_ours.png"
 
@@ -57,6 +74,7 @@ def page(
     files: Mapping[str, Sequence[Path]],
     *,
     planned: Mapping[str, int],
+    settings: Mapping[str, Any],
     reports: Sequence[Path],
     place: Path,
     published: Path,
@@ -64,9 +82,9 @@ def page(
 ) -> str:
     """The page at `place`, in Markdown.
 
-    `files` are the results that are there by experiment, `planned` how many each has when it is complete, `reports`
-    the files that the page links to, `published` the folder of the paper's tables; `facts` as for
-    `report_tables.table`.
+    `files` are the results that are there by experiment, `planned` how many each has when it is complete, `settings`
+    the configuration's `device`, `precision`, `backbones` and `seeds`, `reports` the files that the page links to,
+    `published` the folder of the paper's tables; `facts` as for `report_tables.table`.
     """
     origins = {path: read_origin(path) for path in dict.fromkeys(path for paths in files.values() for path in paths)}
     experiments = {name: [origins[path] for path in paths] for name, paths in files.items()}
@@ -76,16 +94,20 @@ def page(
     used = {origin.dataset for origin in origins.values()} - {None}
     parts = [
         f"# Run of configuration {escape_markdown(facts['configuration'])}",
-        f"{PAPER}, run by timellama. {_amount(origins)}",
+        BEGIN,
+        PAPER,
+        f"**What was run.** {_settings(facts['configuration'], settings)} {_amount(origins)}",
         _warning(used, facts["generated"]),
-        f"**{escape_markdown(facts['remark'])}**" if facts["remark"] else "",
+        f"**{_plain(facts['remark'])}**" if facts["remark"] else "",
+        READING,
+        END,
         "## What was run, and how long",
         _experiments(experiments, planned),
         "## On what",
         _where(list(origins.values())),
         "## Errors",
         _main(files, facts=facts),
-        f"![Ours against the paper's]({FIGURE})" if any(path.match(f"*/{FIGURE}") for path in reports) else "",
+        _figure(reports),
         "## Verdicts on the paper's claims",
         f"{escape_markdown(claims_table.count(found))}; the table of claims has the rules.",
         _verdicts(found),
@@ -93,6 +115,31 @@ def page(
         links(reports, place=place),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _plain(text: str) -> str:
+    """`text` so that it prints as it is, as Markdown and as reStructuredText."""
+    return re.sub(r"([\\|*_`\[\]~$#<>&])", r"\\\1", re.sub(r"\s+", " ", text))
+
+
+def _settings(configuration: str, settings: Mapping[str, Any]) -> str:
+    """What the configuration asks for."""
+    backbones = settings["backbones"] or ()
+    model = f", with the first {backbones[0]['blocks']} blocks of {backbones[0]['name']}" if backbones else ""
+    seeds = settings["seeds"]
+    text = (
+        f"The configuration {configuration}, on {settings['device']} in {settings['precision']}{model}. Each training "
+        f"was done with the seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}, unless a table says otherwise."
+    )
+    return _plain(text)
+
+
+def _figure(reports: Sequence[Path]) -> str:
+    """Ours against the paper's, where the run has that figure, and where the remark on it is."""
+    if not any(path.match(f"*/{FIGURE}") for path in reports):
+        return ""
+    remark = Path(FIGURE).with_suffix(".txt").as_posix()
+    return f"![Ours against the paper's]({FIGURE})\n\nWhat the figure is of: [{Path(remark).name}]({remark})."
 
 
 def _amount(origins: Mapping[Path, Origin]) -> str:
@@ -113,7 +160,7 @@ def _warning(used: Collection[str], generated: Collection[str]) -> str:
     if not made_up:
         return ""
     kind = "All data are generated" if set(used) == set(made_up) else f"The data of {listed(made_up)} are generated"
-    return f"**{kind}, by a formula: their numbers test the code and mean nothing beyond it.**"
+    return f"**{_plain(kind)}, by a formula: their numbers test the code and mean nothing beyond it.**"
 
 
 def _experiments(experiments: Mapping[str, Sequence[Origin]], planned: Mapping[str, int]) -> str:

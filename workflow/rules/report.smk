@@ -54,9 +54,10 @@ rule figure:
         published=published_of_report,
     output:
         pdf="reports/figures/{figure}.pdf",
+        txt="reports/figures/{figure}.txt",
         png=report(
             "reports/figures/{figure}.png",
-            caption="../report/report.rst",
+            caption="../report/figure.rst",
             category="Figures",
             subcategory=title_of_report,
             labels=labels_of_report,
@@ -77,7 +78,12 @@ rule run_page:
         results=every_result(),
         published=PUBLISHED_CLAIMS,
     output:
-        "reports/README.md",
+        report(
+            "reports/README.md",
+            caption="../report/abstract.rst",
+            category="Abstract",
+            labels={"configuration": config["name"]},
+        ),
     log:
         "results/logs/report/README.log",
     resources:
@@ -87,6 +93,7 @@ rule run_page:
         files=planned.files_of(REPORTS[REPORT], PLAN, absent=ABSENT),
         facts=report_plan.report_facts(PLAN, "", absent=ABSENT),
         remark=report_plan.remark_on(PLANNED, ABSENT),
+        settings={key: config.get(key) for key in ("device", "precision", "backbones", "seeds")},
         planned={name: len(report_plan.planned_files(PLAN, name)) for name in config["experiments"]},
         reports=[*every_report(), "reports/provenance.json"],
         code=code_of("timellama.reports.run_page", "timellama.reports.render.markup"),

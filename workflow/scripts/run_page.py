@@ -12,6 +12,7 @@ with job_log(snakemake.log[0]):
     text = run_page.page(
         {name: [Path(path) for path in paths] for name, paths in snakemake.params.files.items()},
         planned=snakemake.params.planned,
+        settings=snakemake.params.settings,
         reports=[Path(path) for path in snakemake.params.reports if Path(path) != place],
         place=place,
         published=Path(snakemake.input.published[0]).parent,

@@ -13,13 +13,25 @@ from timellama.reports.claims import rules as claims
 from timellama.reports.claims import verdicts
 from timellama.reports.claims.rules import CLAIMS, VERDICTS, Statement
 from timellama.reports.claims.verdicts import RESAMPLES, SEED, Finding, Results
+from timellama.reports.failures import remarked
 from timellama.reports.render.cells import Block, Cell, Entry, Table
 from timellama.reports.render.markup import MISSING, fixed, listed
-from timellama.reports.render.table_model import describe_backbones, describe_commits
+from timellama.reports.render.origin import describe_backbones, describe_commits
 from timellama.reports.tables.efficiency import significant
 from timellama.results.aggregate import summarise
 from timellama.results.documents import FORECAST_ERRORS, M4_ERRORS
 
+READING = (
+    "Inconclusive: neither of them, or too few pairs. Cannot fail: no run could have contradicted it.",
+    "Only the paper's data sets, horizons and look-back count. Of them only what was run counts, which stands below "
+    f"each statement. The paper's language model is {claims.PAPER_BACKBONE}.",
+    "Effect: of errors, (Time-LlaMA \N{MINUS SIGN} other) / other in per cent, of runs with the same data set, "
+    "horizon, look-back and seed; it is below 0 where Time-LlaMA is better. Against several methods it is that to the "
+    "strongest, or the share of cells in which Time-LlaMA is better than all. Of speeds, the ratio of samples a "
+    "second. Of the router, parts of the selections.",
+    f"Interval: paired bootstrap over cells and their seeds, {RESAMPLES} resamples, seed {SEED}; of speeds, from the "
+    "slowest calls of one to those of the other.",
+)
 LINE = 110  # our choice: characters of a line below a statement, which then is no wider than the line above it
 BETWEEN = (claims.BLOCKS, claims.DATASETS)
 
@@ -35,14 +47,11 @@ def table_of_claims(
 ) -> Table:
     """The table of all claims. `published` is the folder of the paper's tables; the caption ends with `remark`."""
     found = verdicts.findings(results, published=published, labels=labels)
-    return to_table(
-        found,
-        origin=origin(results, published=published, configuration=configuration, generated=generated),
-        remark=remark,
-    )
+    source = origin(results, published=published, configuration=configuration, generated=generated)
+    return remarked(to_table(found, origin=source), remark)
 
 
-def to_table(found: Sequence[Finding], *, origin: str, remark: str = "") -> Table:
+def to_table(found: Sequence[Finding], *, origin: str) -> Table:
     """Findings as a table; `origin` says where its numbers come from."""
     groups = []
     for claim, title in CLAIMS.items():
@@ -52,9 +61,11 @@ def to_table(found: Sequence[Finding], *, origin: str, remark: str = "") -> Tabl
     return Table(
         columns="lllllll",
         blocks=(Block(header=(tuple(Cell(text=name) for name in names),), groups=tuple(groups)),),
-        caption=" ".join(text for text in (_reading(), origin, remark) if text),
+        caption="The paper's claims, by rules that were written before the verdicts (docs/claims.md). A statement is "
+        "supported where its whole 95 % interval lies where it is true, and contradicted where the interval lies "
+        "outside.",
         label="tab:claims",
-        notes=(f"Verdicts: {count(found)}.",),
+        notes=(f"Verdicts: {count(found)}.", *READING, origin),
     )
 
 
@@ -67,12 +78,17 @@ def count(found: Sequence[Finding]) -> str:
 def _entry(finding: Finding) -> Entry:
     """The statement's line, and below it what was run of it."""
     statement, effect = finding.statement, finding.effect
-    numbers = [MISSING] * 3
+    numbers = [Cell(text=MISSING)] * 3
     if effect is not None:
-        numbers = [f"{number(effect.value, statement)} {unit(statement)}", interval(finding), str(effect.pairs)]
-    texts = (statement.number, statement.text, *numbers, region(statement))
+        ends = interval(finding)
+        numbers = [
+            Cell(text=f"{number(effect.value, statement)} {unit(statement)}", value=effect.value),
+            Cell(text=ends, value=None if ends == MISSING else effect.low),
+            Cell(text=str(effect.pairs), value=effect.pairs),
+        ]
     bold = finding.verdict in (claims.SUPPORTED, claims.CONTRADICTED)
-    first = (*(Cell(text=text) for text in texts), Cell(text=finding.verdict, bold=bold))
+    last = (Cell(text=region(statement)), Cell(text=finding.verdict, bold=bold))
+    first = (Cell(text=statement.number), Cell(text=statement.text), *numbers, *last)
     lines = textwrap.wrap(what_was_run(finding), LINE, break_on_hyphens=False, break_long_words=False)
     return first, *((Cell(), Cell(text=line, span=6)) for line in lines)
 
@@ -131,20 +147,6 @@ def region(statement: Statement) -> str:
     if math.isinf(statement.low):
         return f"below {high}{unit if statement.high else ''}"
     return f"above {low}{unit}" if math.isinf(statement.high) else f"{low} to {high}{unit}"
-
-
-def _reading() -> str:
-    return (
-        "The paper's claims, by rules that were written before the verdicts (docs/claims.md). Effect: of errors, "
-        "(Time-LlaMA \N{MINUS SIGN} other) / other in per cent, of runs with the same data set, horizon, look-back and "
-        "seed, below 0 where Time-LlaMA is better; against several methods, that to the strongest, or the share of "
-        "cells in which it is better than all. Of speeds, the ratio of samples a second. Of the router, parts of the "
-        f"selections. Interval: paired bootstrap over cells and their seeds, {RESAMPLES} resamples, seed {SEED}; of "
-        "speeds, from the slowest calls of one to those of the other. Supported: the interval lies where the statement "
-        "is true; contradicted: it lies outside; inconclusive: neither, or too few pairs; cannot fail: no run could "
-        "have contradicted it. Only the paper's data sets, horizons and look-back count, and of them only what was "
-        f"run, which stands below each statement. The paper's language model is {claims.PAPER_BACKBONE}."
-    )
 
 
 def origin(results: Results, *, published: Path, configuration: str, generated: Collection[str]) -> str:

@@ -291,7 +291,7 @@ def prompts(frame: pd.DataFrame) -> Figure:
             axis.xaxis.set_major_locator(MaxNLocator(3))
             axis.ticklabel_format(axis="x", useOffset=False)  # an offset would stand on the label
             axis.set_title(f"{dataset}, H {horizon}", parse_math=False)
-            axis.set_xlabel(f"test {MSE.label}\n(dot: a seed; bar: the mean)")
+            axis.set_xlabel(f"test {MSE.label}")
     return figure
 
 

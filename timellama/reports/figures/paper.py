@@ -7,7 +7,7 @@ from timellama.reports.report import Given
 
 
 def figure(given: Given) -> tuple[Figure, str]:
-    """The figure and the remark below it. Raises InputError as `paper_figure.read_parts` does."""
+    """The figure and the remark on it. Raises InputError as `paper_figure.read_parts` does."""
     published = given.published[0].parent
     parts = paper_figure.read_parts(given.files, published=published, methods=given.facts["methods"])
     return paper_figure.paper_vs_ours(parts), paper_figure.remark(parts, facts=given.facts)

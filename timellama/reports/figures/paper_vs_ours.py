@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from timellama.reports.claims.rules import PAPER_BACKBONE, PARTS
 from timellama.reports.render import style
-from timellama.reports.render.table_model import name_columns, provenance
+from timellama.reports.render.origin import name_columns, provenance
 from timellama.results.aggregate import collect, summarise, with_published
 from timellama.training.metric_objects import MSE
 
@@ -157,7 +157,7 @@ def _panel(axis: Axes, part: pd.DataFrame, looks: Mapping[str, tuple[str, str, s
 
 
 def origin(parts: Mapping[str, pd.DataFrame], *, configuration: str, generated: Collection[str]) -> str:
-    """What stands below the figure: how to read it, and where its numbers come from."""
+    """How to read the figure, and where its numbers come from."""
     if not parts:
         return f"Configuration: {configuration}."
     reading = (
@@ -165,10 +165,10 @@ def origin(parts: Mapping[str, pd.DataFrame], *, configuration: str, generated: 
         f"The paper's language model: {PAPER_BACKBONE}."
     )
     runs = pd.concat(parts.values())
-    return f"{reading} {provenance(runs, configuration=configuration, generated=generated)}"
+    return f"{reading}\n{provenance(runs, configuration=configuration, generated=generated)}"
 
 
 def remark(parts: Mapping[str, pd.DataFrame], *, facts: Mapping[str, Any]) -> str:
-    """What stands below the figure, with how many runs are missing; `facts` as for `report_tables.table`."""
+    """The same, and how many runs are missing; `facts` as for `report_tables.table`."""
     text = origin(parts, configuration=facts["configuration"], generated=facts["generated"])
-    return f"{text} {facts['remark']}".strip()
+    return "\n".join(filter(None, (facts["remark"], text)))

@@ -9,7 +9,7 @@ from timellama.results import aggregate
 
 
 def figure(given: Given) -> tuple[Figure, str]:
-    """The figure of the report's name, and the remark below it. Raises InputError as `report_figures.figure` does."""
+    """The figure of the report's name, and the remark on it. Raises InputError as `report_figures.figure` does."""
     report, paths = given.report, given.paths
     name, dataset = ("forecasts", report.dataset) if report.dataset else (report.name, None)
     if name in report_figures.WITH_STEPS and paths:
@@ -18,4 +18,6 @@ def figure(given: Given) -> tuple[Figure, str]:
     drawn = report_figures.figure(
         name, files=paths, published=published, methods=given.facts["methods"], dataset=dataset
     )
-    return drawn, f"{given.facts['remark']} {report_figures.origin(name, paths)}".strip()
+    facts = given.facts
+    told = report_figures.origin(name, paths, configuration=facts["configuration"], generated=facts["generated"])
+    return drawn, "\n".join(filter(None, (facts["remark"], told)))

@@ -7,5 +7,5 @@ from timellama.reports.report import Given
 
 
 def figure(given: Given) -> tuple[Figure, str]:
-    """The figure of the report's name, and the remark below it. Raises InputError as `efficiency_figure` does."""
+    """The figure of the report's name, and the remark on it. Raises InputError as `efficiency_figure` does."""
     return report_figures.efficiency_figure(given.report.name, sweeps=given.paths, facts=given.facts)

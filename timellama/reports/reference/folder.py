@@ -21,6 +21,7 @@ from timellama.reports import registry
 from timellama.reports.reference import numbers as reference
 from timellama.reports.reference import reports as reference_reports
 from timellama.reports.reference.numbers import Kept
+from timellama.reports.render.markup import markdown_paragraph
 from timellama.reports.verify import Mismatch
 from timellama.results.aggregate import describe_commit
 
@@ -73,8 +74,10 @@ def export(
         new, plan=plan, results=results, old={name: entry["results"] for name, entry in old.items()}, root=root
     )
     pictures = {name: (folder / FIGURES / f"{name}.png").read_bytes() for name in old}
-    pictures |= {name: png for name, (png, _) in drawn.items()}
-    figures = old | {name: {"sha256": _sha256(png), "results": of} for name, (png, of) in drawn.items()}
+    pictures |= {name: png for name, (png, *_) in drawn.items()}
+    figures = old | {
+        name: {"sha256": _sha256(png), "remark": remark, "results": of} for name, (png, remark, of) in drawn.items()
+    }
     contents = _texts(new, figures=figures, made_by=made_by, root=root)
     contents |= {f"{FIGURES}/{name}.png": png for name, png in pictures.items()}
     size = sum(map(len, contents.values()))
@@ -191,9 +194,15 @@ def _readme(kept: Kept, tables: Mapping[str, str], figures: Mapping[str, Any]) -
             ]
         ),
         "\n".join(f"- [{name}]({name})" for name in sorted(tables) if name.endswith(".md")),
-        *(f"![{name}]({FIGURES}/{name}.png)" for name in sorted(figures)),
+        *(part for name in sorted(figures) for part in _shown(name, figures[name])),
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _shown(name: str, figure: Mapping[str, Any]) -> list[str]:
+    """A figure and the remark on it; one that was drawn before remarks were kept has it in its picture."""
+    remark = figure.get("remark")
+    return [f"![{name}]({FIGURES}/{name}.png)", *([markdown_paragraph(remark)] if remark else [])]
 
 
 def _machine(origin: Mapping[str, Any]) -> str:

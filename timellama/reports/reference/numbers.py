@@ -54,7 +54,7 @@ class Kept:
 
 
 def planned(plan: Plan, *, configfile: str) -> dict[str, Any]:
-    """What stands in `plan.json`; what follows from the results, as a caption's remark on absent ones, does not."""
+    """What stands in `plan.json`; what follows from the results, as the remark on absent ones, does not."""
     experiments = {}
     for name in plan.config["experiments"]:
         facts = report_plan.report_facts(plan, name, absent=())

@@ -64,8 +64,8 @@ def _failures(kept: Kept) -> dict[str, Any]:
 
 def figures(
     kept: Kept, *, plan: Plan, results: Path, old: Mapping[str, Sequence[str]], root: Path
-) -> dict[str, tuple[bytes, list[str]]]:
-    """The PNG of each figure that can be drawn, and the results that it was drawn from.
+) -> dict[str, tuple[bytes, str, list[str]]]:
+    """The PNG of each figure that can be drawn, the remark on it, and the results that it was drawn from.
 
     Curves and forecasts are not kept as numbers, so a figure of them is drawn from the runs whose folders lie below
     `results`. `old` names the results that each figure at hand was drawn from: where one of them has no folder any
@@ -79,8 +79,8 @@ def figures(
                 continue
             sources = _sources(report, kept, plan=plan, files=files, results=results)
             if sources and not set(old.get(name, ())) & set(kept.results) - set(sources):
-                png = _draw(report, kept, plan=plan, sources=sources, folder=Path(folder), root=root)
-                drawn[name] = (png, [*sources])
+                png, remark = _draw(report, kept, plan=plan, sources=sources, folder=Path(folder), root=root)
+                drawn[name] = (png, remark, [*sources])
     return drawn
 
 
@@ -100,17 +100,21 @@ def _sources(report: Report, kept: Kept, *, plan: Plan, files: Mapping[str, Path
     return found
 
 
-def _draw(report: Report, kept: Kept, *, plan: Plan, sources: Mapping[str, Path], folder: Path, root: Path) -> bytes:
-    """A figure as PNG."""
+def _draw(
+    report: Report, kept: Kept, *, plan: Plan, sources: Mapping[str, Path], folder: Path, root: Path
+) -> tuple[bytes, str]:
+    """A figure as PNG, and the remark on it."""
     facts = planned.facts_of(report, plan, absent=kept.reasons)
     wanted = planned.wanted(report, plan)
     there = len(planned.results_of(report, plan, absent=kept.reasons))
     if len(sources) < there:
         others = f"Drawn from {len(sources)} of {there} runs; of the others numbers are kept, but no curves."
         facts["remark"] = f"{facts['remark']} {others}".strip()
+        every = {result for of in wanted.values() for result in of}
+        facts["mark"] = failures.mark(len(every) - len(sources), len(every))
     files = {name: [sources[result] for result in of if result in sources] for name, of in wanted.items()}
     given = Given(report=report, files=files, published=[root / path for path in report.needs.published], facts=facts)
     figure, remark = registry.built(given)
     png = folder / f"{report.name}.png"
-    style.save(figure, png.with_suffix(".pdf"), png, remark=remark)
-    return png.read_bytes()
+    style.save(figure, png.with_suffix(".pdf"), png, mark=facts["mark"])
+    return png.read_bytes(), remark

@@ -7,9 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell: plain text, and a spread (a standard deviation) printed small behind it. `span` counts columns."""
+    """One cell: plain text, and a spread (a standard deviation) printed small behind it. `span` counts columns.
+
+    `value` is the number that the text prints, unrounded: what a page sorts by. NaN and None are none.
+    """
 
     text: str = ""
+    value: float | None = None
     spread: str = ""
     bold: bool = False
     underline: bool = False
@@ -32,6 +36,8 @@ class Block:
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A table of blocks that share their columns. `columns` has one letter a column: l, r or c.
+
+    The caption is what a reader needs at once, in two or three sentences; `notes` below the table have the rest.
 
     `landscape` is for one that is wider than high; a vertical rule stands before the column `rule`, counted from 0.
     `numbers` are the unrounded numbers behind the cells, a mapping a number (`results/numbers.py`), where it has them.

@@ -6,7 +6,6 @@ needed.
 """
 
 import os
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ from matplotlib.figure import Figure
 from timellama.core.errors import InputError
 
 COLUMN, PAGE = 3.3, 7.0  # inches: a column and the text of a two-column A4 page
-CHARACTERS_PER_INCH = 17  # our choice: of 7 point text, so that a line of it stays within a figure's width
 DOTS_PER_INCH = 200  # our choice: sharp on a screen, small in a report
 TRUTH, CONTEXT = "black", "0.6"
 BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, _, _, _, SKY = seaborn.color_palette("colorblind", 10).as_hex()
 # Our choice: that palette's pink and yellow are too pale for a line on white. Of a grid of colours these two are the
 # furthest from the others and from each other, for an eye with and without each kind of colour blindness.
 VIOLET, UMBER = "#9900ff", "#662900"
+MARK = "#b00020"  # our choice: a red that is seen on white, for what is missing from a figure
 DARK = "0.35"  # our choice: a tenth colour that is not the grey of the look-back
 SOLID, DASHED, DOTTED, MIXED = "-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1))
 
@@ -128,25 +127,27 @@ def blank(text: str) -> Figure:
     """A figure that shows nothing, with its title: what stands in place of one that has no results to draw."""
     with theme():
         figure = canvas(PAGE, 0.5)
-        figure.text(0, 0.5, text, va="center", parse_math=False)
+        figure.text(0.01, 0.5, text, va="center", parse_math=False)
     return figure
 
 
-def save(figure: Figure, pdf: Path, png: Path, *, remark: str = "") -> None:
+def save(figure: Figure, pdf: Path, png: Path, *, mark: str = "") -> None:
     """Writes both files, each whole or not at all; one figure always gives the same bytes, as no date is in them.
 
-    A `remark` stands below the figure, which becomes higher by it.
+    A `mark`, a few words, stands in the figure's lower right corner; its size is the same with it and without.
     """
     parts = []
     with theme():
-        if remark:
-            lines = textwrap.wrap(remark, int(figure.get_figwidth() * CHARACTERS_PER_INCH))
-            figure.text(0, 0, "\n".join(lines), va="top", fontsize=7, parse_math=False)
+        if mark:
+            if figure.get_layout_engine() is None:  # of a builder from outside
+                figure.set_layout_engine("constrained")
+            # A legend of no line, since the layout makes room for legends.
+            corner = figure.legend([], [], title=mark, loc="outside lower right", borderpad=0, borderaxespad=0.2)
+            corner.get_title().set(color=MARK, fontsize=7, fontweight="bold", parse_math=False)
         for path, metadata in ((Path(pdf), {"CreationDate": None}), (Path(png), {"Software": None})):
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f".{path.name}.{os.getpid()}")
-            # Cutting to what is drawn changes the size, so a figure without a remark is left as it is.
-            figure.savefig(part, format=path.suffix[1:], metadata=metadata, bbox_inches="tight" if remark else None)
+            figure.savefig(part, format=path.suffix[1:], metadata=metadata)
             parts.append((part, path))
     for part, path in parts:
         part.replace(path)

@@ -7,17 +7,15 @@ simple that a trained Transformer has to beat them. Printed to the paper's decim
 
 import itertools
 import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import pandas as pd
 
 from timellama.core.errors import InputError
-from timellama.methods.registry import trains_nothing
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
+from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.results.numbers import numbers_of
 from timellama.training.metric_objects import FORECAST, M4, Metric
 
@@ -27,11 +25,6 @@ Published = Mapping[tuple[str, int, str], Mapping[str, float]]  # (data set, hor
 NO_NUMBERS: Published = MappingProxyType({})
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
 NOT_RUN = "not run"
-
-
-def first_seen(items: Iterable[Any]) -> list[Any]:
-    """The distinct items in the order of their first appearance."""
-    return list(dict.fromkeys(items))
 
 
 def marks(values: Sequence[str], *, direction: str = "lower") -> list[str]:
@@ -51,75 +44,9 @@ def reading_of(metrics: Sequence[Metric]) -> str:
     return mixed if higher else "Lower is better in every column."
 
 
-def name_columns(summary: pd.DataFrame) -> pd.Series:
-    """The name of each row's column: its label, with the backbone where a variant was run with several."""
-    backbones = summary.groupby("variant")["backbone"].transform("nunique")
-    alone = summary["label"].where(backbones == 1, summary["label"] + " " + summary["backbone"])
-    # Two variants may carry one label; their columns must not be taken for one.
-    variants = summary.groupby(alone)["variant"].transform("nunique")
-    return alone.where(variants == 1, alone + " (" + summary["variant"] + ")")
-
-
-def describe_backbones(summary: pd.DataFrame) -> str:
-    """A sentence about the backbones, which says where their weights are random."""
-    used = first_seen(text for text in summary["backbone"] if text)
-    if not used:
-        return ""
-    one = len(used) == 1
-    sentence = f"{'Backbone' if one else 'Backbones'} (name x blocks): {listed(used)}."
-    if all("(random weights)" in text for text in used):
-        sentence += " A backbone with random weights has learned no language: its numbers test the code, not the paper."
-    return sentence
-
-
-def describe_seeds(summary: pd.DataFrame) -> str:
-    """A sentence about the seeds: one list, or which data set or column has which."""
-    if summary["seeds"].nunique() == 1:
-        seeds = summary["seeds"].iloc[0]
-        return f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {listed(seeds)}."
-    trained = summary[~summary["variant"].isin(trains_nothing())]
-    by_column = trained.groupby(name_columns(summary))["seeds"].nunique()
-    by_dataset = trained.groupby("dataset")["seeds"].nunique()
-    if by_column.max() > 1 and by_dataset.max() == 1:
-        rows, names = trained, trained["dataset"]
-    else:
-        rows, names = summary, name_columns(summary)
-    by_seeds: dict[tuple[int, ...], list[str]] = {}
-    for seeds, name in zip(rows["seeds"], names, strict=True):
-        by_seeds.setdefault(seeds, []).append(name)
-    lists = Counter(name for names in by_seeds.values() for name in set(names))
-    parts = [
-        f"{listed(seeds)} ({listed(f'{name} in some rows' if lists[name] > 1 else name for name in first_seen(names))})"
-        for seeds, names in sorted(by_seeds.items(), key=lambda item: (-len(item[0]), item[0]))
-    ]
-    return f"Seeds: {'; '.join(parts)}."
-
-
-def describe_commits(commits: Collection[str]) -> str:
-    """A sentence about the code that ran; a reader must see where it is not one committed version."""
-    names = sorted(commits)
-    if len(names) == 1:
-        return f"Code: commit {names[0]}."
-    return f"Code: these runs come from {len(names)} different versions: commits {listed(names)}."
-
-
-def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collection[str]) -> str:
-    """What each caption says about where its numbers come from."""
-    made_up = [name for name in first_seen(summary["dataset"]) if name in generated]
-    contexts = sorted(set(summary["context"]) - {0})  # 0 stands for a row over several data sets
-    shares = sorted(set(summary["train_percent"]))
-    devices = sorted({device for devices in summary["devices"] for device in devices})
-    sentences = [
-        f"Configuration: {configuration}.",
-        describe_backbones(summary),
-        f"Generated data, not measurements: {listed(made_up)}." if made_up else "",
-        f"Look-back T: {listed(contexts)} steps.",
-        f"Trained on {listed(shares)} % of the training rows." if shares != [100] else "",
-        describe_seeds(summary),
-        f"Precision: {listed(sorted(set(summary['precision'])))}, on {listed(devices)}.",
-        describe_commits({commit for commits in summary["commits"] for commit in commits}),
-    ]
-    return " ".join(sentence for sentence in sentences if sentence)
+def whole(number: int | None, *, absent: str) -> Cell:
+    """A count, or what stands where there is none."""
+    return Cell(text=absent if number is None else str(number), value=number)
 
 
 class Grid:
@@ -188,8 +115,9 @@ class Grid:
         for metric in self.metrics:
             text = fixed(self.value(row, column, f"{metric.name}_mean"), metric.decimals)
             deviation = spread(self.value(row, column, f"{metric.name}_std"), metric.decimals)
-            mark = marked[metric.name]
-            cells.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
+            mark, value = marked[metric.name], self.value(row, column, f"{metric.name}_mean")
+            best, second = mark == "best", mark == "second"
+            cells.append(Cell(text=text, value=value, spread=deviation, bold=best, underline=second))
         return cells
 
     def lines(self, row: tuple[str, int, int], columns: Sequence[str], *, first: bool, width: int) -> Entry:
@@ -200,17 +128,18 @@ class Grid:
         for column in columns:
             ours += self.ours(row, column, {name: of_row[column] for name, of_row in marked.items()})
             for metric in self.metrics:
-                paper.append(Cell(text=fixed(self.paper(row, column, metric.name), metric.decimals)))
-                gap.append(Cell(text=fixed(self.value(row, column, f"{metric.name}_gap"), 1, signed=True)))
+                number, distance = self.paper(row, column, metric.name), self.value(row, column, f"{metric.name}_gap")
+                paper.append(Cell(text=fixed(number, metric.decimals), value=number))
+                gap.append(Cell(text=fixed(distance, 1, signed=True), value=distance))
         windows = self.windows.get((dataset, horizon))
         head = [
-            dataset if first else "",
-            str(horizon or ALL),
-            str(context or ALL),
-            MISSING if windows is None else str(windows),
+            Cell(text=dataset if first else ""),
+            whole(horizon or None, absent=ALL),
+            whole(context or None, absent=ALL),
+            whole(windows, absent=MISSING),
         ]
         fill = (Cell(),) * (width - len(paper))
-        body: list[Row] = [(*(Cell(text=text) for text in head), Cell(text="ours"), *ours, *fill)]
+        body: list[Row] = [(*head, Cell(text="ours"), *ours, *fill)]
         if any(cell.text != MISSING for cell in paper):
             body.append((*[Cell()] * len(head), Cell(text="paper"), *paper, *fill))
         if any(cell.text != MISSING for cell in gap):
@@ -272,18 +201,32 @@ def comparison(
     parts = [(part, "") for part in panels(trained, size)]
     parts += [(part, "Floor: what a trained model has to beat") for part in panels(floor, size)]
     width = max(len(part) for part, _ in parts) * len(metrics)
-    reading = ["Windows: every window of the test part.", reading_of(metrics)]
+    reading = [f"Windows: every window of the test part. {reading_of(metrics)}"]
     if any(not math.isnan(row[f"{metric.name}_std"]) for row in grid.cells.values() for metric in metrics):
         reading.append(
             "Each value is the mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1)."
         )
-    lowest = "lowest" if all(metric.direction == "lower" for metric in metrics) else "best"
-    best = f"Bold: the {lowest} of a row over all panels; underlined: the next; what prints alike is marked alike."
+    reading.append("What prints alike is marked alike.")
     places = itertools.product(grid.rows, grid.columns, [metric.name for metric in metrics])
     if any(not math.isnan(grid.paper(*place)) for place in places):
-        best += (
-            f" Paper: its {source}; gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
+        reading.append(
+            f"Paper: its {source}. Gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
         )
+    lowest = "lowest" if all(metric.direction == "lower" for metric in metrics) else "best"
+    best = f"Bold is the {lowest} of a row over all panels, underlined the next."
+    origin = provenance(summary, configuration=configuration, generated=generated)
+    return Table(
+        columns="lrrrl" + "l" * width,
+        blocks=tuple(grid.block(part, width=width, title=heading) for part, heading in parts),
+        caption=f"{title} {best}",
+        label=label,
+        notes=(*absences(grid, planned), " ".join(reading), origin),
+        numbers=numbers_of(summary, [metric.name for metric in metrics]),
+    )
+
+
+def absences(grid: Grid, planned: Planned) -> list[str]:
+    """Notes on the cells of a comparison that have no result."""
     notes = []
     if grid.not_run:
         heavy = first_seen(name for name in grid.columns if name in {key[3] for key in grid.not_run})
@@ -292,15 +235,7 @@ def comparison(
         without = f"{len(grid.missing)} of {len(set(planned))} planned cells have no result"
         reasons = "they have not been run, their rows fill no window, or the look-back is too short for the method"
         notes.append(f"Not complete: {without}, as {reasons}.")
-    origin = provenance(summary, configuration=configuration, generated=generated)
-    return Table(
-        columns="lrrrl" + "l" * width,
-        blocks=tuple(grid.block(part, width=width, title=heading) for part, heading in parts),
-        caption=" ".join([title, *reading, best, origin]),
-        label=label,
-        notes=tuple(notes),
-        numbers=numbers_of(summary, [metric.name for metric in metrics]),
-    )
+    return notes
 
 
 def long_term(

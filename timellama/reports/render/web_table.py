@@ -1,18 +1,17 @@
 """A table as one HTML file that a person can sort: it needs no network, no library and, to be read, no script.
 
 An entry (ours, the paper's number, the gap) is a `tbody`, which moves as a whole; it is placed by its first row. A
-click on a heading sorts ascending, a second descending, a third gives the order of the table back. Cells without a
-number stand last either way. Headings are buttons, the sorted one carries `aria-sort`, and each change is announced.
+click on a heading sorts ascending, a second descending, a third gives the order of the table back. A cell is placed by
+its `value`, the unrounded number that the CSV file has too, and without one by its text; empty cells and dashes stand
+last either way. Headings are buttons, the sorted one carries `aria-sort`, and each change is announced.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from html import escape
 
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
-
-NUMBER = re.compile(r"\(?([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", re.IGNORECASE)
-MINUS = "\N{MINUS SIGN}"
 
 # Our choice: dark text on white at a size to read (no contrast below 4.5), and digits of one width.
 STYLE = """
@@ -204,8 +203,7 @@ def _cell(first: int, cell: Cell, columns: str, used: Sequence[bool], *, again: 
     text = f"<u>{text}</u>" if cell.underline else text
     text = f"<strong>{text}</strong>" if cell.bold else text
     text += f"<small>{_text(cell.spread)}</small>" if cell.spread else ""
-    number = NUMBER.match(cell.text.replace(MINUS, "-"))
-    value = f' data-value="{number[1]}"' if number else ""
+    value = "" if cell.value is None or math.isnan(cell.value) else f' data-value="{float(cell.value)!r}"'
     kind = "c" if cell.span > 1 else columns[first]
     kind += " long" if len(cell.text) > LONG else ""
     kind += " again" if again and first == 0 else ""

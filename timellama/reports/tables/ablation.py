@@ -13,16 +13,14 @@ import pandas as pd
 from timellama.core.errors import InputError
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
+from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.reports.render.table_model import (
     NO_NUMBERS,
     VALUES_PER_PANEL,
     Planned,
     Published,
-    first_seen,
     marks,
-    name_columns,
     panels,
-    provenance,
 )
 from timellama.results.aggregate import (
     backbone_order,
@@ -38,35 +36,35 @@ from timellama.training.metric_objects import BUILT_IN, MSE
 
 Place = tuple[str, int, int]  # data set, horizon, context
 Variant = tuple[str, str]  # variant, backbone
-Column = dict[Variant, str]
+Column = dict[Variant, Cell]
 ROW = ["variant", "backbone"]
 
 
 def collapsed(frame: pd.DataFrame) -> Column:
     """A column for `variants`: in how many routed blocks the router collapsed, from the best run to the worst."""
-    texts = {}
+    cells = {}
     for row, runs in frame.dropna(subset="collapsed_blocks").groupby(ROW):
         low, high = int(runs["collapsed_blocks"].min()), int(runs["collapsed_blocks"].max())
         blocks = listed(sorted({int(count) for count in runs["routed_blocks"]}))
-        texts[row] = f"{low if low == high else f'{low} to {high}'} of {blocks}"
-    return texts
+        cells[row] = Cell(text=f"{low if low == high else f'{low} to {high}'} of {blocks}", value=low)
+    return cells
 
 
 def trainable(frame: pd.DataFrame) -> Column:
     """A column for `variants`: trained parameters in thousands, from the smallest run to the largest."""
-    texts = {}
+    cells = {}
     for row, runs in frame.groupby(ROW):
-        counts = runs["parameters_trainable"]
-        low, high = (f"{count / 1000:.1f}" for count in (counts.min(), counts.max()))
-        texts[row] = low if low == high else f"{low} to {high}"
-    return texts
+        counts = runs["parameters_trainable"] / 1000
+        low, high = (f"{count:.1f}" for count in (counts.min(), counts.max()))
+        cells[row] = Cell(text=low if low == high else f"{low} to {high}", value=counts.min())
+    return cells
 
 
 def speed(frame: pd.DataFrame) -> Column:
     """A column for `variants`: test windows forecast a second in the fastest run, which other work slowed least."""
     timed = frame[frame["seconds_evaluate"] > 0]
     fastest = (timed["n_windows"] / timed["seconds_evaluate"]).groupby([timed[key] for key in ROW]).max()
-    return {row: f"{windows:.0f}" for row, windows in fastest.items()}
+    return {row: Cell(text=f"{windows:.0f}", value=windows) for row, windows in fastest.items()}
 
 
 def pooled(frame: pd.DataFrame, *, reference: str, backbone: str | None = None, metric: str = MSE.name) -> Column:
@@ -77,7 +75,7 @@ def pooled(frame: pd.DataFrame, *, reference: str, backbone: str | None = None, 
     doubt.
     """
     rows = dict(iter(frame.groupby(ROW)))
-    texts = {}
+    cells = {}
     for row, runs in rows.items():
         against = opposite(frame, row, reference=reference, backbone=backbone)
         if row == against or against not in rows:
@@ -87,8 +85,9 @@ def pooled(frame: pd.DataFrame, *, reference: str, backbone: str | None = None, 
             continue
         half = t_quantile(len(change) - 1) * change.std(ddof=1) / math.sqrt(len(change))
         star = "*" if abs(change.mean()) > half else ""
-        texts[row] = f"{fixed(change.mean(), 1, signed=True)}{star} {spread(half, 1)} ({len(change)})"
-    return texts
+        text = f"{fixed(change.mean(), 1, signed=True)}{star} {spread(half, 1)} ({len(change)})"
+        cells[row] = Cell(text=text, value=change.mean())
+    return cells
 
 
 def opposite(frame: pd.DataFrame, row: Variant, *, reference: str, backbone: str | None) -> Variant:
@@ -165,25 +164,28 @@ class _Variants:
         if pairs < 2:
             return Cell(text=MISSING)
         star = "*" if abs(mean) > half else ""
-        return Cell(text=fixed(mean, self.decimals + 1, signed=True) + star, spread=spread(half, self.decimals + 1))
+        text = fixed(mean, self.decimals + 1, signed=True) + star
+        return Cell(text=text, value=mean, spread=spread(half, self.decimals + 1))
 
-    def lines(self, row: Variant, places: Sequence[Place], *, width: int, more: Sequence[str]) -> Entry:
+    def lines(self, row: Variant, places: Sequence[Place], *, width: int, more: Sequence[Cell]) -> Entry:
         """Ours, and below it the paper's numbers and differences where it has any."""
         ours: list[Cell] = []
         paper: list[Cell] = []
         for place in places:
             mark = self.marked(place)[row]
-            text = fixed(self.field(place, row, "mean"), self.decimals)
+            mean = self.field(place, row, "mean")
+            text = fixed(mean, self.decimals)
             deviation = spread(self.field(place, row, "std"), self.decimals)
-            ours.append(Cell(text=text, spread=deviation, bold=mark == "best", underline=mark == "second"))
+            best, second = mark == "best", mark == "second"
+            ours.append(Cell(text=text, value=mean, spread=deviation, bold=best, underline=second))
             ours.append(self.difference(place, row))
             number = self.paper(place, row)
             gap = math.nan if row == self.opposite(row) else number - self.paper(place, self.opposite(row))
-            paper.append(Cell(text=fixed(number, self.decimals)))
-            paper.append(Cell(text=fixed(gap, self.decimals, signed=True)))
+            paper.append(Cell(text=fixed(number, self.decimals), value=number))
+            paper.append(Cell(text=fixed(gap, self.decimals, signed=True), value=gap))
         fill = (Cell(),) * (width - len(ours))
         head = Cell(text=self.names.get(row, row[0]))
-        body: list[Row] = [(head, Cell(text="ours"), *ours, *fill, *(Cell(text=text) for text in more))]
+        body: list[Row] = [(head, Cell(text="ours"), *ours, *fill, *more)]
         if any(cell.text != MISSING for cell in paper):
             body.append((Cell(), Cell(text="paper"), *paper, *fill, *[Cell()] * len(more)))
         return tuple(body)
@@ -220,8 +222,8 @@ def variants(
     The difference is paired: ours - reference for each seed that both have, with the 95 % t interval of its mean; it is
     a dash below two such seeds. A variant is compared with the reference on `backbone` or, where that is None, on its
     own backbone, or on the only one that the reference has. `frame` comes from `collect`; `published` is the paper's
-    table, called `source` in the caption; `extras` are more columns: heading to row to text; `explained` is what the
-    caption says of them; `labels` are the names of variants that have no run.
+    table, called `source` in the notes; `extras` are more columns: heading to row to cell; `explained` are the notes on
+    them; `labels` are the names of variants that have no run.
 
     Raises:
         InputError: no run is of the reference, and none was planned; else as `summarise` and `with_published`.
@@ -250,17 +252,20 @@ def variants(
         )
         rows = []
         for row in grid.rows:
-            texts = [extras[heading].get(row, MISSING) for heading in headings] if extras else []
-            rows.append(grid.lines(row, part, width=width, more=texts))
+            cells = [extras[heading].get(row, Cell(text=MISSING)) for heading in headings] if extras else []
+            rows.append(grid.lines(row, part, width=width, more=cells))
         blocks.append(Block(header=header, groups=(tuple(rows),)))
     labels = {**labels, **dict(zip(summary["variant"], summary["label"], strict=True))}
     name = labels.get(reference, reference) + (f" on {backbone}" if backbone else "")
+    caption = (
+        f"{title} Difference: from {name} with the same seeds; above 0 is worse, and a star says that the 95 % "
+        "interval leaves out 0."
+    )
     reading = [
-        title,
         f"{BUILT_IN[metric].label}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation "
-        "(n \N{MINUS SIGN} 1); bold: the lowest of a column, underlined: the next.",
-        f"Difference: from {name}, paired by seed, \N{PLUS-MINUS SIGN} half the width of the 95 % t interval of its "
-        "mean; above 0 is worse. A star: the interval leaves out 0. A dash: fewer than two common seeds.",
+        "(n \N{MINUS SIGN} 1). Bold: the lowest of a column; underlined: the next.",
+        "Difference: the mean over the seeds that both have, \N{PLUS-MINUS SIGN} half the width of its 95 % t "
+        "interval. A dash: fewer than two such seeds.",
         *explained,
         f"Paper: its {source}, with the plain difference." if published is not None else "",
     ]
@@ -275,7 +280,8 @@ def variants(
     return Table(
         columns="ll" + "l" * width + "l" * len(headings),
         blocks=tuple(blocks),
-        caption=" ".join(sentence for sentence in [*reading, windows, origin] if sentence),
+        caption=caption,
         label=label,
+        notes=tuple(note for note in (*reading, windows, origin) if note),
         numbers=numbers_of(summary, [metric]),
     )

@@ -5,6 +5,7 @@ efficiency_traffic.csv, measured on an NVIDIA L20). Another machine's samples a 
 Time-LlaMA's they are is what the paper claims and what can be compared.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from timellama.cost.efficiency_sweep import IMPOSSIBLE, MEASURED, NO_MEMORY, TOO
 from timellama.reports.claims.rules import PAPER_CONTEXT, PAPER_VARIATES
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, listed
-from timellama.reports.render.table_model import describe_commits, first_seen
+from timellama.reports.render.origin import describe_commits, first_seen
 from timellama.reports.tables.efficiency_rows import order, place
 from timellama.results.aggregate import read_published
 
@@ -34,6 +35,10 @@ def significant(value: float | None, digits: int = DIGITS) -> str:
     return f"{round(value, decimals):.{max(decimals, 0)}f}"
 
 
+def _number(value: float | None, digits: int = DIGITS) -> Cell:
+    return Cell(text=significant(value, digits), value=value)
+
+
 def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, published: Path | None) -> Table:
     """The table from the rows of `efficiency_rows.read_sweeps`.
 
@@ -50,15 +55,16 @@ def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, publish
             here = [row for row in rows if (row["batch_size"], row["variates"]) == (size, variates)]
             here.sort(key=lambda row: names.index(row["name"]))
             entries = [_entry(row, here, theirs, cuda) for row in here]
-            head = (Cell(text=str(variates)), *entries[0][0][1:])
+            head = (Cell(text=str(variates), value=variates), *entries[0][0][1:])
             groups.append(((head, *entries[0][1:]), *entries[1:]))
         blocks.append(Block(header=header, groups=tuple(groups), title=f"Batch {size}"))
     return Table(
         columns="ll" + "r" * (len(header[1]) - 2),
         blocks=tuple(blocks),
-        caption=_caption(rows, configuration=configuration, cuda=cuda, paper=bool(theirs)),
+        caption="Efficiency: time, memory and operations of one forecast of a batch, and of one training step. "
+        "Numbers in parentheses were predicted and not measured.",
         label="tab:efficiency",
-        notes=_notes(rows),
+        notes=(*_reading(rows, cuda=cuda, paper=bool(theirs)), *_notes(rows), _origin(rows, configuration)),
     )
 
 
@@ -97,7 +103,7 @@ def _entry(row: Mapping[str, Any], peers: Sequence[Mapping], theirs: Mapping[str
         return (ours,)
     reference = theirs.get(next((peer["label"] for peer in peers if peer["variant"] == REFERENCE), ""))
     number = theirs[row["label"]]
-    paper = [Cell(text=significant(number, 4)), Cell(text=significant(number / reference if reference else None))]
+    paper = [_number(number, 4), _number(number / reference if reference else None)]
     rest = [Cell()] * (sum(cell.span for cell in ours) - 6)
     return ours, (Cell(), Cell(text=f"paper, {PAPER_DEVICE}"), Cell(), Cell(), *paper, *rest)
 
@@ -108,7 +114,7 @@ def _speed(row: Mapping[str, Any], peers: Sequence[Mapping]) -> tuple[Cell, ...]
         speed, reference = row["samples_per_second"], _reference(row, peers)
         ratio = speed / reference if reference else None
         numbers = (row["forward"]["seconds"] * 1e3, row["forward"]["p95"] * 1e3, speed, ratio)
-        return tuple(Cell(text=significant(number)) for number in numbers)
+        return tuple(map(_number, numbers))
     reason = row["forward_status"]
     seconds, memory = (place(row, "forward", field)[0] for field in ("seconds", "bytes"))
     if reason == NO_MEMORY and memory:
@@ -132,20 +138,20 @@ def _step(row: Mapping[str, Any]) -> Cell:
     if row["training_status"] != MEASURED:
         return Cell(text=SHORT[row["training_status"]])
     seconds, _ = place(row, "training", "seconds")
-    return Cell(text=significant(seconds and seconds * 1e3))
+    return _number(seconds and seconds * 1e3)
 
 
 def _memory(row: Mapping[str, Any], cuda: bool) -> tuple[Cell, ...]:
     """Peaks in MB: of forecasts, of training, and on CUDA what its allocator reserved for both."""
-    texts = []
+    cells = []
     for stage in ("forward", "training"):
         value, measured = place(row, stage, "bytes")
-        text = significant(value and value / 1e6)
-        texts.append(text if measured or value is None else f"({text})")
+        cell = _number(value and value / 1e6)
+        cells.append(cell if measured or value is None else dataclasses.replace(cell, text=f"({cell.text})"))
     if cuda:
         reserved = [(row.get(stage) or {}).get("reserved") or 0 for stage in ("forward", "training")]
-        texts.append(significant(max(reserved) / 1e6) if any(reserved) else MISSING)
-    return tuple(Cell(text=text) for text in texts)
+        cells.append(_number(max(reserved) / 1e6 if any(reserved) else None))
+    return tuple(cells)
 
 
 def _size(row: Mapping[str, Any]) -> tuple[Cell, ...]:
@@ -154,42 +160,51 @@ def _size(row: Mapping[str, Any]) -> tuple[Cell, ...]:
     counts = row.get("parameters", {})
     numbers = [None if flops is None else flops / 1e9, None if share is None else share * 100]
     numbers += [None if counts.get(key) is None else counts[key] / 1e6 for key in ("total", "trainable", "adapters")]
-    return tuple(Cell(text=significant(number)) for number in numbers)
+    return tuple(map(_number, numbers))
 
 
-def _caption(rows: Sequence[Mapping[str, Any]], *, configuration: str, cuda: bool, paper: bool) -> str:
+def _reading(rows: Sequence[Mapping[str, Any]], *, cuda: bool, paper: bool) -> tuple[str, ...]:
+    """How the columns were measured."""
     first = rows[0]
     peaks = [row["matmul_flops_per_second"] / 1e9 for row in rows if "matmul_flops_per_second" in row]
     calls = sorted(row["forward"]["calls"] for row in rows if row["forward_status"] == MEASURED)
-    backbones = first_seen(row["backbone"] for row in rows if row["backbone"])
-    versions = {f"{name} {version}" for row in rows for name, version in row["versions"].items()}
     memory = (
         "Memory: the highest that CUDA's allocator gave out, and what it reserved."
         if cuda
         else "Memory: the highest resident size of the process, libraries and model with it, loading left out."
     )
-    sentences = [
-        "Efficiency: time, memory and operations of one forecast of a batch, and of one training step.",
+    above = any(row.get("peak_share", 0) > 1 for row in rows)
+    return (
         f"T {first['context']}, H {first['horizon']}; random inputs of the shape, not data; options as published for "
-        f"{first['settings_of']} at every N.",
-        "Each cell is a process of its own with no other job of the workflow beside it. Latency: after warm-up, "
+        f"{first['settings_of']} at every N. Each cell is a process of its own with no other job of the workflow "
+        "beside it.",
+        "Latency: after warm-up, "
         + (f"{calls[0]} to {calls[-1]} calls; " if calls else "")
         + "p95 is the nearest rank, below 20 calls the slowest.",
         "\N{MULTIPLICATION SIGN}: samples a second as a multiple of Time-LlaMA's"
         + (f"; paper: the same of its numbers on an {PAPER_DEVICE}, batch not told." if paper else "."),
         memory,
-        "GFLOP: by torch's counter, which leaves out what the notes list; % peak: GFLOP a second in per cent of a "
-        f"{'GPU' if cuda else 'CPU'} matmul timed in the same process"
+        "GFLOP: by torch's counter, which leaves out the calculations named below; % peak: GFLOP a second in per cent "
+        f"of a {'GPU' if cuda else 'CPU'} matmul timed in the same process"
         + (f" ({significant(min(peaks))} to {significant(max(peaks))} GFLOP a second" if peaks else "")
+        + (")." if peaks else ".")
         + (
-            "; above 100, the machine was slower when it was timed, or the counter has a convolution's products with "
-            "padding, which nobody makes"
-            if any(row.get("peak_share", 0) > 1 for row in rows)
+            " Above 100, the machine was slower when it was timed, or the counter has a convolution's products with "
+            "padding, which nobody makes."
+            if above
             else ""
-        )
-        + (")." if peaks else "."),
-        "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed; numbers in "
-        f"parentheses are predictions. Memory limit: {significant(min(row['limit_bytes'] for row in rows) / 1e9)} GB.",
+        ),
+        "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed. Memory "
+        f"limit: {significant(min(row['limit_bytes'] for row in rows) / 1e9)} GB.",
+    )
+
+
+def _origin(rows: Sequence[Mapping[str, Any]], configuration: str) -> str:
+    """Where the numbers come from."""
+    first = rows[0]
+    backbones = first_seen(row["backbone"] for row in rows if row["backbone"])
+    versions = {f"{name} {version}" for row in rows for name, version in row["versions"].items()}
+    sentences = [
         f"Configuration: {configuration}.",
         f"{'Backbone' if len(backbones) == 1 else 'Backbones'} (name x blocks): {listed(backbones)}."
         if backbones

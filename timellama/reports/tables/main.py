@@ -11,10 +11,12 @@ from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import fixed
+from timellama.reports.render.origin import first_seen, provenance
 from timellama.reports.report import Given
 from timellama.reports.report_tables import explained
 from timellama.reports.tables.experiment import methods
 from timellama.results import aggregate
+from timellama.results.numbers import numbers_of
 from timellama.training.metric_objects import EXTRA, FORECAST, Metric, described
 
 AVERAGE = "Avg"
@@ -43,33 +45,30 @@ def table(given: Given) -> Table:
     planned = [
         (*cell, variant if variant in known else labels.get(variant, variant)) for *cell, variant in facts["planned"]
     ]
-    wide = tables.long_term(
-        summary,
-        configuration=facts["configuration"],
-        planned=planned,
-        not_run=facts["not_run"],
-        generated=facts["generated"],
-        extra=extra,
-    )
-    wide = explained(wide, summary, extra)
     grid = tables.Grid(summary, planned, metrics, facts["not_run"], tables.NO_NUMBERS)
     columns = sorted(grid.columns, key=lambda column: column in grid.floor)
     trained = sum(column not in grid.floor for column in columns)
     block = Block(header=_header(columns, metrics), groups=tuple(_groups(grid, columns)))
     reading = (
-        "Long-term forecasting: errors on standardised values, the mean over seeds; lower is better. Bold is the "
-        f"lowest of a row, underlined the next. {AVERAGE}: the mean over the horizons above it."
+        f"Means over seeds, of every window of the test part. {tables.reading_of(metrics)} {AVERAGE}: the mean over "
+        "the horizons above it. Behind the rule: controls, which a trained model has to beat."
     )
-    origin = tables.provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
-    return dataclasses.replace(
-        wide,
+    origin = provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
+    made = Table(
         columns="lrr" + "r" * len(columns) * len(metrics),
         blocks=(block,),
-        caption=f"{reading} {facts['remark']}".strip(),
-        notes=(*wide.notes, f"{origin} Deviations over seeds and the paper's numbers: table_reproduction."),
+        caption="Long-term forecasting: errors on standardised values. Bold is the best of a row, underlined the next.",
+        label="tab:long-term",
+        notes=(
+            *tables.absences(grid, planned),
+            reading,
+            f"{origin} Deviations over seeds and the paper's numbers: table_reproduction.",
+        ),
         landscape=True,
         rule=len(HEADINGS) + trained * len(metrics) if 0 < trained < len(columns) else None,
+        numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
+    return failures.remarked(explained(made, summary, extra), facts["remark"])
 
 
 def reproduction(given: Given) -> Table:
@@ -86,34 +85,40 @@ def _header(columns: Sequence[str], metrics: Sequence[Metric]) -> tuple[Row, ...
 
 def _groups(grid: tables.Grid, columns: Sequence[str]) -> Iterator[tuple[Entry, ...]]:
     """A group of rows a data set; the average over the horizons of a look-back stands below them."""
-    for dataset in tables.first_seen(row[0] for row in grid.rows):
+    for dataset in first_seen(row[0] for row in grid.rows):
         lines = []
-        for context in tables.first_seen(row[2] for row in grid.rows if row[0] == dataset):
+        for context in first_seen(row[2] for row in grid.rows if row[0] == dataset):
             places = [row for row in grid.rows if row[0] == dataset and row[2] == context]
             values = [
                 {(c, m.name): grid.value(place, c, f"{m.name}_mean") for c in columns for m in grid.metrics}
                 for place in places
             ]
             lines += [
-                (str(place[1] or tables.ALL), context, value) for place, value in zip(places, values, strict=True)
+                (tables.whole(place[1] or None, absent=tables.ALL), context, value)
+                for place, value in zip(places, values, strict=True)
             ]
             if len(values) > 1:
                 # NaN where one horizon has no result: a mean of the others would be of easier or harder ones.
                 average = {key: math.fsum(value[key] for value in values) / len(values) for key in values[0]}
-                lines.append((AVERAGE, context, average))
+                lines.append((Cell(text=AVERAGE), context, average))
         yield tuple(
             (
                 _line(
-                    (dataset if number == 0 else "", horizon, str(context or tables.ALL)), value, columns, grid.metrics
+                    (
+                        Cell(text=dataset if number == 0 else ""),
+                        horizon,
+                        tables.whole(context or None, absent=tables.ALL),
+                    ),
+                    value,
+                    columns,
+                    grid.metrics,
                 ),
             )
             for number, (horizon, context, value) in enumerate(lines)
         )
 
 
-def _line(
-    head: Sequence[str], values: Mapping[tuple[str, str], float], columns: Sequence[str], metrics: Sequence[Metric]
-) -> Row:
+def _line(head: Row, values: Mapping[tuple[str, str], float], columns: Sequence[str], metrics: Sequence[Metric]) -> Row:
     decimals = {metric.name: metric.decimals for metric in metrics}
     texts = {key: fixed(value, decimals[key[1]]) for key, value in values.items()}
     marks: dict[tuple[str, str], str] = {}
@@ -121,7 +126,7 @@ def _line(
         of = tables.marks([texts[column, metric.name] for column in columns], direction=metric.direction)
         marks |= {(column, metric.name): mark for column, mark in zip(columns, of, strict=True)}
     cells = [
-        Cell(text=texts[key], bold=marks[key] == "best", underline=marks[key] == "second")
+        Cell(text=texts[key], value=values[key], bold=marks[key] == "best", underline=marks[key] == "second")
         for key in ((column, metric.name) for column in columns for metric in metrics)
     ]
-    return (*(Cell(text=text) for text in head), *cells)
+    return (*head, *cells)

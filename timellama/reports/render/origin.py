@@ -1,0 +1,86 @@
+"""What a report says of where its numbers come from: configuration, language models, seeds, precision and code."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pandas as pd
+
+from timellama.methods.registry import trains_nothing
+from timellama.reports.render.markup import listed
+
+
+def first_seen(items: Iterable[Any]) -> list[Any]:
+    """The distinct items in the order of their first appearance."""
+    return list(dict.fromkeys(items))
+
+
+def name_columns(summary: pd.DataFrame) -> pd.Series:
+    """The name of each row's column: its label, with the backbone where a variant was run with several."""
+    backbones = summary.groupby("variant")["backbone"].transform("nunique")
+    alone = summary["label"].where(backbones == 1, summary["label"] + " " + summary["backbone"])
+    # Two variants may carry one label; their columns must not be taken for one.
+    variants = summary.groupby(alone)["variant"].transform("nunique")
+    return alone.where(variants == 1, alone + " (" + summary["variant"] + ")")
+
+
+def describe_backbones(summary: pd.DataFrame) -> str:
+    """A sentence about the backbones, which says where their weights are random."""
+    used = first_seen(text for text in summary["backbone"] if text)
+    if not used:
+        return ""
+    one = len(used) == 1
+    sentence = f"{'Backbone' if one else 'Backbones'} (name x blocks): {listed(used)}."
+    if all("(random weights)" in text for text in used):
+        sentence += " A backbone with random weights has learned no language: its numbers test the code, not the paper."
+    return sentence
+
+
+def describe_seeds(summary: pd.DataFrame) -> str:
+    """A sentence about the seeds: one list, or which data set or column has which."""
+    if summary["seeds"].nunique() == 1:
+        seeds = summary["seeds"].iloc[0]
+        return f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {listed(seeds)}."
+    trained = summary[~summary["variant"].isin(trains_nothing())]
+    by_column = trained.groupby(name_columns(summary))["seeds"].nunique()
+    by_dataset = trained.groupby("dataset")["seeds"].nunique()
+    if by_column.max() > 1 and by_dataset.max() == 1:
+        rows, names = trained, trained["dataset"]
+    else:
+        rows, names = summary, name_columns(summary)
+    by_seeds: dict[tuple[int, ...], list[str]] = {}
+    for seeds, name in zip(rows["seeds"], names, strict=True):
+        by_seeds.setdefault(seeds, []).append(name)
+    lists = Counter(name for names in by_seeds.values() for name in set(names))
+    parts = [
+        f"{listed(seeds)} ({listed(f'{name} in some rows' if lists[name] > 1 else name for name in first_seen(names))})"
+        for seeds, names in sorted(by_seeds.items(), key=lambda item: (-len(item[0]), item[0]))
+    ]
+    return f"Seeds: {'; '.join(parts)}."
+
+
+def describe_commits(commits: Collection[str]) -> str:
+    """A sentence about the code that ran; a reader must see where it is not one committed version."""
+    names = sorted(commits)
+    if len(names) == 1:
+        return f"Code: commit {names[0]}."
+    return f"Code: these runs come from {len(names)} different versions: commits {listed(names)}."
+
+
+def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collection[str]) -> str:
+    """The note on where numbers come from."""
+    made_up = [name for name in first_seen(summary["dataset"]) if name in generated]
+    contexts = sorted(set(summary["context"]) - {0})  # 0 stands for a row over several data sets
+    shares = sorted(set(summary["train_percent"]))
+    devices = sorted({device for devices in summary["devices"] for device in devices})
+    sentences = [
+        f"Generated data, not measurements: {listed(made_up)}." if made_up else "",
+        f"Configuration: {configuration}.",
+        describe_backbones(summary),
+        f"Look-back T: {listed(contexts)} steps.",
+        f"Trained on {listed(shares)} % of the training rows." if shares != [100] else "",
+        describe_seeds(summary),
+        f"Precision: {listed(sorted(set(summary['precision'])))}, on {listed(devices)}.",
+        describe_commits({commit for commits in summary["commits"] for commit in commits}),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
