@@ -6,25 +6,26 @@ import re
 import pytest
 
 
-def trainings(project, *arguments: str) -> dict[str, str]:
-    """What a dry run prints of every training, by its log."""
-    done = project.snakemake("-n", "reports/table_long_term.tex", *arguments)
-    assert done.returncode == 0, done.stdout
-    jobs = [job for job in re.split(r"(?m)^rule ", done.stdout) if job.startswith("train:")]
+def trainings(told: str) -> dict[str, str]:
+    """What a dry run told of every training, by its log."""
+    jobs = [job for job in re.split(r"(?m)^rule ", told) if job.startswith("train:")]
     return {re.search(r"log: results/logs/train/(\S+)", job).group(1): job for job in jobs}
 
 
 @pytest.mark.parametrize("cores", [1, 2, 8, 100])
-def test_no_more_trainings_run_at_once_than_the_machine_has_cores_for(make_project, cores):
-    jobs = trainings(make_project(), "--cores", str(cores), "--configfile", "config/smoke.yaml")
+def test_no_more_trainings_run_at_once_than_the_machine_has_cores_for(untouched, cores):
+    few = ("-n", "reports/table_long_term.tex", "--configfile", "config/smoke.yaml")
+    done = untouched.snakemake(*few, "--cores", str(cores))
+    assert done.returncode == 0, done.stdout
+    jobs = trainings(done.stdout)
     assert len(jobs) == 10
     for job in jobs.values():
         threads = re.search(r"threads: (\d+)", job)
         assert cores // int(threads.group(1) if threads else 1) == min(cores, len(os.sched_getaffinity(0)))
 
 
-def test_a_training_on_cuda_asks_for_a_gpu_and_for_the_memory_of_its_backbone(make_project):
-    jobs = trainings(make_project(), "--configfile", "config/paper.yaml")
+def test_a_training_on_cuda_asks_for_a_gpu_and_for_the_memory_of_its_backbone(dry_run):
+    jobs = trainings(dry_run("paper"))
     asked = {}
     for backbone in ("Llama-2-7B-x8", "Llama-3.2-1B-x6"):
         (job,) = (job for log, job in jobs.items() if f"/Traffic/time-llama/H96-T512-s0-{backbone}" in log)
