@@ -16,6 +16,22 @@ from timellama.methods.time_llama import TimeLlamaOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "timellama", "workflow")
+# Fixtures that take seconds to make, or whose tests take as long: those of each run on one worker, the longest first.
+LONG = ("finished", "failing", "cluster", "killed", "make_project", "exported_once", "smollm2", "planned")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(config, items) -> None:
+    """On a worker of `--dist loadgroup`, group the tests: by the first long fixture that they use, or by their file."""
+    if not config.getoption("loadgroup", False):
+        return
+    places = {item: [LONG.index(name) for name in item.fixturenames if name in LONG] for item in items}
+    for item in items:
+        group = LONG[min(places[item])] if places[item] else ""
+        if group in ("", "make_project"):
+            group = item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: min(places[item], default=len(LONG)))
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +109,18 @@ def finished(make_project) -> Project:
     done = project.snakemake("all")
     assert done.returncode == 0, done.stdout
     return project
+
+
+@pytest.fixture(scope="session")
+def copy_of_finished(finished, tmp_path_factory) -> Callable[[], Project]:
+    """Makes the finished project again, in a folder of its own with the same times of writing."""
+
+    def copy() -> Project:
+        folder = tmp_path_factory.mktemp("around") / "project"
+        shutil.copytree(finished.folder, folder)  # copies times too, by which Snakemake judges
+        return Project(folder)
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from timellama.reports.registry import loaded, reports
 
 
 @pytest.fixture(scope="module")
-def project(root, make_project):
+def project(root, copy_of_finished):
     page = (root / "docs/adding.md").read_text(encoding="utf-8")
-    project = make_project()
+    project = copy_of_finished()
     [module] = [
         text for text in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "WINDOWS = Report" in text
     ]
