@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.made_up import RUN_FILES
 from timellama.data.series import load_series
 from timellama.reports import provenance_index
 from timellama.reports.verify import verify
 
-RUN_FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 # One file of each kind, and where it is.
 TRUNCATED = {
     **{file: f"results/long-term/Synthetic/time-llama/*/{file}" for file in RUN_FILES},
