@@ -1,5 +1,6 @@
 """What every test may ask for: the project's root, a copy in which it was run, and the folder of real data if any."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -16,22 +17,14 @@ from timellama.methods.time_llama import TimeLlamaOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "timellama", "workflow")
-# Fixtures that take seconds to make, or whose tests take as long: those of each run on one worker, the longest first.
-LONG = ("finished", "failing", "cluster", "killed", "make_project", "exported_once", "smollm2", "planned")
+# Fixtures that take long to make or whose tests take long: with several workers their files come first, so that none of
+# them is what all others wait for at the end.
+LONG = ("finished", "failing", "cluster", "killed", "make_project", "exported_once", "smollm2")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items) -> None:
-    """On a worker of `--dist loadgroup`, group the tests: by the first long fixture that they use, or by their file."""
-    if not config.getoption("loadgroup", False):
-        return
-    places = {item: [LONG.index(name) for name in item.fixturenames if name in LONG] for item in items}
-    for item in items:
-        group = LONG[min(places[item])] if places[item] else ""
-        if group in ("", "make_project"):
-            group = item.location[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: min(places[item], default=len(LONG)))
+    if hasattr(config, "workerinput"):  # of pytest-xdist
+        items.sort(key=lambda item: min((LONG.index(n) for n in item.fixturenames if n in LONG), default=len(LONG)))
 
 
 @pytest.fixture(scope="session")
@@ -93,9 +86,21 @@ def make_project(root, tmp_path_factory) -> Callable[[], Project]:
 
 
 @pytest.fixture(scope="session")
-def finished(make_project) -> Project:
-    """The smoke configuration, cut to one horizon, one seed and three methods, run to its reports."""
-    project = make_project()
+def finished(make_project, tmp_path_factory) -> Project:
+    """The smoke configuration, cut to one horizon, one seed and three methods, run to its reports.
+
+    It is made once for all workers, so it is read only: who runs or writes something there takes `copy_of_finished`.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            make_finished(make_project()).folder.rename(folder)
+    return Project(folder)
+
+
+def make_finished(project: Project) -> Project:
     file = project.folder / "config/config.yaml"
     config = yaml.safe_load((project.folder / "config/smoke.yaml").read_text(encoding="utf-8"))
     config["seeds"] = [0]
