@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "timellama", "workflow")
 # Fixtures that take long to make or whose tests take long: with several workers their files come first, so that none of
 # them is what all others wait for at the end.
-LONG = ("finished", "failing", "cluster", "killed", "make_project", "exported_once", "smollm2")
+LONG = ("failing", "finished", "cluster", "killed", "make_project", "exported_once", "smollm2")
 
 
 def pytest_collection_modifyitems(config, items) -> None:
