@@ -35,7 +35,7 @@ install: .venv/installed  ## make .venv with the project and its pinned dependen
 	@touch $@
 
 test: install  ## run the tests
-	$(BIN)/python -m pytest -q -n auto -rs
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -rs
 
 lint: install  ## formatter, linters, import contract, the workflow's own lint
 	$(BIN)/ruff format --check .

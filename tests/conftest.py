@@ -1,5 +1,6 @@
 """What every test may ask for: the project's root, a copy in which it was run, and the folder of real data if any."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -16,6 +17,14 @@ from timellama.methods.time_llama import TimeLlamaOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "timellama", "workflow")
+# Fixtures that take long to make or whose tests take long: with several workers their files come first, so that none of
+# them is what all others wait for at the end.
+LONG = ("failing", "finished", "cluster", "killed", "make_project", "exported_once", "smollm2")
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    if hasattr(config, "workerinput"):  # of pytest-xdist
+        items.sort(key=lambda item: min((LONG.index(n) for n in item.fixturenames if n in LONG), default=len(LONG)))
 
 
 @pytest.fixture(scope="session")
@@ -77,9 +86,21 @@ def make_project(root, tmp_path_factory) -> Callable[[], Project]:
 
 
 @pytest.fixture(scope="session")
-def finished(make_project) -> Project:
-    """The smoke configuration, cut to one horizon, one seed and three methods, run to its reports."""
-    project = make_project()
+def finished(make_project, tmp_path_factory) -> Project:
+    """The smoke configuration, cut to one horizon, one seed and three methods, run to its reports.
+
+    It is made once for all workers, so it is read only: who runs or writes something there takes `copy_of_finished`.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            make_finished(make_project()).folder.rename(folder)
+    return Project(folder)
+
+
+def make_finished(project: Project) -> Project:
     file = project.folder / "config/config.yaml"
     config = yaml.safe_load((project.folder / "config/smoke.yaml").read_text(encoding="utf-8"))
     config["seeds"] = [0]
@@ -93,6 +114,18 @@ def finished(make_project) -> Project:
     done = project.snakemake("all")
     assert done.returncode == 0, done.stdout
     return project
+
+
+@pytest.fixture(scope="session")
+def copy_of_finished(finished, tmp_path_factory) -> Callable[[], Project]:
+    """Makes the finished project again, in a folder of its own with the same times of writing."""
+
+    def copy() -> Project:
+        folder = tmp_path_factory.mktemp("around") / "project"
+        shutil.copytree(finished.folder, folder)  # copies times too, by which Snakemake judges
+        return Project(folder)
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Runs become means, spreads and gaps that were computed by hand; what does not belong together is refused."""
 
-import copy
 import json
 import math
 import re
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.made_up import document
 from timellama.core.errors import InputError
 from timellama.results.aggregate import (
     collect,
@@ -22,34 +22,6 @@ from timellama.results.aggregate import (
 
 METHODS = {"dlinear": {"label": "DLinear", "floor": False}, "time-llama": {"label": "Time-LlaMA", "floor": False}}
 BACKBONE = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}
-DOCUMENT = {
-    "run": {
-        "task": "long-term",
-        "dataset": "ETTh1",
-        "context": 512,
-        "horizon": 96,
-        "train_percent": 100,
-        "variant": "dlinear",
-        "method": "dlinear",
-        "options": {"kernel": 25},
-        "backbone": None,
-        "seed": 0,
-        "precision": "float32",
-        "device": "auto",
-    },
-    "identity": "a",
-    "mse": 0.4,
-    "mae": 0.5,
-    "n_windows": 2785,
-    "validation_loss": 0.3,
-    "steps": 100,
-    "best_step": 50,
-    "parameters": {"total": 20, "trainable": 10},
-    "seconds": {"train": 1.0, "evaluate": 2.0, "total": 3.0},
-    "peak_memory_bytes": 4096,
-    "router": None,
-    "provenance": {"git_commit": "0123456789" * 4, "git_dirty": False, "hardware": {"device": "cpu"}},
-}
 
 
 @pytest.fixture
@@ -58,13 +30,10 @@ def put(tmp_path):
     written = []
 
     def write(**changes):
-        document = copy.deepcopy(DOCUMENT)
-        for key, value in changes.items():
-            (document["run"] if key in document["run"] else document)[key] = value
-        document["identity"] = changes.get("identity", f"run-{len(written)}")
+        made = document(**{"identity": f"run-{len(written)}"} | changes)
         path = tmp_path / f"{len(written)}" / "metrics.json"
         path.parent.mkdir()
-        path.write_text(json.dumps(document))
+        path.write_text(json.dumps(made))
         written.append(path)
         return path
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests import made_up
 from timellama.reports.claims import rules as claims
 from timellama.reports.claims import verdicts
 from timellama.reports.claims.rules import CANNOT_FAIL, CONTRADICTED, INCONCLUSIVE, NOT_RUN, STATEMENTS, SUPPORTED
@@ -28,26 +29,18 @@ def published(root):
 def run(experiment, variant, *, dataset="ETTh1", horizon=96, seed=0, error=1.0, **changes):
     """A row of `aggregate.collect`."""
     m4 = experiment == "short_term"
-    row = {
-        "path": "made-up/metrics.json",
-        "task": experiment,
-        "dataset": dataset,
-        "context": 2 * horizon if m4 else 512,
-        "horizon": horizon,
-        "train_percent": claims.PARTS[experiment].train_percent if experiment in claims.PARTS else 100,
-        "variant": variant,
-        "method": variant,
-        "seed": seed,
-        "precision": "float32",
-        "label": LABELS.get(variant, variant),
-        "floor": False,
-        "backbone": BACKBONE if variant.startswith("time-l") else "",
-        **dict.fromkeys(("smape", "mase", "owa") if m4 else ("mse", "mae"), error),
-        "n_windows": 100,
-        "commit": "abcdef0",
-        "device": "cpu",
-        **changes,
-    }
+    row = made_up.row(
+        variant,
+        **{
+            **{"task": experiment, "dataset": dataset, "horizon": horizon, "seed": seed},
+            "context": 2 * horizon if m4 else 512,
+            "train_percent": claims.PARTS[experiment].train_percent if experiment in claims.PARTS else 100,
+            "label": LABELS.get(variant, variant),
+            "backbone": BACKBONE if variant.startswith("time-l") else "",
+            **dict.fromkeys(("smape", "mase", "owa") if m4 else ("mse", "mae"), error),
+            **changes,
+        },
+    )
     settings = f"{variant} {dataset} {horizon} {row['context']} {row['backbone']} {row['train_percent']}"
     return row | {"settings": settings, "identity": f"{settings} {seed}"}
 

@@ -1,20 +1,18 @@
 """What an experiment does before and after training: the order of columns, the device, whole files."""
 
-import dataclasses
 import json
 import platform
 
 import numpy as np
 import pytest
 
+from tests import made_up
 from timellama.core.errors import InputError
 from timellama.core.lock import locked
-from timellama.data.series import Series, save_series
-from timellama.data.splits import Split
+from timellama.data.series import Series
 from timellama.experiments.run import Training
-from timellama.methods.dlinear import DLinearOptions
 from timellama.training import run as experiment
-from timellama.training.run import Outputs, in_order, pick_device, run_experiment
+from timellama.training.run import in_order, pick_device
 
 SERIES = Series(
     values=np.arange(21.0).reshape(3, 7),
@@ -43,28 +41,9 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
 @pytest.fixture
 def start(sample_run, tmp_path):
     """Carries out a small run of DLinear; arguments change its `source_digest` and the like."""
-    values = np.random.default_rng(0).normal(size=(120, 2)).cumsum(axis=0)
-    time = np.datetime64("2020-01-01", "s") + np.arange(120) * np.timedelta64(3600, "s")
-    save_series(tmp_path / "series.npz", Series(values=values, time=time, columns=("a", "b"), raw_sha256="ef"))
-    run = dataclasses.replace(
-        sample_run,
-        split=Split(rule="ratio", train=0.6, validation=0.2, test=0.2),
-        **{"context": 16, "horizon": 4, "variates": 2, "variant": "dlinear", "method": "dlinear"},
-        options=DLinearOptions(kernel=3),
-        training=Training(batch_size=16, max_steps=12),
-        backbone=None,
-        prompt=None,
-    )
-    names = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
-    given = {
-        "series": tmp_path / "series.npz",
-        "backbone_folder": None,
-        "outputs": Outputs(**{name.split(".")[0]: tmp_path / "run" / name for name in names}),
-        "checkpoints": tmp_path / "kept",
-        "threads": 1,
-        "source_digest": "cd",
-    }
-    return lambda **changed: run_experiment(run, **given | changed)
+    run = made_up.small(sample_run, training=Training(batch_size=16, max_steps=12))
+    given = {"series": made_up.walk(tmp_path / "series.npz"), "kept": tmp_path / "kept"}
+    return lambda **changed: made_up.carry_out(run, tmp_path / "run", **given | changed)
 
 
 def test_metrics_say_where_the_number_came_from(start, tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from tests.made_up import document
 from timellama.reports.registry import built, reports
 from timellama.reports.render.markup import to_latex, to_markdown
 from timellama.reports.render.table_pdf import compiled
@@ -28,27 +29,13 @@ FACTS = {
 }
 
 
-def document(variant, horizon, mse):
-    """What a run leaves, as far as a table of errors reads it."""
-    run = {"task": "long-term", "dataset": "ETTh1", "context": 512, "horizon": horizon, "train_percent": 100}
-    run |= {"variant": variant, "method": variant, "options": {}, "backbone": None, "seed": 0, "precision": "float32"}
-    return {
-        "run": run | {"device": "cpu"},
-        "identity": f"{variant}-{horizon}",
-        **{"mse": mse, "mae": mse + 0.1, "n_windows": 2881 - horizon, "router": None},
-        **{"validation_loss": 0.3, "steps": 100, "best_step": 50, "peak_memory_bytes": 4096},
-        "parameters": {"total": 20, "trainable": 10},
-        "seconds": {"train": 1.0, "evaluate": 2.0, "total": 3.0},
-        "provenance": {"git_commit": "0123456789" * 4, "git_dirty": False, "hardware": {"device": "cpu"}},
-    }
-
-
 @pytest.fixture
 def table(tmp_path):
     paths = []
     for (variant, horizon), mse in MSE.items():
         path = tmp_path / f"{variant}-{horizon}.json"
-        path.write_text(json.dumps(document(variant, horizon, mse)), encoding="utf-8")
+        made = document(variant=variant, method=variant, horizon=horizon, identity=path.stem, mse=mse, mae=mse + 0.1)
+        path.write_text(json.dumps(made), encoding="utf-8")
         paths.append(path)
     report = reports({"long_term": {}})["table_long_term"]
     return built(Given(report=report, files={"long_term": paths}, facts=FACTS))

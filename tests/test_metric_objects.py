@@ -4,14 +4,12 @@ import dataclasses
 import json
 import sys
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from tests import made_up
 from timellama.core.errors import InputError
-from timellama.data.series import Series, save_series
-from timellama.data.splits import Split
 from timellama.methods.registry import method_of
 from timellama.reports.render.markup import to_markdown
 from timellama.reports.render.table_model import marks
@@ -31,7 +29,6 @@ from timellama.training.metric_objects import (
     find_metrics,
 )
 from timellama.training.metrics import Errors
-from timellama.training.run import Outputs, run_experiment
 
 SOURCE = """
 from timellama.training.metric_objects import Metric
@@ -132,33 +129,14 @@ def test_the_highest_is_best_where_higher_is_better():
 @pytest.fixture
 def runs(sample_run, tmp_path, outside):
     """Two finished runs, of the seasonal and of the hourly mean forecast; the second may lack the metric."""
-    values = np.random.default_rng(0).normal(size=(240, 2)).cumsum(axis=0)
-    time = np.datetime64("2020-01-01", "s") + np.arange(240) * np.timedelta64(3600, "s")
-    save_series(tmp_path / "series.npz", Series(values=values, time=time, columns=("a", "b"), raw_sha256="ab"))
+    series = made_up.walk(tmp_path / "series.npz", 240, sha256=sample_run.data_sha256)
     metrics = find_metrics([f"{outside}:NEAR"])
-    names = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 
     def start(method, given):
-        run = dataclasses.replace(
-            sample_run,
-            **{"context": 48, "horizon": 4, "variates": 2, "variant": method, "method": method},
-            split=Split(rule="ratio", train=0.6, validation=0.2, test=0.2),
-            options=method_of(method).options(),
-            training=None,
-            backbone=None,
-            prompt=None,
-        )
+        named = {"variant": method, "method": method, "options": method_of(method).options(), "training": None}
+        run = made_up.small(sample_run, context=48, **named)
         folder = tmp_path / "results" / run.folder
-        run_experiment(
-            run,
-            series=tmp_path / "series.npz",
-            backbone_folder=None,
-            outputs=Outputs(**{name.split(".")[0]: folder / name for name in names}),
-            checkpoints=tmp_path / "kept",
-            threads=1,
-            source_digest="cd",
-            metrics=given,
-        )
+        made_up.carry_out(run, folder, series=series, kept=tmp_path / "kept", metrics=given)
         return folder / "metrics.json"
 
     return lambda second: [start("seasonal-naive", metrics), start("hour-of-day-mean", second and metrics)]

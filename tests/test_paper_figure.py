@@ -4,31 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests import made_up
 from timellama.reports.figures.paper_vs_ours import beside_paper, origin, paper_vs_ours
 
 
 def row(variant, label, mse, **changes):
-    row = {
-        "path": "made-up/metrics.json",
-        "task": "long-term",
-        "dataset": "ETTh1",
-        "context": 512,
-        "horizon": 96,
-        "train_percent": 100,
-        "variant": variant,
-        "method": variant,
-        "seed": 0,
-        "precision": "float32",
-        "label": label,
-        "floor": False,
-        "backbone": "",
-        "mse": mse,
-        "n_windows": 100,
-        "settings": "",
-        "commit": "abcdef0",
-        "device": "cpu",
-        **changes,
-    }
+    row = made_up.row(variant, **{"label": label, "mse": mse, "settings": ""} | changes)
     return row | {"identity": str(sorted(row.items()))}
 
 

@@ -1,63 +1,39 @@
 """What a run's lock, log, checkpoint and result say of it; the progress files are those that training itself writes."""
 
 import csv
-import dataclasses
 import json
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 
+from tests import made_up
 from timellama.core.interruption import Interrupted, Signals
 from timellama.core.job_log import job_log
 from timellama.core.job_state import CHECKPOINT, ProgressWriter, read_error, read_progress
 from timellama.core.lock import locked
-from timellama.data.series import Series, save_series
-from timellama.data.splits import Split
 from timellama.experiments.run import Training
-from timellama.methods.dlinear import DLinearOptions
 from timellama.results.digests import code_of_run
 from timellama.results.status import count, is_locked, run_status
 from timellama.training import checkpoint
-from timellama.training.run import Outputs, run_experiment
-
-FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 
 
 @pytest.fixture
 def run(sample_run):
-    return dataclasses.replace(
-        sample_run,
-        split=Split(rule="ratio", train=0.6, validation=0.2, test=0.2),
-        **{"context": 16, "horizon": 4, "variates": 2, "variant": "dlinear", "method": "dlinear"},
-        options=DLinearOptions(kernel=3),
-        training=Training(batch_size=16, max_steps=16),
-        backbone=None,
-        prompt=None,
-    )
+    return made_up.small(sample_run, training=Training(batch_size=16, max_steps=16))
 
 
 @pytest.fixture
 def start(run, tmp_path):
     """Carries the run out as the workflow does, with its log."""
-    values = np.random.default_rng(0).normal(size=(120, 2)).cumsum(axis=0)
-    time = np.datetime64("2020-01-01", "s") + np.arange(120) * np.timedelta64(3600, "s")
-    save_series(tmp_path / "series.npz", Series(values=values, time=time, columns=("a", "b"), raw_sha256="ef"))
+    series = made_up.walk(tmp_path / "series.npz")
 
     def start(**changed):
         with job_log(str(log_of(tmp_path, run)), progress=str(kept_of(tmp_path, run))):
-            run_experiment(
-                run,
-                series=changed.get("series", tmp_path / "series.npz"),
-                backbone_folder=None,
-                outputs=Outputs(**{name.split(".")[0]: tmp_path / run.folder / name for name in FILES}),
-                checkpoints=tmp_path / "checkpoints" / run.folder,
-                threads=1,
-                source_digest=changed.get("source_digest", code_of_run(run)),
-            )
+            given = {"series": series, "kept": kept_of(tmp_path, run), "source_digest": code_of_run(run)}
+            made_up.carry_out(run, tmp_path / run.folder, **given | changed)
 
     return start
 

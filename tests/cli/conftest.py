@@ -8,15 +8,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from timellama.data.series import Series, save_series
-from timellama.data.splits import Split
-from timellama.experiments.run import Run, Training
-from timellama.methods.dlinear import DLinearOptions
+from tests import made_up
+from timellama.experiments.run import Run
 from timellama.methods.naive import SeasonalNaiveOptions
 from timellama.methods.rlinear import RLinearOptions
-from timellama.training.run import Outputs, run_experiment
 
-FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 ROWS = 160
 COLUMNS = ("load", "oil temperature")
 START = np.datetime64("2024-01-01T00:00:00", "s")
@@ -35,36 +31,18 @@ class Made:
 
 
 def carry_out(folder: Path, run: Run, *, backbone_folder: Path | None = None) -> None:
-    place = folder / "results" / run.folder
-    run_experiment(
-        run,
-        series=folder / "results/data" / run.dataset / "series.npz",
-        backbone_folder=backbone_folder,
-        outputs=Outputs(**{name.split(".")[0]: place / name for name in FILES}),
-        checkpoints=folder / "results/checkpoints" / run.folder,
-        threads=1,
-        source_digest="of other code",
-    )
+    places = {"series": folder / "results/data" / run.dataset / "series.npz", "backbone_folder": backbone_folder}
+    places["kept"] = folder / "results/checkpoints" / run.folder
+    made_up.carry_out(run, folder / "results" / run.folder, **places, source_digest="of other code")
 
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory, sample_run) -> Made:
     folder = tmp_path_factory.mktemp("made")
     values = np.random.default_rng(0).normal(size=(ROWS, 2)).cumsum(axis=0) * [1, 50] + [10, 500]
-    time = START + np.arange(ROWS) * np.timedelta64(3600, "s")
-    save_series(
-        folder / "results/data/ETTh1/series.npz",
-        Series(values=values, time=time, columns=COLUMNS, raw_sha256=sample_run.data_sha256),
-    )
-    small = dataclasses.replace(
-        sample_run,
-        split=Split(rule="ratio", train=0.6, validation=0.2, test=0.2),
-        **{"context": 16, "horizon": 4, "variates": 2, "variant": "dlinear", "method": "dlinear"},
-        options=DLinearOptions(kernel=3),
-        training=Training(batch_size=16, max_steps=8),
-        backbone=None,
-        prompt=None,
-    )
+    series, about = folder / "results/data/ETTh1/series.npz", {"values": values, "columns": COLUMNS}
+    made_up.walk(series, ROWS, sha256=sample_run.data_sha256, **about)
+    small = made_up.small(sample_run)
     linear = dataclasses.replace(small, variant="rlinear", method="rlinear", options=RLinearOptions())
     naive = {"variant": "seasonal-naive", "method": "seasonal-naive", "options": SeasonalNaiveOptions()}
     runs = {

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -22,13 +21,11 @@ from timellama.experiments.matrix import make_plan
 
 
 @pytest.fixture
-def project(root, tmp_path, monkeypatch) -> Path:
-    for name in ("config", "workflow", "timellama"):
-        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
-    shutil.copy2(root / "Snakefile", tmp_path / "Snakefile")
-    monkeypatch.chdir(tmp_path)
+def project(make_project, monkeypatch) -> Path:
+    folder = make_project().folder
+    monkeypatch.chdir(folder)
     monkeypatch.delenv("TIMELLAMA_MIRROR", raising=False)
-    return tmp_path
+    return folder
 
 
 def shop(path: Path, rows: int = 400, change=lambda i, cells: cells) -> Path:

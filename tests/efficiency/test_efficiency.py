@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests import made_up
 from timellama.cost import efficiency
 from timellama.cost.efficiency import adapter_parameters, operations, percentile
 from timellama.experiments.sweep import Cell
@@ -25,18 +26,8 @@ def small(monkeypatch):
 
 @pytest.fixture
 def cell(sample_run):
-    run = dataclasses.replace(
-        sample_run,
-        task="efficiency",
-        variant="dlinear",
-        method="dlinear",
-        options=DLinearOptions(),
-        backbone=None,
-        prompt=None,
-        variates=3,
-        context=48,
-        horizon=12,
-    )
+    sizes = {"context": 48, "horizon": 12, "variates": 3}
+    run = made_up.small(sample_run, task="efficiency", options=DLinearOptions(), **sizes)
     return Cell(run=run, batch_size=2, threads=1, seconds=1, longest_call=60, train=True, backbone_folder=None)
 
 

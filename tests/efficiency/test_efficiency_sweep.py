@@ -1,11 +1,11 @@
 """Which cells are run, what is predicted for those that are not, and that a cell that fails is a row."""
 
-import dataclasses
 import json
 import sys
 
 import pytest
 
+from tests import made_up
 from timellama.cost.efficiency_sweep import (
     CellFailed,
     available_memory,
@@ -24,17 +24,8 @@ MB = 1_000_000
 
 @pytest.fixture
 def sweep(sample_run):
-    run = dataclasses.replace(
-        sample_run,
-        task="efficiency",
-        variant="dlinear",
-        method="dlinear",
-        options=DLinearOptions(),
-        backbone=None,
-        prompt=None,
-        context=48,
-        horizon=12,
-    )
+    sizes = {"context": 48, "horizon": 12, "variates": 3}
+    run = made_up.small(sample_run, task="efficiency", options=DLinearOptions(), **sizes)
     return Sweep(
         run=run, variates=(2, 4), batch_sizes=(1,), threads=1, seconds=0.001, longest_call=60, memory_share=0.5
     )

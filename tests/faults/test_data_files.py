@@ -14,6 +14,7 @@ import torch
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from tests import made_up
 from timellama.core.errors import InputError
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
@@ -25,7 +26,6 @@ from timellama.experiments.run import Training
 from timellama.methods.dlinear import DLinearOptions
 from timellama.methods.naive import SeasonalNaiveOptions
 from timellama.methods.rlinear import RLinearOptions
-from timellama.training.run import Outputs, run_experiment
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 # What no measured value looks like, as loggers, spreadsheets and other programs write it.
@@ -332,7 +332,6 @@ def test_the_fewest_rows_hold_a_window_and_one_row_fewer_is_told(split, context,
         assert str(fewest - 1) in told and ("shorten context or horizon" in told or "change the split" in told)
 
 
-FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 METHODS = {
     "seasonal-naive": (SeasonalNaiveOptions(), None),
     "dlinear": (DLinearOptions(kernel=3), Training(max_steps=2, batch_size=4)),
@@ -354,18 +353,9 @@ def carried_out(desk, sample_run, inside):
         header = ",".join(["date", *(f"c{i}" for i in range(variates))])
         desk.run("\n".join([header, *lines, ""]).encode(), rows=rows, variates=variates)
         options, training = METHODS[method]
-        sizes = {"context": 16, "horizon": 4, "variates": variates, "season": 8, "backbone": None, "prompt": None}
         named = {"variant": method, "method": method, "options": options, "training": training}
-        split = Split(rule="ratio", train=0.6, validation=0.2, test=0.2)
-        return run_experiment(
-            dataclasses.replace(sample_run, **sizes, **named, split=split),
-            series=desk.out,
-            backbone_folder=None,
-            outputs=Outputs(**{name.split(".")[0]: inside / name for name in FILES}),
-            checkpoints=inside / "kept",
-            threads=1,
-            source_digest="cd",
-        )
+        run = made_up.small(sample_run, **named, variates=variates, season=8)
+        return made_up.carry_out(run, inside, series=desk.out, kept=inside / "kept")
 
     return carry_out
 

@@ -5,12 +5,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests import made_up
 from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.core.errors import InputError
-from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
 from timellama.experiments.run import Backbone, Training
 from timellama.methods.time_llama import TimeLlamaOptions
@@ -19,9 +18,7 @@ from timellama.reports.figures import curves as figures
 from timellama.results import aggregate, run_files
 from timellama.results.forecasting import load_forecaster
 from timellama.results.runs import read_run
-from timellama.training.run import Outputs, run_experiment
 
-FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 METHODS = {"time-llama": {"label": "Time-LlaMA", "floor": False}}
 PREPARED = ("backbone.json", "config.json", "blocks.safetensors", "embeddings.safetensors", "tokenizer.json")
 
@@ -49,10 +46,7 @@ def result(root, sample_run, tmp_path_factory) -> Result:
     folder = tmp_path_factory.mktemp("results")
     backbone = folder / "backbones/tiny-gpt2/x2-pretrained"
     prepare(load_backbones(root / "config/backbones.yaml")["tiny-gpt2"], blocks=2, source=None, folder=backbone)
-    time = np.datetime64("2024-01-01", "s") + np.arange(160) * np.timedelta64(3600, "s")
-    values = np.random.default_rng(0).normal(size=(160, 2)).cumsum(axis=0)
-    series = folder / "data/ETTh1/series.npz"
-    save_series(series, Series(values=values, time=time, columns=("a", "b"), raw_sha256=sample_run.data_sha256))
+    series = made_up.walk(folder / "data/ETTh1/series.npz", 160, sha256=sample_run.data_sha256)
     sizes = {"context": 16, "horizon": 4, "variates": 2, "season": 8, "options": TimeLlamaOptions(rank=2, heads=2)}
     training = Training(max_steps=8, batch_size=4, least_validations=3)
     split = Split(rule="ratio", train=0.6, validation=0.2, test=0.2)
@@ -61,18 +55,10 @@ def result(root, sample_run, tmp_path_factory) -> Result:
     place = folder / run.folder
 
     def train(place: Path) -> None:
-        run_experiment(
-            run,
-            series=series,
-            backbone_folder=backbone,
-            outputs=Outputs(**{name.split(".")[0]: place / name for name in FILES}),
-            checkpoints=place.parent / "checkpoints",
-            threads=1,
-            source_digest="cd",
-        )
+        made_up.carry_out(run, place, series=series, kept=place.parent / "checkpoints", backbone_folder=backbone)
 
     train(place)
-    paths = [place / name for name in FILES] + [backbone / name for name in PREPARED]
+    paths = [place / name for name in made_up.RUN_FILES] + [backbone / name for name in PREPARED]
     return Result(place, backbone, {path: path.read_bytes() for path in paths}, train)
 
 

@@ -141,8 +141,8 @@ def test_a_slip_is_named(root, config, visitor, entry, named):
     assert named in str(caught.value)
 
 
-def test_the_workflow_trains_it_and_puts_it_in_the_table(make_project, config, visitor):
-    project = make_project()
+def test_the_workflow_trains_it_and_puts_it_in_the_table(copy_of_finished, config, visitor):
+    project = copy_of_finished()
     (project.folder / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     paths = {"PYTHONPATH": f"{project.folder}:{visitor}"}
     done = project.snakemake("reports/table_long_term.md", environment=paths)

@@ -35,8 +35,9 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 
 @pytest.fixture(scope="session")
-def report(finished) -> Path:
-    path = finished.folder / "reports/report.html"
-    done = finished.snakemake("all", "--report", str(path))
+def report(copy_of_finished) -> Path:
+    project = copy_of_finished()
+    path = project.folder / "reports/report.html"
+    done = project.snakemake("all", "--report", str(path))
     assert done.returncode == 0, done.stdout
     return path

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 BLOCKED = "results/checkpoints/long-term/Synthetic/rlinear"
+REPORTS = ["reports/table_long_term.md", "reports/table_router.md", "reports/table_failures.md"]
 
 
 class Failing:
@@ -113,11 +114,11 @@ def test_a_missing_run_brings_its_report_anew(failing):
     alone = failing.project.snakemake(*words[2:])
     assert alone.returncode == 0, alone.stdout
     failing.configure(learning_rate=5e-3)
-    done = failing.project.snakemake("all", "--keep-going")
+    done = failing.project.snakemake(*REPORTS, "--keep-going")
     assert done.returncode == 0, done.stdout
     table = failing.report("table_long_term.md")
     assert "NOT COMPLETE" not in table and "–" not in table and len(cells(table)) == 4  # noqa: RUF001
     assert "NOT COMPLETE" not in failing.report("table_router.md")
     assert failing.report("table_failures.md").startswith("Failures: none. All 5 results")
-    unchanged = failing.project.snakemake("all", environment={"TIMELLAMA_PARTIAL": "1"})
+    unchanged = failing.project.snakemake(*REPORTS, environment={"TIMELLAMA_PARTIAL": "1"})
     assert unchanged.returncode == 0 and "Nothing to be done" in unchanged.stdout, unchanged.stdout

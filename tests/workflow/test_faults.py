@@ -2,18 +2,17 @@
 
 import json
 import re
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.made_up import RUN_FILES
 from timellama.data.series import load_series
 from timellama.reports import provenance_index
 from timellama.reports.verify import verify
 
-RUN_FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
 # One file of each kind, and where it is.
 TRUNCATED = {
     **{file: f"results/long-term/Synthetic/time-llama/*/{file}" for file in RUN_FILES},
@@ -30,12 +29,11 @@ HOSTILE = "odd/%_&$#{}~^ $(touch pwned) `touch pwned`; touch pwned # é漢.csv"
 
 
 @pytest.fixture
-def copy(finished, tmp_path):
-    """The finished project again, in a folder of its own with the same times of writing."""
-    folder = tmp_path / "around/project"
-    shutil.copytree(finished.folder, folder)  # copies times too, by which Snakemake judges
-    (tmp_path / "around/precious").write_text("mine", encoding="utf-8")
-    return type(finished)(folder)
+def copy(copy_of_finished):
+    """The finished project again, beside a file of somebody else."""
+    project = copy_of_finished()
+    (project.folder.parent / "precious").write_text("mine", encoding="utf-8")
+    return project
 
 
 def mismatches(project) -> list[str]:

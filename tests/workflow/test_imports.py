@@ -42,9 +42,10 @@ def libraries(module: str) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
-def loaded(root: Path, script: Path) -> set[str]:
-    """The top-level packages in memory after a fresh interpreter has made the script's imports."""
-    code = "\n".join([*(f"import {name}" for name in imported(script)), "import sys", "print(*sys.modules)"])
+def loaded(root: Path, *scripts: Path) -> set[str]:
+    """The top-level packages in memory after a fresh interpreter has made the scripts' imports."""
+    names = {name for script in scripts for name in imported(script)}
+    code = "\n".join([*(f"import {name}" for name in sorted(names)), "import sys", "print(*sys.modules)"])
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, text=True, capture_output=True)
     modules = {name.split(".")[0] for name in done.stdout.split()}
     assert "timellama" in modules
@@ -52,13 +53,16 @@ def loaded(root: Path, script: Path) -> set[str]:
 
 
 def test_only_the_named_scripts_load_torch(root, scripts):
-    for name, script in scripts.items():
-        modules = loaded(root, script)
-        if name in NEEDS_TORCH:
-            assert "torch" in modules, f"{name} no longer loads torch: take it off the list"
-        else:
-            assert not modules & set(HEAVY), name
-        assert ("matplotlib" in modules) == (name in DRAWS), name
+    for name in NEEDS_TORCH:
+        modules = loaded(root, scripts[name])
+        assert "torch" in modules, f"{name} no longer loads torch: take it off the list"
+        assert "matplotlib" not in modules, name
+    for name in DRAWS:
+        modules = loaded(root, scripts[name])
+        assert "matplotlib" in modules and not modules & set(HEAVY), name
+    # What none of them loads is loaded by no single one.
+    others = [script for name, script in scripts.items() if name not in NEEDS_TORCH | DRAWS]
+    assert not loaded(root, *others) & {*HEAVY, "matplotlib"}
 
 
 def test_no_other_script_loads_torch_later(scripts):

@@ -164,6 +164,7 @@ def check_json(document: dict[str, Any], kind: type[T], *, path: Path, remedy: s
 
 
 _adapter = functools.cache(TypeAdapter)  # building one takes longer than using it
+_schema = functools.cache(json_schema)  # and its schema longer still
 
 
 def _not_plain(value: Any, *, path: str, ancestors: tuple[int, ...]) -> Iterator[str]:
@@ -188,7 +189,7 @@ def _refusal(origin: str, problems: list[str], *remedy: str) -> InputError:
 
 
 def _problems(error: ValidationError, adapter: TypeAdapter, *, to_be_edited: bool) -> list[str]:
-    schema = json_schema(adapter)
+    schema = _schema(adapter)
     return sorted(_explain(detail, schema, to_be_edited) for detail in error.errors(include_url=False))
 
 

@@ -1,0 +1,106 @@
+"""Made-up results, written once for all tests: a run's document, a row read from one, and real runs of seconds."""
+
+import copy
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from timellama.data.series import Series, save_series
+from timellama.data.splits import Split
+from timellama.experiments.run import Run, Training
+from timellama.methods.dlinear import DLinearOptions
+from timellama.training.run import Outputs, run_experiment
+
+RUN_FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
+DOCUMENT = {
+    "run": {
+        "task": "long-term",
+        "dataset": "ETTh1",
+        "context": 512,
+        "horizon": 96,
+        "train_percent": 100,
+        "variant": "dlinear",
+        "method": "dlinear",
+        "options": {"kernel": 25},
+        "backbone": None,
+        "seed": 0,
+        "precision": "float32",
+        "device": "auto",
+    },
+    "identity": "a",
+    "mse": 0.4,
+    "mae": 0.5,
+    "n_windows": 2785,
+    "validation_loss": 0.3,
+    "steps": 100,
+    "best_step": 50,
+    "parameters": {"total": 20, "trainable": 10},
+    "seconds": {"train": 1.0, "evaluate": 2.0, "total": 3.0},
+    "peak_memory_bytes": 4096,
+    "router": None,
+    "provenance": {"git_commit": "0123456789" * 4, "git_dirty": False, "hardware": {"device": "cpu"}},
+}
+ROW = {
+    "path": "made-up/metrics.json",
+    "task": "long-term",
+    "dataset": "ETTh1",
+    "context": 512,
+    "horizon": 96,
+    "train_percent": 100,
+    "variant": "dlinear",
+    "method": "dlinear",
+    "seed": 0,
+    "precision": "float32",
+    "label": "DLinear",
+    "floor": False,
+    "backbone": "",
+    "n_windows": 100,
+    "commit": "abcdef0",
+    "device": "cpu",
+}
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """What a run leaves in metrics.json; a change goes into the run where it has the key, or else to the top."""
+    made = copy.deepcopy(DOCUMENT)
+    for key, value in changes.items():
+        (made["run"] if key in made["run"] else made)[key] = value
+    return made
+
+
+def row(variant: str, **changes: Any) -> dict[str, Any]:
+    """A row of `aggregate.collect`, without errors."""
+    return ROW | {"variant": variant, "method": variant} | changes
+
+
+def walk(path: Path, rows: int = 120, *, sha256: str = "ef", **changes: Any) -> Path:
+    """Write two hourly random walks as a normalised series."""
+    values = np.random.default_rng(0).normal(size=(rows, 2)).cumsum(axis=0)
+    time = np.datetime64("2024-01-01", "s") + np.arange(rows) * np.timedelta64(3600, "s")
+    save_series(path, Series(**{"values": values, "time": time, "columns": ("a", "b"), "raw_sha256": sha256} | changes))
+    return path
+
+
+def small(run: Run, **changes: Any) -> Run:
+    """DLinear in the place of a run's method, on a look-back of 16 of two variates, in a few steps."""
+    settings = {
+        "split": Split(rule="ratio", train=0.6, validation=0.2, test=0.2),
+        **{"context": 16, "horizon": 4, "variates": 2, "variant": "dlinear", "method": "dlinear"},
+        "options": DLinearOptions(kernel=3),
+        "training": Training(batch_size=16, max_steps=8),
+        **{"backbone": None, "prompt": None},
+    }
+    return dataclasses.replace(run, **settings | changes)
+
+
+def outputs(folder: Path) -> Outputs:
+    """A run's files in a folder."""
+    return Outputs(**{name.split(".")[0]: folder / name for name in RUN_FILES})
+
+
+def carry_out(run: Run, folder: Path, *, series: Path, kept: Path, **changes: Any) -> dict[str, Any]:
+    """Train and test a run on one thread; its files come into the folder, and its checkpoints into `kept`."""
+    given = {"backbone_folder": None, "threads": 1, "source_digest": "cd"} | changes
+    return run_experiment(run, series=series, outputs=outputs(folder), checkpoints=kept, **given)
