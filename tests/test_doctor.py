@@ -7,7 +7,7 @@ import yaml
 
 from timellama.cli import checks as doctor
 from timellama.cli.checks import GAP, OK, WARNING, Finding, can_run
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def plan_of(root):
     def plan_of(dataset: str, backbone: dict):
         config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
         section = {"datasets": {dataset: {"context": 96, "horizons": [24]}}, "methods": ["time-llama"]}
-        return make_plan(config | {"experiments": {"long_term": section}, "backbones": [backbone]}, root=root)
+        return make_matrix(config | {"experiments": {"long_term": section}, "backbones": [backbone]}, root=root)
 
     return plan_of
 
@@ -47,10 +47,10 @@ def test_a_device_that_is_not_there_is_a_gap(monkeypatch):
 
 
 def test_data_are_here_or_their_place_answers(plan_of, tmp_path):
-    plan = plan_of("ETTh1", TINY)
+    matrix = plan_of("ETTh1", TINY)
 
     def look(reach, mirrors=()):
-        [found] = doctor.data(plan, results=tmp_path, mirrors=mirrors, reach=reach)
+        [found] = doctor.data(matrix, results=tmp_path, mirrors=mirrors, reach=reach)
         return found
 
     assert look(lambda source: None).state == OK and "timellama data fetch ETTh1" in look(lambda source: None).remedy
@@ -68,8 +68,8 @@ def test_backbones_are_prepared_gated_unpinned_or_out_of_reach(plan_of, tmp_path
     monkeypatch.delenv("HF_TOKEN", raising=False)
 
     def look(backbone, reach=lambda source: None, mirrors=()):
-        plan = plan_of("Synthetic", backbone)
-        [found] = doctor.backbones(plan, results=tmp_path, mirrors=mirrors, reach=reach)
+        matrix = plan_of("Synthetic", backbone)
+        [found] = doctor.backbones(matrix, results=tmp_path, mirrors=mirrors, reach=reach)
         return found
 
     assert look(TINY).found == "made here"

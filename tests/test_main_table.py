@@ -10,7 +10,7 @@ from tests.made_up import document
 from timellama.reports.registry import built, reports
 from timellama.reports.render.markup import to_latex, to_markdown
 from timellama.reports.render.table_pdf import compiled
-from timellama.reports.report import Given
+from timellama.reports.report import ReportContext
 
 METHODS = {
     "time-llama": {"label": "Time-LlaMA", "floor": False},
@@ -38,7 +38,7 @@ def table(tmp_path):
         path.write_text(json.dumps(made), encoding="utf-8")
         paths.append(path)
     report = reports({"long_term": {}})["table_long_term"]
-    return built(Given(report=report, files={"long_term": paths}, facts=FACTS))
+    return built(ReportContext(report=report, files={"long_term": paths}, facts=FACTS))
 
 
 def lines(table):

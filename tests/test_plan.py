@@ -10,7 +10,7 @@ import yaml
 
 from timellama.core.errors import InputError
 from timellama.experiments import matrix as plan_module
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def test_every_configuration_plans(root):
     found = [file for file in files if file.name in names]
     assert {file.name for file in found} == names
     for file in found:
-        plan = make_plan(yaml.safe_load(file.read_text(encoding="utf-8")), root=root)
-        runs = plan.every_run()
+        matrix = make_matrix(yaml.safe_load(file.read_text(encoding="utf-8")), root=root)
+        runs = matrix.every_run()
         assert runs and len({run.digest for run in runs.values()}) == len(runs), file
 
 
 def test_the_grid_by_hand(root, smoke):
-    plan = make_plan(smoke, root=root)
-    runs = plan.experiment("long_term")
+    matrix = make_matrix(smoke, root=root)
+    runs = matrix.experiment("long_term")
     trained, untrained, horizons, seeds = 4, 2, 2, 2
     assert len(runs) == horizons * (trained * seeds + untrained) + seeds, "the last: DLinear at another look-back"
     assert {run.context for run in runs if run.variant == "dlinear"} == {96, 48}
@@ -47,12 +47,12 @@ def test_the_grid_by_hand(root, smoke):
     llama = next(run for run in runs if run.variant == "time-llama")
     assert llama.options.rank == 4 and llama.backbone.name == "tiny-gpt2" and "{" not in llama.prompt
     assert all(run.backbone is None and run.prompt is None for run in runs if run.variant != "time-llama")
-    assert len(plan.cells("long_term")) == 6 * 2 + 1
+    assert len(matrix.cells("long_term")) == 6 * 2 + 1
 
 
 def test_settings_come_in_their_order(root, smoke):
     def training(config, variant="time-llama"):
-        return next(r for r in make_plan(config, root=root).experiment("long_term") if r.variant == variant).training
+        return next(r for r in make_matrix(config, root=root).experiment("long_term") if r.variant == variant).training
 
     assert training(smoke).max_steps == 8
     smoke["overrides"] = {"time-llama": {"training": {"max_steps": 5}}}
@@ -63,10 +63,10 @@ def test_settings_come_in_their_order(root, smoke):
 
 
 def test_what_a_setting_does_not_touch_keeps_its_identity(root, smoke):
-    before = {r.folder for r in make_plan(smoke, root=root).experiment("long_term")}
+    before = {r.folder for r in make_matrix(smoke, root=root).experiment("long_term")}
     changed = copy.deepcopy(smoke)
     changed["overrides"] = {"dlinear": {"training": {"max_steps": 9}}}
-    after = {r.folder for r in make_plan(changed, root=root).experiment("long_term")}
+    after = {r.folder for r in make_matrix(changed, root=root).experiment("long_term")}
     assert all("/dlinear/" in folder for folder in before ^ after) and before ^ after
 
 
@@ -80,7 +80,7 @@ def test_variants_share_everything_but_their_own_option(root, smoke):
         "time-llama-prompt-empty",
     ]
     smoke["experiments"]["long_term"]["methods"] = names
-    runs = {run.variant: run for run in reversed(make_plan(smoke, root=root).experiment("long_term"))}
+    runs = {run.variant: run for run in reversed(make_matrix(smoke, root=root).experiment("long_term"))}
     full = runs["time-llama"]
     assert {run.training for run in runs.values() if run.method == "time-llama"} == {full.training}
     assert full.training.max_steps == 5
@@ -114,55 +114,55 @@ def test_a_slip_is_named_with_value_and_remedy(root, smoke, path, value, words):
         place = place[key]
     place[path[-1]] = value
     with pytest.raises(InputError) as error:
-        make_plan(smoke, root=root)
+        make_matrix(smoke, root=root)
     for word in [*words, "smoke"]:
         assert word in str(error.value)
 
 
 def test_a_prompt_belongs_to_the_runs_that_read_it(root, smoke):
     smoke["experiments"]["long_term"]["methods"] = ["time-llama", "time-llama-1", "gpt4ts"]
-    runs = {run.variant: run for run in make_plan(smoke, root=root).experiment("long_term")}
+    runs = {run.variant: run for run in make_matrix(smoke, root=root).experiment("long_term")}
     assert runs["time-llama"].prompt and runs["time-llama-1"].prompt is None and runs["gpt4ts"].prompt is None
     assert runs["gpt4ts"].backbone == runs["time-llama"].backbone
 
 
 def test_a_method_that_is_too_heavy_is_a_column_without_runs(root, smoke):
     smoke["experiments"]["long_term"]["not_run"] = ["time-llm"]
-    plan = make_plan(smoke, root=root)
-    assert "time-llm" not in {run.variant for run in plan.experiment("long_term")}
+    matrix = make_matrix(smoke, root=root)
+    assert "time-llm" not in {run.variant for run in matrix.experiment("long_term")}
     columns = [
-        method for dataset, context, horizon, method in plan.cells("long_term") if (context, horizon) == (96, 24)
+        method for dataset, context, horizon, method in matrix.cells("long_term") if (context, horizon) == (96, 24)
     ]
     assert columns[:3] == ["time-llama", "Time-LLM", "patchtst"], "the order of methods.yaml"
     smoke["experiments"]["long_term"]["not_run"] = ["prophet"]
     with pytest.raises(InputError, match="not_run 'prophet' is not in the catalogue"):
-        make_plan(smoke, root=root)
+        make_matrix(smoke, root=root)
 
 
 def test_the_heatmap_is_of_the_grid_whatever_stands_beside_it(root, smoke):
     from timellama.reports import planned, registry
 
-    def heatmap(plan):
-        return planned.runs_of(registry.reports(plan.config["experiments"])["router_heatmap"], plan)
+    def heatmap(matrix):
+        return planned.runs_of(registry.reports(matrix.config["experiments"])["router_heatmap"], matrix)
 
     section = smoke["experiments"]["long_term"]
-    before = heatmap(make_plan(smoke, root=root))
+    before = heatmap(make_matrix(smoke, root=root))
     (name, setting), *_ = section["datasets"].items()
     more = [
         {"dataset": name, "method": "time-llama", "context": setting["context"] * 2, "horizons": setting["horizons"]},
         {"dataset": "ECL", "method": "time-llama", "context": 96, "horizons": [24]},
     ]
-    plan = make_plan(smoke | {"experiments": {"long_term": section | {"also": more}}}, root=root)
-    assert len(plan.experiment("long_term")) > len(before) > 0
-    assert heatmap(plan) == before
+    matrix = make_matrix(smoke | {"experiments": {"long_term": section | {"also": more}}}, root=root)
+    assert len(matrix.experiment("long_term")) > len(before) > 0
+    assert heatmap(matrix) == before
 
 
 def test_a_single_season_has_no_mean_of_its_own(root, smoke):
     ili = {"context": 96, "horizons": [24]}
     smoke["experiments"]["long_term"]["datasets"] = {"ILI": ili}
-    plan = make_plan(smoke, root=root)
-    assert "hour-of-day-mean" not in {r.variant for r in plan.experiment("long_term") if r.dataset == "ILI"}
-    assert ("ILI", 96, 24, "Hour-of-day mean") in plan.cells("long_term"), "the table shows a dash"
+    matrix = make_matrix(smoke, root=root)
+    assert "hour-of-day-mean" not in {r.variant for r in matrix.experiment("long_term") if r.dataset == "ILI"}
+    assert ("ILI", 96, 24, "Hour-of-day mean") in matrix.cells("long_term"), "the table shows a dash"
 
 
 def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monkeypatch):
@@ -173,7 +173,7 @@ def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monke
     monkeypatch.setattr(plan_module, "load_catalogue", lambda _: catalogue | {"Synthetic": entry})
 
     def digests():
-        return {run.digest for run in make_plan(smoke, root=root).experiment("long_term")}
+        return {run.digest for run in make_matrix(smoke, root=root).experiment("long_term")}
 
     absent = digests()
     own.write_text("date,a\n", encoding="utf-8")
@@ -184,7 +184,7 @@ def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monke
 
 def test_an_experiment_that_is_not_there_names_the_configuration(root, smoke):
     with pytest.raises(InputError, match="'smoke' has no experiment 'few_shot'.*--configfile"):
-        make_plan(smoke, root=root).experiment("few_shot")
+        make_matrix(smoke, root=root).experiment("few_shot")
 
 
 def test_planning_needs_no_torch(root):
@@ -205,21 +205,21 @@ def test_efficiency_sweeps_have_published_options_and_hang_on_nothing_else(root,
         "memory_share": 0.5,
     }
     smoke["experiments"]["efficiency"] = section
-    plan = make_plan(smoke, root=root)
-    ours, theirs = plan.efficiency()
+    matrix = make_matrix(smoke, root=root)
+    ours, theirs = matrix.efficiency()
     assert (ours.run.variant, theirs.run.variant) == ("time-llama", "patchtst"), "the order of methods.yaml"
-    assert "efficiency" not in plan.runs and ours.run.folder not in plan.every_run()
+    assert "efficiency" not in matrix.runs and ours.run.folder not in matrix.every_run()
     assert (theirs.run.options.width, theirs.run.context, theirs.run.horizon) == (128, 512, 96)
     assert "862 sensors" in ours.run.prompt and ours.run.backbone.name == "tiny-gpt2"
     assert list(ours.cells()) == [(7, 1), (21, 1), (7, 32), (21, 32)]
-    before = set(plan.sweeps)
+    before = set(matrix.sweeps)
     smoke["training"], smoke["seeds"] = {"max_steps": 3}, [5]
-    assert set(make_plan(smoke, root=root).sweeps) == before
+    assert set(make_matrix(smoke, root=root).sweeps) == before
     section["threads"] = 1
-    assert not set(make_plan(smoke, root=root).sweeps) & before
+    assert not set(make_matrix(smoke, root=root).sweeps) & before
     del smoke["experiments"]["efficiency"]
     with pytest.raises(InputError, match="no experiment 'efficiency'"):
-        make_plan(smoke, root=root).efficiency()
+        make_matrix(smoke, root=root).efficiency()
 
 
 @pytest.mark.parametrize(
@@ -239,6 +239,6 @@ def test_a_slip_in_the_efficiency_section_is_named(root, smoke, key, value, word
     good |= {"methods": ["dlinear"], "threads": 1, "seconds": 1, "longest_call": 9, "memory_share": 0.5}
     smoke["experiments"]["efficiency"] = good | {key: value}
     with pytest.raises(InputError) as error:
-        make_plan(smoke, root=root)
+        make_matrix(smoke, root=root)
     for word in [*words, "smoke"]:
         assert word in str(error.value)

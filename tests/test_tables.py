@@ -16,7 +16,7 @@ from timellama.reports.dataset_table import dataset_table
 from timellama.reports.render.markup import to_latex, to_markdown
 from timellama.reports.render.table_model import few_shot, long_term, marks, panels, short_term
 from timellama.reports.report_tables import with_overall
-from timellama.reports.tables.ablation import collapsed, pooled, speed, trainable, variants
+from timellama.reports.tables.ablation import ablation_table, collapsed, pooled, speed, trainable
 
 NAN = math.nan
 LABELS = {"time-llama": "Time-LlaMA", "dlinear": "DLinear", "patchtst": "PatchTST", "rlinear": "RLinear"}
@@ -287,7 +287,7 @@ def ablation(runs, **changes):
     frame = pd.DataFrame(runs)
     planned = [("ETTh1", 512, 96, v) for v in ("time-llama", "dlinear", "patchtst")]
     chosen = {"title": "Ablation.", "label": "tab:x", "reference": "time-llama", "configuration": "cpu"}
-    return variants(frame, **(chosen | {"planned": planned} | changes))
+    return ablation_table(frame, **(chosen | {"planned": planned} | changes))
 
 
 def test_rows_of_one_variant_come_by_their_number_of_blocks():

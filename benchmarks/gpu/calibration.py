@@ -15,7 +15,7 @@ MEMORY = 60 << 30  # bytes that a timed model may take
 
 def main(given: Given) -> None:
     """Predict seconds and memory of every run that part `training` finished."""
-    plan = plan_of("smoke" if given.tiny else "cpu", device=given.device)
+    matrix = plan_of("smoke" if given.tiny else "cpu", device=given.device)
     finished = [row for row in Record.read(given.out) if row["part"] == "training" and row["what"] == "run"]
     finished = [row for row in finished if "error" not in row]
     shapes, backbones, of_run = {}, {}, []
@@ -27,12 +27,12 @@ def main(given: Given) -> None:
             continue
         chosen = shape.backbone
         backbones[shape] = (
-            backbone_shape(plan.backbones[chosen.name], blocks=chosen.blocks, places=[]) if chosen else None
+            backbone_shape(matrix.backbones[chosen.name], blocks=chosen.blocks, places=[]) if chosen else None
         )
         shapes[shape] = count(shape, shape=backbones[shape])
     speed = calibrate(shapes, backbones, threads=2, device=given.device, memory=MEMORY, on_progress=print)
     for row, run, shape in of_run:
-        dataset, costs = plan.datasets[run.dataset], shapes[shape]
+        dataset, costs = matrix.datasets[run.dataset], shapes[shape]
         work = work_of(run, windows_of(run, rows=dataset.rows, frequency=dataset.frequency))
         seconds = workload.run_seconds(run, work, costs, speed, overhead=0.0)
         least, most = workload.device_bytes(run, costs, held=1.0)

@@ -110,10 +110,10 @@ def measure_all(given: Given, run, model: nn.Module, row: dict, peak: float) -> 
 
 def main(given: Given) -> None:
     """Record every method and language model, the claim's own two methods first."""
-    plan = plan_of("smoke" if given.tiny else "paper", device=given.device)
+    matrix = plan_of("smoke" if given.tiny else "paper", device=given.device)
     peak = matmul_rate(given.device, torch.bfloat16, size=256 if given.tiny else MATMUL)
     sweeps = sorted(
-        plan.sweeps.values(),
+        matrix.sweeps.values(),
         key=lambda sweep: ORDER.index(sweep.run.variant) if sweep.run.variant in ORDER else len(ORDER),
     )
     for sweep in sweeps:
@@ -130,7 +130,7 @@ def main(given: Given) -> None:
                 continue
             shape = None
             if run.backbone:
-                shape = backbone_shape(plan.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
+                shape = backbone_shape(matrix.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
             torch.manual_seed(0)
             model = build_shape(run, shape=shape, device=given.device).eval()
             if run.precision == "bfloat16":

@@ -80,10 +80,10 @@ def arguments(part: str) -> Given:
 
 def plan_of(name: str, **changed: object):
     """The plan of `config/<name>.yaml` with some of its keys changed."""
-    from timellama.experiments.matrix import make_plan
+    from timellama.experiments.matrix import make_matrix
 
     config = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
-    return make_plan(config | changed, root=ROOT)
+    return make_matrix(config | changed, root=ROOT)
 
 
 def synchronise(device: str) -> None:

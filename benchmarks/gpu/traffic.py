@@ -22,9 +22,9 @@ METHODS = ("time-llama", "patchtst", "itransformer", "dlinear", "gpt4ts", "time-
 
 def main(given: Given) -> None:
     """Record growing batches of every method until memory or time ends."""
-    plan = plan_of("smoke" if given.tiny else "paper", device=given.device)
+    matrix = plan_of("smoke" if given.tiny else "paper", device=given.device)
     cuda = given.device == "cuda"
-    chosen = [sweep.run for sweep in plan.sweeps.values() if sweep.run.variant in METHODS]
+    chosen = [sweep.run for sweep in matrix.sweeps.values() if sweep.run.variant in METHODS]
     for run in sorted(chosen, key=lambda run: METHODS.index(run.variant)):
         run = dataclasses.replace(run, variates=21 if given.tiny else 862)
         backbone = run.backbone and f"{run.backbone.name} x{run.backbone.blocks}, random weights"
@@ -32,7 +32,7 @@ def main(given: Given) -> None:
         with given.record.attempt(**row):
             shape = None
             if run.backbone:
-                shape = backbone_shape(plan.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
+                shape = backbone_shape(matrix.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
             torch.manual_seed(0)
             model = build_shape(run, shape=shape, device=given.device).train()
             if run.precision == "bfloat16":

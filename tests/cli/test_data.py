@@ -17,7 +17,7 @@ from timellama.core.errors import InputError
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
 from timellama.data.series import load_series
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 
 
 @pytest.fixture
@@ -123,8 +123,8 @@ def test_an_own_file_goes_round(project, say):
     assert mine.columns == ("sales", "sun, hours") and mine.time_column == "when" and mine.domain == "sales"
     config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Shop": {"context": 48, "horizons": [12]}}, "methods": ["dlinear"]}
-    plan = make_plan(config | {"experiments": {"long_term": section}}, root=project)
-    assert [run.dataset for run in plan.every_run().values()] == ["Shop"]
+    matrix = make_matrix(config | {"experiments": {"long_term": section}}, root=project)
+    assert [run.dataset for run in matrix.every_run().values()] == ["Shop"]
     say("data", "fetch", "Shop")
     normalise(mine, [project / "results/raw/own/Shop.csv"], project / "series.npz", project / "quirks.json")
     assert load_series(project / "series.npz").values[1, 1] == 1.0

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from timellama.cost import estimate as budget
-from timellama.experiments.matrix import make_plan
+from timellama.cost import estimate as estimate
+from timellama.experiments.matrix import make_matrix
 from timellama.results.digests import code_of_run
 
 SMOKE = ("plan", "--configfile", "config/smoke.yaml")
@@ -34,7 +34,7 @@ def small(project: Path, **changed) -> Path:
 def test_every_run_is_counted_without_a_device(project, say):
     told = json.loads(say(*SMOKE, "--no-measure", "--json").stdout)
     config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
-    runs = make_plan(config, root=project).every_run()
+    runs = make_matrix(config, root=project).every_run()
     assert told["runs"] == {"all": len(runs), "done": 0, "left": len(runs)}
     assert told["time"]["basis"] == "assumed" and told["device"] == "gpu"
     hours = told["hours"]
@@ -86,13 +86,13 @@ def test_memory_and_disk_that_are_short_are_told(project, say, monkeypatch):
     file = small(project)
     told = say("plan", "--configfile", file, "--no-measure", "--gpu-memory", 0.1, code=1).stdout
     assert "do not fit" in told and "overrides" in told
-    monkeypatch.setattr(budget.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr(estimate.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10}))
     assert "10 bytes free" in say("plan", "--configfile", file, "--no-measure", code=1).stdout
 
 
 def test_finished_runs_are_held_against_the_prediction(project, say):
     file = small(project)
-    runs = make_plan(yaml.safe_load(file.read_text(encoding="utf-8")), root=project).every_run()
+    runs = make_matrix(yaml.safe_load(file.read_text(encoding="utf-8")), root=project).every_run()
     folder = next(name for name, run in runs.items() if run.method == "dlinear")
     place = project / "results" / folder
     place.mkdir(parents=True)

@@ -6,7 +6,7 @@ import pytest
 
 from timellama.core import layout
 from timellama.core.schema import read_yaml
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 
 CONFIG = "config/smoke.yaml"
 
@@ -16,7 +16,7 @@ def naive(root, tmp_path, monkeypatch):
     """The project's folder to run in, and beside it the result of one run that trains nothing, made up."""
     monkeypatch.chdir(root)
     config = read_yaml(root / CONFIG)
-    runs = make_plan(config, root=root).experiment("long_term")
+    runs = make_matrix(config, root=root).experiment("long_term")
     [run] = [run for run in runs if run.variant == "seasonal-naive"]
     document = {
         **{"run": json.loads(run.to_json()), "identity": run.identity, "mse": 0.25, "mae": 0.5, "n_windows": 7},

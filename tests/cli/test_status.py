@@ -9,7 +9,7 @@ import yaml
 
 from timellama.core.job_state import JobError, write_error
 from timellama.core.lock import locked
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def project(root, tmp_path, monkeypatch) -> Path:
 
 def runs(project):
     config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
-    return make_plan(config, root=project).every_run()
+    return make_matrix(config, root=project).every_run()
 
 
 def test_every_run_is_in_one_state(project, say):

@@ -27,7 +27,7 @@ class Limits:
     rate: float = 0.1
 
 
-class Budget(Model):
+class Estimate(Model):
     batch_size: Count = 8
     rate: Annotated[float, Field(strict=True)] = 0.1
     loss: Literal["mse", "smape"] = "mse"
@@ -54,7 +54,7 @@ class Circle(Model):
 
 
 class Toy(Model):
-    budget: Budget = Field(description="What a run may use.")
+    budget: Estimate = Field(description="What a run may use.")
     runs: dict[Word, list[Annotated[int, Field(strict=True)]]] = Field(default_factory=dict)
     shapes: dict[str, Annotated[Square | Circle, Field(discriminator="kind")]] = Field(default_factory=dict)
 

@@ -19,7 +19,7 @@ import yaml
 from timellama.core import schema as schema_module
 from timellama.core.errors import InputError
 from timellama.experiments import matrix as plan_module
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 
 CONFIGURATIONS = ("config", "smoke", "cpu", "paper")
 CATALOGUES = ("datasets", "backbones", "methods")
@@ -154,7 +154,7 @@ def planned(root):
     patch.setattr(schema_module, "read_yaml", once(schema_module.read_yaml))
     for name in ("load_catalogue", "load_backbones", "load_methods"):
         patch.setattr(plan_module, name, once(getattr(plan_module, name)))
-    yield functools.partial(make_plan, root=root)
+    yield functools.partial(make_matrix, root=root)
     patch.undo()
 
 
@@ -208,7 +208,7 @@ def changed(planned, root, tmp_path):
         shutil.copy(root / f"config/{name}.yaml", tmp_path / "config")
     smoke = content(root, "smoke")
 
-    def plan(name: str, catalogue: Any):
+    def matrix(name: str, catalogue: Any):
         methods = list(catalogue) if name == "methods" else ["time-llama", "dlinear"]
         grid = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": methods}
         file = tmp_path / f"config/{name}.yaml"
@@ -220,7 +220,7 @@ def changed(planned, root, tmp_path):
         finally:
             assert sorted(path.name for path in tmp_path.iterdir()) == ["config"]
 
-    return plan
+    return matrix
 
 
 @pytest.mark.parametrize("name", CATALOGUES)

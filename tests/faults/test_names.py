@@ -21,7 +21,7 @@ from timellama.backbones.catalogue import BackboneEntry, fetch_backbone
 from timellama.core.errors import InputError
 from timellama.data.catalogue import load_catalogue
 from timellama.data.sources import Artifact, fetch
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 from timellama.reports import report_tables
 from timellama.reports.failures import Failure, command, to_markdown, to_table
 from timellama.reports.figures import curves as figures
@@ -190,14 +190,14 @@ def test_a_name_that_would_be_another_folder_is_told(inside, root, configuration
     kept = {name: copy.deepcopy(next(iter(entries.values())))}
     file.write_text(yaml.safe_dump({"datasets": kept} if catalogue == "datasets" else kept), encoding="utf-8")
     with pytest.raises(InputError) as caught:
-        make_plan(configuration, root=inside)
+        make_matrix(configuration, root=inside)
     assert str(file) in str(caught.value) and "name" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [name for name in TRAVERSALS if name != "a b"] + ["a b", "$(a)"])
 def test_the_name_of_a_configuration_is_plain(root, configuration, name):
     with pytest.raises(InputError, match="name: is "):
-        make_plan(configuration | {"name": name}, root=root)
+        make_matrix(configuration | {"name": name}, root=root)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_file_of_a_repository_has_no_folder(inside, root, configuration, file)
     content["GPT-2"]["files"][file] = "0" * 64
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(InputError, match=r"GPT-2\.files"):
-        make_plan(configuration, root=inside)
+        make_matrix(configuration, root=inside)
 
 
 @pytest.mark.parametrize("source", ["../../evil", "a/../../../evil"])

@@ -19,7 +19,7 @@ from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.flops import build_shape, count
 from timellama.data.series import Series
 from timellama.data.windows import prepare
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 from timellama.training.checkpoint import Checkpoint
 from timellama.training.predictions import autocast
 from timellama.training.run import seed_everything
@@ -38,26 +38,26 @@ pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture(scope="module")
-def plan():
+def matrix():
     """A run of every method and variant on the generated data set with a tiny language model."""
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": list(METHODS), "seeds": [0]}
     # A Llama, since GPT-2 has six modules a block and the paper seven.
     backbones = [{"name": "tiny-llama", "blocks": 2, "rank": 4}]
-    return make_plan(config | {"backbones": backbones, "experiments": {"long_term": section}}, root=ROOT)
+    return make_matrix(config | {"backbones": backbones, "experiments": {"long_term": section}}, root=ROOT)
 
 
 @pytest.fixture(scope="module")
-def make(plan):
+def make(matrix):
     """A method's run and its freshly initialised model on the CPU, with random weights for the language model."""
-    runs = {run.variant: run for run in plan.every_run().values()}
+    runs = {run.variant: run for run in matrix.every_run().values()}
 
     def make(name: str):
         run, shape = runs[name], None
         if run.method == "time-llm":  # the tiny language model is 32 wide
             run = dataclasses.replace(run, options=dataclasses.replace(run.options, features=16))
         if run.backbone:
-            shape = backbone_shape(plan.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
+            shape = backbone_shape(matrix.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
         torch.manual_seed(0)
         return run, build_shape(run, shape=shape, device="cpu"), shape
 
@@ -65,9 +65,9 @@ def make(plan):
 
 
 @pytest.fixture(scope="module")
-def parts(plan):
+def parts(matrix):
     """Windows of random values in the sizes of the generated data set."""
-    dataset = plan.datasets["Synthetic"]
+    dataset = matrix.datasets["Synthetic"]
     values = torch.randn(dataset.rows, dataset.variates, generator=torch.Generator().manual_seed(1)).double().numpy()
     time = torch.arange(dataset.rows).numpy().astype("datetime64[s]")
     columns = tuple(f"c{i}" for i in range(dataset.variates))

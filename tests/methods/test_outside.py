@@ -9,7 +9,7 @@ import yaml
 from timellama.core.errors import InputError
 from timellama.cost import job_limits, workload
 from timellama.cost.flops import count
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 from timellama.methods import registry
 from timellama.results.digests import code_of_run
 
@@ -76,7 +76,7 @@ def config(root) -> dict:
 
 
 def test_a_configuration_names_a_network(root, config, visitor):
-    runs = {run.variant: run for run in make_plan(config, root=root).every_run().values()}
+    runs = {run.variant: run for run in make_matrix(config, root=root).every_run().values()}
     run = runs["levels"]
     assert run.method == "visiting_model:Levels" and run.options.scale == 2.0 and run.training is not None
     assert run == type(run).from_json(run.to_json())
@@ -89,8 +89,8 @@ def test_a_configuration_names_a_network(root, config, visitor):
 
 
 def test_its_cost_is_counted_without_an_entry_elsewhere(root, config, visitor):
-    plan = make_plan(config, root=root)
-    runs = {run.variant: run for run in plan.every_run().values()}
+    matrix = make_matrix(config, root=root)
+    runs = {run.variant: run for run in matrix.every_run().values()}
     run = runs["levels"]
     costs = count(workload.shape_run(run), shape=None)
     weights = (run.context + 1) * run.horizon
@@ -120,7 +120,7 @@ def test_an_installed_package_offers_a_method(root, config, visitor):
     from timellama.experiments import methods_file
 
     methods_file.methods_file.cache_clear()
-    runs = {run.variant: run for run in make_plan(config, root=root).every_run().values()}
+    runs = {run.variant: run for run in make_matrix(config, root=root).every_run().values()}
     methods_file.methods_file.cache_clear()
     assert runs["levels"].method == "levels" and runs["levels"].options.scale == 2.0
 
@@ -137,7 +137,7 @@ def test_an_installed_package_offers_a_method(root, config, visitor):
 def test_a_slip_is_named(root, config, visitor, entry, named):
     config["methods"]["levels"] = ENTRY | entry
     with pytest.raises(InputError) as caught:
-        make_plan(config, root=root)
+        make_matrix(config, root=root)
     assert named in str(caught.value)
 
 

@@ -10,7 +10,7 @@ from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.backbones.prepared import prompt_rows
 from timellama.core.code_digest import code_used
 from timellama.core.errors import InputError
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 from timellama.methods.time_llama import prompts
 from timellama.training.build import build, entries_of
 
@@ -77,8 +77,8 @@ def plan_of(root):
         config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
         section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["own"]}
         own = {"own": METHOD | {"options": {"prompt": name}}}
-        plan = make_plan(config | {"methods": own, "experiments": {"long_term": section}, "seeds": [0]}, root=root)
-        return next(iter(plan.every_run().values()))
+        matrix = make_matrix(config | {"methods": own, "experiments": {"long_term": section}, "seeds": [0]}, root=root)
+        return next(iter(matrix.every_run().values()))
 
     return planned
 

@@ -8,31 +8,31 @@ import yaml
 
 from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.flops import build_shape
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 from timellama.methods.registry import every_method
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def plan():
+def matrix():
     """A run of every method on the generated data set with a tiny language model."""
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": list(every_method())}
-    return make_plan(config | {"seeds": [0], "experiments": {"long_term": section}}, root=ROOT)
+    return make_matrix(config | {"seeds": [0], "experiments": {"long_term": section}}, root=ROOT)
 
 
 @pytest.fixture
-def built(plan, request):
+def built(matrix, request):
     """A method's run and its model of random weights."""
     import dataclasses
 
-    [run] = [run for run in plan.every_run().values() if run.variant == request.param]
+    [run] = [run for run in matrix.every_run().values() if run.variant == request.param]
     if run.method == "time-llm":  # the tiny language model is 32 wide
         run = dataclasses.replace(run, options=dataclasses.replace(run.options, features=16))
     shape = None
     if run.backbone:
-        shape = backbone_shape(plan.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
+        shape = backbone_shape(matrix.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])
     torch.manual_seed(0)
     return run, build_shape(run, shape=shape, device="cpu").eval()
 

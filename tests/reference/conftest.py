@@ -11,7 +11,7 @@ import pytest
 
 from timellama.core import layout
 from timellama.core.schema import read_yaml
-from timellama.experiments.matrix import Plan, make_plan
+from timellama.experiments.matrix import Matrix, make_matrix
 from timellama.reports.reference import folder as reference_folder
 
 MODULES = ["Q", "K", "V", "O", "U", "D"]
@@ -22,7 +22,7 @@ COMMITS = ("1" * 40, "2" * 40)
 class World:
     """The project's plan, a folder `results` that a test fills, and a folder `kept` for its reference."""
 
-    plan: Plan
+    matrix: Matrix
     root: Path
     results: Path
     kept: Path
@@ -30,8 +30,8 @@ class World:
 
     def files(self) -> dict[str, dict]:
         """Every planned result, made up, by its path."""
-        runs = {layout.metrics_of(run.folder): run_document(run) for run in self.plan.every_run().values()}
-        return runs | {layout.sweep_of(sweep.folder): sweep_document(sweep) for sweep in self.plan.sweeps.values()}
+        runs = {layout.metrics_of(run.folder): run_document(run) for run in self.matrix.every_run().values()}
+        return runs | {layout.sweep_of(sweep.folder): sweep_document(sweep) for sweep in self.matrix.sweeps.values()}
 
     def put(self, documents: dict[str, dict]) -> None:
         """Write results where the workflow would."""
@@ -43,7 +43,7 @@ class World:
     def export(self, **options) -> reference_folder.Exported:
         """Add the results that lie there to the reference."""
         settings = {"configfile": self.configfile, "results": self.results, "root": self.root}
-        return reference_folder.export(self.kept, plan=self.plan, **settings, **options)
+        return reference_folder.export(self.kept, matrix=self.matrix, **settings, **options)
 
     def check(self) -> list:
         """What in the reference is not what its numbers give."""
@@ -122,7 +122,7 @@ def sweep_document(sweep) -> dict:
 
 def make_world(root: Path, folder: Path) -> World:
     config = read_yaml(root / "config/smoke.yaml")
-    return World(plan=make_plan(config, root=root), root=root, results=folder / "results", kept=folder / "kept")
+    return World(matrix=make_matrix(config, root=root), root=root, results=folder / "results", kept=folder / "kept")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from timellama.reports.catalogue import OWN
 from timellama.reports.failures import Failure
 from timellama.reports.registry import built, reports
 from timellama.reports.render.cells import Table
-from timellama.reports.report import Given
+from timellama.reports.report import ReportContext
 
 MOST = 3
 NAMES = {"tab:claims": (0, 1), "tab:datasets": (3,)}  # columns whose numbers are names, or lists
@@ -49,16 +49,16 @@ def test_a_tables_caption_is_short_its_notes_name_the_configuration_and_its_cell
     monkeypatch.chdir(world.results.parent)
     absent = {path: Failure(result=path, reason="-", command="-") for path in dict(documents).keys() - dict(there)}
     seen = set()
-    for report in reports(world.plan.config["experiments"]).values():
-        facts = planned.facts_of(report, world.plan, absent=absent)
+    for report in reports(world.matrix.config["experiments"]).values():
+        facts = planned.facts_of(report, world.matrix, absent=absent)
         files = {
             name: [world.results.parent / path for path in of]
-            for name, of in planned.files_of(report, world.plan, absent=absent).items()
+            for name, of in planned.files_of(report, world.matrix, absent=absent).items()
         }
         published = [world.root / path for path in report.needs.published]
         if not report.is_table:
             continue
-        table = built(Given(report=report, files=files, published=published, facts=facts))
+        table = built(ReportContext(report=report, files=files, published=published, facts=facts))
         if isinstance(table, Table):
             numbered(table)
             seen.add(report.name)

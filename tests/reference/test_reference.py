@@ -11,8 +11,8 @@ from timellama.reports.reference import numbers as reference
 
 
 @pytest.fixture
-def plan(world):
-    return reference.planned(world.plan, configfile=world.configfile)
+def matrix(world):
+    return reference.planned(world.matrix, configfile=world.configfile)
 
 
 def keep(world, kept) -> None:
@@ -21,10 +21,10 @@ def keep(world, kept) -> None:
         (world.kept / name).write_text(text, encoding="utf-8", newline="")
 
 
-def test_every_result_comes_back_as_it_was(world, plan):
+def test_every_result_comes_back_as_it_was(world, matrix):
     documents = world.files()
     assert len(documents) > 30 and any(path.startswith("results/efficiency/") for path in documents)
-    kept = reference.merged(None, documents, plan=plan, logs=world.results)
+    kept = reference.merged(None, documents, matrix=matrix, logs=world.results)
     keep(world, kept)
     back = reference.read(world.kept)
     assert back == kept and back.results == documents and not back.reasons
@@ -36,7 +36,7 @@ def test_a_path_follows_from_the_settings(world):
         assert reference.path_of(json.loads(json.dumps(document))) == path
 
 
-def test_results_are_found_by_their_paths_and_read_strictly(world, plan):
+def test_results_are_found_by_their_paths_and_read_strictly(world, matrix):
     documents = world.files()
     some = dict(list(documents.items())[::3])
     world.put(some)
@@ -47,31 +47,31 @@ def test_results_are_found_by_their_paths_and_read_strictly(world, plan):
         reference.find(documents, results=world.results)
 
 
-def test_of_two_results_the_later_one_counts(world, plan):
+def test_of_two_results_the_later_one_counts(world, matrix):
     documents = world.files()
     path = next(path for path, document in documents.items() if "mse" in document)
-    kept = reference.merged(None, documents, plan=plan, logs=world.results)
+    kept = reference.merged(None, documents, matrix=matrix, logs=world.results)
     for ended, counts in (("2026-01-02T00:00:09+00:00", False), ("2026-01-02T01:00:11+01:00", True)):
         other = documents[path] | {"mse": 9.0, "provenance": documents[path]["provenance"] | {"ended": ended}}
-        again = reference.merged(kept, {path: other}, plan=plan, logs=world.results)
+        again = reference.merged(kept, {path: other}, matrix=matrix, logs=world.results)
         assert again.results == (documents | {path: other} if counts else documents)
 
 
-def test_why_a_result_is_absent_is_kept_with_it(world, plan):
+def test_why_a_result_is_absent_is_kept_with_it(world, matrix):
     documents = world.files()
     first, second, *_ = documents
     log = world.results / "logs/train" / f"{Path(first).parent.relative_to('results')}.log"
     log.parent.mkdir(parents=True)
     write_error(log, JobError.of(ValueError('loss is NaN, "twice"')))
     there = {path: document for path, document in documents.items() if path not in (first, second)}
-    kept = reference.merged(None, there, plan=plan, logs=world.results / "logs")
+    kept = reference.merged(None, there, matrix=matrix, logs=world.results / "logs")
     reasons = {first: 'ValueError: loss is NaN, "twice"', second: reference.UNFINISHED}
     assert kept.reasons == reasons
     keep(world, kept)
     assert reference.read(world.kept).reasons == reasons
     remove_error(log)
-    assert reference.merged(kept, {}, plan=plan, logs=world.results / "logs").reasons == reasons
-    assert first not in reference.merged(kept, documents, plan=plan, logs=world.results / "logs").reasons
+    assert reference.merged(kept, {}, matrix=matrix, logs=world.results / "logs").reasons == reasons
+    assert first not in reference.merged(kept, documents, matrix=matrix, logs=world.results / "logs").reasons
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_why_a_result_is_absent_is_kept_with_it(world, plan):
         ("plan.json", "{", "", "cannot be read"),
     ],
 )
-def test_damage_is_refused(world, plan, name, old, new, message):
-    keep(world, reference.merged(None, world.files(), plan=plan, logs=world.results))
+def test_damage_is_refused(world, matrix, name, old, new, message):
+    keep(world, reference.merged(None, world.files(), matrix=matrix, logs=world.results))
     text = (world.kept / name).read_text(encoding="utf-8")
     assert old in text
     (world.kept / name).write_text(text.replace(old, new, 1), encoding="utf-8", newline="")
@@ -94,8 +94,8 @@ def test_damage_is_refused(world, plan, name, old, new, message):
         reference.read(world.kept)
 
 
-def test_a_line_that_stands_twice_is_refused(world, plan):
-    keep(world, reference.merged(None, world.files(), plan=plan, logs=world.results))
+def test_a_line_that_stands_twice_is_refused(world, matrix):
+    keep(world, reference.merged(None, world.files(), matrix=matrix, logs=world.results))
     file = world.kept / "metrics.csv"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     file.write_text("".join([*lines, lines[1]]), encoding="utf-8", newline="")

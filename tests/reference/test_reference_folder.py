@@ -20,7 +20,7 @@ def change(path, old: str, new: str) -> None:
 
 def test_every_table_stands_and_the_check_agrees(complete):
     others = ("claims", "datasets", "failures", "reproduction")
-    names = {f"table_{name}" for name in [*complete.plan.config["experiments"], *others]}
+    names = {f"table_{name}" for name in [*complete.matrix.config["experiments"], *others]}
     assert set(complete.tables()) == names
     assert all((complete.kept / f"{name}.tex").is_file() for name in names)
     assert not [text for text in complete.tables().values() if "NOT COMPLETE" in text]
@@ -29,7 +29,7 @@ def test_every_table_stands_and_the_check_agrees(complete):
 
 def test_a_number_leads_to_its_run(complete):
     """From a table's cell over the index to the line of the run, with its seed and its data's digest."""
-    [run] = [r for r in complete.plan.experiment("long_term") if (r.variant, r.context) == ("dlinear", 96)]
+    [run] = [r for r in complete.matrix.experiment("long_term") if (r.variant, r.context) == ("dlinear", 96)]
     path = layout.metrics_of(run.folder)
     index = json.loads((complete.kept / "provenance.json").read_text(encoding="utf-8"))
     table = index["tables"]["table_long_term"]
@@ -164,8 +164,8 @@ def test_a_figure_whose_curves_are_gone_stays(world, tmp_path):
 
 def test_results_of_other_settings_are_not_dropped_unasked(complete):
     before = {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()}
-    complete.plan.config["experiments"].pop("llm_value")
-    complete.plan.runs.pop("llm_value")
+    complete.matrix.config["experiments"].pop("llm_value")
+    complete.matrix.runs.pop("llm_value")
     with pytest.raises(InputError, match=r"are not planned .* any more.*--drop"):
         complete.export()
     assert {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()} == before

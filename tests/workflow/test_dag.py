@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 
 
 def test_results_are_there_and_carry_what_they_must(finished):
@@ -112,7 +112,7 @@ def test_an_edit_of_what_writes_tables_re_runs_no_training_and_no_figure(copy):
 def test_a_measurement_takes_every_core_so_that_nothing_runs_beside_it(make_project, root):
     project = make_project()
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
-    (sweep,) = [sweep for sweep in make_plan(config, root=root).efficiency() if sweep.run.variant == "dlinear"]
+    (sweep,) = [sweep for sweep in make_matrix(config, root=root).efficiency() if sweep.run.variant == "dlinear"]
     target = f"results/{sweep.folder}.json"
     done = project.snakemake(target, "--configfile", "config/smoke.yaml")
     assert done.returncode == 0, done.stdout

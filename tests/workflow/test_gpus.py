@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from timellama.core.schema import read_yaml
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 
 # Stands in for the adapter of a training: it tells what it sees.
 TRAIN = """
@@ -21,7 +21,7 @@ SMOKE = ("--configfile", "config/smoke.yaml")
 def test_the_profile_gives_every_training_a_gpu_of_its_own(make_project, root, tmp_path):
     project = make_project()
     (project.folder / "workflow/scripts/train.py").write_text(TRAIN, encoding="utf-8")
-    runs = make_plan(read_yaml(root / "config/smoke.yaml"), root=root).experiment("long_term")
+    runs = make_matrix(read_yaml(root / "config/smoke.yaml"), root=root).experiment("long_term")
     targets = [f"results/{run.folder}/metrics.json" for run in runs if run.backbone is None][:5]
     profile = ("--profile", "workflow/profiles/gpu", "--cores", "8", "--resources", "local_gpu=2")
     given = {"CUDA_VISIBLE_DEVICES": "fake0,fake1", "TMPDIR": str(tmp_path)}

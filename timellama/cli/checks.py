@@ -28,7 +28,7 @@ from timellama.core.provenance import memory_gib, processor
 from timellama.data import inventory, pypi
 from timellama.data.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
 from timellama.data.sources import Artifact
-from timellama.experiments.matrix import Plan
+from timellama.experiments.matrix import Matrix
 
 OK, WARNING, GAP = "ok", "warning", "gap"
 PATIENCE = 5.0  # our choice, seconds: a server that does not answer by then is taken as not reachable
@@ -48,16 +48,16 @@ class Finding:
     remedy: str = ""
 
 
-def examine(plan: Plan, *, root: Path, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
+def examine(matrix: Matrix, *, root: Path, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
     """Every need of the plan's runs, in the order in which a person would meet them."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     yield python(project["requires-python"])
     yield from libraries(project["dependencies"])
-    yield from torch_and_device(plan.config["device"], threads=plan.config["threads"])
+    yield from torch_and_device(matrix.config["device"], threads=matrix.config["threads"])
     yield memory()
     yield disk(results)
-    yield from data(plan, results=results, mirrors=mirrors, reach=reach)
-    yield from backbones(plan, results=results, mirrors=mirrors, reach=reach)
+    yield from data(matrix, results=results, mirrors=mirrors, reach=reach)
+    yield from backbones(matrix, results=results, mirrors=mirrors, reach=reach)
     yield git(root)
     yield latex()
 
@@ -145,10 +145,10 @@ def disk(results: Path) -> Finding:
     return Finding(name="disk", state=state, found=f"{free / 1e9:.1f} GB free", remedy=remedy)
 
 
-def data(plan: Plan, *, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
+def data(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
     """Each data set of the runs: here, at hand, or to be fetched from a place that answers."""
-    for name in dict.fromkeys(run.dataset for run in plan.every_run().values()):
-        files = plan.datasets[name].files
+    for name in dict.fromkeys(run.dataset for run in matrix.every_run().values()):
+        files = matrix.datasets[name].files
         states = [inventory.state_of(file, results=results, mirrors=mirrors) for file in files]
         absent = [file for file, state in zip(files, states, strict=True) if state == inventory.ABSENT]
         far = [file for file, state in zip(files, states, strict=True) if state == inventory.REMOTE]
@@ -164,11 +164,11 @@ def data(plan: Plan, *, results: Path, mirrors: Sequence[str], reach: Reach) -> 
         yield _of_source(f"data {name}", far[0], mirrors, reach, fetch=f"timellama data fetch {name}")
 
 
-def backbones(plan: Plan, *, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
+def backbones(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
     """Each language model of the runs: prepared, at hand, or to be fetched."""
-    wanted = dict.fromkeys(run.backbone for run in plan.every_run().values() if run.backbone)
+    wanted = dict.fromkeys(run.backbone for run in matrix.every_run().values() if run.backbone)
     for name in dict.fromkeys(backbone.name for backbone in wanted):
-        entry = plan.backbones[name]
+        entry = matrix.backbones[name]
         folders = [layout.within(results, layout.backbone_folder(b)) for b in wanted if b.name == name]
         ready = sum((folder / RECORD).is_file() for folder in folders)
         label = f"backbone {name}"

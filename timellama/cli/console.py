@@ -18,7 +18,7 @@ from timellama.core.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from timellama.experiments.matrix import Plan
+    from timellama.experiments.matrix import Matrix
 
 OK, CHECK_FAILED, WRONG_INPUT = 0, 1, 2
 CODES = "Exit code: 0 done; 1 a check failed; 2 wrong usage or input."
@@ -103,13 +103,13 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def load_plan(configfile: Path) -> "Plan":
+def load_plan(configfile: Path) -> "Matrix":
     """The plan of a configuration of the project in this folder."""
     from timellama.core.schema import read_yaml
-    from timellama.experiments.matrix import make_plan
+    from timellama.experiments.matrix import make_matrix
 
     root = project()
-    return make_plan(read_yaml(configfile), root=root, origin=str(configfile))
+    return make_matrix(read_yaml(configfile), root=root, origin=str(configfile))
 
 
 def project() -> Path:

@@ -36,21 +36,21 @@ def doctor(configfile: ConfigFile = DEFAULT_CONFIG, as_json: Json = False) -> No
     from timellama.cli.checks import GAP, OK, can_run, examine, reachable
     from timellama.data.sources import mirrors_from
 
-    plan = load_plan(configfile)
-    mirrors = mirrors_from(os.environ, plan.config.get("mirrors", ()))
-    findings = list(examine(plan, root=project(), results=RESULTS, mirrors=mirrors, reach=functools.cache(reachable)))
+    matrix = load_plan(configfile)
+    mirrors = mirrors_from(os.environ, matrix.config.get("mirrors", ()))
+    findings = list(examine(matrix, root=project(), results=RESULTS, mirrors=mirrors, reach=functools.cache(reachable)))
     able = can_run(findings)
     if as_json:
         told = [dataclasses.asdict(finding) for finding in findings]
-        print_json({"configuration": plan.config["name"], "can_run": able, "findings": told})
+        print_json({"configuration": matrix.config["name"], "can_run": able, "findings": told})
     else:
         rows = [[each.name, each.state, each.found] for each in findings]
-        print_table(["need", "", "found"], rows, title=f"configuration {plan.config['name']}")
+        print_table(["need", "", "found"], rows, title=f"configuration {matrix.config['name']}")
         out = console()
         for each in findings:
             if each.remedy and each.state != OK:
                 out.print(f"{each.name}: {each.found}\n    {each.remedy}", soft_wrap=True)
         gaps = sum(each.state == GAP for each in findings)
         verdict = "can run here" if able else f"cannot run here: {gaps} gap(s)"
-        out.print(f"configuration {plan.config['name']} {verdict}", soft_wrap=True)
+        out.print(f"configuration {matrix.config['name']} {verdict}", soft_wrap=True)
     raise typer.Exit(0 if able else CHECK_FAILED)

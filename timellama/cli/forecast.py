@@ -40,9 +40,9 @@ def forecast(
         raise InputError(f"--device is {device!r}; it must be auto, cpu or cuda")
     finished = find_run(run, results=RESULTS)
 
+    from timellama.results.context_rows import read_context_rows
     from timellama.results.forecasting import forecast as apply
     from timellama.results.forecasting import load_forecaster, step_warning, write_forecast
-    from timellama.results.look_back import read_look_back
 
     forecaster = load_forecaster(finished, device=device)
     for message in forecaster.warnings:
@@ -50,14 +50,14 @@ def forecast(
     done, failures = [], []
     for file, target, picture in jobs:
         try:
-            look_back = read_look_back(
+            context_rows = read_context_rows(
                 file, columns=forecaster.columns, context=forecaster.run.context, time_column=time_column
             )
-            made = apply(forecaster, look_back)
+            made = apply(forecaster, context_rows)
         except InputError as error:
             failures.append({"csv": str(file), "error": str(error)})
             continue
-        warning = step_warning(forecaster, look_back)
+        warning = step_warning(forecaster, context_rows)
         if warning:
             warn(warning)
         write_forecast(target, made)
@@ -65,7 +65,7 @@ def forecast(
             from timellama.reports.figures.forecasts import draw_forecast
 
             draw_forecast(made, label=forecaster.run.variant, path=picture)
-        ends = look_back.written(made.time[[0, -1]])
+        ends = context_rows.written(made.time[[0, -1]])
         done.append(
             {"csv": file, "out": target, "plot": picture, "first": ends[0], "last": ends[1], "warning": warning}
         )

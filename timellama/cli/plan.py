@@ -22,7 +22,7 @@ from timellama.core.errors import InputError
 from timellama.reports.render.markup import spell_time
 
 if TYPE_CHECKING:
-    from timellama.cost.estimate import Budget, Job
+    from timellama.cost.estimate import Estimate, Job
     from timellama.cost.workload import Speed
 
 # NVIDIA A100 80GB, data sheet nvidia-1758950-r4: 312 TFLOP/s of dense bfloat16 products, 80 GB.
@@ -59,7 +59,7 @@ def plan(
       timellama plan --configfile config/paper.yaml --without time-llm --without gpt4ts
       timellama plan --configfile config/paper.yaml --peak 989 --share 0.25 --json
     """
-    from timellama.cost.estimate import make_budget, shapes_of
+    from timellama.cost.estimate import make_estimate, shapes_of
     from timellama.cost.workload import CUDA_CONTEXT
 
     made = _without(load_plan(configfile), without or [])
@@ -106,7 +106,7 @@ def plan(
         }
         gpu, held = True, 0
     on_progress("")
-    budget = make_budget(
+    estimate = make_estimate(
         made,
         results=RESULTS,
         costs=costs,
@@ -117,12 +117,12 @@ def plan(
         on_host=not gpu,
     )
     at_once = workers or (1 if gpu else max(1, len(os.sched_getaffinity(0)) // made.config["threads"]))
-    answer = _answer(made, budget, basis | {"job_overhead": overhead}, at_once=at_once, memory=free, gpu=gpu)
+    answer = _answer(made, estimate, basis | {"job_overhead": overhead}, at_once=at_once, memory=free, gpu=gpu)
     if as_json:
         print_json(answer)
     else:
-        _print(answer, budget)
-    short = budget.disk_bytes > budget.disk_free or answer["do_not_fit"]
+        _print(answer, estimate)
+    short = estimate.disk_bytes > estimate.disk_free or answer["do_not_fit"]
     raise typer.Exit(CHECK_FAILED if short else 0)
 
 
@@ -167,22 +167,22 @@ def _of_measured(speed: Any, device: str) -> dict[str, Any]:
     return {"basis": "measured", "device": device, "busy": speed.busy, "points": points}
 
 
-def _answer(made: Any, budget: "Budget", basis: dict, *, at_once: int, memory: int, gpu: bool) -> dict[str, Any]:
+def _answer(made: Any, estimate: "Estimate", basis: dict, *, at_once: int, memory: int, gpu: bool) -> dict[str, Any]:
     from timellama.cost.estimate import BY_TOMORROW, summary_of
     from timellama.cost.workload import makespan, workers_needed
 
-    seconds = [job.seconds.total for job in budget.jobs]
-    heavy = [job for job in budget.jobs if job.least_bytes > memory]
+    seconds = [job.seconds.total for job in estimate.jobs]
+    heavy = [job for job in estimate.jobs if job.least_bytes > memory]
     groups: dict[str, list[Job]] = {}
-    for job in budget.jobs:
+    for job in estimate.jobs:
         groups.setdefault(job.run.method, []).append(job)
     experiments = {
-        name: {"runs": len(runs), "left": len({r.folder for r in runs} & {j.run.folder for j in budget.jobs})}
+        name: {"runs": len(runs), "left": len({r.folder for r in runs} & {j.run.folder for j in estimate.jobs})}
         for name, runs in made.runs.items()
     }
     return {
         "configuration": made.config["name"],
-        "runs": {"all": len(made.every_run()), "done": budget.done, "left": len(budget.jobs)},
+        "runs": {"all": len(made.every_run()), "done": estimate.done, "left": len(estimate.jobs)},
         "experiments": experiments,
         "efficiency_sweeps": len(made.sweeps),
         "time": basis,
@@ -195,12 +195,12 @@ def _answer(made: Any, budget: "Budget", basis: dict, *, at_once: int, memory: i
             "of_runs_that_do_not_fit": sum(job.seconds.total for job in heavy) / 3600,
         }
         | {
-            part: sum(getattr(job.seconds, part) for job in budget.jobs) / 3600
+            part: sum(getattr(job.seconds, part) for job in estimate.jobs) / 3600
             for part in ("start", "training", "validation", "test")
         },
         "workers_for_tomorrow": workers_needed(seconds, BY_TOMORROW),
         "longer_than_a_day": sum(each > BY_TOMORROW for each in seconds),
-        "exaflop": sum(job.flops for job in budget.jobs) / 1e18,
+        "exaflop": sum(job.flops for job in estimate.jobs) / 1e18,
         "methods": {
             name: {
                 "runs": len(jobs),
@@ -211,21 +211,21 @@ def _answer(made: Any, budget: "Budget", basis: dict, *, at_once: int, memory: i
             }
             for name, jobs in groups.items()
         },
-        "memory": {"limit": memory, "largest": max((job.bytes for job in budget.jobs), default=0)},
+        "memory": {"limit": memory, "largest": max((job.bytes for job in estimate.jobs), default=0)},
         "do_not_fit": [_heavy(job, memory) for job in heavy],
-        "may_not_fit": [_heavy(job, memory) for job in budget.jobs if job.least_bytes <= memory < job.bytes],
+        "may_not_fit": [_heavy(job, memory) for job in estimate.jobs if job.least_bytes <= memory < job.bytes],
         "longest": [
             {"folder": job.run.folder, "hours": job.seconds.total / 3600, "steps": job.work.steps, "bytes": job.bytes}
-            for job in sorted(budget.jobs, key=lambda job: -job.seconds.total)[:SHOWN]
+            for job in sorted(estimate.jobs, key=lambda job: -job.seconds.total)[:SHOWN]
         ],
         "downloads": [
-            {"name": d.name, "source": d.source, "bytes": d.bytes, "estimated": d.estimated} for d in budget.downloads
+            {"name": d.name, "source": d.source, "bytes": d.bytes, "estimated": d.estimated} for d in estimate.downloads
         ],
-        "disk": {"needed": budget.disk_bytes, "free": budget.disk_free},
+        "disk": {"needed": estimate.disk_bytes, "free": estimate.disk_free},
         "checked_against": {
-            "runs": len(budget.checks),
-            **summary_of(budget.checks),
-            "each": [dataclasses.asdict(check) for check in budget.checks],
+            "runs": len(estimate.checks),
+            **summary_of(estimate.checks),
+            "each": [dataclasses.asdict(check) for check in estimate.checks],
         },
     }
 
@@ -246,7 +246,7 @@ def _by_cause(runs: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str
     return found
 
 
-def _print(answer: dict[str, Any], budget: "Budget") -> None:
+def _print(answer: dict[str, Any], estimate: "Estimate") -> None:
     out, runs = console(), answer["runs"]
     gpu = answer["device"] == "gpu"
 

@@ -28,10 +28,10 @@ def export(
     """
     from timellama.reports.reference import folder as reference_folder
 
-    plan = load_plan(configfile)
-    folder = folder or KEPT / plan.config["name"]
+    matrix = load_plan(configfile)
+    folder = folder or KEPT / matrix.config["name"]
     done = reference_folder.export(
-        folder, plan=plan, configfile=configfile.as_posix(), results=results, root=project(), drop=drop
+        folder, matrix=matrix, configfile=configfile.as_posix(), results=results, root=project(), drop=drop
     )
     for name in done.stayed:
         warn(f"figure {name} stays as it was: not all runs that it shows lie in {results}")
@@ -88,11 +88,11 @@ def missing(
     from timellama.core.errors import InputError
     from timellama.reports.reference import numbers as reference
 
-    plan = load_plan(configfile)
-    facts = reference.planned(plan, configfile=configfile.as_posix())
+    matrix = load_plan(configfile)
+    facts = reference.planned(matrix, configfile=configfile.as_posix())
     if experiment and experiment not in facts["experiments"]:
         raise InputError(f"--experiment {experiment!r}: {configfile} has {', '.join(facts['experiments'])}")
-    folder = folder or KEPT / plan.config["name"]
+    folder = folder or KEPT / matrix.config["name"]
     there = reference.read(folder).results if folder.exists() else {}
     wanted = facts["experiments"][experiment]["results"] if experiment else reference.planned_results(facts)
     for path in wanted:

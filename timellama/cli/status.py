@@ -42,21 +42,21 @@ def status(
 
     from timellama.results.status import FAILED, RUNNING, STATES, count, run_status, sweep_status
 
-    plan, now = load_plan(configfile), datetime.now(UTC)
-    found = {folder: run_status(run, results=RESULTS, now=now) for folder, run in plan.every_run().items()}
-    sweeps = [sweep_status(sweep, results=RESULTS) for sweep in plan.sweeps.values()]
-    by_experiment = {name: count(found[run.folder] for run in runs) for name, runs in plan.runs.items()}
+    matrix, now = load_plan(configfile), datetime.now(UTC)
+    found = {folder: run_status(run, results=RESULTS, now=now) for folder, run in matrix.every_run().items()}
+    sweeps = [sweep_status(sweep, results=RESULTS) for sweep in matrix.sweeps.values()]
+    by_experiment = {name: count(found[run.folder] for run in runs) for name, runs in matrix.runs.items()}
     by_experiment |= {"efficiency": count(sweeps)} if sweeps else {}
     total, listed = count(found.values()), [*found.values(), *sweeps]
     outdated = sum(each.outdated for each in listed)
     failed = any(each.state == FAILED for each in listed)
     if as_json:
         runs = [dataclasses.asdict(each) for each in listed]
-        print_json({"configuration": plan.config["name"], "total": total, "experiments": by_experiment, "runs": runs})
+        print_json({"configuration": matrix.config["name"], "total": total, "experiments": by_experiment, "runs": runs})
         raise typer.Exit(CHECK_FAILED if failed else 0)
     rows = [[name, *counts.values()] for name, counts in by_experiment.items()]
     rows.append([f"all {len(found)} runs, each once", *total.values()])
-    print_table(["experiment", *STATES], rows, right=STATES, title=f"configuration {plan.config['name']}")
+    print_table(["experiment", *STATES], rows, right=STATES, title=f"configuration {matrix.config['name']}")
     shown = [each for each in listed if everything or each.state in (RUNNING, FAILED)]
     for each in shown:
         console().print(f"{each.state:8}{each.folder}", soft_wrap=True)

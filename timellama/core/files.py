@@ -13,11 +13,12 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import IO, TYPE_CHECKING, Any
 
 from timellama.core.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can hold
 
@@ -55,19 +56,23 @@ def remove_unfinished(path: Path) -> None:
         staged.unlink(missing_ok=True)
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
     """Writes `arrays` as an uncompressed `.npz`, the same bytes for the same content, atomically."""
+    import numpy as np  # here, since planning imports this module
+
     with atomic(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy", FIXED_DATE), "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, "np.ndarray"]:
     """The arrays `names` of an `.npz` that `write_arrays` made.
 
     Raises InputError when the file is absent, damaged, or holds other arrays.
     """
+    import numpy as np
+
     try:
         with np.load(path, allow_pickle=False) as archive:
             if set(archive.files) != set(names):

@@ -24,7 +24,7 @@ from timellama.cost.backbone_shapes import BackboneShape, backbone_shape
 from timellama.cost.flops import Costs, Counted, count
 from timellama.cost.workload import Seconds, Speed
 from timellama.data.sources import Artifact
-from timellama.experiments.matrix import Plan
+from timellama.experiments.matrix import Matrix
 from timellama.experiments.run import Run
 from timellama.experiments.work import Work, windows_of, work_of
 from timellama.results.runs import METRICS
@@ -80,7 +80,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Estimate:
     """The answer."""
 
     done: int
@@ -92,13 +92,13 @@ class Budget:
 
 
 def shapes_of(
-    plan: Plan, *, results: Path, on_progress: Callable[[str], None]
+    matrix: Matrix, *, results: Path, on_progress: Callable[[str], None]
 ) -> tuple[dict[Run, Costs], dict[Run, BackboneShape | None], dict[tuple[str, int], BackboneShape]]:
     """The counted costs of every shape of a plan, its backbone's shape, and the shapes by backbone and blocks."""
     known: dict[tuple[str, int], BackboneShape] = {}
     costs: dict[Run, Costs] = {}
     backbones: dict[Run, BackboneShape | None] = {}
-    shapes = list(dict.fromkeys(workload.shape_run(run) for run in plan.every_run().values()))
+    shapes = list(dict.fromkeys(workload.shape_run(run) for run in matrix.every_run().values()))
     for number, shape in enumerate(shapes, 1):
         on_progress(f"counting shape {number} of {len(shapes)}: {shape.method} H{shape.horizon} N{shape.variates}")
         if shape.backbone:
@@ -107,7 +107,7 @@ def shapes_of(
                 prepared = layout.within(results, layout.BACKBONE, backbone=key[0], blocks="*", weights="*")
                 places = sorted(prepared.parent.glob("*"))
                 places.append(layout.within(results, layout.CACHE) / "backbones" / key[0])
-                known[key] = backbone_shape(plan.backbones[key[0]], blocks=key[1], places=places)
+                known[key] = backbone_shape(matrix.backbones[key[0]], blocks=key[1], places=places)
             backbones[shape] = known[key]
         else:
             backbones[shape] = None
@@ -115,8 +115,8 @@ def shapes_of(
     return costs, backbones, known
 
 
-def make_budget(
-    plan: Plan,
+def make_estimate(
+    matrix: Matrix,
     *,
     results: Path,
     costs: Mapping[Run, Costs],
@@ -125,12 +125,12 @@ def make_budget(
     overhead: float,
     base_bytes: int,
     on_host: bool,
-) -> Budget:
+) -> Estimate:
     """`overhead` seconds and `base_bytes` come to every run; `on_host` says that its series is in the same
     memory."""
     jobs, checks, done = [], [], 0
-    for folder, run in plan.every_run().items():
-        dataset, cost = plan.datasets[run.dataset], costs[workload.shape_run(run)]
+    for folder, run in matrix.every_run().items():
+        dataset, cost = matrix.datasets[run.dataset], costs[workload.shape_run(run)]
         work = work_of(run, windows_of(run, rows=dataset.rows, frequency=dataset.frequency))
         shape = shapes[run.backbone.name, run.backbone.blocks] if run.backbone else None
         base = base_bytes + (workload.host_bytes(dataset, shape, cost) if on_host else 0)
@@ -155,13 +155,13 @@ def make_budget(
                 bytes=most,
             )
         )
-    downloads = tuple(_downloads(plan, results, shapes))
+    downloads = tuple(_downloads(matrix, results, shapes))
     here = results if results.is_dir() else Path()
-    return Budget(
+    return Estimate(
         done=done,
         jobs=tuple(jobs),
         downloads=downloads,
-        disk_bytes=_disk(plan, results, shapes, jobs, downloads),
+        disk_bytes=_disk(matrix, results, shapes, jobs, downloads),
         disk_free=shutil.disk_usage(here).free,
         checks=tuple(checks),
     )
@@ -215,18 +215,18 @@ def summary_of(checks: Sequence[Check]) -> dict[str, float]:
     return found
 
 
-def _downloads(plan: Plan, results: Path, shapes: Mapping) -> Iterator[Download]:
+def _downloads(matrix: Matrix, results: Path, shapes: Mapping) -> Iterator[Download]:
     """What the runs need and neither `results/raw`, a prepared folder nor the cache has."""
-    used = {run.dataset for run in plan.every_run().values()}
+    used = {run.dataset for run in matrix.every_run().values()}
     seen = set()
-    for name in plan.datasets:
-        for file in plan.datasets[name].files if name in used else ():
+    for name in matrix.datasets:
+        for file in matrix.datasets[name].files if name in used else ():
             if file.path not in seen and not _is_here(file, results):
                 seen.add(file.path)
                 yield Download(name=file.path, source=file.source, bytes=file.bytes)
     for name in dict.fromkeys(name for name, _ in shapes):
-        entry = plan.backbones[name]
-        wanted = {run.backbone for run in plan.every_run().values() if run.backbone and run.backbone.name == name}
+        entry = matrix.backbones[name]
+        wanted = {run.backbone for run in matrix.every_run().values() if run.backbone and run.backbone.name == name}
         folders = [layout.within(results, layout.backbone_folder(model)) / RECORD for model in wanted]
         if entry.kind in ("random", "folder") or all(folder.is_file() for folder in folders):
             continue
@@ -260,7 +260,7 @@ def _is_here(file: Artifact, results: Path) -> bool:
     return kept or own or fetched or file.source.startswith("synthetic:")
 
 
-def _disk(plan: Plan, results: Path, shapes: Mapping, jobs: Sequence[Job], downloads: Sequence[Download]) -> int:
+def _disk(matrix: Matrix, results: Path, shapes: Mapping, jobs: Sequence[Job], downloads: Sequence[Download]) -> int:
     """Bytes that results will take beside what is there: downloads, series, prepared backbones, weights, checkpoints.
 
     Checkpoints (three times the trained numbers, and the best weights) are counted for the largest run alone: each goes
@@ -269,12 +269,12 @@ def _disk(plan: Plan, results: Path, shapes: Mapping, jobs: Sequence[Job], downl
     total = sum(download.bytes or 0 for download in downloads)
     for name in {job.run.dataset for job in jobs}:
         if not layout.within(results, layout.SERIES, dataset=name).is_file():
-            total += plan.datasets[name].rows * (plan.datasets[name].variates + 1) * 8
+            total += matrix.datasets[name].rows * (matrix.datasets[name].variates + 1) * 8
     for backbone in {job.run.backbone for job in jobs if job.run.backbone}:
         if not (layout.within(results, layout.backbone_folder(backbone)) / RECORD).is_file():
             shape = shapes[backbone.name, backbone.blocks]
             plain = NUMBER_BYTES.get(shape.architecture["family"], 2)
-            number = GGUF_NUMBER if plan.backbones[backbone.name].kind == "gguf" else plain
+            number = GGUF_NUMBER if matrix.backbones[backbone.name].kind == "gguf" else plain
             total += workload.prepared_bytes(shape, number=number)
     total += sum(4 * job.costs.trained + FILE_OVERHEAD for job in jobs)
     return total + max((16 * job.costs.trained for job in jobs), default=0)

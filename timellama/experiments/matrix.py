@@ -37,7 +37,7 @@ TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 854
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Matrix:
     """A configuration with the catalogues that it draws on, its runs by experiment, and its efficiency sweeps."""
 
     config: Mapping  # as written; the keys that a configuration may leave out may be absent
@@ -90,7 +90,7 @@ class Plan:
         return {run.folder: run for runs in self.runs.values() for run in runs}
 
 
-def make_plan(config: Mapping, *, root: Path, origin: str | None = None) -> Plan:
+def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Matrix:
     """Check a configuration and list its runs; `origin` is the file that it was read from, where that is known.
 
     Raises InputError naming key, value and remedy.
@@ -113,7 +113,7 @@ def make_plan(config: Mapping, *, root: Path, origin: str | None = None) -> Plan
         runs[experiment] = list({run.folder: run for run in found}.values())
     sweeps = {sweep.folder: sweep for sweep in _sweeps(efficiency, *catalogues)}
     catalogue = {"datasets": datasets, "backbones": backbones, "methods": methods}
-    return Plan(config=config, experiments=experiments, runs=runs, sweeps=sweeps, **catalogue)
+    return Matrix(config=config, experiments=experiments, runs=runs, sweeps=sweeps, **catalogue)
 
 
 def _check_overrides(

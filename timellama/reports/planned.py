@@ -6,7 +6,7 @@ from typing import Any
 
 from timellama.core import layout
 from timellama.core.code_digest import PACKAGE, code_digest
-from timellama.experiments.matrix import EFFICIENCY, Plan
+from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import Run
 from timellama.reports.failures import Failure, mark
 from timellama.reports.registry import experiments_of, loaded
@@ -19,23 +19,25 @@ RENDERERS = {
 }  # what writes a table, and a figure
 
 
-def runs_of(report: Report, plan: Plan) -> list[Run]:
+def runs_of(report: Report, matrix: Matrix) -> list[Run]:
     """The runs that a report shows, with a result or without. Raises InputError as `Plan.experiment` does."""
     if report.needs.runs:
-        return loaded(report.needs.runs, of=f"report {report.name!r}")(plan, report.dataset)
-    names = experiments_of(report, plan.config["experiments"])
+        return loaded(report.needs.runs, of=f"report {report.name!r}")(matrix, report.dataset)
+    names = experiments_of(report, matrix.config["experiments"])
     # By folder: a run's own hash is of all its fields.
-    return list({run.folder: run for name in names for run in plan.runs.get(name, ())}.values())
+    return list({run.folder: run for name in names for run in matrix.runs.get(name, ())}.values())
 
 
-def wanted(report: Report, plan: Plan) -> dict[str, dict[str, str]]:
+def wanted(report: Report, matrix: Matrix) -> dict[str, dict[str, str]]:
     """By experiment, the file that a report reads of each of its results, by the result's path."""
-    shown, found = {run.folder: run for run in runs_of(report, plan)}, {}
-    for name in experiments_of(report, plan.config["experiments"]):
+    shown, found = {run.folder: run for run in runs_of(report, matrix)}, {}
+    for name in experiments_of(report, matrix.config["experiments"]):
         if name == EFFICIENCY:
-            found[name] = {layout.sweep_of(sweep.folder): layout.sweep_of(sweep.folder) for sweep in plan.efficiency()}
+            found[name] = {
+                layout.sweep_of(sweep.folder): layout.sweep_of(sweep.folder) for sweep in matrix.efficiency()
+            }
         else:
-            folders = {run.folder for run in plan.runs[name]}
+            folders = {run.folder for run in matrix.runs[name]}
             runs = {folder: run for folder, run in shown.items() if folder in folders}
             found[name] = {
                 layout.metrics_of(run.folder): f"{layout.RESULTS}/{folder}/{report.needs.file}"
@@ -44,29 +46,29 @@ def wanted(report: Report, plan: Plan) -> dict[str, dict[str, str]]:
     return found
 
 
-def results_of(report: Report, plan: Plan, *, absent: Collection[str]) -> list[str]:
+def results_of(report: Report, matrix: Matrix, *, absent: Collection[str]) -> list[str]:
     """The results that are there of those that a report is made from."""
-    found = (result for of in wanted(report, plan).values() for result in of)
+    found = (result for of in wanted(report, matrix).values() for result in of)
     return [result for result in dict.fromkeys(found) if result not in absent]
 
 
-def files_of(report: Report, plan: Plan, *, absent: Collection[str]) -> dict[str, list[str]]:
+def files_of(report: Report, matrix: Matrix, *, absent: Collection[str]) -> dict[str, list[str]]:
     """By experiment, the files that a report reads of the results that are there."""
-    files = wanted(report, plan)
+    files = wanted(report, matrix)
     return {name: [file for result, file in of.items() if result not in absent] for name, of in files.items()}
 
 
-def facts_of(report: Report, plan: Plan, *, absent: Mapping[str, Failure]) -> dict[str, Any]:
+def facts_of(report: Report, matrix: Matrix, *, absent: Mapping[str, Failure]) -> dict[str, Any]:
     """What a report has to know beside its results; of one on a single experiment also the planned cells."""
-    names = experiments_of(report, plan.config["experiments"])
-    planned = dict.fromkeys(result for of in wanted(report, plan).values() for result in of)
-    facts = report_facts(plan, names[0] if len(report.needs.experiments) == 1 and names else "", absent=absent)
+    names = experiments_of(report, matrix.config["experiments"])
+    planned = dict.fromkeys(result for of in wanted(report, matrix).values() for result in of)
+    facts = report_facts(matrix, names[0] if len(report.needs.experiments) == 1 and names else "", absent=absent)
     facts |= {
         "remark": remark_on(planned, absent),
         "mark": mark(sum(result in absent for result in planned), len(planned)),
     }
     if report.needs.datasets:
-        facts["datasets"] = dataset_rows(plan)
+        facts["datasets"] = dataset_rows(matrix)
     if report.needs.failures:
         facts["failures"] = [dataclasses.asdict(failure) for failure in absent.values()]
         facts["results_planned"] = len(planned)

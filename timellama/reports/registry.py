@@ -12,7 +12,7 @@ from typing import Any
 from timellama.core.errors import InputError
 from timellama.core.outside import loaded
 from timellama.reports.catalogue import OWN
-from timellama.reports.report import EVERY, Given, Report
+from timellama.reports.report import EVERY, Report, ReportContext
 
 TABLE_FILES = ("tex", "md", "html", "csv")
 FIGURE_FILES = ("pdf", "png", "txt")  # the last holds the remark
@@ -66,21 +66,21 @@ def experiments_of(report: Report, experiments: Collection[str]) -> list[str]:
     return [name for name in needed if name in experiments]
 
 
-def built(given: Given) -> Any:
+def built(given: ReportContext) -> Any:
     """What the report's builder returns: a `cells.Table`, a text by file ending, or a figure and its remark."""
-    builder: Callable[[Given], Any] = loaded(given.report.build, of=f"report {given.report.name!r}")
+    builder: Callable[[ReportContext], Any] = loaded(given.report.build, of=f"report {given.report.name!r}")
     return builder(given)
 
 
-def given_to_job(
+def context_of_job(
     name: str,
     *,
     config: Mapping[str, Any],
     files: Mapping[str, Sequence[str]],
     published: Sequence[str],
     facts: Mapping,
-) -> Given:
-    """`Given` from what a job of the workflow holds; `config` is the configuration that Snakemake passes on."""
+) -> ReportContext:
+    """`ReportContext` from what a job of the workflow holds; `config` is the configuration that Snakemake passes on."""
     report = reports(config["experiments"], more=config.get("reports", ()))[name]
     paths = {experiment: [Path(file) for file in of] for experiment, of in files.items()}
-    return Given(report=report, files=paths, published=[Path(file) for file in published], facts=facts)
+    return ReportContext(report=report, files=paths, published=[Path(file) for file in published], facts=facts)

@@ -39,8 +39,8 @@ class Report:
         title: on the page of the reports, which sorts by it.
         caption: how to read it, in two or three sentences of reStructuredText, on the same page.
         needs: what it is made from.
-        build: `module:function` of the builder. It takes a `Given`; of a table it returns a `cells.Table`, or the
-            texts by file ending (`.tex`, `.md`, `.html`, `.csv`), of a figure the matplotlib figure and the remark
+        build: `module:function` of the builder. It takes a `ReportContext`. Of a table it returns a `cells.Table`, or
+            the texts by file ending (`.tex`, `.md`, `.html`, `.csv`), of a figure the matplotlib figure and the remark
             on it, which is written beside it.
         lead: the first sentence of a table's own caption, for a builder that several reports share.
         dataset: filled in for a name with `{dataset}`.
@@ -61,7 +61,7 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class ReportContext:
     """What a builder is called with: the files that are there, by experiment, and what else the report has to know.
 
     `facts` holds `configuration`, `backbone`, `methods` (label and floor by variant), `generated` data sets, `remark`

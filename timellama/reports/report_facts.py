@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from timellama.core import layout
-from timellama.experiments.matrix import EFFICIENCY, Plan, dataset_row
+from timellama.experiments.matrix import EFFICIENCY, Matrix, dataset_row
 from timellama.reports.failures import remark
 from timellama.training.metric_objects import EXTRA, definitions, describe, find_metrics
 
 
-def planned_files(plan: Plan, experiment: str) -> list[str]:
+def planned_files(matrix: Matrix, experiment: str) -> list[str]:
     """The results that an experiment has when it is complete; none for one that the plan does not have."""
     if experiment == EFFICIENCY:
-        return [layout.sweep_of(sweep.folder) for sweep in plan.sweeps.values()]
-    return [layout.metrics_of(run.folder) for run in plan.runs.get(experiment, [])]
+        return [layout.sweep_of(sweep.folder) for sweep in matrix.sweeps.values()]
+    return [layout.metrics_of(run.folder) for run in matrix.runs.get(experiment, [])]
 
 
 def remark_on(files: Iterable[str], absent: Collection[str]) -> str:
@@ -25,32 +25,32 @@ def remark_on(files: Iterable[str], absent: Collection[str]) -> str:
     return remark(sum(file in absent for file in files), len(files))
 
 
-def report_facts(plan: Plan, experiment: str, *, absent: Collection[str]) -> dict[str, Any]:
+def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) -> dict[str, Any]:
     """What a report has to know beside the results: the planned cells and how methods are called."""
     shown = ("label", "floor")
     return {
-        "configuration": plan.config["name"],
-        "backbone": "{name} x{blocks}".format(**plan.config["backbones"][0]),
-        "planned": plan.cells(experiment) if experiment in plan.runs else [],
-        "not_run": plan.not_run(experiment) if experiment in plan.runs else [],
-        "methods": {name: {key: getattr(entry, key) for key in shown} for name, entry in plan.methods.items()},
-        "remark": remark_on(planned_files(plan, experiment), absent),
-        "generated": [name for name, entry in plan.datasets.items() if entry.generated],
-        **user_metrics(plan),
+        "configuration": matrix.config["name"],
+        "backbone": "{name} x{blocks}".format(**matrix.config["backbones"][0]),
+        "planned": matrix.cells(experiment) if experiment in matrix.runs else [],
+        "not_run": matrix.not_run(experiment) if experiment in matrix.runs else [],
+        "methods": {name: {key: getattr(entry, key) for key in shown} for name, entry in matrix.methods.items()},
+        "remark": remark_on(planned_files(matrix, experiment), absent),
+        "generated": [name for name, entry in matrix.datasets.items() if entry.generated],
+        **user_metrics(matrix),
     }
 
 
-def user_metrics(plan: Plan) -> dict[str, list[dict[str, Any]]]:
+def user_metrics(matrix: Matrix) -> dict[str, list[dict[str, Any]]]:
     """The configuration's own metrics, each described with the digest of its definition; empty where it has none."""
-    metrics = find_metrics(plan.config.get(EXTRA, ()))
+    metrics = find_metrics(matrix.config.get(EXTRA, ()))
     digests = definitions(metrics)
     described = [describe(metric) | {"definition": digests[place]} for place, metric in metrics.items()]
     return {EXTRA: described} if described else {}
 
 
-def dataset_rows(plan: Plan) -> list[dict[str, object]]:
+def dataset_rows(matrix: Matrix) -> list[dict[str, object]]:
     """The catalogue's facts for the table of data sets, with the horizons that the configuration asks for."""
-    horizons = {name: set() for name in plan.datasets}
-    for run in plan.every_run().values():
+    horizons = {name: set() for name in matrix.datasets}
+    for run in matrix.every_run().values():
         horizons[run.dataset].add(run.horizon)
-    return [dataset_row(entry, horizons=sorted(horizons[name])) for name, entry in plan.datasets.items()]
+    return [dataset_row(entry, horizons=sorted(horizons[name])) for name, entry in matrix.datasets.items()]

@@ -16,7 +16,7 @@ from timellama.data.m4.frequencies import FREQUENCIES
 from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Table
-from timellama.reports.tables import ablation as variants
+from timellama.reports.tables import ablation
 from timellama.reports.tables.efficiency import efficiency
 from timellama.reports.tables.efficiency_rows import read_sweeps
 from timellama.results import aggregate
@@ -71,7 +71,7 @@ def _table(
     if title:
         backbone = _reference_backbone(frame, facts) if name == "depth" else None
         extras = _extras(name, frame, backbone)
-        return variants.variants(
+        return ablation.ablation_table(
             frame,
             title=title,
             label=f"tab:{name.replace('_', '-')}",
@@ -162,13 +162,13 @@ def _naive2(frame: pd.DataFrame, scores: Mapping[str, Mapping[str, float]]) -> p
     return pd.DataFrame(rows)
 
 
-def _extras(name: str, frame: pd.DataFrame, backbone: str | None) -> dict[str, variants.Column]:
+def _extras(name: str, frame: pd.DataFrame, backbone: str | None) -> dict[str, ablation.Column]:
     """More columns: the difference over all cells, trained parameters, collapsed routers, and speed over depth."""
-    columns = {POOLED: variants.pooled(frame, reference=REFERENCE, backbone=backbone)}
-    columns["Trained, thousands"] = variants.trainable(frame)
-    columns["Collapsed blocks"] = variants.collapsed(frame)
+    columns = {POOLED: ablation.pooled(frame, reference=REFERENCE, backbone=backbone)}
+    columns["Trained, thousands"] = ablation.trainable(frame)
+    columns["Collapsed blocks"] = ablation.collapsed(frame)
     if name == "depth":
-        columns[SPEED] = variants.speed(frame)
+        columns[SPEED] = ablation.speed(frame)
     return {heading: column for heading, column in columns.items() if column}
 
 

@@ -3,51 +3,51 @@
 All raise InputError as `Plan.experiment` does.
 """
 
-from timellama.experiments.matrix import Plan
+from timellama.experiments.matrix import Matrix
 from timellama.experiments.run import Run
 
 OURS = "time-llama"
 
 
-def _grid(plan: Plan) -> list[Run]:
+def _grid(matrix: Matrix) -> list[Run]:
     """The runs of the first horizon and the own look-back of each data set of `long_term`.
 
     A run under `also` may be of another look-back, or of a data set that the grid does not have.
     """
-    settings = plan.config["experiments"]["long_term"]["datasets"] if "long_term" in plan.runs else {}
+    settings = matrix.config["experiments"]["long_term"]["datasets"] if "long_term" in matrix.runs else {}
     shown = {(of, setting["horizons"][0], setting["context"]) for of, setting in settings.items()}
-    return [run for run in plan.experiment("long_term") if (run.dataset, run.horizon, run.context) in shown]
+    return [run for run in matrix.experiment("long_term") if (run.dataset, run.horizon, run.context) in shown]
 
 
-def _of_first_dataset(plan: Plan) -> list[Run]:
+def _of_first_dataset(matrix: Matrix) -> list[Run]:
     """Those of `_grid` that are of the first data set."""
-    runs = _grid(plan)
-    first = next(iter(plan.config["experiments"]["long_term"]["datasets"]))
+    runs = _grid(matrix)
+    first = next(iter(matrix.config["experiments"]["long_term"]["datasets"]))
     return [run for run in runs if run.dataset == first]
 
 
-def routers(plan: Plan, _: str | None) -> list[Run]:
+def routers(matrix: Matrix, _: str | None) -> list[Run]:
     """Those of Time-LlaMA in the grid."""
-    return [run for run in _grid(plan) if run.variant == OURS]
+    return [run for run in _grid(matrix) if run.variant == OURS]
 
 
-def first_router(plan: Plan, _: str | None) -> list[Run]:
+def first_router(matrix: Matrix, _: str | None) -> list[Run]:
     """One of Time-LlaMA on the first data set."""
-    return [run for run in _of_first_dataset(plan) if run.variant == OURS][:1]
+    return [run for run in _of_first_dataset(matrix) if run.variant == OURS][:1]
 
 
-def trained(plan: Plan, _: str | None) -> list[Run]:
+def trained(matrix: Matrix, _: str | None) -> list[Run]:
     """Those on the first data set that train something."""
-    return [run for run in _of_first_dataset(plan) if run.training is not None]
+    return [run for run in _of_first_dataset(matrix) if run.training is not None]
 
 
-def first_seeds(plan: Plan, dataset: str | None) -> list[Run]:
+def first_seeds(matrix: Matrix, dataset: str | None) -> list[Run]:
     """Of a data set, one run a method and backbone."""
-    runs = [run for run in _grid(plan) if run.dataset == dataset]
+    runs = [run for run in _grid(matrix) if run.dataset == dataset]
     first = {(run.variant, run.backbone): run for run in reversed(runs)}
     return list(reversed(first.values()))
 
 
-def full_models(plan: Plan, _: str | None) -> list[Run]:
+def full_models(matrix: Matrix, _: str | None) -> list[Run]:
     """Those of the full model, by active modules."""
-    return [run for run in plan.experiment("active_loras") if run.variant == OURS]
+    return [run for run in matrix.experiment("active_loras") if run.variant == OURS]

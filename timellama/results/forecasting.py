@@ -28,8 +28,8 @@ from timellama.data.series import Series, load_series
 from timellama.data.splits import train_rows
 from timellama.data.windows import Scaler
 from timellama.experiments.run import RANDOM_SEED, Run
+from timellama.results.context_rows import ContextRows
 from timellama.results.digests import code_of_run
-from timellama.results.look_back import LookBack
 from timellama.results.runs import Finished
 from timellama.training.build import build
 from timellama.training.predictions import autocast
@@ -61,7 +61,7 @@ class Forecaster:
 class Forecast:
     """Forecast `values` float64 [H, N] in the file's units and its order of columns, and the H stamps `time`."""
 
-    look_back: LookBack
+    context_rows: ContextRows
     values: np.ndarray
     time: pd.DatetimeIndex
 
@@ -93,10 +93,10 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
     )
 
 
-def forecast(forecaster: Forecaster, look_back: LookBack) -> Forecast:
-    """The H rows after `look_back`. Raises InputError where the model gives a value that is not finite."""
-    columns = forecaster.columns or look_back.columns
-    values = look_back.in_order(columns)
+def forecast(forecaster: Forecaster, context_rows: ContextRows) -> Forecast:
+    """The H rows after `context_rows`. Raises InputError where the model gives a value that is not finite."""
+    columns = forecaster.columns or context_rows.columns
+    values = context_rows.in_order(columns)
     given = values if forecaster.scaler is None else forecaster.scaler.transform(values)
     x = torch.from_numpy(given.astype(np.float32))[None].to(forecaster.device)
     with torch.inference_mode(), autocast(forecaster.device, forecaster.run.precision):
@@ -106,32 +106,32 @@ def forecast(forecaster: Forecaster, look_back: LookBack) -> Forecast:
         found = forecaster.scaler.inverse(found)
     if not np.isfinite(found).all():
         raise InputError(
-            f"{look_back.path}: the forecast has values that are not finite; look for values far from those that the "
-            "run was trained on"
+            f"{context_rows.path}: the forecast has values that are not finite; look for values far from those that "
+            "the run was trained on"
         )
-    order = [columns.index(name) for name in look_back.columns]
-    return Forecast(look_back=look_back, values=found[:, order], time=look_back.following(len(found)))
+    order = [columns.index(name) for name in context_rows.columns]
+    return Forecast(context_rows=context_rows, values=found[:, order], time=context_rows.following(len(found)))
 
 
-def step_warning(forecaster: Forecaster, look_back: LookBack) -> str | None:
+def step_warning(forecaster: Forecaster, context_rows: ContextRows) -> str | None:
     """A warning where a file has another step than the training data."""
     if forecaster.seconds is None:
         return None
-    mean = (look_back.following(1)[-1] - look_back.time[0]).total_seconds() / len(look_back.time)
+    mean = (context_rows.following(1)[-1] - context_rows.time[0]).total_seconds() / len(context_rows.time)
     if abs(mean - forecaster.seconds) <= STEP_TOLERANCE * forecaster.seconds:
         return None
     trained = pd.Timedelta(seconds=round(forecaster.seconds))
     return (
-        f"{look_back.path}: its rows are {pd.Timedelta(seconds=round(mean))} apart, those that the run was trained on "
-        f"{trained}: daily and weekly patterns will not fit"
+        f"{context_rows.path}: its rows are {pd.Timedelta(seconds=round(mean))} apart, those that the run was trained "
+        f"on {trained}: daily and weekly patterns will not fit"
     )
 
 
 def write_forecast(path: Path, forecast: Forecast) -> None:
     """Write a CSV like the file's own, one row a forecast step, atomically."""
-    look_back = forecast.look_back
-    frame = pd.DataFrame(forecast.values, columns=list(look_back.columns))
-    frame.insert(0, look_back.time_column, look_back.written(forecast.time))
+    context_rows = forecast.context_rows
+    frame = pd.DataFrame(forecast.values, columns=list(context_rows.columns))
+    frame.insert(0, context_rows.time_column, context_rows.written(forecast.time))
     text = io.StringIO(newline="")
     frame.to_csv(text, index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     with atomic(path) as file:

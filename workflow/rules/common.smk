@@ -12,7 +12,7 @@ from timellama.core import layout, time_left
 from timellama.results.digests import code_of_data, code_of_run, code_of_sweep
 from timellama.core.errors import InputError
 from timellama.reports.failures import REPORT, SWITCH, Failure, Step, absence, command, options
-from timellama.experiments.matrix import make_plan
+from timellama.experiments.matrix import make_matrix
 from timellama.core.code_digest import code_digest
 from timellama.training.metric_objects import definitions, find_metrics
 
@@ -25,23 +25,23 @@ def own_metrics():
         raise WorkflowError(str(error)) from None
 
 
-def plan():
+def matrix():
     """The plan, with a mistake in the configuration reported in one message."""
     try:
-        return make_plan(config, root=Path(workflow.basedir))
+        return make_matrix(config, root=Path(workflow.basedir))
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
 # Set for a second pass after jobs failed: reports are made of the results that are there.
 PARTIAL = os.environ.get(SWITCH, "") not in ("", "0")
-PLAN = plan()
+MATRIX = matrix()
 METRICS = own_metrics()
-RUNS = PLAN.every_run()
-SWEEPS = PLAN.sweeps
+RUNS = MATRIX.every_run()
+SWEEPS = MATRIX.sweeps
 PLANNED = [layout.metrics_of(run.folder) for run in RUNS.values()]
 PLANNED += [layout.sweep_of(sweep.folder) for sweep in SWEEPS.values()]
-ARTIFACTS = {file.path: file for dataset in PLAN.datasets.values() for file in dataset.files}
+ARTIFACTS = {file.path: file for dataset in MATRIX.datasets.values() for file in dataset.files}
 
 
 wildcard_constraints:
@@ -74,7 +74,7 @@ def own_file(wildcards):
 
 def raw_files(wildcards):
     """The published files that a data set is made from."""
-    return [layout.RAW.format(path=file.path) for file in PLAN.datasets[wildcards.dataset].files]
+    return [layout.RAW.format(path=file.path) for file in MATRIX.datasets[wildcards.dataset].files]
 
 
 def backbone_files(wildcards):
@@ -146,7 +146,7 @@ def training_metrics(wildcards):
 
 def steps_before(run):
     """The jobs that a run needs, in their order."""
-    dataset, backbone = PLAN.datasets[run.dataset], run.backbone
+    dataset, backbone = MATRIX.datasets[run.dataset], run.backbone
     for file in dataset.files:
         yield step(f"fetching {file.path}", layout.RAW, layout.FETCH_LOG, path=file.path)
     yield step(f"reading {run.dataset}", layout.SERIES, layout.NORMALISE_LOG, dataset=run.dataset)

@@ -37,8 +37,8 @@ rule normalise:
         runtime=5,
         mem_mb=megabytes(673),
     params:
-        facts=lambda wildcards: PLAN.datasets[wildcards.dataset].read_as,
-        code=lambda wildcards: code_of_data(PLAN.datasets[wildcards.dataset]),
+        facts=lambda wildcards: MATRIX.datasets[wildcards.dataset].read_as,
+        code=lambda wildcards: code_of_data(MATRIX.datasets[wildcards.dataset]),
     script:
         "../scripts/normalise.py"
 
@@ -53,7 +53,7 @@ rule backbone:
         runtime=240,
         mem_mb=backbone_memory,
     params:
-        entry=lambda wildcards: dataclasses.asdict(PLAN.backbones[wildcards.backbone]),
+        entry=lambda wildcards: dataclasses.asdict(MATRIX.backbones[wildcards.backbone]),
         cache=layout.CACHE,
         code=code_of("timellama.backbones.catalogue"),
     script:

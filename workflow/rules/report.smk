@@ -90,11 +90,11 @@ rule run_page:
         runtime=5,
         mem_mb=megabytes(1000),
     params:
-        files=planned.files_of(REPORTS[REPORT], PLAN, absent=ABSENT),
-        facts=report_plan.report_facts(PLAN, "", absent=ABSENT),
+        files=planned.files_of(REPORTS[REPORT], MATRIX, absent=ABSENT),
+        facts=report_plan.report_facts(MATRIX, "", absent=ABSENT),
         remark=report_plan.remark_on(PLANNED, ABSENT),
         settings={key: config.get(key) for key in ("device", "precision", "backbones", "seeds")},
-        planned={name: len(report_plan.planned_files(PLAN, name)) for name in config["experiments"]},
+        planned={name: len(report_plan.planned_files(MATRIX, name)) for name in config["experiments"]},
         reports=[*every_report(), "reports/provenance.json"],
         code=code_of("timellama.reports.run_page", "timellama.reports.render.markup"),
     script:

@@ -34,12 +34,12 @@ def report_of(wildcards):
 
 def results_of_report(wildcards):
     """The results that are there of those that a report is made from."""
-    return asked(planned.results_of, report_of(wildcards), PLAN, absent=ABSENT)
+    return asked(planned.results_of, report_of(wildcards), MATRIX, absent=ABSENT)
 
 
 def read_by_report(wildcards):
     """The files of those results that a figure draws."""
-    files = asked(planned.files_of, report_of(wildcards), PLAN, absent=ABSENT)
+    files = asked(planned.files_of, report_of(wildcards), MATRIX, absent=ABSENT)
     return list(dict.fromkeys(file for of in files.values() for file in of))
 
 
@@ -50,9 +50,9 @@ def published_of_report(wildcards):
 
 # What a job of a report is given, by the name of its parameter.
 params_of_report = {
-    "files": lambda wildcards: asked(planned.files_of, report_of(wildcards), PLAN, absent=ABSENT),
+    "files": lambda wildcards: asked(planned.files_of, report_of(wildcards), MATRIX, absent=ABSENT),
     "published": published_of_report,
-    "facts": lambda wildcards: asked(planned.facts_of, report_of(wildcards), PLAN, absent=ABSENT),
+    "facts": lambda wildcards: asked(planned.facts_of, report_of(wildcards), MATRIX, absent=ABSENT),
     "caption": lambda wildcards: report_of(wildcards).caption,
     "code": lambda wildcards: asked(planned.code_of, report_of(wildcards)),
 }
@@ -65,8 +65,8 @@ def title_of_report(wildcards):
 
 def labels_of_report(wildcards):
     """The configuration, and the data sets, horizons, methods and seeds that a report shows."""
-    runs = planned.runs_of(report_of(wildcards), PLAN)
-    methods = list(dict.fromkeys(PLAN.methods[run.variant].label for run in runs))
+    runs = planned.runs_of(report_of(wildcards), MATRIX)
+    methods = list(dict.fromkeys(MATRIX.methods[run.variant].label for run in runs))
     labels = {
         "configuration": config["name"],
         "data set": ", ".join(dict.fromkeys(run.dataset for run in runs)),
@@ -87,6 +87,6 @@ def reports_and_results(wildcards):
     """Every report with the results that it was made from."""
     made_from = {"reports/README.md": every_result()}
     for report in REPORTS.values():
-        results = asked(planned.results_of, report, PLAN, absent=ABSENT)
+        results = asked(planned.results_of, report, MATRIX, absent=ABSENT)
         made_from |= {file: results for file in registry.outputs(report)}
     return made_from

@@ -14,8 +14,8 @@ if "local_gpu" in workflow.global_resources:
 
 def sizes(run):
     """What the demands of a run depend on and the run itself does not hold."""
-    width = PLAN.backbones[run.backbone.name].width if run.backbone else None
-    return {"rows": PLAN.datasets[run.dataset].rows, "width": width, "cuda": GPU}
+    width = MATRIX.backbones[run.backbone.name].width if run.backbone else None
+    return {"rows": MATRIX.datasets[run.dataset].rows, "width": width, "cuda": GPU}
 
 
 def training_memory(wildcards, attempt):
@@ -33,7 +33,7 @@ def training_gpu_memory(wildcards):
 def training_minutes(wildcards):
     """Minutes; a training that is cut off goes on from its checkpoint at the next attempt."""
     run = run_of(wildcards)
-    frequency = PLAN.datasets[run.dataset].frequency
+    frequency = MATRIX.datasets[run.dataset].frequency
     return minutes(run, **sizes(run), frequency=frequency, threads=config["threads"])
 
 
@@ -48,5 +48,5 @@ def backbone_memory(wildcards, attempt):
     Measured: 220 MB for a tiny one, 973 MB for six blocks of SmolLM2-135M with what reads its file. For the others 27 D^2
     parameters a block, those of Gemma, which has the most, at 2 bytes.
     """
-    blocks = 54 * PLAN.backbones[wildcards.backbone].width ** 2 * int(wildcards.blocks) // 1_000_000
+    blocks = 54 * MATRIX.backbones[wildcards.backbone].width ** 2 * int(wildcards.blocks) // 1_000_000
     return attempt * (SNAKEMAKE + 1000 + blocks)

@@ -8,5 +8,5 @@ from timellama.reports.render import files
 
 with job_log(snakemake.log[0]):
     parameters = {key: snakemake.params[key] for key in ("files", "published", "facts")}
-    table = registry.built(registry.given_to_job(snakemake.wildcards.table, config=snakemake.config, **parameters))
+    table = registry.built(registry.context_of_job(snakemake.wildcards.table, config=snakemake.config, **parameters))
     files.write(table, *map(Path, snakemake.output))

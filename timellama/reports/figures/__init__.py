@@ -1,1 +1,1 @@
-"""Builders of figures, each called with a `timellama.reports.report.Given`."""
+"""Builders of figures, each called with a `timellama.reports.report.ReportContext`."""

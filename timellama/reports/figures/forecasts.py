@@ -24,8 +24,8 @@ def require_format(path: Path) -> None:
 def draw_forecast(forecast: Forecast, *, label: str, path: Path) -> None:
     """Draw the first variates of a forecast by the method `label` and write `path`, atomically."""
     require_format(path)
-    look_back = forecast.look_back
-    shown = look_back.columns[:SHOWN_VARIATES]
+    context_rows = forecast.context_rows
+    shown = context_rows.columns[:SHOWN_VARIATES]
     past = slice(-HISTORY * len(forecast.time), None)
     across = min(ACROSS, len(shown))
     with style.theme():
@@ -33,15 +33,15 @@ def draw_forecast(forecast: Forecast, *, label: str, path: Path) -> None:
         axes = figure.subplots(math.ceil(len(shown) / across), across, squeeze=False, sharex=True).ravel()
         [look] = style.looks([label]).values()
         for place, (axis, name) in enumerate(zip(axes, shown, strict=False)):
-            axis.plot(look_back.time[past], look_back.values[past, place], color=style.CONTEXT, label="look-back")
+            axis.plot(context_rows.time[past], context_rows.values[past, place], color=style.CONTEXT, label="look-back")
             axis.plot(forecast.time, forecast.values[:, place], color=look.color, linestyle=look.linestyle, label=label)
             axis.set_title(name, parse_math=False)
             axis.tick_params(axis="x", rotation=30)
         for axis in axes[len(shown) :]:
             axis.set_axis_off()
-        more = len(look_back.columns) - len(shown)
-        rest = f" (the first {len(shown)} of {len(look_back.columns)} columns)" if more else ""
-        figure.suptitle(f"{look_back.path.name}{rest}", parse_math=False)
+        more = len(context_rows.columns) - len(shown)
+        rest = f" (the first {len(shown)} of {len(context_rows.columns)} columns)" if more else ""
+        figure.suptitle(f"{context_rows.path.name}{rest}", parse_math=False)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         picture = io.BytesIO()
         suffix = path.suffix.lower()

@@ -4,11 +4,11 @@ from matplotlib.figure import Figure
 
 from timellama.core import layout
 from timellama.reports import report_figures
-from timellama.reports.report import Given
+from timellama.reports.report import ReportContext
 from timellama.results import aggregate
 
 
-def figure(given: Given) -> tuple[Figure, str]:
+def figure(given: ReportContext) -> tuple[Figure, str]:
     """The figure of the report's name, and the remark on it. Raises InputError as `report_figures.figure` does."""
     report, paths = given.report, given.paths
     name, dataset = ("forecasts", report.dataset) if report.dataset else (report.name, None)

@@ -16,7 +16,7 @@ from typing import Any
 from timellama.core.errors import InputError
 from timellama.core.files import atomic
 from timellama.core.provenance import commit
-from timellama.experiments.matrix import Plan
+from timellama.experiments.matrix import Matrix
 from timellama.reports import registry
 from timellama.reports.reference import numbers as reference
 from timellama.reports.reference import reports as reference_reports
@@ -48,7 +48,7 @@ class Exported:
 
 
 def export(
-    folder: Path, *, plan: Plan, configfile: str, results: Path, root: Path = Path(), drop: bool = False
+    folder: Path, *, matrix: Matrix, configfile: str, results: Path, root: Path = Path(), drop: bool = False
 ) -> Exported:
     """Make the folder, or add the results below `results` to it. Nothing is written where anything fails.
 
@@ -56,7 +56,7 @@ def export(
     Raises InputError where a result cannot be read, and as tables and figures do.
     """
     made_by = commit()  # before anything is written
-    facts = reference.planned(plan, configfile=configfile)
+    facts = reference.planned(matrix, configfile=configfile)
     kept = reference.read(folder) if folder.exists() else None
     gone = reference.without(kept, facts) if kept else []
     if gone and not drop:
@@ -65,13 +65,13 @@ def export(
             f"{gone[0]}. Their settings changed: restore the configuration, or leave them out with --drop"
         )
     found = reference.find(reference.planned_results(facts), results=results)
-    new = reference.merged(kept, found, plan=facts, logs=results / "logs")
+    new = reference.merged(kept, found, matrix=facts, logs=results / "logs")
     if not new.results:
         raise InputError(f"no result of {configfile} lies in {results}: run some first ({facts['command']})")
-    names = [name for name, report in registry.reports(plan.config["experiments"]).items() if not report.is_table]
+    names = [name for name, report in registry.reports(matrix.config["experiments"]).items() if not report.is_table]
     old = {name: entry for name, entry in _read_index(folder)["figures"].items() if name in names} if kept else {}
     drawn = reference_reports.figures(
-        new, plan=plan, results=results, old={name: entry["results"] for name, entry in old.items()}, root=root
+        new, matrix=matrix, results=results, old={name: entry["results"] for name, entry in old.items()}, root=root
     )
     pictures = {name: (folder / FIGURES / f"{name}.png").read_bytes() for name in old}
     pictures |= {name: png for name, (png, *_) in drawn.items()}
@@ -109,7 +109,7 @@ def check(folder: Path, *, root: Path = Path()) -> list[Mismatch]:
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}: make it with `timellama reference export`")
     kept, index = reference.read(folder), _read_index(folder)
-    planned = reference.planned_results(kept.plan)
+    planned = reference.planned_results(kept.matrix)
     if odd := [path for path in planned if (path in kept.results) == (path in kept.reasons)]:
         problem = f"and the files of numbers do not hold each planned result exactly once: {odd[0]} is one such"
         return [Mismatch(path=str(folder / reference.ABSENT_CSV), problem=problem, remedy=EXPORT)]
@@ -160,7 +160,7 @@ def _texts(
 
 def _origin(kept: Kept, tables: Mapping[str, str], name: str) -> dict[str, Any]:
     """A table's digests, the results that it was made from, and what these have in common."""
-    experiment = kept.plan["experiments"].get(name.removeprefix("table_"), {"results": []})
+    experiment = kept.matrix["experiments"].get(name.removeprefix("table_"), {"results": []})
     used = {path: kept.results[path] for path in experiment["results"] if path in kept.results}
     runs = [document for document in used.values() if "run" in document]
     return {
@@ -175,13 +175,13 @@ def _origin(kept: Kept, tables: Mapping[str, str], name: str) -> dict[str, Any]:
 
 def _readme(kept: Kept, tables: Mapping[str, str], figures: Mapping[str, Any]) -> str:
     """What a person who opens the folder reads first."""
-    plan, origins = kept.plan, [document["provenance"] for document in kept.results.values()]
+    matrix, origins = kept.matrix, [document["provenance"] for document in kept.results.values()]
     planned = len(kept.results) + len(kept.reasons)
     seconds = sum(document["seconds"]["total"] for document in kept.results.values() if "seconds" in document)
     days = sorted(origin["ended"][:10] for origin in origins)
     lines = [
-        f"# Reference: `{plan['configfile']}`",
-        f"What `{plan['command']}` gave: {len(kept.results)} of {planned} results"
+        f"# Reference: `{matrix['configfile']}`",
+        f"What `{matrix['command']}` gave: {len(kept.results)} of {planned} results"
         + ("; [why the others are absent](table_failures.md). Theirs are dashes." if kept.reasons else ".")
         + " Made by `timellama reference export`; nothing here is written by hand. [How to read, check and extend"
         " it](../README.md).",

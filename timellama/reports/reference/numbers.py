@@ -21,7 +21,7 @@ from typing import Any
 from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.core.flat_rows import flatten, from_csv, nested, to_csv
-from timellama.experiments.matrix import EFFICIENCY, Plan
+from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import DIGEST_LENGTH
 from timellama.reports import report_facts as report_plan
 from timellama.reports.failures import reason_of
@@ -48,26 +48,26 @@ FIRST = (  # the columns that a person looks for, before all others
 class Kept:
     """The numbers of a configuration: what was planned, each result by its path, and why the others are absent."""
 
-    plan: Mapping[str, Any]
+    matrix: Mapping[str, Any]
     results: Mapping[str, Mapping[str, Any]]
     reasons: Mapping[str, str]
 
 
-def planned(plan: Plan, *, configfile: str) -> dict[str, Any]:
+def planned(matrix: Matrix, *, configfile: str) -> dict[str, Any]:
     """What stands in `plan.json`; what follows from the results, as the remark on absent ones, does not."""
     experiments = {}
-    for name in plan.config["experiments"]:
-        facts = report_plan.report_facts(plan, name, absent=())
-        experiments[name] = {"results": report_plan.planned_files(plan, name), "facts": facts}
+    for name in matrix.config["experiments"]:
+        facts = report_plan.report_facts(matrix, name, absent=())
+        experiments[name] = {"results": report_plan.planned_files(matrix, name), "facts": facts}
     if EFFICIENCY in experiments:
-        experiments[EFFICIENCY]["results"] = [layout.sweep_of(sweep.folder) for sweep in plan.efficiency()]
+        experiments[EFFICIENCY]["results"] = [layout.sweep_of(sweep.folder) for sweep in matrix.efficiency()]
     return _plain(
         {
             "format": FORMAT,
-            "configuration": plan.config["name"],
+            "configuration": matrix.config["name"],
             "configfile": configfile,
             "command": f"make all CONFIG={configfile}",
-            "datasets": report_plan.dataset_rows(plan),
+            "datasets": report_plan.dataset_rows(matrix),
             "experiments": experiments,
         }
     )
@@ -78,9 +78,9 @@ def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(value))
 
 
-def planned_results(plan: Mapping[str, Any]) -> list[str]:
+def planned_results(matrix: Mapping[str, Any]) -> list[str]:
     """Every result of a `plan.json`, once."""
-    return list(dict.fromkeys(path for entry in plan["experiments"].values() for path in entry["results"]))
+    return list(dict.fromkeys(path for entry in matrix["experiments"].values() for path in entry["results"]))
 
 
 def find(paths: Iterable[str], *, results: Path) -> dict[str, dict[str, Any]]:
@@ -126,7 +126,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-def merged(kept: Kept | None, found: Mapping[str, Mapping], *, plan: Mapping[str, Any], logs: Path) -> Kept:
+def merged(kept: Kept | None, found: Mapping[str, Mapping], *, matrix: Mapping[str, Any], logs: Path) -> Kept:
     """What was kept with what was found: of two results of the same settings, the one that ended later.
 
     A result that is absent gets its reason from its error file in the folder `logs`, or keeps the one that it had. A
@@ -134,16 +134,16 @@ def merged(kept: Kept | None, found: Mapping[str, Mapping], *, plan: Mapping[str
     """
     old = kept.results if kept else {}
     results = {}
-    for path in planned_results(plan):
+    for path in planned_results(matrix):
         candidates = [document[path] for document in (old, found) if path in document]
         if candidates:
             results[path] = max(candidates, key=_ended)
     reasons = {}
-    for path in planned_results(plan):
+    for path in planned_results(matrix):
         if path not in results:
             reason = reason_of(logs / Path(layout.log_of(path)).relative_to(layout.LOGS))
             reasons[path] = reason or (kept.reasons.get(path) if kept else None) or UNFINISHED
-    return Kept(plan=plan, results=results, reasons=reasons)
+    return Kept(matrix=matrix, results=results, reasons=reasons)
 
 
 def _ended(document: Mapping[str, Any]) -> datetime:
@@ -162,7 +162,7 @@ def to_files(kept: Kept) -> dict[str, str]:
     absent = [{RESULT: path, "reason": reason} for path, reason in sorted(kept.reasons.items())]
     tables = {METRICS_CSV: runs, EFFICIENCY_CSV: cells, ABSENT_CSV: absent}
     texts = {name: to_csv(rows, first=FIRST) for name, rows in tables.items() if rows}
-    return {PLAN_JSON: json.dumps(kept.plan, indent=1, sort_keys=True, ensure_ascii=False) + "\n", **texts}
+    return {PLAN_JSON: json.dumps(kept.matrix, indent=1, sort_keys=True, ensure_ascii=False) + "\n", **texts}
 
 
 def read(folder: Path) -> Kept:
@@ -171,10 +171,10 @@ def read(folder: Path) -> Kept:
     Raises InputError where a file is absent or damaged, or a line is not of the settings that its path names.
     """
     try:
-        plan = json.loads((folder / PLAN_JSON).read_text(encoding="utf-8"))
+        matrix = json.loads((folder / PLAN_JSON).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / PLAN_JSON} cannot be read ({error}): restore it from the repository") from error
-    if not isinstance(plan, dict) or plan.get("format") != FORMAT:
+    if not isinstance(matrix, dict) or matrix.get("format") != FORMAT:
         raise InputError(f"{folder / PLAN_JSON} is not of format {FORMAT}: restore it, or export again")
     results: dict[str, dict[str, Any]] = {}
     for path, document in _documents(folder / METRICS_CSV):
@@ -191,7 +191,7 @@ def read(folder: Path) -> Kept:
         if path != path_of(document):
             raise InputError(f"{folder}: the settings in the line of {path} are not those of that run: restore it")
     reasons = {row[RESULT]: row["reason"] for row in _lines(folder / ABSENT_CSV, needed=(RESULT, "reason"))}
-    return Kept(plan=plan, results=results, reasons=reasons)
+    return Kept(matrix=matrix, results=results, reasons=reasons)
 
 
 def _documents(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -214,7 +214,7 @@ def _lines(path: Path, *, needed: tuple[str, ...]) -> list[dict[str, str]]:
 
 def facts_of(kept: Kept, experiment: str) -> dict[str, Any]:
     """What the report of an experiment has to know, as `report_plan.report_facts` gives it for these results."""
-    entry = kept.plan["experiments"][experiment]
+    entry = kept.matrix["experiments"][experiment]
     planned_cells = [tuple(cell) for cell in entry["facts"]["planned"]]
     remark = report_plan.remark_on(entry["results"], kept.reasons)
     return {**entry["facts"], "planned": planned_cells, "remark": remark}
@@ -225,10 +225,10 @@ def facts_of_several(
 ) -> tuple[dict[str, Any], dict[str, list[Path]]]:
     """As `report_plan.facts_of_several`, but for the results: these come second, as those of `files` by experiment."""
     planned = {
-        name: kept.plan["experiments"][name]["results"] for name in experiments if name in kept.plan["experiments"]
+        name: kept.matrix["experiments"][name]["results"] for name in experiments if name in kept.matrix["experiments"]
     }
     remark = report_plan.remark_on(dict.fromkeys(path for of in planned.values() for path in of), kept.reasons)
-    facts = facts_of(kept, next(iter(kept.plan["experiments"])))
+    facts = facts_of(kept, next(iter(kept.matrix["experiments"])))
     found = {name: [files[path] for path in of if path in files] for name, of in planned.items()}
     return facts | {"planned": [], "not_run": [], "remark": remark}, found
 
@@ -243,6 +243,6 @@ def unpacked(kept: Kept, folder: Path) -> dict[str, Path]:
     return files
 
 
-def without(kept: Kept, plan: Mapping[str, Any]) -> list[str]:
+def without(kept: Kept, matrix: Mapping[str, Any]) -> list[str]:
     """The kept results that `plan` does not have."""
-    return sorted(set(kept.results) - set(planned_results(plan)))
+    return sorted(set(kept.results) - set(planned_results(matrix)))

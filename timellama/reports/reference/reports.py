@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from timellama.experiments.matrix import Plan
+from timellama.experiments.matrix import Matrix
 from timellama.reports import failures, planned, registry
 from timellama.reports.reference.numbers import Kept, facts_of, facts_of_several, unpacked
 from timellama.reports.render import style
 from timellama.reports.render.files import rendered
-from timellama.reports.report import METRICS, Given, Report
+from timellama.reports.report import METRICS, Report, ReportContext
 from timellama.results.aggregate import read_metrics
 
 ENDINGS = (".tex", ".md")  # of the kept tables
@@ -25,30 +25,30 @@ def tables(kept: Kept, *, root: Path) -> dict[str, str]:
     texts = {}
     with tempfile.TemporaryDirectory() as folder:
         files = unpacked(kept, Path(folder))
-        for name, report in registry.reports(kept.plan["experiments"]).items():
+        for name, report in registry.reports(kept.matrix["experiments"]).items():
             if report.is_table:
                 made = registry.built(_given(report, kept, files=files, root=root))
                 texts |= {f"{name}{ending}": rendered(made, ending) for ending in ENDINGS}
     return texts
 
 
-def _given(report: Report, kept: Kept, *, files: Mapping[str, Path], root: Path) -> Given:
+def _given(report: Report, kept: Kept, *, files: Mapping[str, Path], root: Path) -> ReportContext:
     """What a builder is called with; `files` are those at hand by result."""
-    names = registry.experiments_of(report, kept.plan["experiments"])
+    names = registry.experiments_of(report, kept.matrix["experiments"])
     facts, found = facts_of_several(kept, names, files=files)
     if report.is_table and len(report.needs.experiments) == 1 and len(names) == 1:
         facts = facts_of(kept, names[0])
     if report.needs.datasets:
-        facts["datasets"] = kept.plan["datasets"]
+        facts["datasets"] = kept.matrix["datasets"]
     if report.needs.failures:
         facts |= _failures(kept)
     published = [root / path for path in report.needs.published]
-    return Given(report=report, files=found, published=published, facts=facts)
+    return ReportContext(report=report, files=found, published=published, facts=facts)
 
 
 def _failures(kept: Kept) -> dict[str, Any]:
     """The absent results, each with its reason and the command that makes it."""
-    configfiles = [kept.plan["configfile"]]
+    configfiles = [kept.matrix["configfile"]]
     absent = [
         failures.Failure(
             result=path, reason=reason, command=failures.command(path, configfiles=configfiles, settings=[])
@@ -56,14 +56,14 @@ def _failures(kept: Kept) -> dict[str, Any]:
         for path, reason in sorted(kept.reasons.items())
     ]
     return {
-        "configuration": kept.plan["configuration"],
+        "configuration": kept.matrix["configuration"],
         "failures": [dataclasses.asdict(failure) for failure in absent],
         "results_planned": len(kept.reasons) + len(kept.results),
     }
 
 
 def figures(
-    kept: Kept, *, plan: Plan, results: Path, old: Mapping[str, Sequence[str]], root: Path
+    kept: Kept, *, matrix: Matrix, results: Path, old: Mapping[str, Sequence[str]], root: Path
 ) -> dict[str, tuple[bytes, str, list[str]]]:
     """The PNG of each figure that can be drawn, the remark on it, and the results that it was drawn from.
 
@@ -74,20 +74,22 @@ def figures(
     drawn = {}
     with tempfile.TemporaryDirectory() as folder:
         files = unpacked(kept, Path(folder))
-        for name, report in registry.reports(plan.config["experiments"]).items():
+        for name, report in registry.reports(matrix.config["experiments"]).items():
             if report.is_table:
                 continue
-            sources = _sources(report, kept, plan=plan, files=files, results=results)
+            sources = _sources(report, kept, matrix=matrix, files=files, results=results)
             if sources and not set(old.get(name, ())) & set(kept.results) - set(sources):
-                png, remark = _draw(report, kept, plan=plan, sources=sources, folder=Path(folder), root=root)
+                png, remark = _draw(report, kept, matrix=matrix, sources=sources, folder=Path(folder), root=root)
                 drawn[name] = (png, remark, [*sources])
     return drawn
 
 
-def _sources(report: Report, kept: Kept, *, plan: Plan, files: Mapping[str, Path], results: Path) -> dict[str, Path]:
+def _sources(
+    report: Report, kept: Kept, *, matrix: Matrix, files: Mapping[str, Path], results: Path
+) -> dict[str, Path]:
     """By result, the files at hand that a figure is drawn from."""
     found = {}
-    for of in planned.wanted(report, plan).values():
+    for of in planned.wanted(report, matrix).values():
         for result, path in of.items():
             if result not in files or path == result:
                 found |= {result: files[result]} if result in files else {}
@@ -101,19 +103,21 @@ def _sources(report: Report, kept: Kept, *, plan: Plan, files: Mapping[str, Path
 
 
 def _draw(
-    report: Report, kept: Kept, *, plan: Plan, sources: Mapping[str, Path], folder: Path, root: Path
+    report: Report, kept: Kept, *, matrix: Matrix, sources: Mapping[str, Path], folder: Path, root: Path
 ) -> tuple[bytes, str]:
     """A figure as PNG, and the remark on it."""
-    facts = planned.facts_of(report, plan, absent=kept.reasons)
-    wanted = planned.wanted(report, plan)
-    there = len(planned.results_of(report, plan, absent=kept.reasons))
+    facts = planned.facts_of(report, matrix, absent=kept.reasons)
+    wanted = planned.wanted(report, matrix)
+    there = len(planned.results_of(report, matrix, absent=kept.reasons))
     if len(sources) < there:
         others = f"Drawn from {len(sources)} of {there} runs; of the others numbers are kept, but no curves."
         facts["remark"] = f"{facts['remark']} {others}".strip()
         every = {result for of in wanted.values() for result in of}
         facts["mark"] = failures.mark(len(every) - len(sources), len(every))
     files = {name: [sources[result] for result in of if result in sources] for name, of in wanted.items()}
-    given = Given(report=report, files=files, published=[root / path for path in report.needs.published], facts=facts)
+    given = ReportContext(
+        report=report, files=files, published=[root / path for path in report.needs.published], facts=facts
+    )
     figure, remark = registry.built(given)
     png = folder / f"{report.name}.png"
     style.save(figure, png.with_suffix(".pdf"), png, mark=facts["mark"])

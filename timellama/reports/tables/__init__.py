@@ -1,1 +1,1 @@
-"""Builders of tables, each called with a `timellama.reports.report.Given`."""
+"""Builders of tables, each called with a `timellama.reports.report.ReportContext`."""

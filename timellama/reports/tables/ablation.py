@@ -200,7 +200,7 @@ def _two_lines(heading: str) -> tuple[Cell, Cell]:
     return Cell(text=heading[:middle]), Cell(text=heading[middle + 1 :])
 
 
-def variants(
+def ablation_table(
     frame: pd.DataFrame,
     *,
     title: str,

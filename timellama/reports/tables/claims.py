@@ -2,9 +2,9 @@
 
 from timellama.reports.claims import table as claims_table
 from timellama.reports.render.cells import Table
-from timellama.reports.report import Given
+from timellama.reports.report import ReportContext
 
 
-def table(given: Given) -> Table:
+def table(given: ReportContext) -> Table:
     """A line a claim. Raises InputError as `claims_table.of_files` does."""
     return claims_table.of_files(given.files, published=given.published[0].parent, facts=given.facts)

@@ -2,20 +2,20 @@
 
 from timellama.reports import report_tables
 from timellama.reports.render.cells import Table
-from timellama.reports.report import Given
+from timellama.reports.report import ReportContext
 
 
-def methods(given: Given) -> Table:
+def methods(given: ReportContext) -> Table:
     """Methods side by side, with the paper's numbers. Raises InputError as `report_tables.table` does."""
     return _table(given, title="")
 
 
-def variants(given: Given) -> Table:
+def variants(given: ReportContext) -> Table:
     """Variants against the full model, below the report's `lead`. Raises InputError as `report_tables.table` does."""
     return _table(given, title=given.report.lead)
 
 
-def _table(given: Given, *, title: str) -> Table:
+def _table(given: ReportContext, *, title: str) -> Table:
     [(experiment, metrics)] = given.files.items()
     published = given.published[0] if given.published else None
     return report_tables.table(experiment, metrics=metrics, published=published, facts=given.facts, title=title)

@@ -2,10 +2,10 @@
 
 from timellama.reports import failures
 from timellama.reports.render.table_csv import written
-from timellama.reports.report import Given
+from timellama.reports.report import ReportContext
 
 
-def table(given: Given) -> dict[str, str]:
+def table(given: ReportContext) -> dict[str, str]:
     """The texts by file ending: a list in Markdown, from which a command can be copied, and tables."""
     absent = [failures.Failure(**fields) for fields in given.facts["failures"]]
     planned = given.facts["results_planned"]

@@ -12,7 +12,7 @@ from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import fixed
 from timellama.reports.render.origin import first_seen, provenance
-from timellama.reports.report import Given
+from timellama.reports.report import ReportContext
 from timellama.reports.report_tables import explained
 from timellama.reports.tables.experiment import methods
 from timellama.results import aggregate
@@ -23,7 +23,7 @@ AVERAGE = "Avg"
 HEADINGS = ("Data set", "H", "T")
 
 
-def table(given: Given) -> Table:
+def table(given: ReportContext) -> Table:
     """MSE and MAE of each method; controls that train next to nothing stand last, behind a rule.
 
     Raises InputError as `aggregate.collect` and `aggregate.summarise` do.
@@ -71,7 +71,7 @@ def table(given: Given) -> Table:
     return failures.remarked(explained(made, summary, extra), facts["remark"])
 
 
-def reproduction(given: Given) -> Table:
+def reproduction(given: ReportContext) -> Table:
     """Ours with deviations, the paper's number and the gap. Raises InputError as `report_tables.table` does."""
     # Both tables may be taken into one paper, where a label can stand once.
     return dataclasses.replace(methods(given), label="tab:reproduction")

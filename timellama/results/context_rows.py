@@ -24,7 +24,7 @@ NAMED = 8  # our choice: columns named in a message
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookBack:
+class ContextRows:
     """The last T rows of a file.
 
     `values` float64 [T, N] and `columns` in the file's order; `time` the T stamps; `step` leads from a row to the next;
@@ -53,7 +53,9 @@ class LookBack:
         return list(time.strftime("%Y-%m-%d" if midnights else "%Y-%m-%d %H:%M:%S"))
 
 
-def read_look_back(path: Path, *, columns: Sequence[str] | None, context: int, time_column: str | None) -> LookBack:
+def read_context_rows(
+    path: Path, *, columns: Sequence[str] | None, context: int, time_column: str | None
+) -> ContextRows:
     """The last `context` rows of the CSV at `path`.
 
     columns: the value columns that have to be there, in any order; None takes one column of any name. time_column: its
@@ -82,7 +84,7 @@ def read_look_back(path: Path, *, columns: Sequence[str] | None, context: int, t
         )
     values = np.array([_finite(text, line, cells, names, context) for line, cells in kept])
     time = pd.DatetimeIndex(np.array(stamps, dtype="datetime64[s]"))
-    return LookBack(
+    return ContextRows(
         path=path,
         time_column=time_column,
         columns=names,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from timellama.core.errors import InputError
-from timellama.results.look_back import read_look_back
+from timellama.results.context_rows import read_context_rows
 
 
 def written(folder, stamps, *, header="when,b,a", name="my.csv"):
@@ -16,7 +16,7 @@ def written(folder, stamps, *, header="when,b,a", name="my.csv"):
 
 
 def read(path, **changed):
-    return read_look_back(path, **{"columns": ("a", "b"), "context": 3, "time_column": None} | changed)
+    return read_context_rows(path, **{"columns": ("a", "b"), "context": 3, "time_column": None} | changed)
 
 
 def test_the_last_rows_are_taken_whatever_the_columns_order(tmp_path):
