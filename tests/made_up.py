@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
 from timellama.experiments.run import Run, Training
 from timellama.methods.dlinear import DLinearOptions
+from timellama.results.aggregate import PAIRED
 from timellama.training.run import Outputs, run_experiment
 
 RUN_FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
@@ -72,7 +74,13 @@ def document(**changes: Any) -> dict[str, Any]:
 
 def row(variant: str, **changes: Any) -> dict[str, Any]:
     """A row of `aggregate.collect`, without errors."""
-    return ROW | {"variant": variant, "method": variant} | changes
+    made = ROW | {"variant": variant, "method": variant} | changes
+    return made | {"paired": paired(made)}
+
+
+def paired(row: dict[str, Any]) -> str:
+    """What a made-up row shares with those that it is compared with."""
+    return json.dumps({name: row.get(name) for name in PAIRED}, sort_keys=True)
 
 
 def walk(path: Path, rows: int = 120, *, sha256: str = "ef", **changes: Any) -> Path:

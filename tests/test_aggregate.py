@@ -1,5 +1,6 @@
 """Runs become means, spreads and gaps that were computed by hand; what does not belong together is refused."""
 
+import dataclasses
 import json
 import math
 import re
@@ -10,11 +11,14 @@ import pytest
 
 from tests.made_up import document
 from timellama.core.errors import InputError
+from timellama.experiments.run import Run
 from timellama.results.aggregate import (
+    COMPARED,
     collect,
     describe_commit,
     paired_difference,
     read_published,
+    relative_changes,
     summarise,
     t_quantile,
     with_published,
@@ -208,6 +212,20 @@ def test_student_quantile_at_another_level():
     assert t_quantile(5, 0.9) == pytest.approx(2.015, abs=5e-4)
     with pytest.raises(InputError, match="two pairs"):
         t_quantile(0)
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Run)])
+def test_two_runs_are_a_pair_unless_they_differ_in_what_is_not_compared(put, name):
+    """Also in a field that a run will only have tomorrow."""
+    typed = {"context": 96, "horizon": 192, "train_percent": 5, "seed": 1, "variant": "time-llama"}
+    ours = collect([put(mse=0.6)], methods=METHODS)
+    path = put(mse=0.5)
+    made = json.loads(path.read_text())
+    made["run"][name] = BACKBONE if name == "backbone" else typed.get(name, "another")
+    made["run"]["data_sha256"] = made["provenance"]["data_sha256"] = made["run"].get("data_sha256")
+    path.write_text(json.dumps(made))
+    change = relative_changes(ours, collect([path], methods=METHODS), "mse")
+    assert change.tolist() == (pytest.approx([20.0]) if name in COMPARED else [])
 
 
 def test_paired_difference_by_hand(put):

@@ -11,6 +11,7 @@ import subprocess
 import pandas as pd
 import pytest
 
+from tests import made_up
 from timellama.core.errors import InputError
 from timellama.reports.dataset_table import dataset_table
 from timellama.reports.render.markup import to_latex, to_markdown
@@ -279,8 +280,8 @@ def run(variant, seed, mse, **changes):
     """One row of a frame of runs."""
     row = cell(variant, 0, 0) | {"seed": seed, "mse": mse, "mae": mse, "commit": "abcdef0", "device": "cpu"}
     row |= {"settings": json.dumps(variant), "path": f"{variant}-{seed}", "identity": f"{variant}-{seed}"}
-    row |= {"collapsed_blocks": NAN, "routed_blocks": NAN, "parameters_trainable": 12345}
-    return row | changes
+    row |= {"collapsed_blocks": NAN, "routed_blocks": NAN, "parameters_trainable": 12345} | changes
+    return row | {"paired": made_up.paired(row)}
 
 
 def ablation(runs, **changes):

@@ -5,6 +5,7 @@ A run leaves a `metrics.json`; `collect` reads many of them, `summarise` takes t
 file that cannot be read, two runs of one seed, or test parts of different size stop here, before a table has them.
 """
 
+import dataclasses
 import json
 import math
 import operator
@@ -16,11 +17,16 @@ from typing import Any
 import pandas as pd
 
 from timellama.core.errors import InputError
+from timellama.experiments.run import Run
 from timellama.results.documents import FORECAST_ERRORS, Metrics, as_result, read_metrics
 from timellama.training.metric_objects import EXTRA
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
-PAIR = ["dataset", "horizon", "context", "seed"]  # what two runs share that are compared with each other
+# What two runs may differ in that are compared with each other. They share every other field of a run, whatever fields
+# there will be: runs of 5 % and of all training rows, or of two data files, are no pair.
+COMPARED = ("variant", "method", "options", "training", "backbone", "prompt")
+PAIRED = tuple(field.name for field in dataclasses.fields(Run) if field.name not in (*COMPARED, "seed"))
+PAIR = ["dataset", "horizon", "context", "train_percent", "paired", "seed"]  # `paired` holds all of `PAIRED`
 KEYS = ("dataset", "horizon", "method", "backbone", "setting")  # columns that say which cell a published number is of
 OTHER_NAMES = {"Electricity": "ECL", "ECL": "Electricity"}  # one data set: ECL in the paper's table 1, Electricity in 6
 CONFIDENCE = 0.95  # our choice: the usual level of an interval
@@ -93,6 +99,7 @@ def _row(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
             "below results/raw, which snakemake fetches where they are deleted, then delete this file and run again."
         )
     settings = {key: value for key, value in document["run"].items() if key != "seed"}
+    row["paired"] = json.dumps({name: document["run"].get(name) for name in PAIRED}, sort_keys=True)
     row["settings"] = json.dumps(settings, sort_keys=True)
     return row
 
@@ -102,7 +109,8 @@ def collect(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any]]) 
 
     `methods` gives each variant its `label`, the name in tables, and whether it is a `floor` (`config/methods.yaml`).
     `device` is the device that was used, whatever was asked for. `settings` holds all that defines the run except its
-    seed, as JSON. A value that a run does not have (the router of a method without one) is NaN.
+    seed, as JSON. `paired` holds what it has to share with a run that it is compared with. A value that a run does not
+    have (the router of a method without one) is NaN.
 
     Raises:
         InputError: no path is given; a file does not parse, lacks a key, holds a metric that is not finite or is of a
@@ -316,7 +324,7 @@ def paired_difference(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) 
 
 
 def relative_changes(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> pd.Series:
-    """(ours - reference) / reference in per cent, for each (data set, horizon, context, seed) that both have.
+    """(ours - reference) / reference in per cent, for each `PAIR` that both have.
 
     Both frames are rows of `collect`, of one variant and language model each.
     """

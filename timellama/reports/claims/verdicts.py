@@ -27,7 +27,7 @@ RESAMPLES = 10_000  # our choice: the ends of an interval then move by less than
 SEED = 0
 ENDS = (2.5, 97.5)  # percentiles: 95 % lie between
 EFFICIENCY = "efficiency"
-CELL = ["backbone", "dataset", "horizon", "context"]  # with `seed`, a pair of runs
+CELL = ["backbone", "paired"]  # with `seed`, a pair of runs
 Statistic = Callable[[np.ndarray], np.ndarray]  # means over seeds [B, C, M] of M methods -> effect [B]
 
 
