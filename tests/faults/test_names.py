@@ -146,7 +146,7 @@ def test_labels_and_columns_are_drawn_as_they_are(inside):
         start=np.array([0]),
     )
     figure = figures.forecasts([(label, inside / "forecasts.npz") for label in HOSTILE[:4]], dataset=HOSTILE[-2])
-    style.save(figure, inside / "f.pdf", inside / "f.png", remark=HOSTILE[-2])
+    style.save(figure, inside / "f.pdf", inside / "f.png", mark=HOSTILE[-2])
     assert (inside / "f.png").stat().st_size > 1000
 
 

@@ -5,7 +5,6 @@ differ too, so a grey print can be read. Figures are made without pyplot: nothin
 needed.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from timellama.core.errors import InputError
+from timellama.core.files import staged
 
 COLUMN, PAGE = 3.3, 7.0  # inches: a column and the text of a two-column A4 page
 DOTS_PER_INCH = 200  # our choice: sharp on a screen, small in a report
@@ -136,18 +136,13 @@ def save(figure: Figure, pdf: Path, png: Path, *, mark: str = "") -> None:
 
     A `mark`, a few words, stands in the figure's lower right corner; its size is the same with it and without.
     """
-    parts = []
-    with theme():
+    with theme(), staged(Path(pdf), Path(png)) as names:
         if mark:
             if figure.get_layout_engine() is None:  # of a builder from outside
                 figure.set_layout_engine("constrained")
             # A legend of no line, since the layout makes room for legends.
             corner = figure.legend([], [], title=mark, loc="outside lower right", borderpad=0, borderaxespad=0.2)
             corner.get_title().set(color=MARK, fontsize=7, fontweight="bold", parse_math=False)
-        for path, metadata in ((Path(pdf), {"CreationDate": None}), (Path(png), {"Software": None})):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f".{path.name}.{os.getpid()}")
-            figure.savefig(part, format=path.suffix[1:], metadata=metadata)
-            parts.append((part, path))
-    for part, path in parts:
-        part.replace(path)
+        kinds = (("pdf", {"CreationDate": None}), ("png", {"Software": None}))
+        for name, (kind, metadata) in zip(names, kinds, strict=True):
+            figure.savefig(name, format=kind, metadata=metadata)
