@@ -71,11 +71,11 @@ def routed(rates, *, active=4):
     return Results(frames={"active_loras": pd.DataFrame(rows)}, routers=routers)
 
 
-def speeds(statement, ratio, *, slow=1.0):
+def speeds(statement, ratio, *, slow=1.0, backbone=claims.PAPER_SIZE):
     (other,) = statement.others
     same = {"variates": 862, "context": 512, "batch_size": 1, "forward_status": "measured"}
     same |= {"processor": "made up", "threads": 1, "device": "cpu"}
-    ours = {"variant": "time-llama", "backbone": BACKBONE, "forward": {"seconds": 1.0, "p95": slow}}
+    ours = {"variant": "time-llama", "backbone": backbone, "forward": {"seconds": 1.0, "p95": slow}}
     theirs = {"variant": other, "backbone": "", "forward": {"seconds": ratio, "p95": ratio * slow}}
     return Results(sweeps=[same | ours, same | theirs])
 
@@ -305,6 +305,16 @@ def test_speed_by_hand(published):
     assert found.effect.value == pytest.approx(4.0), "the geometric mean of 2 and 8"
     assert (found.effect.low, found.effect.high) == pytest.approx((1.6, 8.0))
     assert found.effect.pairs == 2 and "batches 1 and 4" in found.effect.run
+
+
+@pytest.mark.parametrize("number", ["8.1", "8.2", "8.3"])
+def test_a_cost_is_that_of_the_papers_size_whatever_the_weights(published, number):
+    statement = next(each for each in STATEMENTS if each.number == number)
+    for backbone, counts in (("SmolLM2-135M x6", 0), ("Llama-2-7B x4", 0), ("Llama-2-7B x8 (random weights)", 1)):
+        results = speeds(statement, statement.low * 1.1, backbone=backbone)
+        (found,) = findings(results, published=published, labels={}, statements=[statement])
+        assert (found.verdict == SUPPORTED, found.verdict == NOT_RUN) == (bool(counts), not counts)
+        assert counts or backbone in found.why
 
 
 def test_the_notes_name_the_commits_of_the_speeds(published):

@@ -30,6 +30,7 @@ PAIR = ["dataset", "horizon", "context", "train_percent", "paired", "seed"]  # `
 KEYS = ("dataset", "horizon", "method", "backbone", "setting")  # columns that say which cell a published number is of
 OTHER_NAMES = {"Electricity": "ECL", "ECL": "Electricity"}  # one data set: ECL in the paper's table 1, Electricity in 6
 CONFIDENCE = 0.95  # our choice: the usual level of an interval
+RANDOM = " (random weights)"  # ends the description of a language model that has learned nothing
 SHORT = 7  # digits of a commit that Git prints
 
 _RUN_KEYS = ("task", "dataset", "context", "horizon", "train_percent", "variant", "method", "seed", "precision")
@@ -57,7 +58,7 @@ def describe_backbone(backbone: dict[str, Any] | None) -> str:
         return ""
     # A whole number as pin is a seed: that backbone of the catalogue never had learned weights.
     random = backbone["weights"] == "random" or backbone["pin"].isdecimal()
-    return f"{backbone['name']} x{backbone['blocks']}{' (random weights)' if random else ''}"
+    return f"{backbone['name']} x{backbone['blocks']}{RANDOM if random else ''}"
 
 
 def describe_commit(provenance: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ ABOUT_THREE = (2.0, 4.5)  # our choice: the paper's 10.47 / 3.51 = 2.98, or thre
 PAPER_CONTEXT = 512  # look-back of tables 1, 3, 4 and 5
 PAPER_VARIATES = 862  # Traffic, which the paper's speeds are of
 PAPER_BACKBONE = "Llama-2 7B, 8 blocks"  # appendix A.1 and table 7
+PAPER_SIZE = "Llama-2-7B x8"  # the same in the catalogue; a cost is that of this size, whatever the weights
 
 
 @dataclass(frozen=True, kw_only=True)

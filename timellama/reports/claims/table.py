@@ -97,7 +97,7 @@ def what_was_run(finding: Finding) -> str:
     """Which part of the paper's cells a verdict is of, what it lacks, and why it concludes nothing."""
     effect = finding.effect
     if effect is None:
-        return ""
+        return finding.why
     lacking = f"not run: {listed(effect.missing)}" if effect.missing else ""
     if not math.isinf(effect.possible[1]):
         lacking = f"at most {number(effect.possible[1], finding.statement)} % is possible"

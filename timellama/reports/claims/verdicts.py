@@ -5,6 +5,7 @@ within each drawn cell its seeds, the same for all methods, so what is paired st
 rules in words.
 """
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from timellama.reports.claims import rules as claims
 from timellama.reports.claims.rules import OURS, PARTS, Statement
 from timellama.reports.render.markup import listed
 from timellama.reports.tables.efficiency_rows import read_sweeps
-from timellama.results.aggregate import OTHER_NAMES, collect, published_cells, read_metrics, relative_changes
+from timellama.results.aggregate import OTHER_NAMES, RANDOM, collect, published_cells, read_metrics, relative_changes
 
 RESAMPLES = 10_000  # our choice: the ends of an interval then move by less than is printed
 SEED = 0
@@ -122,8 +123,19 @@ def _papers_name(dataset: str) -> str:
     return "M4" if dataset.startswith("M4-") else dataset
 
 
+def _of_papers_size(backbone: str) -> bool:
+    """No language model, or one of the paper's size: what a smaller one costs says nothing of the paper's."""
+    return backbone.removesuffix(RANDOM) in ("", claims.PAPER_SIZE)
+
+
+def _other_sizes(sweeps: Sequence[Mapping[str, Any]]) -> str:
+    """Which measurements of Time-LlaMA there are, where none is of the paper's size."""
+    models = sorted({row["backbone"].removesuffix(RANDOM) for row in sweeps if row["variant"] == OURS})
+    return f"measured with {listed(models)} only; the paper's is {claims.PAPER_BACKBONE}" if models else ""
+
+
 def _unlearned(backbone: str) -> bool:
-    return "(random weights)" in backbone
+    return backbone.endswith(RANDOM)
 
 
 def findings(
@@ -147,7 +159,10 @@ def findings(
             effect = _errors(statement, parts.get(experiment), of=of, labels=labels)
         else:
             effect = _routing(statement, parts, results.routers)
-        found.append(decide(statement, effect))
+        finding = decide(statement, effect)
+        if effect is None and statement.measure == claims.SPEED:
+            finding = dataclasses.replace(finding, why=_other_sizes(results.sweeps))
+        found.append(finding)
     return found
 
 
@@ -333,7 +348,7 @@ def speed_pairs(statement: Statement, sweeps: Sequence[Mapping[str, Any]]) -> li
         for row in sweeps
         if (row["variates"], row["context"]) == (claims.PAPER_VARIATES, claims.PAPER_CONTEXT)
         and row["forward_status"] == MEASURED
-        and not _unlearned(row["backbone"])
+        and _of_papers_size(row["backbone"])
     ]
     return [
         (ours, theirs)

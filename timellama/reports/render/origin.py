@@ -8,6 +8,7 @@ import pandas as pd
 
 from timellama.methods.registry import trains_nothing
 from timellama.reports.render.markup import listed
+from timellama.results.aggregate import RANDOM
 
 
 def first_seen(items: Iterable[Any]) -> list[Any]:
@@ -31,7 +32,7 @@ def describe_backbones(summary: pd.DataFrame) -> str:
         return ""
     one = len(used) == 1
     sentence = f"{'Backbone' if one else 'Backbones'} (name x blocks): {listed(used)}."
-    if all("(random weights)" in text for text in used):
+    if all(text.endswith(RANDOM) for text in used):
         sentence += " A backbone with random weights has learned no language: its numbers test the code, not the paper."
     return sentence
 
