@@ -56,6 +56,18 @@ def test_rows_are_horizons_and_their_mean_where_none_is_missing(table):
     assert table.rule == 7 and table.columns == "lrr" + "rr" * 3
 
 
+def test_a_language_model_that_it_names_comes_with_its_note(tmp_path):
+    backbone = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}
+    facts = FACTS | {"models": {"SmolLM2-135M": "a stand-in.", "Llama-2-7B": "the paper's."}}
+    report = reports({"long_term": {}})["table_long_term"]
+    for variant, of, notes in (("time-llama", backbone, 1), ("dlinear", None, 0)):
+        path = tmp_path / f"{variant}.json"
+        path.write_text(json.dumps(document(variant=variant, method=variant, backbone=of)), encoding="utf-8")
+        made = built(ReportContext(report=report, files={"long_term": [path]}, facts=facts))
+        assert [note for note in made.notes if " is " in note].count("SmolLM2-135M is a stand-in.") == notes
+        assert not any("Llama-2-7B" in note for note in made.notes)
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None or shutil.which("pdfinfo") is None, reason="needs pdflatex")
 def test_it_is_one_landscape_page(table, tmp_path):
     (tmp_path / "a.tex").write_text(to_latex(table), encoding="utf-8")

@@ -41,7 +41,8 @@ class BackboneEntry:
     `random` (made here). source: an artifact's source, owner/name, or a path. pin: what fixes the weights: the GGUF's
     SHA-256, the hub's commit, `folder_digest`, or a seed. blocks: how many the model has. width: D. modules: the linear
     modules of a block by the paper's letters. files: a hub repository's files and their SHA-256, None where none was
-    published. licence_page: where a gated repository's licence is accepted.
+    published. licence_page: where a gated repository's licence is accepted. note: what
+    a reader of its numbers should know.
     """
 
     name: str
@@ -57,6 +58,7 @@ class BackboneEntry:
     files: dict[str, str | None] | None
     licence_page: str | None
     config: dict[str, Any] | None
+    note: str | None = None
 
 
 def load_backbones(path: Path) -> dict[str, BackboneEntry]:

@@ -34,6 +34,7 @@ FamilyName = Annotated[str, AfterValidator(_family), Field(json_schema_extra={"e
 class _Entry(Model):
     licence: Text = Field(description="The terms under which the weights are published.")
     licence_page: Maybe[Address] = Field(None, description="Where a gated repository's licence is accepted.")
+    note: Maybe[Text] = Field(None, description="What a reader of its numbers should know; reports print it.")
     width: Count = Field(description="D, the width of the hidden states.")
     blocks: Count = Field(description="How many blocks the model has.")
     modules: SeveralDistinct[Literal["Q", "K", "V", "O", "G", "U", "D"]] = Field(

@@ -12,6 +12,7 @@ from typing import Any
 from timellama.core.errors import InputError
 from timellama.core.outside import loaded
 from timellama.reports.catalogue import OWN
+from timellama.reports.render.cells import Table
 from timellama.reports.report import EVERY, Report, ReportContext
 
 TABLE_FILES = ("tex", "md", "html", "csv")
@@ -69,7 +70,23 @@ def experiments_of(report: Report, experiments: Collection[str]) -> list[str]:
 def built(given: ReportContext) -> Any:
     """What the report's builder returns: a `cells.Table`, a text by file ending, or a figure and its remark."""
     builder: Callable[[ReportContext], Any] = loaded(given.report.build, of=f"report {given.report.name!r}")
-    return builder(given)
+    return _with_notes(builder(given), given.facts.get("models", {}))
+
+
+def _with_notes(made: Any, notes: Mapping[str, str]) -> Any:
+    """A table, or a figure and its remark, with the note of each language model that it names."""
+    if isinstance(made, Table):
+        rows = [row for block in made.blocks for group in block.groups for entry in group for row in entry]
+        said = " ".join([made.caption, *made.notes, *(cell.text for row in rows for cell in row)])
+        return dataclasses.replace(made, notes=(*made.notes, *_notes(said, notes)))
+    if isinstance(made, tuple):
+        figure, remark = made
+        return figure, "\n".join([remark, *_notes(remark, notes)]).strip()
+    return made
+
+
+def _notes(said: str, notes: Mapping[str, str]) -> list[str]:
+    return [f"{name} is {note}" for name, note in notes.items() if name in said]
 
 
 def context_of_job(

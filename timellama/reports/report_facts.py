@@ -35,6 +35,7 @@ def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) ->
         "not_run": matrix.not_run(experiment) if experiment in matrix.runs else [],
         "methods": {name: {key: getattr(entry, key) for key in shown} for name, entry in matrix.methods.items()},
         "remark": remark_on(planned_files(matrix, experiment), absent),
+        "models": {name: entry.note for name, entry in matrix.backbones.items() if entry.note},
         "generated": [name for name, entry in matrix.datasets.items() if entry.generated],
         **user_metrics(matrix),
     }
