@@ -172,7 +172,8 @@ def results() -> str:
         raise ValueError(f"table_claims.md has the verdicts {sorted(set(verdicts))}; there are {', '.join(VERDICTS)}")
     counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS]
     first = (
-        f"{there} of {planned} results of `config/cpu.yaml`, with the first six blocks of SmolLM2-135M-Instruct (Q4_1) in place of the "
+        f"{there} of {planned} results of `config/cpu.yaml`, with the first six blocks of "
+        "SmolLM2-135M-Instruct (Q4_1) in place of the "
         f"paper's Llama-2 7B, from commits {listed(commits)}. "
         "[docs/reference/cpu](docs/reference/cpu/README.md) has every table and figure, and leads from each number to "
         "its run, seeds and data digest; `make check-reference` rebuilds the tables from the kept numbers. Test "

@@ -32,7 +32,7 @@ class TimeLlamaOptions:
     # open; literal means that the forecast loss never reaches the router
     gate_gradient: Literal["literal", "straight-through", "scaled"] = "literal"
     balance_weight: NotNegative = 0.01  # lambda_lb, open; keeps the router from collapsing without ruling the gradient
-    # g in eq. 10, open; bounded, since |h| of 950 after block 3 saturates a softmax
+    # g in eq. 10, open; bounded, since |h| of a pooled token, 173 after block 3, saturates a softmax
     router_activation: Literal["tanh", "gelu", "relu", "identity"] = "tanh"
     pooling: Literal["last", "mean", "max", "first"] = "last"  # section 3.5
     attention: Literal["causal", "bidirectional"] = "causal"  # open; causal is what the pretrained blocks know

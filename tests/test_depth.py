@@ -1,0 +1,33 @@
+"""What benchmarks/depth.py computes, by hand on small tensors, and what the pages say of its kept numbers."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from benchmarks.depth import _read, _row
+
+
+def test_a_row_by_hand():
+    tokens = torch.tensor([[[3.0, 4.0], [0.0, 2.0]], [[3.0, 4.0], [0.0, 6.0]]])  # [B 2, N 2, D 2]
+    days = tokens.flatten(0, 1)
+    row = _row("in", 0, {"train": ([tokens], days), "validation": ([tokens], days)})
+    assert (row["norm"], row["first_token"], row["last_token"]) == pytest.approx((4.5, 5.0, 4.0))
+    assert row["one_coordinate"] == pytest.approx((16 / 25 + 1 + 16 / 25 + 1) / 4)
+
+
+def test_what_is_a_linear_map_is_read_and_noise_is_not():
+    torch.manual_seed(0)
+    tokens, others = torch.randn(4000, 8), torch.randn(1000, 8)
+    weight = torch.randn(8, 3)
+    assert _read(tokens, tokens @ weight)(others, others @ weight) == pytest.approx(1, abs=1e-4)
+    assert abs(_read(tokens, torch.randn(4000, 3))(others, torch.randn(1000, 3))) < 0.02
+
+
+def test_the_pages_have_the_kept_numbers(root):
+    rows = {row["depth"]: row for row in json.loads((root / "docs/reference/depth/depth.json").read_text())}
+    text = (root / "docs/open_questions.md").read_text(encoding="utf-8")
+    last, first = re.search(r"has a norm of (\d+) after block 3, and the first one (\d+)", text).groups()
+    third = rows["after block 3"]
+    assert (int(last), int(first)) == (round(third["last_token"]), round(third["first_token"]))
