@@ -115,8 +115,9 @@ def write(rows: list[dict], folder: Path) -> None:
     text = (
         "# What the blocks do to the tokens\n\nWritten by `python -m benchmarks.depth`: Time-LlaMA on ETTh1, horizon "
         f"96, before any training (seed {SEED}), means over the tokens of {WINDOWS} windows. R2 is of a ridge "
-        "regression from a token to its variate's last day, fitted on training windows and scored on validation windows. The "
-        "language model is SmolLM2-135M-Instruct in 4 bits (Q4_1), its first six blocks.\n\n![depth](depth.png)\n\n"
+        "regression from a token to its variate's last day, fitted on training windows and scored on validation "
+        "windows. The language model is SmolLM2-135M-Instruct in 4 bits (Q4_1), its first six blocks.\n\n"
+        "![depth](depth.png)\n\n"
     )
     write_files(
         {
