@@ -57,7 +57,7 @@ RUN = Run(
 
 
 def outputs(folder: Path) -> Outputs:
-    names = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
+    names = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz", "windows.npz")
     return Outputs(**{name.split(".")[0]: folder / name for name in names})
 
 

@@ -15,7 +15,7 @@ from timellama.methods.dlinear import DLinearOptions
 from timellama.results.aggregate import PAIRED
 from timellama.training.run import Outputs, run_experiment
 
-RUN_FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz")
+RUN_FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz", "windows.npz")
 DOCUMENT = {
     "run": {
         "task": "long-term",

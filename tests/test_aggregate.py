@@ -20,9 +20,9 @@ from timellama.results.aggregate import (
     read_published,
     relative_changes,
     summarise,
-    t_quantile,
     with_published,
 )
+from timellama.results.inference import t_quantile
 
 METHODS = {"dlinear": {"label": "DLinear", "floor": False}, "time-llama": {"label": "Time-LlaMA", "floor": False}}
 BACKBONE = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}

@@ -11,6 +11,7 @@ from timellama.core.errors import InputError
 from timellama.core.lock import locked
 from timellama.data.series import Series
 from timellama.experiments.run import Training
+from timellama.results.run_files import read_windows
 from timellama.training import run as experiment
 from timellama.training.run import in_order, pick_device
 
@@ -49,6 +50,11 @@ def start(sample_run, tmp_path):
 def test_metrics_say_where_the_number_came_from(start, tmp_path):
     metrics = start()
     assert metrics == json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    of_windows = read_windows(tmp_path / "run" / "windows.npz")
+    assert {len(errors) for errors in of_windows.values()} == {metrics["n_windows"]}
+    assert {name: errors.mean() for name, errors in of_windows.items()} == pytest.approx(
+        {name: metrics[name] for name in ("mse", "mae")}, rel=1e-6
+    )
     origin = metrics["provenance"]
     assert origin["data_sha256"] == "ef" and origin["source_digest"] == "cd" and origin["backbone_digest"] is None
     assert metrics["identity"].endswith(origin["run_digest"]) and metrics["seed"] == 0 and origin["threads"] == 1

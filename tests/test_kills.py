@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.made_up import RUN_FILES
+
 MOMENTS = random.Random(7)
 FIRST = 0.02  # share of the calls after which the lock is held and signals are handled
 TRIALS = {f"kill-{number}": [["SIGKILL", MOMENTS.random()]] for number in range(11)}
@@ -35,7 +37,9 @@ def number_of(folder: Path) -> dict:
     kept = {key: metrics[key] for key in ("mse", "mae", "n_windows", "validation_loss", "steps", "best_step", "router")}
     with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-    files = [(folder / name).read_bytes() for name in ("weights.safetensors", "forecasts.npz", "router.csv")]
+    files = [
+        (folder / name).read_bytes() for name in ("weights.safetensors", "forecasts.npz", "windows.npz", "router.csv")
+    ]
     return kept | {"history": rows, "files": files}
 
 
@@ -91,6 +95,6 @@ def test_a_killed_run_leaves_how_far_it_came(killed):
 
 def test_nothing_is_left_beside_the_results(killed):
     folder, _ = killed
-    expected = {"metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz", "moments"}
+    expected = {*RUN_FILES, "moments"}
     for trial in ("undisturbed", *TRIALS):
         assert {path.name for path in (folder / trial).iterdir()} == expected, trial

@@ -8,6 +8,15 @@ import torch
 from timellama.training.metrics import Errors, RouterStatistics, smape_loss
 
 
+def test_each_window_keeps_its_own_error():
+    forecast, truth = torch.zeros(3, 2, 2), torch.tensor([[[1.0, 3.0], [0.0, 0.0]], [[2.0, 2.0]] * 2, [[0.0, 0.0]] * 2])
+    errors = Errors()
+    errors.add(forecast[:2], truth[:2])
+    errors.add(forecast[2:], truth[2:])
+    assert errors.of_windows("mse").tolist() == [2.5, 4.0, 0.0]
+    assert errors.of_windows("mae").tolist() == [1.0, 2.0, 0.0]
+
+
 def test_every_window_counts_once_whatever_the_batches():
     torch.manual_seed(0)
     forecast, truth = torch.randn(7, 3, 2), torch.randn(7, 3, 2)

@@ -82,6 +82,7 @@ def run_of(method: str, **changed: object) -> Run:
 
 def run_experiment(run: Run, file: Path, folder: Path) -> tuple[dict, Outputs]:
     names = {"metrics": "json", "weights": "safetensors", "history": "csv", "router": "csv", "forecasts": "npz"}
+    names["windows"] = "npz"
     outputs = Outputs(**{name: folder / f"{name}.{suffix}" for name, suffix in names.items()})
     metrics = run_m4_experiment(
         run,

@@ -52,6 +52,7 @@ def carried_out(text: str, results: Path, out: Path) -> None:
             history=folder / "history.csv",
             router=folder / "router.csv",
             forecasts=folder / "forecasts.npz",
+            windows=folder / "windows.npz",
         ),
         checkpoints=out / "checkpoints" / run.folder,
         threads=2,

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from timellama.results.aggregate import t_quantile
+from timellama.results.inference import t_quantile
+from timellama.results.run_files import read_windows
 
 
 def metrics_of(made, name):
@@ -53,6 +54,9 @@ def test_compare_pairs_the_seeds_of_both(made, say):
         half = t_quantile(1) * (abs(pairs[0] - pairs[1]) / math.sqrt(2)) / math.sqrt(2)
         assert difference["half_width"] == pytest.approx(half)
         assert difference["decided"] == (abs(difference["mean"]) > half)
+        both = [read_windows(made.place(name) / "windows.npz")[metric] for name in ("dlinear-0", "rlinear-1")]
+        over = difference["windows"]
+        assert over["mean"] == pytest.approx((both[0] - both[1]).mean()) and 0 < over["p"] < 1
         assert (difference["first"], difference["pairs"]) == (metrics_of(made, "dlinear-0")[metric], 2)
     assert [difference["metric"] for difference in told["differences"]] == ["mse", "mae"]
     text = say("compare", made.place("dlinear-0"), made.place("rlinear-1")).stdout

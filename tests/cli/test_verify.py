@@ -81,7 +81,7 @@ def test_what_the_index_holds(indexed):
     result = index["results"][paths["with-backbone"]]
     assert result["sha256"] == sha256(made.folder / paths["with-backbone"])
     beside = {path.rsplit("/", 1)[-1] for path in result["files"]}
-    assert beside == {"weights.safetensors", "history.csv", "router.csv", "forecasts.npz"}
+    assert beside == {"weights.safetensors", "history.csv", "router.csv", "forecasts.npz", "windows.npz"}
     assert result["backbone"]["name"] == "tiny" and result["backbone_folder"] == FOLDER
     assert index["environments"][result["environment"]]["versions"]["torch"]
     assert index["backbones"] == {FOLDER: {f"{FOLDER}/blocks.safetensors": hashlib.sha256(b"blocks").hexdigest()}}
@@ -100,7 +100,7 @@ def test_the_index_is_the_same_twice(indexed):
 
 
 def test_an_untouched_tree_matches(indexed, say):
-    assert say("verify").stdout == "3 reports, 4 results, 23 files looked at: all match\n"
+    assert say("verify").stdout == "3 reports, 4 results, 26 files looked at: all match\n"
 
 
 CASES = {  # what is tampered with: the problem that is told of it

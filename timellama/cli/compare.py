@@ -16,8 +16,8 @@ def compare(
 ) -> None:
     """Compare two finished runs of one data set and horizon.
 
-    The test pairs the two runs' finished siblings seed by seed and gives the 95 % t interval of the mean difference.
-    Errors of single windows are not kept, so there is no test over windows.
+    One test pairs the two runs' finished siblings seed by seed and gives the 95 % t interval of the mean difference.
+    The other, of Diebold and Mariano, is of these two runs over the windows of the test part, also with one seed.
 
     Examples:
       timellama compare 1f2e3d4c5b 0a1b2c3d4e
@@ -49,8 +49,9 @@ def compare(
     for each in found.differences:
         interval = "" if each.decided is None else f"{each.mean:+.5f} +- {each.half_width:.5f}"
         values = (f"{each.first:.5f}", f"{each.second:.5f}", f"{each.first - each.second:+.5f}")
-        rows.append([each.metric.upper(), *values, each.pairs, interval, VERDICTS[each.decided]])
-    columns = ["error", "first", "second", "first - second", "seeds", "over seeds", ""]
+        over = f"{each.windows.p:.2g}" if each.windows else ""
+        rows.append([each.metric.upper(), *values, each.pairs, interval, VERDICTS[each.decided], over])
+    columns = ["error", "first", "second", "first - second", "seeds", "over seeds", "", "p over windows"]
     print_table(columns, rows, right=columns[1:5])
     if found.settings:
         print_table(["setting", "first", "second"], [(name, *values) for name, values in found.settings.items()])

@@ -25,6 +25,7 @@ WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
 ROUTER = "router.csv"
 FORECASTS = "forecasts.npz"
+WINDOWS = "windows.npz"  # the errors of each test window
 CHECKPOINTS = f"{RESULTS}/checkpoints/{IDENTITY}"
 SWEEP = f"{RESULTS}/efficiency/{{variant}}/{{identity}}.json"
 

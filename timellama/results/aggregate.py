@@ -19,6 +19,7 @@ import pandas as pd
 from timellama.core.errors import InputError
 from timellama.experiments.run import Run
 from timellama.results.documents import FORECAST_ERRORS, Metrics, as_result, read_metrics
+from timellama.results.inference import t_quantile
 from timellama.training.metric_objects import EXTRA
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
@@ -29,7 +30,6 @@ PAIRED = tuple(field.name for field in dataclasses.fields(Run) if field.name not
 PAIR = ["dataset", "horizon", "context", "train_percent", "paired", "seed"]  # `paired` holds all of `PAIRED`
 KEYS = ("dataset", "horizon", "method", "backbone", "setting")  # columns that say which cell a published number is of
 OTHER_NAMES = {"Electricity": "ECL", "ECL": "Electricity"}  # one data set: ECL in the paper's table 1, Electricity in 6
-CONFIDENCE = 0.95  # our choice: the usual level of an interval
 RANDOM = " (random weights)"  # ends the description of a language model that has learned nothing
 SHORT = 7  # digits of a commit that Git prints
 
@@ -287,30 +287,6 @@ def published_numbers(csv: Path) -> dict[tuple[str, int, str], dict[str, float]]
     """
     _, cells = _by_cell(read_published(csv))
     return {cell: {name: row[name] for name in FORECAST_ERRORS if name in row} for cell, row in cells.items()}
-
-
-def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
-    """t such that a Student variable of `degrees` (whole) degrees of freedom lies in +-t with probability `confidence`.
-
-    Bisection of the closed form of Abramowitz and Stegun 1964, 26.7.3 (odd) and 26.7.4 (even).
-    """
-    if degrees < 1:
-        raise InputError(f"{degrees} degrees of freedom have no t interval: give at least two pairs.")
-
-    def within(t: float) -> float:
-        angle = math.atan(t / math.sqrt(degrees))
-        odd = degrees % 2
-        term, total = (math.cos(angle) if odd else 1.0), 0.0
-        for k in range(2 + odd, degrees + 1, 2):
-            total += term
-            term *= math.cos(angle) ** 2 * (k - 1) / k
-        return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
-
-    low, high = 0.0, 1e9
-    for _ in range(200):  # far more halvings than a float has digits
-        middle = (low + high) / 2
-        low, high = (middle, high) if within(middle) < confidence else (low, middle)
-    return high
 
 
 def paired_difference(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> tuple[float, float, int]:

@@ -1,8 +1,8 @@
 """Two finished runs side by side: what they have in common, where they differ, and a paired test over seeds.
 
-The test is that of the tables (`aggregate.paired_difference`): the 95 % t interval of the mean difference over the
-seeds that both have. A run keeps its errors over all test windows and not those of each, so there is no test over
-windows; one pair of runs says nothing about chance, and the comparison then says so.
+There are two tests. One is that of the tables (`aggregate.paired_difference`): the 95 % t interval of the mean
+difference over the seeds that both have. The other is of these two runs alone, over the windows of the test part
+(`inference.diebold_mariano`): it says whether another stretch of the same series could turn the difference round.
 """
 
 import dataclasses
@@ -14,8 +14,11 @@ from typing import Any
 import pandas as pd
 
 from timellama.core.errors import InputError
+from timellama.core.layout import WINDOWS
 from timellama.methods.registry import trains_nothing
-from timellama.results.aggregate import CONFIDENCE, collect, of_definition, paired_difference
+from timellama.results.aggregate import collect, of_definition, paired_difference
+from timellama.results.inference import CONFIDENCE, WindowTest, diebold_mariano
+from timellama.results.run_files import read_windows
 from timellama.results.runs import METRICS, Finished, same_but_seed
 from timellama.training.metric_objects import EXTRA, errors_of
 
@@ -27,7 +30,8 @@ SHARED = ("task", "dataset", "horizon", "split", "variates")
 class Difference:
     """An error of both runs, and first - second over `pairs` seeds with half the width of its interval.
 
-    `half_width` is NaN below two pairs.
+    `half_width` is NaN below two pairs. `windows` is the test over windows of the two runs that were named, where both
+    keep their errors by window.
     """
 
     metric: str
@@ -36,6 +40,7 @@ class Difference:
     mean: float
     half_width: float
     pairs: int
+    windows: WindowTest | None = None
 
     @property
     def decided(self) -> bool | None:
@@ -88,8 +93,10 @@ def compare_runs(first: Finished, second: Finished) -> Comparison:
                 continue
             ours, theirs = (of_definition(frame, metric, definition) for frame in (ours, theirs))
         mean, half_width, pairs = paired_difference(ours, theirs, metric)
+        over = _over_windows(first, second, metric)
+        both = {"first": values[0], "second": values[1]}
         differences.append(
-            Difference(metric=metric, first=values[0], second=values[1], mean=mean, half_width=half_width, pairs=pairs)
+            Difference(metric=metric, **both, mean=mean, half_width=half_width, pairs=pairs, windows=over)
         )
     seeds = tuple(sorted(set(ours["seed"]) & set(theirs["seed"])))
     return Comparison(
@@ -100,6 +107,17 @@ def compare_runs(first: Finished, second: Finished) -> Comparison:
         seeds=seeds,
         notes=tuple(_notes(first, second, len(seeds))),
     )
+
+
+def _over_windows(first: Finished, second: Finished, metric: str) -> WindowTest | None:
+    """None for a task whose windows have no order in time (M4), and where a run of an older version kept no errors."""
+    files = [each.folder / WINDOWS for each in (first, second)]
+    if first.run.task == "short-term" or not all(file.is_file() for file in files):
+        return None
+    errors = [read_windows(file).get(metric) for file in files]
+    if any(each is None for each in errors):
+        return None
+    return diebold_mariano(*errors, horizon=first.run.horizon)
 
 
 def _frame(finished: Finished) -> pd.DataFrame:

@@ -33,6 +33,23 @@ def read_forecasts(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def read_windows(path: Path) -> dict[str, np.ndarray]:
+    """The errors of each test window, a float64 array [W] a metric, from a run's `windows.npz`.
+
+    Raises:
+        InputError: the file cannot be read, is empty, or its arrays differ in length.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name].astype(np.float64) for name in file.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path} is no file of errors by window ({error}). Delete it and run again.") from error
+    if len({array.shape for array in arrays.values()}) != 1 or next(iter(arrays.values())).ndim != 1:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise InputError(f"{path}: the arrays must be of one length ({shapes or 'none'}). Delete it and run again.")
+    return arrays
+
+
 def read_rows(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A run's CSV file; an untrained method's has no rows.
 

@@ -24,6 +24,7 @@ class Evaluation:
     windows: int
     router: dict | None
     shown: dict[str, np.ndarray]
+    of_windows: dict[str, np.ndarray]  # MSE and MAE of each window [W], float32
 
 
 def evaluate(
@@ -54,6 +55,7 @@ def evaluate(
         windows=errors.windows,
         router=statistics.summary() if statistics else None,
         shown=shown_forecasts(model, windows, columns=columns, device=device, precision=precision),
+        of_windows={metric.name: errors.of_windows(metric.name).numpy() for metric in FORECAST},
     )
 
 

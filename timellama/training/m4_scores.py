@@ -153,6 +153,11 @@ class Reference:
         entry = {"frequency": self.frequency, "series": len(self.truth)} | numbers
         return numbers | {"frequencies": {self.dataset: entry}}
 
+    def of_series(self, forecast: np.ndarray) -> dict[str, np.ndarray]:
+        """SMAPE and MASE of each series [series], float32, of the forecasts [series, H] of one run."""
+        scores = {"smape": smape(self.truth, forecast), "mase": mase(self.truth, forecast, self.scales)}
+        return {name: values.astype(np.float32) for name, values in scores.items()}
+
 
 def owa(scores: Mapping[str, float], reference: Mapping[str, float]) -> float:
     """Overall weighted average: the mean of SMAPE and MASE, each divided by Naive2's."""

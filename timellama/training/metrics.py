@@ -22,6 +22,7 @@ class Errors:
 
     def __init__(self, metrics: Sequence[Metric] = FORECAST) -> None:
         self.windows = 0
+        self._of_windows: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
         self._functions = {metric.name: metric.function for metric in metrics}
         self._sums = dict.fromkeys(self._functions, 0.0)
         self._counts = dict.fromkeys(self._functions, 0)
@@ -46,7 +47,14 @@ class Errors:
                 )
             self._sums[name] += float(scores.double().sum())
             self._counts[name] = count
+            self._of_windows[name].append(
+                scores.double().flatten(1).mean(dim=1) if scores.ndim > 1 else scores.double()
+            )
         self.windows = windows
+
+    def of_windows(self, name: str) -> Tensor:
+        """A metric of each window [W], float32 on the CPU, in the order in which they were added."""
+        return torch.cat(self._of_windows[name]).float().cpu()
 
     def means(self) -> dict[str, float]:
         """Each metric by name; not a number before the first window."""

@@ -51,6 +51,7 @@ class Outputs:
     history: Path
     router: Path
     forecasts: Path
+    windows: Path
 
 
 class TaskWindows(Protocol):
@@ -71,12 +72,16 @@ class TaskParts(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A task's verdict on the test part: its `errors` by name, over `windows` windows, and the forecasts shown."""
+    """A task's verdict on the test part: its `errors` by name, over `windows` windows, and the forecasts shown.
+
+    `of_windows` holds the errors of each window [W], float32, in the order of the test part.
+    """
 
     errors: dict
     windows: int
     router: dict | None
     shown: dict[str, np.ndarray]
+    of_windows: dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,6 +130,7 @@ def run_experiment(
                 windows=evaluation.windows,
                 router=evaluation.router,
                 shown=evaluation.shown,
+                of_windows=evaluation.of_windows,
             )
 
         return Prepared(parts=parts, data_sha256=data.raw_sha256, score=score)
@@ -225,6 +231,7 @@ def _write(outputs: Outputs, *, metrics: dict, model: nn.Module, trained: Traine
     write_csv(outputs.history, HISTORY, trained.history if trained else [])
     write_csv(outputs.router, ROUTER_HISTORY, trained.router_history if trained else [])
     write_arrays(outputs.forecasts, scored.shown)
+    write_arrays(outputs.windows, scored.of_windows)
     write_json(outputs.metrics, metrics)
 
 

@@ -61,6 +61,7 @@ def run_m4_experiment(
                 windows=len(forecast),
                 router=router,
                 shown=shown_forecasts(model, parts.test, columns=[COLUMN], device=device, precision=run.precision),
+                of_windows=reference.of_series(forecast),
             )
 
         return Prepared(parts=parts, data_sha256=data.raw_sha256, score=score)

@@ -11,6 +11,7 @@ rule train:
         history=f"{layout.RUN}/{layout.HISTORY}",
         router=f"{layout.RUN}/{layout.ROUTER}",
         forecasts=f"{layout.RUN}/{layout.FORECASTS}",
+        windows=f"{layout.RUN}/{layout.WINDOWS}",
     log:
         layout.TRAIN_LOG,
     benchmark:

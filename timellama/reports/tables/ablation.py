@@ -28,9 +28,9 @@ from timellama.results.aggregate import (
     published_numbers,
     relative_changes,
     summarise,
-    t_quantile,
     with_published,
 )
+from timellama.results.inference import t_quantile
 from timellama.results.numbers import numbers_of
 from timellama.training.metric_objects import BUILT_IN, MSE
 
