@@ -132,6 +132,8 @@ def test_an_installed_package_offers_a_method(root, config, visitor):
         ({"method": "nowhere_at_all:Levels"}, "nowhere_at_all:Levels"),
         ({"options": {"scael": 2.0}}, "scael"),
         ({"options": {"scale": "two"}}, "scale"),
+        ({"options": {"scale": "2.0"}}, "scale"),
+        ({"options": {"scale": True}}, "scale"),
     ],
 )
 def test_a_slip_is_named(root, config, visitor, entry, named):

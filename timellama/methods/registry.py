@@ -83,6 +83,7 @@ def _of_class(place: str, network: type) -> Method:
         default = () if parameter.default is parameter.empty else (dataclasses.field(default=parameter.default),)
         fields.append((parameter.name, parameter.annotation, *default))
     options = dataclasses.make_dataclass(f"{network.__name__}Options", fields, frozen=True, kw_only=True)
+    options.__pydantic_config__ = {"strict": True}  # "16" is no whole number, as in the package's own options
     options.__doc__ = (network.__doc__ or place).strip().split("\n")[0]
     names = {parameter.name for parameter in parameters}
     return Method(
