@@ -10,7 +10,9 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Strict
 
 from timellama import methods
 from timellama.core.errors import InputError
@@ -81,9 +83,11 @@ def _of_class(place: str, network: type) -> Method:
                 "option; write `*` before it and its type behind it"
             )
         default = () if parameter.default is parameter.empty else (dataclasses.field(default=parameter.default),)
-        fields.append((parameter.name, parameter.annotation, *default))
+        # "16" is no whole number, as in the package's own options.
+        plain = parameter.annotation in (int, float, bool)
+        kind = Annotated[parameter.annotation, Strict()] if plain else parameter.annotation
+        fields.append((parameter.name, kind, *default))
     options = dataclasses.make_dataclass(f"{network.__name__}Options", fields, frozen=True, kw_only=True)
-    options.__pydantic_config__ = {"strict": True}  # "16" is no whole number, as in the package's own options
     options.__doc__ = (network.__doc__ or place).strip().split("\n")[0]
     names = {parameter.name for parameter in parameters}
     return Method(
