@@ -1,5 +1,6 @@
 """The numbers of docs/few_shot.md are those of the kept runs and of the paper's table."""
 
+import itertools
 import re
 
 import pandas as pd
@@ -47,7 +48,7 @@ def test_no_seed_of_a_row_overlaps_with_one_of_the_next(kept):
     order = list(ROWS.values())[:4]
     for horizon in (96, 192, 336):
         cells = kept[(kept["run/dataset"] == "ETTh1") & (kept["run/horizon"] == horizon)].groupby("run/variant")["mse"]
-        for worse, better in zip(order, order[1:], strict=False):
+        for worse, better in itertools.pairwise(order):
             assert cells.min()[worse] > cells.max()[better]
 
 
