@@ -75,3 +75,18 @@ def test_it_is_one_landscape_page(table, tmp_path):
     facts = subprocess.run(["pdfinfo", tmp_path / "a.pdf"], capture_output=True, text=True, check=True).stdout
     size = next(line for line in facts.splitlines() if line.startswith("Page size")).split()
     assert "Pages:           1" in facts and float(size[2]) > float(size[4])
+
+
+def test_controls_of_the_language_model_stand_behind_the_rule_under_short_names(tmp_path):
+    methods = METHODS | {"time-llama-none": {"label": "Time-LlaMA, no LLM", "floor": False}}
+    paths = []
+    for place, variant in enumerate(methods):
+        path = tmp_path / f"{variant}.json"
+        path.write_text(json.dumps(document(variant=variant, method=variant, identity=variant, mse=0.3 + place / 100)))
+        paths.append(path)
+    report = reports({"long_term": {}})["table_long_term"]
+    planned = [("ETTh1", 512, 96, variant) for variant in methods]
+    facts = FACTS | {"methods": methods, "planned": planned}
+    made = built(ReportContext(report=report, files={"long_term": paths}, facts=facts))
+    assert [cell.text for cell in made.blocks[0].header[0][3:]] == ["Time-LlaMA", "DLinear", "no LLM", "RLinear"]
+    assert made.rule == 7 and lines(made)[0][3::2] == ["**0.300**", "<u>0.310</u>", "0.330", "0.320"]

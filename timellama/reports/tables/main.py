@@ -5,12 +5,12 @@ Numbers of the paper stand beside ours in `table_reproduction`.
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
-from timellama.reports.render.markup import fixed
+from timellama.reports.render.markup import fixed, listed
 from timellama.reports.render.origin import first_seen, provenance
 from timellama.reports.report import ReportContext
 from timellama.reports.report_tables import explained
@@ -46,13 +46,17 @@ def table(given: ReportContext) -> Table:
         (*cell, variant if variant in known else labels.get(variant, variant)) for *cell, variant in facts["planned"]
     ]
     grid = tables.Grid(summary, planned, metrics, facts["not_run"], tables.NO_NUMBERS)
-    columns = sorted(grid.columns, key=lambda column: column in grid.floor)
-    trained = sum(column not in grid.floor for column in columns)
-    block = Block(header=_header(columns, metrics), groups=tuple(_groups(grid, columns)))
+    parts = {column: _whose(column, grid.columns) for column in grid.columns}
+    columns = sorted(grid.columns, key=lambda column: 2 if column in grid.floor else bool(parts[column]))
+    trained = sum(not parts[column] and column not in grid.floor for column in columns)
+    names = [column.removeprefix(f"{parts[column]}, ") for column in columns]
+    block = Block(header=_header(names, metrics), groups=tuple(_groups(grid, columns)))
     reading = (
         f"Means over seeds, of every window of the test part. {tables.reading_of(metrics)} {AVERAGE}: the mean over "
         "the horizons above it. Behind the rule: controls, which a trained model has to beat."
     )
+    if whose := sorted({part for part in parts.values() if part}):
+        reading += f" Those first are {listed(whose)} with another part, or none, in place of the language model."
     origin = provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
     made = Table(
         columns="lrr" + "r" * len(columns) * len(metrics),
@@ -75,6 +79,11 @@ def reproduction(given: ReportContext) -> Table:
     """Ours with deviations, the paper's number and the gap. Raises InputError as `report_tables.table` does."""
     # Both tables may be taken into one paper, where a label can stand once.
     return dataclasses.replace(methods(given), label="tab:reproduction")
+
+
+def _whose(column: str, columns: Collection[str]) -> str:
+    """The method that a column is a control of: of `Time-LlaMA, no LLM` it is `Time-LlaMA`, where that has a column."""
+    return next((other for other in columns if column.startswith(f"{other}, ")), "")
 
 
 def _header(columns: Sequence[str], metrics: Sequence[Metric]) -> tuple[Row, ...]:
