@@ -2,7 +2,7 @@
 
 `python -m benchmarks.depth` needs `results/data/ETTh1/series.npz` and the prepared language model of
 `config/cpu.yaml`. It runs the model of ETTh1, horizon 96, seed 0, with its initial weights, and writes
-docs/reference/depth: a table and a figure.
+docs/depth: a table and a figure.
 
 At each depth, of the variates' tokens [B, N, D]: the norm, that of the first token, and of the last, which the router
 pools; the share of the squared norm in one coordinate; and how much of the variate's last day a linear map reads from a
@@ -28,7 +28,7 @@ from timellama.reports.render.markup import write_files
 from timellama.training.build import build
 from timellama.training.predictions import spread
 
-OUT = Path("docs/reference/depth")
+OUT = Path("docs/depth")
 DATASET, HORIZON, SEED = "ETTh1", 96, 0
 WINDOWS = 600  # our choice: of each part; 4 200 tokens determine a map from 576 numbers
 RIDGE = 1e-3  # our choice: of the mean squared standardised coordinate

@@ -26,7 +26,7 @@ def test_what_is_a_linear_map_is_read_and_noise_is_not():
 
 
 def test_the_pages_have_the_kept_numbers(root):
-    rows = {row["depth"]: row for row in json.loads((root / "docs/reference/depth/depth.json").read_text())}
+    rows = {row["depth"]: row for row in json.loads((root / "docs/depth/depth.json").read_text())}
     text = (root / "docs/open_questions.md").read_text(encoding="utf-8")
     last, first = re.search(r"has a norm of (\d+) after block 3, and the first one (\d+)", text).groups()
     third = rows["after block 3"]
