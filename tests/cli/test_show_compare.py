@@ -76,7 +76,7 @@ def test_one_pair_is_no_test_and_says_so(made, say):
     for name in ("dlinear-1", "rlinear-1"):
         (made.place(name) / "metrics.json").unlink()
     text = say("compare", made.place("dlinear-0"), made.place("rlinear-0")).stdout
-    assert "not tested" in text and "no test: 1 seed(s)" in text and "+-" not in text
+    assert "not tested" in text and "no test over seeds: 1 seed(s)" in text and "+-" not in text
     told = json.loads(say("compare", made.place("dlinear-0"), made.place("rlinear-0"), "--json").stdout)
     assert [(each["half_width"], each["decided"]) for each in told["differences"]] == [(None, None)] * 2
 

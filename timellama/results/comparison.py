@@ -152,8 +152,8 @@ def _notes(first: Finished, second: Finished, pairs: int) -> list[str]:
         notes.append("neither method trains, so there is no chance to test against: the difference is what it is")
     elif pairs < 2:
         notes.append(
-            f"no test: {pairs} seed(s) of both runs are finished, and chance shows only from two on; add `seeds` to "
-            "the configuration"
+            f"no test over seeds: {pairs} seed(s) of both runs are finished, and chance shows only from two on; add "
+            "`seeds` to the configuration"
         )
     else:
         notes.append(f"the interval is of {CONFIDENCE:.0%} over {pairs} seeds: it holds for this data set and horizon")
