@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timellama.core.errors import InputError
-from timellama.core.outside import installed, loaded
+from timellama.core.outside import offered
 
 GROUP = "timellama.families"  # of entry points
 
@@ -104,15 +104,7 @@ FAMILIES = {
 @functools.cache
 def every_family() -> dict[str, Family]:
     """The families of this package and of installed ones, by name. Raises InputError for what is no `Family`."""
-    found = dict(FAMILIES)
-    for name, place in installed(GROUP).items():
-        family = loaded(place, of=f"entry point {name!r} of {GROUP}")
-        if not isinstance(family, Family):
-            raise InputError(f"entry point {name!r} of {GROUP}: {place} is no timellama.backbones.families.Family")
-        if family.name in found:
-            raise InputError(f"entry point {name!r} of {GROUP}: there is a family {family.name!r}; rename yours")
-        found[family.name] = family
-    return found
+    return offered(FAMILIES, group=GROUP, kind=Family)
 
 
 def family_of(config: Mapping[str, Any], *, where: object) -> Family:

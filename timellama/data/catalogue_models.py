@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from timellama.core.schema import Model, broken
 from timellama.core.values import AsWritten, Count, Positive, Several, Sha256, Text, Whole, open_choice, refused
-from timellama.data.reader import GROUP as READER_GROUP
 from timellama.data.reader import READERS, Reader, reader_of
 from timellama.data.sources import Artifact
 
@@ -104,7 +103,7 @@ class Quirks:
 class DatasetEntry(Model):
     """One data set."""
 
-    reader: open_choice(READERS, group=READER_GROUP, load=reader_of) = Field(
+    reader: open_choice(READERS, load=reader_of) = Field(
         description="What reads the raw files - table (a CSV with a time column), nycflights13, m4, or module:function."
     )
     files: Several[FileEntry] = Field(description="The raw files; m4 takes the training file, then the test file.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from timellama.core.errors import InputError
-from timellama.core.outside import installed, loaded
+from timellama.core.outside import chosen, installed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,15 +61,9 @@ def reader_of(name: str) -> Reader:
 
     Raises InputError where there is none.
     """
-    if name in READERS:
-        return READERS[name]
-    added = installed(GROUP)
-    if ":" not in name and name not in added:
-        known = ", ".join([*READERS, *added])
-        raise InputError(f"reader is {name!r}; it must be one of {known}, or module:function of your own")
-    found = loaded(added.get(name, name), of="reader")
+    found = chosen(name, READERS, group=GROUP, of="reader")
     if isinstance(found, Reader):
         return found
     if not callable(found):
         raise InputError(f"reader {name!r} is neither a function nor a timellama.data.reader.Reader; name one")
-    return Reader(name=name, read=added.get(name, name), files=None)
+    return Reader(name=name, read=installed(GROUP).get(name, name), files=None)

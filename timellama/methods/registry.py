@@ -16,7 +16,7 @@ from pydantic import Strict
 
 from timellama import methods
 from timellama.core.errors import InputError
-from timellama.core.outside import installed, loaded
+from timellama.core.outside import loaded, offered
 from timellama.methods.method import Method
 
 GROUP = "timellama.methods"
@@ -33,14 +33,7 @@ def every_method() -> dict[str, Method]:
         if module.ispkg:
             for method in importlib.import_module(f"{methods.__name__}.{module.name}").METHODS:
                 found[method.name] = method
-    for name, place in installed(GROUP).items():
-        method = loaded(place, of=f"entry point {name!r} of {GROUP}")
-        if not isinstance(method, Method):
-            raise InputError(f"entry point {name!r} of {GROUP}: {place} is no Method; give it one")
-        if method.name in found:
-            raise InputError(f"entry point {name!r} of {GROUP}: there is a method {method.name!r}; rename yours")
-        found[method.name] = method
-    return found
+    return offered(found, group=GROUP, kind=Method)
 
 
 def trains_nothing() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from timellama.core.errors import InputError
-from timellama.core.outside import installed, loaded
+from timellama.core.outside import chosen
 
 GROUP = "timellama.metrics"  # of entry points
 EXTRA = "metrics"  # the key of metrics.json that holds the records of user-supplied metrics
@@ -114,13 +114,7 @@ def find_metrics(places: Sequence[str]) -> dict[str, Metric]:
 
 
 def _load(place: str) -> Metric:
-    known = {} if ":" in place else installed(GROUP)
-    if ":" not in place and place not in known:
-        raise InputError(
-            f"metrics: {place!r} is neither module:OBJECT nor an entry point of {GROUP} "
-            f"(installed: {', '.join(sorted(known)) or 'none'}); name one of these"
-        )
-    metric = loaded(known.get(place, place), of="metrics")
+    metric = chosen(place, {}, group=GROUP, of="an entry of metrics")
     if not isinstance(metric, Metric):
         raise InputError(f"metrics: {place} is of type {type(metric).__name__}; name an object of Metric")
     return metric

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from timellama.core.errors import InputError
-from timellama.core.outside import installed, loaded
+from timellama.core.outside import chosen
 from timellama.core.values import open_choice
 
 GROUP = "timellama.prompts"  # of entry points
@@ -144,19 +144,13 @@ def own_prompts() -> dict[str, type[Prompt]]:
 @functools.cache
 def prompt_kind(name: str) -> type[Prompt]:
     """The kind of prompt of a name, or of `module:Class`. Raises InputError where there is none."""
-    own, added = own_prompts(), installed(GROUP)
-    if name in own:
-        return own[name]
-    if ":" not in name and name not in added:
-        known = ", ".join([*own, *added])
-        raise InputError(f"prompt is {name!r}; it must be one of {known}, or module:Class of your own")
-    kind = loaded(added.get(name, name), of="prompt")
+    kind = chosen(name, own_prompts(), group=GROUP, of="prompt")
     if not (isinstance(kind, type) and issubclass(kind, Prompt)):
         raise InputError(f"prompt {name!r} is no subclass of {Prompt.__module__}.Prompt; name one")
     return kind
 
 
-PromptName = open_choice(own_prompts(), group=GROUP, load=prompt_kind)
+PromptName = open_choice(own_prompts(), load=prompt_kind)
 
 
 def prompt_code(name: str) -> str:
