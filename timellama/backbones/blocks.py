@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from timellama.backbones.families import Family, every_family
 from timellama.core.errors import InputError
+from timellama.core.layout import BLOCKS, RECORD
 
 Project = Callable[
     [str, Tensor], tuple[Tensor, ...]
@@ -233,10 +234,10 @@ def load_backbone(folder: Path, *, dtype: torch.dtype) -> Backbone:
     Raises InputError where either file is cut short or does not belong to the other.
     """
     try:
-        described = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))["architecture"]
+        described = json.loads((folder / RECORD).read_text(encoding="utf-8"))["architecture"]
         architecture = Architecture(**{**described, "frequencies": tuple(described["frequencies"])})
-        weights = {name: tensor.to(dtype) for name, tensor in load_file(folder / "blocks.safetensors").items()}
+        weights = {name: tensor.to(dtype) for name, tensor in load_file(folder / BLOCKS).items()}
         return Backbone(architecture=architecture, weights=weights).eval()
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
-        broken = f"{folder}: backbone.json or blocks.safetensors is broken"
+        broken = f"{folder}: {RECORD} or {BLOCKS} is broken"
         raise InputError(f"{broken} ({error}); delete the folder and prepare it again") from error

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from timellama.backbones.catalogue_models import BACKBONES
-from timellama.backbones.prepared_files import BLOCKS, CONFIG, EMBEDDINGS, RECORD, TOKENIZER
 from timellama.core.errors import InputError
+from timellama.core.layout import BLOCKS, CONFIG, EMBEDDINGS, RECORD, TOKENIZER
 from timellama.core.schema import load_yaml
 from timellama.data.sources import MIRROR_VARIABLE, Artifact, fetch, sha256_of
 
@@ -41,8 +41,8 @@ class BackboneEntry:
     `random` (made here). source: an artifact's source, owner/name, or a path. pin: what fixes the weights: the GGUF's
     SHA-256, the hub's commit, `folder_digest`, or a seed. blocks: how many the model has. width: D. modules: the linear
     modules of a block by the paper's letters. files: a hub repository's files and their SHA-256, None where none was
-    published. licence_page: where a gated repository's licence is accepted. note: what
-    a reader of its numbers should know.
+    published. licence_page: where a gated repository's licence is accepted. note: what a reader of its numbers should
+    know.
     """
 
     name: str

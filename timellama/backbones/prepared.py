@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from timellama.backbones.prepared_files import BLOCKS, CONFIG, EMBEDDINGS, RECORD, TOKENIZER
 from timellama.core.errors import InputError
+from timellama.core.layout import BLOCKS, CONFIG, EMBEDDINGS, RECORD, TOKENIZER
 from timellama.core.schema import check_json, read_json
 from timellama.core.values import Count, Positive, Whole
 

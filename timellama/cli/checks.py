@@ -22,8 +22,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from timellama.backbones.catalogue import BackboneEntry
-from timellama.backbones.prepared_files import RECORD
 from timellama.core import layout
+from timellama.core.layout import RECORD
 from timellama.core.provenance import memory_gib, processor
 from timellama.data import inventory, pypi
 from timellama.data.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE

@@ -52,8 +52,8 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
 
 def remove_unfinished(path: Path) -> None:
     """Delete what processes killed within `staged` have left beside `path`; nobody may be writing it now."""
-    for staged in path.parent.glob(f".{path.name}.*"):
-        staged.unlink(missing_ok=True)
+    for unfinished in path.parent.glob(f".{path.name}.*"):
+        unfinished.unlink(missing_ok=True)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:

@@ -16,7 +16,14 @@ RAW = f"{RAW_FOLDER}/{{path}}"
 SERIES = f"{RESULTS}/data/{{dataset}}/series.npz"
 QUIRKS = f"{RESULTS}/data/{{dataset}}/quirks.json"
 BACKBONE = f"{RESULTS}/backbones/{{backbone}}/x{{blocks}}-{{weights}}"
-BACKBONE_FILES = ("backbone.json", "config.json", "blocks.safetensors", "embeddings.safetensors", "tokenizer.json")
+# Of a prepared language model; timellama/backbones/catalogue.py says what is in them.
+RECORD, CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER = BACKBONE_FILES = (
+    "backbone.json",
+    "config.json",
+    "blocks.safetensors",
+    "embeddings.safetensors",
+    "tokenizer.json",
+)
 
 IDENTITY = "{task}/{dataset}/{variant}/{identity}"
 RUN = f"{RESULTS}/{IDENTITY}"
@@ -68,6 +75,11 @@ def log_of(result: str) -> str:
     if name.endswith(f"/{METRICS}"):
         return f"{LOGS}/train/{name.removesuffix(f'/{METRICS}')}.log"
     return f"{LOGS}/{name.removesuffix('.json')}.log"
+
+
+def benchmark_of(folder: str) -> str:
+    """What Snakemake measured of the training of the run in `folder`."""
+    return f"{RESULTS}/benchmarks/{folder}.tsv"
 
 
 def checkpoints_of(result: str) -> str:

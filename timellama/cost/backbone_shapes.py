@@ -12,8 +12,8 @@ from typing import Any
 
 from timellama.backbones.catalogue import BackboneEntry
 from timellama.backbones.families import family_of
-from timellama.backbones.prepared_files import CONFIG
 from timellama.core.errors import InputError
+from timellama.core.layout import CONFIG
 
 # As in each model's `config.json` (SmolLM2-135M: the metadata of its GGUF file), held by tests/test_counting.py against
 # the published numbers of parameters. What is not named is transformers' default for the family. A model's own file,

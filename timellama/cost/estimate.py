@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timellama.backbones.catalogue import BackboneEntry
-from timellama.backbones.prepared_files import RECORD
 from timellama.core import layout
+from timellama.core.layout import RECORD
 from timellama.cost import workload
 from timellama.cost.backbone_shapes import BackboneShape, backbone_shape
 from timellama.cost.flops import Costs, Counted, count
@@ -171,7 +171,7 @@ def _check(
     run: Run, results: Path, work: Work, cost: Costs, speed: Speed, overhead: float, needed: int
 ) -> Check | None:
     """The prediction for the steps and validations that a finished run made, beside the workflow's own benchmark."""
-    benchmark = results / "benchmarks" / f"{run.folder}.tsv"
+    benchmark = layout.within(results, layout.benchmark_of(run.folder))
     history = results / run.folder / layout.HISTORY
     if not benchmark.is_file() or not history.is_file():
         return None

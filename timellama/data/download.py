@@ -73,9 +73,9 @@ def download(
 ) -> bool:
     """Brings `address` to the file `part`, which may hold a beginning; returns whether that beginning was used.
 
-    `size` is the expected number of bytes, if known. Where a partial
-    file came from, and the server's name of its version, stand beside it in `<part>.version`. Raises NotThere after the
-    last try or on a refusal, NoRoom when the disk is full.
+    `size` is the expected number of bytes, if known. Where a partial file came from, and the server's name of its
+    version, stand beside it in `<part>.version`. Raises NotThere after the last try or on a refusal, NoRoom when the
+    disk is full.
     """
     failures, furthest, resumed = 0, _length(part), False
     while True:

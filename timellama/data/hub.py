@@ -13,9 +13,9 @@ from pathlib import Path
 from timellama.core.errors import InputError
 from timellama.data.download import NoRoom, NotThere
 
-HUB_ADDRESS = "https://huggingface.co"  # where that variable is not set
 HUB_VARIABLE = "HF_ENDPOINT"  # the variables that huggingface_hub itself reads
 TOKEN_VARIABLE = "HF_TOKEN"  # gated repositories want it
+HUB_ADDRESS = "https://huggingface.co"  # where HF_ENDPOINT is not set
 SOURCE = re.compile(r"hub:(?P<kind>(datasets|spaces)/)?(?P<repository>[^@!]+)@(?P<revision>[^@!]+)!(?P<file>[^@!]+)")
 KINDS = {"datasets/": "dataset", "spaces/": "space", None: None}  # as huggingface_hub calls them
 

@@ -20,7 +20,7 @@ RENDERERS = {
 
 
 def runs_of(report: Report, matrix: Matrix) -> list[Run]:
-    """The runs that a report shows, with a result or without. Raises InputError as `Plan.experiment` does."""
+    """The runs that a report shows, with a result or without. Raises InputError as `Matrix.experiment` does."""
     if report.needs.runs:
         return loaded(report.needs.runs, of=f"report {report.name!r}")(matrix, report.dataset)
     names = experiments_of(report, matrix.config["experiments"])
@@ -30,18 +30,16 @@ def runs_of(report: Report, matrix: Matrix) -> list[Run]:
 
 def wanted(report: Report, matrix: Matrix) -> dict[str, dict[str, str]]:
     """By experiment, the file that a report reads of each of its results, by the result's path."""
-    shown, found = {run.folder: run for run in runs_of(report, matrix)}, {}
+    shown, found = [run.folder for run in runs_of(report, matrix)], {}
     for name in experiments_of(report, matrix.config["experiments"]):
         if name == EFFICIENCY:
-            found[name] = {
-                layout.sweep_of(sweep.folder): layout.sweep_of(sweep.folder) for sweep in matrix.efficiency()
-            }
+            found[name] = {file: file for file in (layout.sweep_of(sweep.folder) for sweep in matrix.efficiency())}
         else:
             folders = {run.folder for run in matrix.runs[name]}
-            runs = {folder: run for folder, run in shown.items() if folder in folders}
             found[name] = {
-                layout.metrics_of(run.folder): f"{layout.RESULTS}/{folder}/{report.needs.file}"
-                for folder, run in runs.items()
+                layout.metrics_of(folder): f"{layout.RESULTS}/{folder}/{report.needs.file}"
+                for folder in shown
+                if folder in folders
             }
     return found
 

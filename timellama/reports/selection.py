@@ -1,6 +1,6 @@
 """Which runs of an experiment a figure shows. Each function takes the plan and, of a figure a data set, its name.
 
-All raise InputError as `Plan.experiment` does.
+All raise InputError as `Matrix.experiment` does.
 """
 
 from timellama.experiments.matrix import Matrix

@@ -19,10 +19,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from timellama.backbones.prepared import load_prepared
-from timellama.backbones.prepared_files import RECORD
 from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.core.files import atomic
+from timellama.core.layout import RECORD
 from timellama.data.download import sha256_of
 from timellama.data.series import Series, load_series
 from timellama.data.splits import train_rows

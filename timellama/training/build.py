@@ -15,7 +15,7 @@ from typing import Any
 from timellama.core.outside import loaded
 from timellama.experiments.run import Run
 from timellama.methods.registry import method_of
-from timellama.methods.time_llama.prompts import prompt_code
+from timellama.methods.time_llama.prompts import prompt_code, prompt_kind
 
 BACKBONE_MODULES = ("timellama.backbones.blocks", "timellama.backbones.prepared")
 
@@ -76,5 +76,5 @@ def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any
 
 def _prompt(run: Run, embedder: Any) -> Any:
     """What the run's kind of prompt makes of its text: embeddings [P, D], or a module that makes them."""
-    kind = loaded(prompt_code(run.options.prompt), of="prompt")
+    kind = prompt_kind(run.options.prompt)
     return kind.embeddings(run.prompt or "", context=run.context, embedder=embedder)

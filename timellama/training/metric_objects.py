@@ -30,17 +30,8 @@ RESERVED = frozenset(
         *("path", "identity", "task", "dataset", "context", "horizon", "train_percent", "variant", "method", "seed"),
         *("precision", "label", "floor", "backbone", "n_windows", "validation_loss", "steps", "best_step"),
         *("parameters_total", "parameters_trainable", "seconds_train", "seconds_evaluate", "seconds_total"),
-        *(
-            "peak_memory_bytes",
-            "collapsed_blocks",
-            "routed_blocks",
-            "commit",
-            "device",
-            "settings",
-            "paired",
-            "run",
-            "router",
-        ),
+        *("peak_memory_bytes", "collapsed_blocks", "routed_blocks", "commit", "device", "settings", "paired"),
+        *("run", "router"),
         *("parameters", "seconds", "provenance", EXTRA, "frequencies", "naive2"),
     )
 )

@@ -45,11 +45,10 @@ class Errors:
                     f"{name} gives scores of shape {tuple(scores.shape)} for {len(truth)} windows: its function must "
                     "return [B, ...], with equally many scores for every window"
                 )
-            self._sums[name] += float(scores.double().sum())
+            scores = scores.double()
+            self._sums[name] += float(scores.sum())
             self._counts[name] = count
-            self._of_windows[name].append(
-                scores.double().flatten(1).mean(dim=1) if scores.ndim > 1 else scores.double()
-            )
+            self._of_windows[name].append(scores.reshape(len(truth), -1).mean(dim=1))
         self.windows = windows
 
     def of_windows(self, name: str) -> Tensor:

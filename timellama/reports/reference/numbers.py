@@ -90,7 +90,7 @@ def find(paths: Iterable[str], *, results: Path) -> dict[str, dict[str, Any]]:
     """
     found = {}
     for path in paths:
-        file = results / Path(path).relative_to("results")
+        file = layout.within(results, path)
         if file.is_file():
             found[path] = read_metrics(file)
             if path != path_of(found[path]):

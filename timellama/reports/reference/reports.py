@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from timellama.core import layout
 from timellama.experiments.matrix import Matrix
 from timellama.reports import failures, planned, registry
 from timellama.reports.reference.numbers import Kept, facts_of, facts_of_several, unpacked
@@ -94,7 +95,7 @@ def _sources(
             if result not in files or path == result:
                 found |= {result: files[result]} if result in files else {}
                 continue
-            file = results / Path(path).relative_to("results")
+            file = layout.within(results, path)
             beside = file.with_name(METRICS)
             # A folder whose numbers are not the kept ones has another run's curves.
             if file.is_file() and beside.is_file() and read_metrics(beside) == kept.results[result]:
