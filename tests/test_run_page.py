@@ -129,3 +129,11 @@ def test_nothing_has_a_result(root):
 def test_links_are_relative_to_the_page():
     text = links([Path("reports/a_b.md"), Path("reports/figures/c.png")], place=Path("reports/README.md"))
     assert text == "- a\\_b: [md](a_b.md)\n- c: [png](figures/c.png)"
+
+
+def test_the_language_model_of_the_settings_comes_with_its_note(tmp_path, root):
+    settings = {"device": "cpu", "precision": "float32", "seeds": [0], "backbones": [{"name": "SmolLM2", "blocks": 6}]}
+    files = {"router": [metrics(tmp_path, "dlinear")]}
+    facts = FACTS | {"models": {"SmolLM2": "a stand-in.", "Llama": "the paper's."}}
+    text = written(files, root, settings=settings, facts=facts)
+    assert "SmolLM2 is a stand-in." in text and "Llama is" not in text

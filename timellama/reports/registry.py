@@ -78,14 +78,15 @@ def _with_notes(made: Any, notes: Mapping[str, str]) -> Any:
     if isinstance(made, Table):
         rows = [row for block in made.blocks for group in block.groups for entry in group for row in entry]
         said = " ".join([made.caption, *made.notes, *(cell.text for row in rows for cell in row)])
-        return dataclasses.replace(made, notes=(*made.notes, *_notes(said, notes)))
+        return dataclasses.replace(made, notes=(*made.notes, *notes_on(said, notes)))
     if isinstance(made, tuple):
         figure, remark = made
-        return figure, "\n".join([remark, *_notes(remark, notes)]).strip()
+        return figure, "\n".join([remark, *notes_on(remark, notes)]).strip()
     return made
 
 
-def _notes(said: str, notes: Mapping[str, str]) -> list[str]:
+def notes_on(said: str, notes: Mapping[str, str]) -> list[str]:
+    """The notes of the language models, by name, that a text names."""
     return [f"{name} is {note}" for name, note in notes.items() if name in said]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from timellama.reports.claims import table as claims_table
 from timellama.reports.claims import verdicts
+from timellama.reports.registry import notes_on
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
 from timellama.results.aggregate import collect, describe_commit, summarise
@@ -96,7 +97,7 @@ def page(
         f"# Run of configuration {escape_markdown(facts['configuration'])}",
         BEGIN,
         PAPER,
-        f"**What was run.** {_settings(facts['configuration'], settings)} {_amount(origins)}",
+        f"**What was run.** {_settings(facts, settings)} {_amount(origins)}",
         _warning(used, facts["generated"]),
         f"**{_plain(facts['remark'])}**" if facts["remark"] else "",
         READING,
@@ -122,16 +123,16 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\|*_`\[\]~$#<>&])", r"\\\1", re.sub(r"\s+", " ", text))
 
 
-def _settings(configuration: str, settings: Mapping[str, Any]) -> str:
-    """What the configuration asks for."""
+def _settings(facts: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """What the configuration asks for, with the note of its language model."""
     backbones = settings["backbones"] or ()
     model = f", with the first {backbones[0]['blocks']} blocks of {backbones[0]['name']}" if backbones else ""
     seeds = settings["seeds"]
     text = (
-        f"The configuration {configuration}, on {settings['device']} in {settings['precision']}{model}. Each training "
-        f"was done with the seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}, unless a table says otherwise."
+        f"The configuration {facts['configuration']}, on {settings['device']} in {settings['precision']}{model}. Each "
+        f"training was done with the seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}, unless a table says otherwise."
     )
-    return _plain(text)
+    return _plain(" ".join([text, *notes_on(text, facts.get("models", {}))]))
 
 
 def _figure(reports: Sequence[Path]) -> str:
