@@ -16,21 +16,19 @@ from timellama.results.aggregate import PAIRED
 from timellama.training.run import Outputs, run_experiment
 
 RUN_FILES = ("metrics.json", "weights.safetensors", "history.csv", "router.csv", "forecasts.npz", "windows.npz")
+CELL = {
+    "task": "long-term",
+    "dataset": "ETTh1",
+    "context": 512,
+    "horizon": 96,
+    "train_percent": 100,
+    "variant": "dlinear",
+    "method": "dlinear",
+    "seed": 0,
+    "precision": "float32",
+}
 DOCUMENT = {
-    "run": {
-        "task": "long-term",
-        "dataset": "ETTh1",
-        "context": 512,
-        "horizon": 96,
-        "train_percent": 100,
-        "variant": "dlinear",
-        "method": "dlinear",
-        "options": {"kernel": 25},
-        "backbone": None,
-        "seed": 0,
-        "precision": "float32",
-        "device": "auto",
-    },
+    "run": CELL | {"options": {"kernel": 25}, "backbone": None, "device": "auto"},
     "identity": "a",
     "mse": 0.4,
     "mae": 0.5,
@@ -44,17 +42,17 @@ DOCUMENT = {
     "router": None,
     "provenance": {"git_commit": "0123456789" * 4, "git_dirty": False, "hardware": {"device": "cpu"}},
 }
-ROW = {
+METHOD = {  # an entry of `methods`, without its `method`
+    "label": "Made up",
+    "options": {},
+    "training": {},
+    "datasets": {},
+    "source": "our test",
+    "floor": False,
+    "citation": "none",
+}
+ROW = CELL | {
     "path": "made-up/metrics.json",
-    "task": "long-term",
-    "dataset": "ETTh1",
-    "context": 512,
-    "horizon": 96,
-    "train_percent": 100,
-    "variant": "dlinear",
-    "method": "dlinear",
-    "seed": 0,
-    "precision": "float32",
     "label": "DLinear",
     "floor": False,
     "backbone": "",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import made_up
 from timellama.core.errors import InputError
 from timellama.cost import job_limits, workload
 from timellama.cost.flops import count
@@ -43,16 +44,7 @@ class LevelsOptions:
 
 LEVELS = Method(name="levels", options=LevelsOptions, network="visiting_model:Levels", alone=True)
 '''
-ENTRY = {
-    "label": "Levels",
-    "method": "visiting_model:Levels",
-    "options": {"scale": 2.0},
-    "training": {},
-    "datasets": {},
-    "source": "our test",
-    "floor": False,
-    "citation": "none",
-}
+ENTRY = made_up.METHOD | {"label": "Levels", "method": "visiting_model:Levels", "options": {"scale": 2.0}}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 
+from tests import made_up
 from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.backbones.prepared import prompt_rows
 from timellama.core.code_digest import code_used
@@ -49,15 +50,6 @@ class LastValue(nn.Module):
         rows = nn.utils.rnn.pad_sequence([self.embedder.rows(text) for text in texts], batch_first=True)
         return rows, rows.abs().sum(dim=2) > 0
 '''
-METHOD = {
-    "label": "Own prompt",
-    "method": "time-llama",
-    "training": {},
-    "datasets": {},
-    "source": "our test",
-    "floor": False,
-    "citation": "none",
-}
 
 
 @pytest.fixture
@@ -76,7 +68,7 @@ def plan_of(root):
     def planned(name: str):
         config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
         section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["own"]}
-        own = {"own": METHOD | {"options": {"prompt": name}}}
+        own = {"own": made_up.METHOD | {"method": "time-llama", "options": {"prompt": name}}}
         matrix = make_matrix(config | {"methods": own, "experiments": {"long_term": section}, "seeds": [0]}, root=root)
         return next(iter(matrix.every_run().values()))
 
