@@ -130,7 +130,8 @@ def _settings(facts: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     seeds = settings["seeds"]
     text = (
         f"The configuration {facts['configuration']}, on {settings['device']} in {settings['precision']}{model}. Each "
-        f"training was done with the seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}, unless a table says otherwise."
+        f"training was done with the seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}, unless a table says "
+        "otherwise."
     )
     return _plain(" ".join([text, *notes_on(text, facts.get("models", {}))]))
 

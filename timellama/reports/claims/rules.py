@@ -2,7 +2,8 @@
 
 A claim is split into statements. Each has one number, its effect (`measure`), and the region between `low` and `high`
 in which the statement is true. `verdicts.py` computes the effect with an interval and compares the two;
-`docs/claims.md` says the same in words. Both were written before any verdict was computed.
+`docs/claims.md` says the same in words. Both were written before any verdict was computed, but for two
+rules that `docs/claims.md` names.
 """
 
 import math

@@ -61,9 +61,9 @@ def to_table(found: Sequence[Finding], *, origin: str) -> Table:
     return Table(
         columns="lllllll",
         blocks=(Block(header=(tuple(Cell(text=name) for name in names),), groups=tuple(groups)),),
-        caption="The paper's claims, by rules that were written before the verdicts (docs/claims.md). A statement is "
-        "supported where its whole 95 % interval lies where it is true, and contradicted where the interval lies "
-        "outside.",
+        caption="The paper's claims, by the rules of docs/claims.md, which were written before the verdicts "
+        "but for two that it names. A statement is supported where its whole 95 % interval lies where it is true, and "
+        "contradicted where the interval lies outside.",
         label="tab:claims",
         notes=(f"Verdicts: {count(found)}.", *READING, origin),
     )
