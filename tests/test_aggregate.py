@@ -13,7 +13,6 @@ from tests.made_up import document
 from timellama.core.errors import InputError
 from timellama.experiments.run import Run
 from timellama.results.aggregate import (
-    COMPARED,
     collect,
     describe_commit,
     paired_difference,
@@ -225,7 +224,8 @@ def test_two_runs_are_a_pair_unless_they_differ_in_what_is_not_compared(put, nam
     made["run"]["data_sha256"] = made["provenance"]["data_sha256"] = made["run"].get("data_sha256")
     path.write_text(json.dumps(made))
     change = relative_changes(ours, collect([path], methods=METHODS), "mse")
-    assert change.tolist() == (pytest.approx([20.0]) if name in COMPARED else [])
+    compared = ("variant", "method", "options", "training", "backbone", "prompt")
+    assert change.tolist() == (pytest.approx([20.0]) if name in compared else [])
 
 
 def test_paired_difference_by_hand(put):

@@ -24,6 +24,7 @@ from timellama.methods.forecaster import Forecaster
 from timellama.methods.naive import HourOfDayMeanOptions, SeasonalNaiveOptions
 from timellama.methods.rlinear import RLinearOptions
 from timellama.methods.time_llama.dynamic_lora import Routing
+from timellama.results.run_files import read_windows
 from timellama.training.m4_scores import combine, mase, mase_scale, naive2_metrics, owa, smape
 from timellama.training.metrics import smape_loss
 from timellama.training.run import Outputs
@@ -107,8 +108,12 @@ def scores(series: M4Series, forecast: np.ndarray) -> dict[str, float]:
 
 
 def test_the_naive_run_has_the_scores_of_repeating_the_last_day(file: Path, series: M4Series, tmp_path: Path) -> None:
-    metrics, _ = run_experiment(run_of("seasonal-naive"), file, tmp_path)
-    expected = scores(series, np.stack([np.tile(series.training(i)[-SEASON:], 2) for i in range(SERIES)]))
+    metrics, outputs = run_experiment(run_of("seasonal-naive"), file, tmp_path)
+    forecast = np.stack([np.tile(series.training(i)[-SEASON:], 2) for i in range(SERIES)])
+    expected = scores(series, forecast)
+    of_series = read_windows(outputs.windows)
+    assert of_series["smape"] == pytest.approx(smape(series.test, forecast), rel=1e-5)
+    assert {name: values.mean() for name, values in of_series.items()} == pytest.approx(expected, rel=1e-5)
     naive = naive2_metrics(series, dataset="Synthetic-M4")
     assert {name: metrics[name] for name in expected} == pytest.approx(expected, rel=1e-6)
     assert metrics["owa"] == pytest.approx(owa(expected, naive), rel=1e-6)

@@ -100,8 +100,9 @@ def test_it_may_make_a_prompt_for_each_sample(visitor, plan_of, folder):
 
 
 def test_only_its_own_runs_depend_on_its_code(visitor):
-    own = code_used(*entries_of("time-llama", prompt=f"{visitor}:Last"))
-    others = code_used(*entries_of("time-llama", prompt="descriptive"))
+    step = "timellama.training.run:run_experiment"
+    own = code_used(step, *entries_of("time-llama", prompt=f"{visitor}:Last"))
+    others = code_used(step, *entries_of("time-llama", prompt="descriptive"))
     assert {f"{visitor}:Last", f"{visitor}:LastValue"} <= set(own)
     assert not [name for name in others if visitor in name or name.endswith((":Shuffled", ":Statistics"))]
 
