@@ -62,6 +62,17 @@ def test_settings_come_in_their_order(root, smoke):
     assert training(smoke, "dlinear").learning_rate == 0.005, "the authors' published rate"
 
 
+def test_options_of_a_method_go_for_its_variants_but_for_what_makes_them(root, smoke):
+    smoke["experiments"]["long_term"]["methods"] = ["time-llama", "time-llama-4"]
+    smoke["overrides"] = {
+        "time-llama": {"options": {"adapter": "none", "token_scale": 20.0}},
+        "time-llama-4": {"datasets": {"Synthetic": {"options": {"token_scale": 5.0}}}},
+    }
+    runs = {run.variant: run.options for run in make_matrix(smoke, root=root).experiment("long_term")}
+    assert (runs["time-llama"].adapter, runs["time-llama"].token_scale) == ("none", 20.0)
+    assert (runs["time-llama-4"].adapter, runs["time-llama-4"].token_scale) == ("static", 5.0)
+
+
 def test_what_a_setting_does_not_touch_keeps_its_identity(root, smoke):
     before = {r.folder for r in make_matrix(smoke, root=root).experiment("long_term")}
     changed = copy.deepcopy(smoke)

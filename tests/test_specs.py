@@ -1,9 +1,12 @@
 """A run's identity: readable, inverse of itself, and different whenever any setting is."""
 
 import dataclasses
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
+from timellama.core.values import ADDED, named_fields
 from timellama.experiments.run import Run
 from timellama.methods.registry import every_method
 
@@ -34,6 +37,19 @@ def test_every_single_setting_changes_the_digest(sample_run, field):
     assert others
     digests = {run.digest for run in others}
     assert len(digests) == len(others) and sample_run.digest not in digests
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Grown:
+    """Settings to which one was added after results were kept."""
+
+    old: int = 1
+    new: Annotated[int, Field(ge=0), ADDED] = 0
+
+
+def test_an_added_setting_is_named_where_it_changes_something():
+    assert named_fields(Grown()) == {"old": 1}
+    assert named_fields(Grown(new=2)) == {"old": 1, "new": 2}
 
 
 def test_identity_can_be_read(sample_run):

@@ -12,7 +12,8 @@ from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training import train as training_module
-from timellama.training.train import TrainingFailed, batches, learning_rate, spread, train, trainable_state
+from timellama.training.schedule import learning_rate
+from timellama.training.train import TrainingFailed, batches, spread, train, trainable_state
 
 T, H, N = 6, 2, 3
 
@@ -112,7 +113,7 @@ def test_the_frozen_part_does_not_move_and_is_not_saved():
 
 
 def test_the_best_validated_weights_are_restored(monkeypatch):
-    net, losses, states = model(), iter([3.0, 1.0, 2.0, 1.5, 4.0, 2.0]), []
+    net, losses, states = model(), iter([5.0, 3.0, 1.0, 2.0, 1.5, 4.0, 2.0]), []
 
     def validate(given, *_, **__):
         states.append(trainable_state(given))
@@ -121,19 +122,32 @@ def test_the_best_validated_weights_are_restored(monkeypatch):
     monkeypatch.setattr(training_module, "validate", validate)
     trained = run(net, epochs=2, validations_per_epoch=3)
     assert trained.best_step == 2 and trained.validation_loss == 1.0 and trained.steps == 6
-    assert all(torch.equal(t, states[1][name]) for name, t in trainable_state(net).items())
-    assert not torch.equal(states[1]["map.weight"], states[5]["map.weight"])
+    assert all(torch.equal(t, states[2][name]) for name, t in trainable_state(net).items())
+    assert not torch.equal(states[2]["map.weight"], states[6]["map.weight"])
+
+
+def test_an_untrained_model_that_no_step_betters_stays_as_it_began():
+    net = model()
+    began, data = trainable_state(net), windows(7, seed=1)
+    x, y = data.batch(torch.arange(7))
+    untrained = (net(x) - y).square().mean().item()
+    trained = run(net, choose_by=data, learning_rate=10.0)
+    first = trained.history[0]
+    assert (first["step"], first["train_loss"], first["learning_rate"]) == (0, None, None)
+    assert first["validation_loss"] == trained.validation_loss == pytest.approx(untrained, rel=1e-6)
+    assert trained.best_step == 0 < trained.steps
+    assert all(torch.equal(t, began[name]) for name, t in trainable_state(net).items())
 
 
 def test_training_stops_after_patience_validations_without_a_better_one(monkeypatch):
-    losses = iter([3.0, 1.0, 2.0, 1.5, 4.0, 2.0])
+    losses = iter([5.0, 3.0, 1.0, 2.0, 1.5, 4.0, 2.0])
     monkeypatch.setattr(training_module, "validate", lambda *_, **__: (next(losses), []))
     assert run(model(), epochs=2, validations_per_epoch=3, patience=2).steps == 4
 
 
 def test_a_short_budget_is_still_validated_often_enough():
     trained = run(model(), max_steps=16, epochs=100, train_on=windows(400), least_validations=8)
-    assert trained.steps == 16 and [row["step"] for row in trained.history] == list(range(2, 17, 2))
+    assert trained.steps == 16 and [row["step"] for row in trained.history] == list(range(0, 17, 2))
 
 
 def test_validation_is_a_mean_over_windows_not_over_batches():
@@ -182,7 +196,7 @@ def test_a_loss_that_is_no_number_stops_at_its_step(where):
 
 
 def test_a_validation_loss_that_is_no_number_stops_at_its_step(monkeypatch):
-    losses = iter([1.0, math.nan])
+    losses = iter([2.0, 1.0, math.nan])
     monkeypatch.setattr(training_module, "validate", lambda *_, **__: (next(losses), []))
     with pytest.raises(TrainingFailed, match="validation loss is NaN or infinite after step 2:"):
         run(model(), epochs=2, validations_per_epoch=3)

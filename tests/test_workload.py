@@ -45,7 +45,7 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
         precision="float32",
         report=None,
     )
-    made = [step for step in range(1, trainer.total + 1) if step % trainer.every == 0 or step == trainer.total]
+    made = [step for step in range(trainer.total + 1) if step % trainer.every == 0 or step == trainer.total]
     assert (work.steps, work.validations) == (trainer.total, len(made))
     batches = -(-min(training.validation_windows or 300, 300) // 64)
     assert (work.validation_batches, work.test_batches) == (len(made) * batches, 3)
@@ -74,11 +74,11 @@ def test_time_and_operations_of_a_run_by_hand(sample_run):
         dataclasses.replace(sample_run, training=Training(max_steps=10, epochs=1, least_validations=2)),
         {"train": 320, "validation": 64, "test": 128},
     )
-    assert (work.steps, work.validations, work.validation_batches, work.test_batches) == (10, 2, 2, 2)
+    assert (work.steps, work.validations, work.validation_batches, work.test_batches) == (10, 3, 3, 2)
     found = run_seconds(sample_run, work, costs, Assumed(flops_per_second=100, seconds_per_call=0.01), overhead=7)
     # A step: 1000 / 100 = 10 s, more than its calls; a forecast: 200 calls of 0.01 s are more than 100 / 100.
-    assert (found.start, found.training, found.validation, found.test) == (7, 100, 4, 4)
-    assert found.total == 115 and run_flops(work, costs) == 10 * 1000 + 4 * 100
+    assert (found.start, found.training, found.validation, found.test) == (7, 100, 6, 4)
+    assert found.total == 117 and run_flops(work, costs) == 10 * 1000 + 5 * 100
     assert device_bytes(sample_run, costs, held=1.0) == (4 * 7 + 16 * 3 + 640,) * 2
     half = dataclasses.replace(sample_run, precision="bfloat16")
     assert device_bytes(half, costs, held=1.0) == (2 * 7 + 16 * 3 + 320, 2 * 7 + 16 * 3 + 640)

@@ -64,7 +64,7 @@ def digests() -> dict[str, str]:
         ("cost.estimate:make_estimate", set()),
         ("results.aggregate:summarise", REPORTS),
         ("results.status:run_status", set()),
-        ("training.train:learning_rate", LONG | {"m4"}),
+        ("training.schedule:learning_rate", LONG | {"m4"}),
         ("training.evaluation:evaluate", LONG),
         ("training.short_term:forecasts", {"m4"}),
         ("training.m4_scores:owa", {"m4"} | REPORTS),

@@ -244,6 +244,15 @@ def test_every_slip_in_a_catalogue_is_told_by_its_place(changed, root, name):
 @pytest.mark.parametrize(
     ("overrides", "word"),
     [
+        ({"dlinear": {"options": {"kernal": 5}}}, "overrides.dlinear: 1 problem\n  - options.kernal: unknown key"),
+        (
+            {"time-llama-4": {"options": {"token_scale": 0}}},
+            "overrides.time-llama-4: 1 problem\n  - options.token_scale: is 0",
+        ),
+        (
+            {"dlinear": {"datasets": {"ETTh1": {"options": {"kernel": "5"}}}}},
+            "overrides.dlinear.datasets.ETTh1: 1 problem\n  - options.kernel: is '5'",
+        ),
         ({"dlinaer": {"training": {"epochs": 1}}}, "overrides: method 'dlinaer' is not in the catalogue"),
         (
             {"dlinear": {"datasets": {"ETTh9": {}}}},

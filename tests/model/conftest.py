@@ -45,6 +45,8 @@ def make_model(make_backbone) -> Callable[..., TimeLlama]:
             "heads": 4,
             "active": 4,
             "token_embedding": "linear",
+            "token_scale": 1.0,
+            "head_init": "uniform",
             "alignment": "cross-attention",
             "adapter": "dynamic",
             "mixture_experts": 3,

@@ -26,6 +26,21 @@ def test_a_fresh_model_is_the_frozen_backbone_between_embedding_and_head(make_mo
     assert model(x).shape == (3, 8, 5)
 
 
+@pytest.mark.parametrize("blocks", ["pretrained", "none"])
+def test_scaled_tokens_enter_the_blocks_or_what_stands_in_their_place(make_model, x, blocks):
+    plain = {} if blocks == "pretrained" else {"blocks": "none", "adapter": "none", "positions": "none"}
+    model = make_model(token_scale=20.0, **plain).eval()
+    normal = instance_normalise(x)
+    h = 20 * model.align(model.embed(normal.values), model.prompt, None)
+    h = model.backbone(h, causal=True) if blocks == "pretrained" else h
+    torch.testing.assert_close(model(x), normal.undo(model.head(h).transpose(1, 2)))
+
+
+def test_a_head_of_zeros_forecasts_the_mean_of_the_look_back(make_model, x):
+    forecast = make_model(head_init="zero").eval()(x)
+    torch.testing.assert_close(forecast, x.mean(dim=1, keepdim=True).expand_as(forecast))
+
+
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_closed_gates_leave_the_frozen_output(make_model, x, family):
     model = make_model(family).eval()

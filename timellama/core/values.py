@@ -4,6 +4,7 @@ A field annotated with one of them is checked by pydantic wherever its class is 
 YAML's `"4"`, `4.0` and `yes` are not whole numbers. A class that is built directly, as in a test, is not checked.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeVar
 
@@ -27,6 +28,22 @@ Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Several = Annotated[tuple[T, ...], Field(min_length=1)]
+
+
+# Marks a dataclass field that came after results were kept, and whose default changes nothing: `named_fields` leaves it
+# out at that default, so a run without it keeps its identity.
+ADDED = object()
+
+
+def named_fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass and of those within it, without each `ADDED` one that is at its default."""
+    fields = {}
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        if item == field.default and ADDED in getattr(field.type, "__metadata__", ()):
+            continue
+        fields[field.name] = named_fields(item) if dataclasses.is_dataclass(item) else item
+    return fields
 
 
 def refused(rule: str) -> PydanticCustomError:

@@ -16,6 +16,7 @@ from timellama.core.values import (
     Maybe,
     Percent,
     Positive,
+    Scalar,
     Several,
     SeveralDistinct,
     Share,
@@ -48,19 +49,21 @@ LanguageModels = Several[LanguageModel]
 
 
 class DatasetOverride(Model):
-    """Training settings of one method on one data set."""
+    """Settings of one method on one data set."""
 
+    options: dict[str, Scalar] = Field(default_factory=dict, description="Options of this method on this data set.")
     training: AsWritten[Training] = Field(
         default_factory=dict, description="Training settings of this method on this data set."
     )
 
 
 class Override(Model):
-    """Training settings of one method."""
+    """Settings of one method."""
 
+    options: dict[str, Scalar] = Field(default_factory=dict, description="Options of this method.")
     training: AsWritten[Training] = Field(default_factory=dict, description="Training settings of this method.")
     datasets: dict[str, DatasetOverride] = Field(
-        default_factory=dict, description="Training settings of this method on single data sets."
+        default_factory=dict, description="Settings of this method on single data sets."
     )
 
 
@@ -187,7 +190,7 @@ class Configuration(Model):
     )
     overrides: Overrides = Field(
         default_factory=dict,
-        description="Training settings of single methods (keys of config/methods.yaml); they go over everything else.",
+        description="Settings of single methods (keys of config/methods.yaml); they go over everything else.",
     )
     methods: dict[str, dict] = Field(
         default_factory=dict,

@@ -26,7 +26,7 @@ from timellama.experiments.configuration import (
     Override,
 )
 from timellama.experiments.m4_runs import require_m4_run
-from timellama.experiments.methods_file import MethodEntry, load_methods
+from timellama.experiments.methods_file import DatasetSettings, MethodEntry, load_methods
 from timellama.experiments.run import Backbone, Run, Training
 from timellama.experiments.sweep import Sweep
 from timellama.methods.registry import method_of
@@ -123,8 +123,12 @@ def _check_overrides(
     known = dict.fromkeys([*methods, *(entry.method for entry in methods.values())])
     for method, override in overrides.items():
         _named(known, method, f"{where}: method")
-        for dataset in override.datasets:
-            _named(datasets, dataset, f"{where}.{method}.datasets: dataset")
+        options = DatasetSettings[method_of(methods[method].method if method in methods else method).options]
+        validate({"options": override.options}, options, origin=f"{where}.{method}")
+        for dataset, settings in override.datasets.items():
+            of = f"{where}.{method}.datasets"
+            _named(datasets, dataset, f"{of}: dataset")
+            validate({"options": settings.options}, options, origin=f"{of}.{dataset}")
 
 
 def _sweeps(section: Efficiency | None, *catalogues) -> Iterator[Sweep]:
@@ -174,11 +178,12 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         code = method_of(spec.method)
         if code.seasons > 1 and context < code.seasons * entry.season:
             continue
+        settings = (method, dataset, methods, config, overrides)
         chosen = (section.backbones or config.backbones) if code.backbone else [None]
         of_dataset = section.datasets[dataset].seeds if dataset in section.datasets else None
         for backbone in chosen:
             for seed in of_dataset or section.seeds or config.seeds:
-                options = _options(spec, backbone, _settings("options", spec, method, dataset, config, overrides))
+                options = _options(spec, backbone, _settings("options", *settings))
                 run = Run(
                     task="short-term" if entry.split.rule == "published" else experiment_task(section.train_percent),
                     dataset=dataset,
@@ -191,7 +196,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                     variant=method,
                     method=spec.method,
                     options=options,
-                    training=_training(spec, _settings("training", spec, method, dataset, config, overrides)),
+                    training=_training(spec, _settings("training", *settings)),
                     backbone=_backbone(backbone, spec, backbones, where),
                     prompt=_prompt(entry, datasets, spec.method, options, **sizes),
                     # A method that trains nothing has no chance in it: one seed says it all.
@@ -239,19 +244,24 @@ def _digest_of_own(entry: Dataset) -> str | None:
 
 def _settings(
     kind: str,
-    spec: MethodEntry,
-    variant: str,
+    method: str,
     dataset: str,
+    methods: Mapping[str, MethodEntry],
     config: Configuration,
     overrides: Sequence[Mapping[str, Override]],
 ) -> dict:
-    """What is set beside the defaults. An override of a method goes for its variants too."""
-    layers = [spec, spec.datasets.get(dataset), config]
+    """What is set beside the defaults. An override of a method goes for its variants too, but for what makes one."""
+    spec = methods[method]
+    base = methods.get(spec.method, spec)
+    makes = {key for key, value in getattr(spec, kind).items() if getattr(base, kind).get(key, Ellipsis) != value}
+    layers = [(layer, ()) for layer in (spec, spec.datasets.get(dataset), config)]
     for source in overrides:
-        for override in [source.get(name) for name in dict.fromkeys([spec.method, variant])]:
-            layers += [override, override and override.datasets.get(dataset)]
+        for name in dict.fromkeys([spec.method, method]):
+            override = source.get(name)
+            kept = makes if name != method else ()
+            layers += [(override, kept), (override and override.datasets.get(dataset), kept)]
     # A layer that may not set this kind, or is not there, sets nothing.
-    return {key: value for layer in layers for key, value in getattr(layer, kind, {}).items()}
+    return {key: value for layer, kept in layers for key, value in getattr(layer, kind, {}).items() if key not in kept}
 
 
 def _options(spec: MethodEntry, backbone: LanguageModel | None, settings: Mapping):

@@ -12,14 +12,13 @@ Defaults live here and only here. Where the paper (arXiv 2502.13725; ACL 2025 SR
 open, the field's comment says so and gives our reason; `docs/open_questions.md` lists them all.
 """
 
-import dataclasses
 import functools
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from timellama.core.values import Count, Positive
+from timellama.core.values import ADDED, Count, NotNegative, Positive, named_fields
 from timellama.data.splits import Split
 from timellama.methods.registry import method_of
 
@@ -35,7 +34,7 @@ class Training:
     batch_size: Count = 16  # paper, table 7
     epochs: Count = 20  # paper, table 7
     max_steps: Count | None = None  # a budget on top of `epochs`; none in the paper
-    # open in the paper; `timellama.training.train.learning_rate` says what each is
+    # open in the paper; `timellama.training.schedule.learning_rate` says what each is
     schedule: Literal["cosine", "halving", "early-halving", "delayed-decay", "constant"] = "cosine"
     validations_per_epoch: Count = 4  # our choice: the best point on ETTh1 comes within the first epoch
     least_validations: Count = 8  # our choice: a budget shorter than an epoch still gets points to choose from
@@ -46,6 +45,8 @@ class Training:
     router_clip_norm: Positive = 1.0
     loss: Literal["mse", "smape"] = "mse"  # "smape" on M4 (paper, eq. 4)
     evaluation_batch_size: Count = 64  # our choice: changes the metrics by rounding only
+    # decoupled from the gradient (Loshchilov and Hutter 2019, arXiv 1711.05101); none in the paper
+    weight_decay: Annotated[NotNegative, ADDED] = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,7 @@ class Run:
 
     @functools.cached_property  # planning asks for the folder of each run many times
     def digest(self) -> str:
-        """Hexadecimal digest of every field."""
+        """Hexadecimal digest of every field, less those that were added later and are at their default."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:DIGEST_LENGTH]
 
     @property
@@ -109,7 +110,7 @@ class Run:
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no white space."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        return json.dumps(named_fields(self), sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "Run":

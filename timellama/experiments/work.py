@@ -47,7 +47,7 @@ def work_of(run: Run, windows: Mapping[str, int]) -> Work:
     per_epoch = math.ceil(windows["train"] / training.batch_size)
     total = min(training.epochs * per_epoch, training.max_steps or sys.maxsize)
     every = max(1, min(per_epoch // training.validations_per_epoch, total // training.least_validations))
-    validations = math.ceil(total / every)
+    validations = 1 + math.ceil(total / every)  # the untrained model is validated too
     chosen = min(training.validation_windows or windows["validation"], windows["validation"])
     return Work(
         steps=total,

@@ -28,6 +28,7 @@ from timellama.core.files import atomic, remove_unfinished, write_arrays, write_
 from timellama.core.interruption import Interrupted, Signals
 from timellama.core.job_state import ProgressWriter
 from timellama.core.lock import locked
+from timellama.core.values import named_fields
 from timellama.data.series import Series, load_series
 from timellama.data.windows import prepare
 from timellama.experiments.run import Run, Training
@@ -189,7 +190,7 @@ def carry_out(
         scored = prepared.score(model, device)
         now = time.perf_counter()
         metrics = {
-            "run": dataclasses.asdict(run),
+            "run": named_fields(run),
             "identity": run.identity,
             "dataset": run.dataset,
             "horizon": run.horizon,

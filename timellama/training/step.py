@@ -1,6 +1,7 @@
 """One step of training, for all that make one: training itself, the efficiency sweep, the plan's timing and counting.
 
-Adam with two clipped groups: the routers' parameters apart from the rest (`Training.router_clip_norm` says why).
+AdamW, which is Adam where `weight_decay` is 0, with two clipped groups: the routers' parameters apart from the rest
+(`Training.router_clip_norm` says why).
 """
 
 from torch import Tensor, nn, optim
@@ -30,7 +31,7 @@ def gradients(
 
 
 class TrainingStep:
-    """Forward, loss, backward, clipping, Adam and the model's own `after_step`."""
+    """Forward, loss, backward, clipping, AdamW and the model's own `after_step`."""
 
     def __init__(
         self, model: Forecaster, *, training: Training, balance_weight: float, device: str, precision: str
@@ -42,7 +43,7 @@ class TrainingStep:
         self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
         groups = [{"params": parameters} for parameters in (self.rest, self.router) if parameters]
         # Fused: one pass over the weights for a step, where the default makes a dozen.
-        self.optimiser = optim.Adam(groups, lr=training.learning_rate, fused=True)
+        self.optimiser = optim.AdamW(groups, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
 
     def __call__(
         self, x: Tensor, y: Tensor, *, learning_rate: float, step: int, total_steps: int

@@ -1,6 +1,7 @@
-"""Training: Adam, a schedule, validation several times an epoch, early stopping on validation, best weights restored.
+"""Training: AdamW, a schedule, validation before the first step and often after it, best weights restored.
 
-Paper, section 4.3 and table 7. Nothing here ever sees the test part. The data order comes from a generator of its own,
+Paper, section 4.3 and table 7. Training stops early on validation, and a model that no step betters stays as it began.
+Nothing here ever sees the test part. The data order comes from a generator of its own,
 so two methods with one seed see the same batches in the same order; a last, smaller batch is trained on like any other.
 """
 
@@ -8,7 +9,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any
@@ -24,6 +25,7 @@ from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
 from timellama.training.predictions import predictions, spread, with_choices
+from timellama.training.schedule import learning_rate
 from timellama.training.step import LOSSES, TrainingStep
 
 log = logging.getLogger(__name__)
@@ -52,35 +54,6 @@ class Trained:
     history: list[dict]
     router_history: list[dict]
     resumed_at: list[int]  # the steps after which another process went on
-
-
-def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_steps: int) -> float:
-    """The rate of a step (from 0). Raises ValueError for an unknown schedule.
-
-    cosine: from the full rate to 0 over all steps.
-    halving: the full rate in the first two epochs, then half of the one before in each (thuml/Time-Series-Library,
-    utils/tools.py, `type1`, which is called after each epoch).
-    early-halving: half of the one before in each epoch from the second on; our choice where a configuration says so.
-    delayed-decay: the full rate for four epochs, then 0.9 of the one before in each (the same file's `type3`).
-    constant: the full rate.
-    """
-    epoch = step // steps_per_epoch
-    if training.schedule == "cosine":
-        factor = (1 + math.cos(math.pi * step / total_steps)) / 2
-    elif training.schedule == "halving":
-        factor = 0.5 ** max(0, epoch - 1)
-    elif training.schedule == "early-halving":
-        factor = 0.5**epoch
-    elif training.schedule == "delayed-decay":
-        factor = 0.9 ** max(0, epoch - 3)
-    elif training.schedule == "constant":
-        factor = 1.0
-    else:
-        raise ValueError(
-            f"schedule is {training.schedule!r}; it must be 'cosine', 'halving', 'early-halving', 'delayed-decay' or "
-            "'constant'"
-        )
-    return training.learning_rate * factor
 
 
 def trainable_state(model: Forecaster) -> dict[str, Tensor]:
@@ -230,9 +203,9 @@ class _Trainer:
 
     @property
     def validation_due(self) -> bool:
-        """Whether the step was one of those followed by a validation, and that validation has not been made."""
+        """Whether a validation follows this step, or precedes the first, and has not been made."""
         step, history = self.progress.step, self.progress.history
-        validated = history[-1]["step"] if history else 0
+        validated = history[-1]["step"] if history else -1  # step 0 is the untrained model
         return step > validated and (step % self.every == 0 or step == self.total)
 
     @property
@@ -322,19 +295,14 @@ class _Trainer:
         row = {
             "step": step,
             "epoch": step / self.steps_per_epoch,
-            "train_loss": torch.stack(progress.losses).mean().item(),
+            "train_loss": torch.stack(progress.losses).mean().item() if progress.losses else None,
             "validation_loss": loss,
             "balance_loss": torch.stack(progress.balances).mean().item() if progress.balances else None,
-            "learning_rate": self._rate(step - 1),
+            "learning_rate": self._rate(step - 1) if step else None,
             "seconds": progress.seconds,
         }
         progress.history.append(row)
-        speed = step / progress.seconds
-        log.info(
-            "step %d of %d, epoch %.2f: train %.5f, validation %.5f, rate %.2e, %.1f steps/s, at most %.0f s left",
-            *(step, self.total, row["epoch"], row["train_loss"], loss, row["learning_rate"]),
-            *(speed, (self.total - step) / speed),
-        )
+        _log_validation(row, total=self.total)
         progress.losses, progress.balances = [], []
         if loss < progress.best:
             progress.best, progress.best_step, progress.worse = loss, step, 0
@@ -385,6 +353,18 @@ def validate(
         for module, rate in zip(summary["modules"], rates, strict=True)
     ]
     return total / count, rows
+
+
+def _log_validation(row: Mapping[str, Any], *, total: int) -> None:
+    step, loss = row["step"], row["validation_loss"]
+    if step == 0:
+        log.info("step 0 of %d, untrained: validation %.5f", total, loss)
+        return
+    speed = step / row["seconds"]
+    log.info(
+        "step %d of %d, epoch %.2f: train %.5f, validation %.5f, rate %.2e, %.1f steps/s, at most %.0f s left",
+        *(step, total, row["epoch"], row["train_loss"], loss, row["learning_rate"], speed, (total - step) / speed),
+    )
 
 
 def _must_be_finite(losses: list[Tensor], *, end: int) -> None:

@@ -4,9 +4,9 @@ There is no public reference implementation.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from timellama.core.values import Count, Flag, NotNegative, Whole
+from timellama.core.values import ADDED, Count, Flag, NotNegative, Positive, Whole
 from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack
 from timellama.methods.time_llama.prompts import Descriptive, PromptName
 
@@ -21,8 +21,12 @@ class TimeLlamaOptions:
     rank: Count = 8  # r: table 7 (section 4.3 also says 4, for Llama-3.2 1B)
     heads: Count = 8  # K: table 7; also the heads of `blocks` "attention"
     active: Count = 4  # n: table 7
-    # the depth of TSEmb (eq. 2) is open: one layer is the least that fits it
-    token_embedding: Literal["linear", "mlp"] = "linear"
+    # TSEmb (eq. 2): the paper calls it an MLP; its depth is open, and two layers are the least that is one
+    token_embedding: Literal["linear", "mlp"] = "mlp"
+    # what the aligned tokens are multiplied by before the blocks; the paper has no such factor, which is 1
+    token_scale: Annotated[Positive, ADDED] = 1.0
+    # open; "uniform" is torch's, "zero" makes the untrained forecast the mean of the look-back
+    head_init: Annotated[Literal["uniform", "zero"], ADDED] = "uniform"
     # eq. 3; "none" is Time-LlaMA-1, "prefix" is Time-LlaMA-2
     alignment: Literal["cross-attention", "none", "prefix"] = "cross-attention"
     # eq. 1; "static" is Time-LlaMA-4, "none" -3, "adalora" -5, "moelora" -6
@@ -49,6 +53,7 @@ def stack(options: TimeLlamaOptions, sizes: Sizes) -> Stack:
     width, blocks = sizes.width, sizes.blocks
     lora = MODULES * blocks * options.rank * (1 + 8) * width
     trained = ALIGNMENT * width**2 + (sizes.context + sizes.horizon) * width + lora
+    trained += width**2 if options.token_embedding == "mlp" else 0
     trained += BLOCK * width**2 * blocks if options.train_backbone else 0
     tokens = sizes.variates + (sizes.words if options.alignment == "prefix" else 0)
     return Stack(tokens=tokens, layers=blocks, parameters=BLOCK * width**2, kept=KEPT * width, trained=trained)

@@ -29,7 +29,9 @@ class TimeLlama(Forecaster):
     `adapter`: "dynamic" (a router a block), "static" (every gate at 1), "moelora" (a mixture of LoRA a module),
     "adalora" (its ranks move between modules) or "none" (the blocks stay as they are).
     `blocks`: "pretrained"; "attention" or "none" have one trainable attention layer or nothing in place of the blocks,
-    their positions and their final norm. `train_backbone` trains every weight of the blocks.
+    their positions and their final norm. `token_scale` multiplies the variates' tokens on their way into either.
+    `head_init`: "uniform" (torch's), or "zero", with which the untrained forecast is the mean of the look-back.
+    `train_backbone` trains every weight of the blocks.
 
     Raises ValueError for a value outside an option's choices, and for options that contradict each other.
     """
@@ -45,6 +47,8 @@ class TimeLlama(Forecaster):
         heads: int,
         active: int,
         token_embedding: str,
+        token_scale: float,
+        head_init: str,
         alignment: str,
         adapter: str,
         mixture_experts: int,
@@ -58,6 +62,7 @@ class TimeLlama(Forecaster):
     ):
         super().__init__()
         for name, value, allowed in (
+            ("head_init", head_init, ("uniform", "zero")),
             ("alignment", alignment, ("cross-attention", "none", "prefix")),
             ("adapter", adapter, ("dynamic", "static", "none", "adalora", "moelora")),
             ("attention", attention, ("causal", "bidirectional")),
@@ -74,6 +79,7 @@ class TimeLlama(Forecaster):
             raise ValueError("alignment is 'prefix': prompts of a sample's own differ in length; choose another prompt")
         width, sizes = backbone.width, backbone.sizes()
         self.causal, self.positions = attention == "causal", positions == "backbone"
+        self.token_scale = token_scale
         self.prefixed, self.routed = alignment == "prefix", adapter == "dynamic"
         self.embed = TokenEmbedding(context=context, width=width, kind=token_embedding)
         self.align = Alignment(width=width, heads=heads) if alignment == "cross-attention" else None
@@ -97,6 +103,9 @@ class TimeLlama(Forecaster):
         if train_backbone:
             backbone.float().requires_grad_(True)  # small steps are lost in the bfloat16 of frozen weights
         self.head = nn.Linear(width, horizon)
+        if head_init == "zero":
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] -> forecast [B, H, N]."""
@@ -109,6 +118,7 @@ class TimeLlama(Forecaster):
         prompt, keep = (self.prompt, None) if isinstance(self.prompt, Tensor) else self.prompt(normal.values)
         if self.align is not None:
             h = self.align(h, prompt, keep)  # eq. 3
+        h = h if self.token_scale == 1 else self.token_scale * h  # ours, in no equation
         prefix = len(prompt) if self.prefixed else 0
         if prefix:
             h = torch.cat([prompt.to(h.dtype).expand(len(h), -1, -1), h], dim=1)

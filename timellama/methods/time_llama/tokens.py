@@ -35,8 +35,8 @@ def instance_normalise(x: Tensor) -> Normalised:
 class TokenEmbedding(nn.Module):
     """Equation 2: h_i = TSEmb(x_i), one map R^T -> R^D shared by all variates.
 
-    The paper calls TSEmb an MLP and says no more. `linear` is one layer; `mlp` puts a GELU and a second layer behind
-    it.
+    The paper calls TSEmb an MLP and says no more. `mlp` is the least that the word allows, two layers with a GELU
+    between them; `linear` is the first layer alone.
     """
 
     def __init__(self, *, context: int, width: int, kind: str):
