@@ -47,8 +47,9 @@ def show(
 
     settings = [("method", spec.method), ("backbone", describe_backbone(metrics["run"]["backbone"]) or "none")]
     settings += [("training share", f"{spec.train_percent} %"), ("precision", spec.precision)]
-    settings += list(dataclasses.asdict(spec.options).items())
-    settings += list(dataclasses.asdict(spec.training).items()) if spec.training else []
+    used = finished.used
+    settings += list(dataclasses.asdict(used.options).items())
+    settings += list(dataclasses.asdict(used.training).items()) if used.training else []
     print_table(["setting", ""], settings)
     if metrics["router"]:
         _print_router(metrics["router"])

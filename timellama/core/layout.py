@@ -34,6 +34,7 @@ ROUTER = "router.csv"
 FORECASTS = "forecasts.npz"
 WINDOWS = "windows.npz"  # the errors of each test window
 CHECKPOINTS = f"{RESULTS}/checkpoints/{IDENTITY}"
+CHOICE = f"{RESULTS}/choices/{IDENTITY}.json"  # which trial the searched runs of a cell take
 SWEEP = f"{RESULTS}/efficiency/{{variant}}/{{identity}}.json"
 
 LOGS = f"{RESULTS}/logs"
@@ -41,6 +42,7 @@ FETCH_LOG = f"{LOGS}/fetch/{{path}}.log"
 NORMALISE_LOG = f"{LOGS}/normalise/{{dataset}}.log"
 BACKBONE_LOG = f"{LOGS}/backbone/{{backbone}}-x{{blocks}}-{{weights}}.log"
 TRAIN_LOG = f"{LOGS}/train/{IDENTITY}.log"
+CHOICE_LOG = f"{LOGS}/choice/{IDENTITY}.log"
 SWEEP_LOG = f"{LOGS}/efficiency/{{variant}}/{{identity}}.log"
 BENCHMARK = f"{RESULTS}/benchmarks/{IDENTITY}.tsv"
 SWEEP_BENCHMARK = f"{RESULTS}/benchmarks/efficiency/{{variant}}/{{identity}}.tsv"
@@ -62,6 +64,11 @@ def within(results: Path, pattern: str, **fields: str) -> Path:
 def metrics_of(folder: str) -> str:
     """The numbers of the run in `folder`."""
     return f"{RESULTS}/{folder}/{METRICS}"
+
+
+def choice_of(place: str) -> str:
+    """The choice behind the searched runs of `Run.choice`."""
+    return f"{RESULTS}/choices/{place}.json"
 
 
 def sweep_of(folder: str) -> str:

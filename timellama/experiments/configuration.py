@@ -106,6 +106,17 @@ class Experiment(Model):
     also: tuple[SingleRun, ...] = Field((), description="Single runs beside the grid, for example another look-back.")
 
 
+class Search(Experiment):
+    """A grid whose trained methods are also run with settings that are searched for, each with the same effort."""
+
+    trials: Count = Field(description="Settings that each method is tried at, on the first seed; at most 64.")
+    samples: Count = Field(description="Training windows that each trial, and each searched run, sees.")
+    validations: Count = Field(description="Validations during a trial at least, beside the one before its first step.")
+    validation_windows: Count = Field(
+        description="Validation windows of each trial, evenly spaced; the same for all methods."
+    )
+
+
 class Efficiency(Model):
     """What is measured for the report on time, memory and operations."""
 
@@ -150,6 +161,7 @@ class Experiments(Model):
     router: Maybe[Experiment] = Field(None, description="Pooling, gate gradient and column order.")
     prompts: Maybe[Experiment] = Field(None, description="What the prompt says.")
     depth: Maybe[Experiment] = Field(None, description="How many blocks, as many entries of `backbones`.")
+    search: Maybe[Search] = Field(None, description="Published settings beside searched ones.")
     llm_value: Maybe[Experiment] = Field(None, description="What the language model is worth.")
     attention: Maybe[Experiment] = Field(None, description="Attention between variate tokens.")
     efficiency: Maybe[Efficiency] = Field(None, description="Time, memory and operations over the number of variates.")

@@ -17,6 +17,7 @@ from timellama.core.schema import validate
 from timellama.data.catalogue import Dataset, load_catalogue
 from timellama.data.sources import sha256_of
 from timellama.data.splits import count_windows, part_rows, train_rows
+from timellama.experiments import search
 from timellama.experiments.configuration import (
     Configuration,
     DatasetSetting,
@@ -24,6 +25,7 @@ from timellama.experiments.configuration import (
     Experiment,
     LanguageModel,
     Override,
+    Search,
 )
 from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.methods_file import DatasetSettings, MethodEntry, load_methods
@@ -110,6 +112,9 @@ def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Ma
     runs = {}
     for experiment, section in experiments.items():
         found = list(_runs(experiment, section, *catalogues))
+        if isinstance(section, Search):
+            made = {variant: _makes("options", entry, methods) for variant, entry in methods.items()}
+            found = list(search.expanded(found, search=section, fixed=made))
         runs[experiment] = list({run.folder: run for run in found}.values())
     sweeps = {sweep.folder: sweep for sweep in _sweeps(efficiency, *catalogues)}
     catalogue = {"datasets": datasets, "backbones": backbones, "methods": methods}
@@ -252,8 +257,7 @@ def _settings(
 ) -> dict:
     """What is set beside the defaults. An override of a method goes for its variants too, but for what makes one."""
     spec = methods[method]
-    base = methods.get(spec.method, spec)
-    makes = {key for key, value in getattr(spec, kind).items() if getattr(base, kind).get(key, Ellipsis) != value}
+    makes = _makes(kind, spec, methods)
     layers = [(layer, ()) for layer in (spec, spec.datasets.get(dataset), config)]
     for source in overrides:
         for name in dict.fromkeys([spec.method, method]):
@@ -262,6 +266,12 @@ def _settings(
             layers += [(override, kept), (override and override.datasets.get(dataset), kept)]
     # A layer that may not set this kind, or is not there, sets nothing.
     return {key: value for layer, kept in layers for key, value in getattr(layer, kind, {}).items() if key not in kept}
+
+
+def _makes(kind: str, spec: MethodEntry, methods: Mapping[str, MethodEntry]) -> frozenset[str]:
+    """The settings in which a variant differs from the entry of its method."""
+    base = methods.get(spec.method, spec)
+    return frozenset(k for k, value in getattr(spec, kind).items() if getattr(base, kind).get(k, Ellipsis) != value)
 
 
 def _options(spec: MethodEntry, backbone: LanguageModel | None, settings: Mapping):

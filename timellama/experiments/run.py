@@ -12,6 +12,7 @@ Defaults live here and only here. Where the paper (arXiv 2502.13725; ACL 2025 SR
 open, the field's comment says so and gives our reason; `docs/open_questions.md` lists them all.
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -84,6 +85,9 @@ class Run:
     seed: int
     precision: str
     device: str
+    # The folders of the trials among which `training` and `options` are chosen by validation loss when the run is
+    # trained; until then the two are those of the first trial. None: they stand.
+    trials: Annotated[tuple[str, ...], ADDED] = ()
 
     @functools.cached_property  # planning asks for the folder of each run many times
     def digest(self) -> str:
@@ -104,6 +108,16 @@ class Run:
         return f"{self.task}/{self.dataset}/{self.variant}/{self.identity}"
 
     @property
+    def choice(self) -> str:
+        """Where, below `results/choices/`, it stands which trial a searched run takes; the same for all its seeds."""
+        return dataclasses.replace(self, seed=0).folder
+
+    def settled(self, *, options: dict[str, Any], training: dict[str, Any]) -> "Run":
+        """A searched run with the settings that were chosen for it, as `named_fields` gives them."""
+        kind = method_of(self.method).options
+        return dataclasses.replace(self, options=kind(**options), training=Training(**training), trials=())
+
+    @property
     def balance_weight(self) -> float:
         """What training multiplies a router's balance loss by; 0 for a method without routers."""
         return getattr(self.options, "balance_weight", 0.0)
@@ -120,4 +134,5 @@ class Run:
         fields["options"] = method_of(fields["method"]).options(**fields["options"])
         fields["training"] = fields["training"] and Training(**fields["training"])
         fields["backbone"] = fields["backbone"] and Backbone(**fields["backbone"])
+        fields["trials"] = tuple(fields.get("trials", ()))
         return cls(**fields)

@@ -4,8 +4,10 @@ Only the standard library is imported: planning reads these records and needs no
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from timellama.methods.space import Space
 
 # A block of a language model in terms of its width D. Sizes that a catalogue entry does not hold are the largest of
 # the catalogue's, Gemma-2B's: 26.25 D^2 parameters and a feed-forward width of 8 D.
@@ -62,8 +64,8 @@ class Method:
     that its look-back must hold.
 
     power: the power of N that its work grows with. stack: how its layers grow with the sizes, for what a scheduler is
-    asked for. assumed: `module:NAME` of a mapping from what it calls to what replaces it where operations are counted
-    without numbers.
+    asked for. space: what a search varies beside what it varies of every method. assumed: `module:NAME` of a mapping
+    from what it calls to what replaces it where operations are counted without numbers.
     """
 
     name: str
@@ -77,4 +79,5 @@ class Method:
     seasons: int = 0
     power: int = 1
     stack: Callable[[Any, Sizes], Stack] = one_layer
+    space: Space = field(default_factory=dict)
     assumed: str | None = None

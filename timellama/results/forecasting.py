@@ -71,7 +71,7 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
 
     Raises InputError where a file that it needs is absent, damaged or not the one that the run was made with.
     """
-    run, origin = finished.run, finished.metrics["provenance"]
+    run, origin = finished.used, finished.metrics["provenance"]
     single = run.task == "short-term"
     data = None if single else _series(finished, origin["data_sha256"])
     with _as_input_error():
@@ -88,7 +88,7 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
         scaler=scaler,
         seconds=None if data is None else float(np.diff(data.time).astype(float).mean()),
         warnings=()
-        if code_of_run(run) == origin["source_digest"]
+        if code_of_run(finished.run) == origin["source_digest"]
         else ("the code has changed since this run was trained",),
     )
 
@@ -152,7 +152,7 @@ def _series(finished: Finished, digest: str) -> Series:
             f"{path} was made from other raw data (SHA-256 {data.raw_sha256}) than the run was trained on ({digest}); "
             "restore the data, or train the run again"
         )
-    return in_order(data, getattr(finished.run.options, "column_order", 0))
+    return in_order(data, getattr(finished.used.options, "column_order", 0))
 
 
 def _backbone(finished: Finished, digest: dict | None) -> Path | None:

@@ -24,6 +24,11 @@ class Finished:
     metrics: dict[str, Any]
 
     @property
+    def used(self) -> Run:
+        """The run with the settings that it was trained with; those of a searched run were chosen among its trials."""
+        return self.run.settled(**self.metrics["chosen"]) if self.run.trials else self.run
+
+    @property
     def results(self) -> Path:
         """The folder `results/` that the run lies in."""
         return self.folder.resolve().parents[LEVELS - 1]

@@ -34,12 +34,14 @@ from timellama.data.windows import prepare
 from timellama.experiments.run import Run, Training
 from timellama.training.build import build
 from timellama.training.checkpoint import Checkpoint
+from timellama.training.choice import settled
 from timellama.training.evaluation import evaluate
 from timellama.training.metric_objects import EXTRA, FORECAST, Metric, definitions, record
 from timellama.training.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state
 
 log = logging.getLogger(__name__)
 
+CHOSEN = ("options", "training")  # what a searched run takes from its best trial
 NO_METRICS: Mapping[str, Metric] = MappingProxyType({})
 
 
@@ -99,6 +101,7 @@ def run_experiment(
     *,
     series: Path,
     backbone_folder: Path | None,
+    choice: Path | None = None,
     outputs: Outputs,
     checkpoints: Path,
     threads: int,
@@ -108,12 +111,15 @@ def run_experiment(
     """Train and evaluate `run`, write its files and return what stands in `metrics.json`.
 
     `metrics` are user-supplied ones by place, of `find_metrics`; their records stand under `metrics` in the file.
-    The folder `checkpoints` is the run's own: it keeps a training that was stopped, and is gone when the files stand.
+    `choice` is that of a searched run among its trials. The folder `checkpoints` is the run's own: it keeps a training
+    that was stopped, and is gone when the files stand.
     Raises InputError while another process is at work there, and Interrupted when the process is asked to stop.
     """
 
+    used = settled(run, choice)
+
     def load() -> Prepared:
-        data = in_order(load_series(series), getattr(run.options, "column_order", 0))
+        data = in_order(load_series(series), getattr(used.options, "column_order", 0))
         parts = prepare(data, run.split, context=run.context, horizon=run.horizon, train_percent=run.train_percent)
 
         def score(model: nn.Module, device: str) -> Scored:
@@ -121,7 +127,7 @@ def run_experiment(
                 model,
                 parts.test,
                 columns=list(data.columns),
-                batch_size=evaluation_batch_size(run),
+                batch_size=evaluation_batch_size(used),
                 device=device,
                 precision=run.precision,
                 metrics=(*FORECAST, *metrics.values()),
@@ -138,6 +144,7 @@ def run_experiment(
 
     return carry_out(
         run,
+        used=used,
         load=load,
         backbone_folder=backbone_folder,
         outputs=outputs,
@@ -150,6 +157,7 @@ def run_experiment(
 def carry_out(
     run: Run,
     *,
+    used: Run,
     load: Callable[[], Prepared],
     backbone_folder: Path | None,
     outputs: Outputs,
@@ -157,7 +165,10 @@ def carry_out(
     threads: int,
     source_digest: str,
 ) -> dict:
-    """What all tasks share: seed, build, train, score, write the files, and return what stands in `metrics.json`."""
+    """What all tasks share: seed, build, train, score, write the files, and return what stands in `metrics.json`.
+
+    `used` is the run with the settings that it is trained with, which for a searched run were chosen.
+    """
     with locked(checkpoints, purpose=run.folder), Signals() as signals, reported(checkpoints) as report:
         started = datetime.now(UTC)
         commit = provenance.commit()  # of the code that was read, not of what is committed while it runs
@@ -172,7 +183,7 @@ def carry_out(
             "%s: %d training, %d validation and %d test windows on %s",
             *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
         )
-        model = build(run, backbone_folder=backbone_folder).to(device)
+        model = build(used, backbone_folder=backbone_folder).to(device)
         code_and_data = {
             "run_digest": run.digest,
             "source_digest": source_digest,
@@ -181,9 +192,11 @@ def carry_out(
             "versions": provenance.versions(),
             "threads": threads,
         }
-        checkpoint = Checkpoint(checkpoints, identity=code_and_data | {"device": processor_of(device)})
+        checkpoint = Checkpoint(
+            checkpoints, identity=code_and_data | {"used": used.digest, "device": processor_of(device)}
+        )
         begun = time.perf_counter()
-        trained = fit(model, run, parts, device, checkpoint, signals, report) if run.training else None
+        trained = fit(model, used, parts, device, checkpoint, signals, report) if used.training else None
         before = time.perf_counter()
         # Of the processes that were cut off, whose training this one went on with.
         earlier = max(0.0, trained.seconds - (before - begun)) if trained else 0.0
@@ -191,6 +204,7 @@ def carry_out(
         now = time.perf_counter()
         metrics = {
             "run": named_fields(run),
+            **({"chosen": {key: named_fields(getattr(used, key)) for key in CHOSEN}} if run.trials else {}),
             "identity": run.identity,
             "dataset": run.dataset,
             "horizon": run.horizon,

@@ -17,6 +17,7 @@ from timellama.data.m4.series import M4Series, load_m4
 from timellama.data.m4.windows import M4Windows, prepare_m4
 from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.run import Run
+from timellama.training.choice import settled
 from timellama.training.evaluation import shown_forecasts
 from timellama.training.m4_scores import Reference
 from timellama.training.predictions import predictions, with_choices
@@ -30,6 +31,7 @@ def run_m4_experiment(
     *,
     series: Path,
     backbone_folder: Path | None,
+    choice: Path | None = None,
     outputs: Outputs,
     checkpoints: Path,
     threads: int,
@@ -39,10 +41,11 @@ def run_m4_experiment(
 
     In place of `mse` and `mae`, which mean nothing across series of other sizes, stand `smape`, `mase`, `owa`, `naive2`
     (Naive2's SMAPE and MASE on the same series) and `frequencies`, the same by data set with the number of series;
-    `n_windows` is that number. `checkpoints` as for `run_experiment`. Raises InputError for a run that does not
-    fit M4, or not this file.
+    `n_windows` is that number. `choice` and `checkpoints` are as for `run_experiment`. Raises InputError for a run that
+    does not fit M4, or not this file.
     """
     require_m4_run(run)
+    used = settled(run, choice)
 
     def load() -> Prepared:
         data = load_m4(series)
@@ -52,7 +55,7 @@ def run_m4_experiment(
         parts = prepare_m4(data, context=run.context, frequency=reference.frequency)
 
         def score(model: nn.Module, device: str) -> Scored:
-            batch_size = evaluation_batch_size(run)
+            batch_size = evaluation_batch_size(used)
             forecast, router = forecasts(
                 model, parts.test, batch_size=batch_size, device=device, precision=run.precision
             )
@@ -68,6 +71,7 @@ def run_m4_experiment(
 
     return carry_out(
         run,
+        used=used,
         load=load,
         backbone_folder=backbone_folder,
         outputs=outputs,

@@ -38,6 +38,7 @@ PARTIAL = os.environ.get(SWITCH, "") not in ("", "0")
 MATRIX = matrix()
 METRICS = own_metrics()
 RUNS = MATRIX.every_run()
+CHOICES = {run.choice: run for run in RUNS.values() if run.trials}
 SWEEPS = MATRIX.sweeps
 PLANNED = [layout.metrics_of(run.folder) for run in RUNS.values()]
 PLANNED += [layout.sweep_of(sweep.folder) for sweep in SWEEPS.values()]
@@ -80,6 +81,20 @@ def raw_files(wildcards):
 def backbone_files(wildcards):
     """The prepared backbone of a run, where its method has one."""
     return prepared_files(run_of(wildcards).backbone)
+
+
+def choice_file(wildcards):
+    """Which trial a searched run takes; nothing for any other run."""
+    run = run_of(wildcards)
+    return [layout.choice_of(run.choice)] if run.trials else []
+
+
+def trials_of(wildcards):
+    """The trials that are chosen among."""
+    place = layout.IDENTITY.format(**wildcards)
+    if place not in CHOICES:
+        raise WorkflowError(f"{layout.choice_of(place)} is no choice of configuration {config['name']!r}")
+    return [layout.metrics_of(folder) for folder in CHOICES[place].trials]
 
 
 def prepared_files(backbone):
@@ -151,6 +166,9 @@ def steps_before(run):
         yield step(f"fetching {file.path}", layout.RAW, layout.FETCH_LOG, path=file.path)
     yield step(f"reading {run.dataset}", layout.SERIES, layout.NORMALISE_LOG, dataset=run.dataset)
     yield from steps_of_backbone(backbone)
+    for trial in run.trials:
+        fields = dict(zip(("task", "dataset", "variant", "identity"), trial.split("/"), strict=True))
+        yield step(f"the trial {trial}", f"{layout.RUN}/{layout.METRICS}", layout.TRAIN_LOG, **fields)
 
 
 def steps_of_backbone(backbone):

@@ -1,10 +1,27 @@
-"""One job a run: train, choose by validation, evaluate every test window."""
+"""One job a run: train, choose by validation, evaluate every test window; and a search's choice among its trials."""
+
+
+rule choose:
+    input:
+        trials_of,
+    output:
+        layout.CHOICE,
+    log:
+        layout.CHOICE_LOG,
+    resources:
+        runtime=5,
+        mem_mb=megabytes(300),
+    params:
+        code=code_of("timellama.training.choice:choose"),
+    script:
+        "../scripts/choose.py"
 
 
 rule train:
     input:
         series=layout.SERIES,
         backbone=backbone_files,
+        choice=choice_file,
     output:
         metrics=f"{layout.RUN}/{layout.METRICS}",
         weights=f"{layout.RUN}/{layout.WEIGHTS}",

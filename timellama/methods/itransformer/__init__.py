@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from timellama.core.values import Count, Probability
 from timellama.methods.method import Method, Sizes, Stack
+from timellama.methods.space import DROPOUT
 from timellama.methods.transformers import encoder
 
 
@@ -30,5 +31,6 @@ METHODS = (
         network="timellama.methods.itransformer.network:ITransformer",
         power=2,  # attends over the variates
         stack=stack,
+        space={"dropout": DROPOUT},
     ),
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from timellama.core.values import Count, Probability
 from timellama.methods.method import Method, Sizes, Stack
+from timellama.methods.space import DROPOUT
 from timellama.methods.transformers import encoder, patch_count
 
 
@@ -34,5 +35,6 @@ METHODS = (
         network="timellama.methods.patchtst.network:PatchTST",
         alone=True,
         stack=stack,
+        space={"dropout": DROPOUT},
     ),
 )

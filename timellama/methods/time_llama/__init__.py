@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from timellama.core.values import ADDED, Count, Flag, NotNegative, Positive, Whole
 from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack
+from timellama.methods.space import Choices, Interval
 from timellama.methods.time_llama.prompts import Descriptive, PromptName
 
 ALIGNMENT = 5  # square layers of the cross-attention, `alignment.py`
@@ -68,5 +69,10 @@ METHODS = (
         prompt=True,
         power=2,  # attends over the variates
         stack=stack,
+        # a token of norm 8 times 300 is as large as the residual stream gets by itself (docs/depth)
+        space={
+            "token_scale": Interval(low=1.0, high=300.0, logarithmic=True),
+            "token_embedding": Choices(values=("mlp", "linear")),
+        },
     ),
 )

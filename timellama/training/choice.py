@@ -1,0 +1,52 @@
+"""Which trial of a search a searched run takes: the one with the lowest validation loss, as a file that names them all.
+
+Nothing here reads a test error. `timellama.experiments.search` says what the trials are.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from timellama.core.files import write_json
+from timellama.experiments.run import Run
+
+
+def choose(trials: Sequence[Path], *, out: Path) -> dict[str, Any]:
+    """Write to `out`, and return, which of the trials' `metrics.json` has the lowest validation loss; first of equals.
+
+    `folder`, `options` and `training` are the chosen trial's. `trials` holds the folder of each, its validation loss,
+    the step of it, and the steps in all.
+    """
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in trials]
+    best = min(documents, key=lambda document: document["validation_loss"])
+    choice = {
+        "folder": _folder(best),
+        "options": best["run"]["options"],
+        "training": best["run"]["training"],
+        "trials": [
+            {"folder": _folder(document)} | {key: document[key] for key in ("validation_loss", "best_step", "steps")}
+            for document in documents
+        ],
+    }
+    write_json(out, choice)
+    return choice
+
+
+def _folder(document: dict[str, Any]) -> str:
+    return "/".join([*(document["run"][key] for key in ("task", "dataset", "variant")), document["identity"]])
+
+
+def settled(run: Run, choice: Path | None) -> Run:
+    """A searched run with the settings that the file `choice` names; any other run as it is.
+
+    Raises ValueError for a choice among other trials than the run's.
+    """
+    if choice is None:
+        return run
+    found = json.loads(choice.read_text(encoding="utf-8"))
+    if (among := tuple(trial["folder"] for trial in found["trials"])) != run.trials:
+        raise ValueError(
+            f"{choice} chooses among {among}, but {run.folder} among {run.trials}: delete it and run again"
+        )
+    return run.settled(options=found["options"], training=found["training"])
