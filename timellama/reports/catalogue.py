@@ -163,6 +163,14 @@ OWN = (
         "in its place.",
     ),
     Report(
+        name="table_search",
+        title="Table E9. Searched settings",
+        caption="Each trained method with its published settings, and with settings that were searched for with the "
+        "same effort. The search never sees a test error.",
+        needs=Needs(experiments=("search",)),
+        build=f"{TABLES}.search:table",
+    ),
+    Report(
         name="table_efficiency",
         title="Table E7. Time and memory",
         caption="How long one forecast and one training step take, and how much memory, for N variates. The column "

@@ -37,8 +37,15 @@ def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) ->
         "remark": remark_on(planned_files(matrix, experiment), absent),
         "models": {name: entry.note for name, entry in matrix.backbones.items() if entry.note},
         "generated": [name for name, entry in matrix.datasets.items() if entry.generated],
+        **_trials(matrix, experiment),
         **user_metrics(matrix),
     }
+
+
+def _trials(matrix: Matrix, experiment: str) -> dict[str, list[str]]:
+    """The folders of the trials of a search; empty for any other experiment."""
+    folders = {folder for run in matrix.runs.get(experiment, ()) for folder in run.trials}
+    return {"trials": sorted(folders)} if folders else {}
 
 
 def user_metrics(matrix: Matrix) -> dict[str, list[dict[str, Any]]]:

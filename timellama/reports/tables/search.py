@@ -1,0 +1,167 @@
+"""Published settings beside searched ones: what the search chose of each method, and the test errors of both."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from timellama.experiments.search import space_of
+from timellama.reports import failures
+from timellama.reports.render import table_model as tables
+from timellama.reports.render.cells import Block, Cell, Entry, Table
+from timellama.reports.render.markup import MISSING, fixed, listed, spread
+from timellama.reports.render.origin import describe_commits, first_seen
+from timellama.reports.report import ReportContext
+from timellama.results import search
+from timellama.results.aggregate import describe_commit
+from timellama.results.search import Found
+from timellama.training.metric_objects import FORECAST
+
+SHORT = {  # what the table calls the parameters of a search
+    "learning_rate": "rate",
+    "batch_size": "batch",
+    "weight_decay": "decay",
+    "schedule": "",
+    "token_scale": "scale",
+    "token_embedding": "",
+    "dropout": "dropout",
+}
+
+
+def table(given: ReportContext) -> Table:
+    """A group a data set and horizon, a line a method.
+
+    Raises InputError as `results.search.found` does.
+    """
+    facts = given.facts
+    if not given.paths and facts["remark"]:
+        return failures.without_results("search", text=facts["remark"])
+    cells = search.found(given.paths, trials=facts.get("trials", ()))
+    order = list(facts["methods"])
+    cells.sort(key=lambda cell: (cell.dataset, cell.horizon, order.index(cell.variant)))
+    counts = _counts(max((len(cell.trials) for cell in cells), default=0))
+    groups = []
+    for key in first_seen((cell.dataset, cell.horizon) for cell in cells):
+        of_key = [cell for cell in cells if (cell.dataset, cell.horizon) == key]
+        groups.append(tuple(_entries(of_key, counts=counts, methods=facts["methods"])))
+    head = ("Data set", "H", "Method", "Chosen", *(f"best of {k}" for k in counts))
+    above = [Cell()] * 4 + ([Cell(text="Validation loss", span=len(counts))] if counts else [])
+    above += [Cell(text=metric.label, span=2) for metric in FORECAST] + [Cell()]
+    below = [*(Cell(text=text) for text in head), *[Cell(text="published"), Cell(text="searched")] * len(FORECAST)]
+    made = Table(
+        columns="lrll" + "r" * (len(counts) + 2 * len(FORECAST)) + "l",
+        blocks=(Block(header=(tuple(above), (*below, Cell(text="Flags"))), groups=tuple(groups)),),
+        caption="Published settings beside searched ones: errors on standardised values, mean and deviation over "
+        "seeds. Bold is the best searched error of a group, underlined the next.",
+        label="tab:search",
+        notes=(_protocol(cells), _reading(counts), _origin(cells, facts)),
+        landscape=True,
+        numbers=_numbers(cells, methods=facts["methods"]),
+    )
+    return failures.remarked(made, facts["remark"])
+
+
+def _counts(trials: int) -> list[int]:
+    """The numbers of trials of which the expected best stands in the table: doublings, and all."""
+    doubled = [2**power for power in range(trials.bit_length()) if 2**power < trials]
+    return [*doubled, trials] if trials else []
+
+
+def _entries(cells: Sequence[Found], *, counts: Sequence[int], methods: Mapping[str, Any]) -> Iterator[Entry]:
+    marked = {}
+    for metric in FORECAST:
+        # A method that trains nothing has nothing to search for: its one error stands among the searched ones.
+        errors = [_mean(cell.searched or ([] if cell.trials else cell.published), metric.name) for cell in cells]
+        texts = [fixed(error, metric.decimals) for error in errors]
+        marked[metric.name] = tables.marks(texts, direction=metric.direction)
+    for number, cell in enumerate(cells):
+        first = number == 0
+        row = [Cell(text=cell.dataset if first else ""), Cell(text=str(cell.horizon) if first else "")]
+        row += [Cell(text=methods[cell.variant]["label"]), Cell(text=_chosen(cell))]
+        losses = [trial["validation_loss"] for trial in cell.trials]
+        for k in counts:
+            value = search.expected_best(losses, k) if len(losses) >= k else float("nan")
+            row.append(Cell(text=fixed(value, 3), value=value))
+        for metric in FORECAST:
+            mark = marked[metric.name][number]
+            row.append(_error(cell.published, metric.name, metric.decimals))
+            row.append(_error(cell.searched, metric.name, metric.decimals, mark=mark))
+        yield ((*row, Cell(text=_flags(cell))),)
+
+
+def _mean(documents: Sequence[Mapping[str, Any]], metric: str) -> float:
+    return fmean(document[metric] for document in documents) if documents else float("nan")
+
+
+def _error(documents: Sequence[Mapping[str, Any]], metric: str, decimals: int, *, mark: str = "") -> Cell:
+    if not documents:
+        return Cell(text=MISSING)
+    mean, several = _mean(documents, metric), len(documents) > 1
+    deviation = spread(stdev(document[metric] for document in documents), decimals) if several else ""
+    best, second = mark == "best", mark == "second"
+    return Cell(text=fixed(mean, decimals), value=mean, spread=deviation, bold=best, underline=second)
+
+
+def _chosen(cell: Found) -> str:
+    """The settings of the best trial, in the order of the space."""
+    if cell.best is None:
+        return MISSING
+    values = {name: search.setting(cell.best, name) for name in space_of(cell.best["run"]["method"])}
+    said = [f"{SHORT.get(name, name)} {value}".strip() for name, value in values.items() if value is not None]
+    return ", ".join(said)
+
+
+def _flags(cell: Found) -> str:
+    edges = search.at_the_edge(cell, space_of(cell.best["run"]["method"])) if cell.best else []
+    said = [f"edge: {SHORT.get(name, name)}" for name in edges]
+    end = search.at_an_end(cell)
+    return "; ".join([*said, *([f"{end} validation"] if end else [])])
+
+
+def _protocol(cells: Sequence[Found]) -> str:
+    tried = [cell for cell in cells if cell.trials]
+    counts = first_seen(len(cell.trials) for cell in tried)
+    windows = first_seen(
+        trial["run"]["training"]["max_steps"] * trial["run"]["training"]["batch_size"]
+        for cell in tried
+        for trial in cell.trials
+    )
+    return (
+        f"Each trained method has {listed(sorted(counts)) or 'no'} trials, at the points of one scrambled Sobol "
+        f"sequence, on one seed. Each trial sees {listed(sorted(windows)) or 'no'} training windows and is chosen by "
+        "validation loss; the chosen settings are then trained with every seed. Published settings are those of "
+        "config/methods.yaml with the budget of this configuration, which differs between methods."
+    )
+
+
+def _reading(counts: Sequence[int]) -> str:
+    return (
+        "Best of k: the validation loss to be expected of the best of k trials (Dodge et al. 2019); where it still falls "
+        "at the last k, more trials would help. Flags. Edge: the chosen number is the lowest or highest tried. First "
+        "validation: no step bettered the untrained model. Last validation: a longer training may be better."
+        if counts
+        else "No trial has a result yet."
+    )
+
+
+def _origin(cells: Sequence[Found], facts: Mapping[str, Any]) -> str:
+    documents = [document for cell in cells for document in (*cell.published, *cell.trials, *cell.searched)]
+    made_up = [name for name in first_seen(cell.dataset for cell in cells) if name in facts["generated"]]
+    commits = {describe_commit(document["provenance"]) for document in documents}
+    generated = f"Generated data, not measurements: {listed(made_up)}. " if made_up else ""
+    return f"{generated}Configuration: {facts['configuration']}. {describe_commits(commits)}"
+
+
+def _numbers(cells: Sequence[Found], *, methods: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """A row a run: which part of the search it is, its settings and its errors."""
+    rows = []
+    for cell in cells:
+        for part in ("published", "trials", "searched"):
+            for document in getattr(cell, part):
+                chosen = document.get("chosen", document["run"])
+                settings = {**(chosen["options"] or {}), **(chosen["training"] or {})}
+                row = {"data_set": cell.dataset, "horizon": cell.horizon, "method": methods[cell.variant]["label"]}
+                row |= {"part": part.removesuffix("s"), "seed": document["run"]["seed"]}
+                row |= {name: settings.get(name) for name in space_of(document["run"]["method"])}
+                row |= {key: document[key] for key in ("validation_loss", "best_step", "steps")}
+                rows.append(row | {metric.name: document[metric.name] for metric in FORECAST})
+    return tuple(rows)

@@ -1,0 +1,99 @@
+"""What a search found: of each cell and method its trials, the chosen one, and the errors with it and as published.
+
+The expected best of k trials is that of Dodge et al. 2019 (arXiv 1909.03004, equation 2 for a loss): of k drawn with
+replacement from those that ran.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from timellama.methods.space import Interval
+from timellama.results.aggregate import read_metrics
+
+CELL = ("task", "dataset", "horizon", "context", "variant", "backbone")  # what trials and searched runs share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One cell of one method. `trials` and `searched` are documents, of `published` one a seed; any may be empty."""
+
+    variant: str
+    dataset: str
+    horizon: int
+    published: tuple[Mapping[str, Any], ...]
+    trials: tuple[Mapping[str, Any], ...]
+    searched: tuple[Mapping[str, Any], ...]
+
+    @property
+    def best(self) -> Mapping[str, Any] | None:
+        """The trial with the lowest validation loss, the first of equals."""
+        return min(self.trials, key=lambda trial: trial["validation_loss"], default=None)
+
+
+def found(paths: Sequence[Path], *, trials: Collection[str]) -> list[Found]:
+    """The cells of the `metrics.json` at `paths`, in the order of their first appearance; `trials` are folders of runs.
+
+    Raises InputError as `read_metrics` does.
+    """
+    cells: dict[str, list[Mapping[str, Any]]] = {}
+    for path in paths:
+        document = read_metrics(path)
+        cells.setdefault(repr([document["run"][key] for key in CELL]), []).append(document)
+    of_cells = []
+    for documents in cells.values():
+        run = documents[0]["run"]
+        tried = tuple(d for d in documents if folder_of(d) in trials)
+        searched = tuple(d for d in documents if d["run"].get("trials"))
+        published = tuple(d for d in documents if d not in tried and d not in searched)
+        parts = {"published": published, "trials": tried, "searched": searched}
+        names = {key: run[key] for key in ("variant", "dataset", "horizon")}
+        of_cells.append(Found(**names, **{key: tuple(sorted(of, key=_order)) for key, of in parts.items()}))
+    return of_cells
+
+
+def folder_of(document: Mapping[str, Any]) -> str:
+    """The folder of a run below `results/`."""
+    run = document["run"]
+    return f"{run['task']}/{run['dataset']}/{run['variant']}/{document['identity']}"
+
+
+def _order(document: Mapping[str, Any]) -> tuple[int, str]:
+    return document["run"]["seed"], document["identity"]
+
+
+def expected_best(losses: Sequence[float], k: int) -> float:
+    """The expected lowest of `k` losses drawn with replacement: each weighs by the chance that it is the lowest.
+
+    Raises ValueError for no losses, and for k below 1.
+    """
+    if not losses or k < 1:
+        raise ValueError(f"losses are {len(losses)} and k is {k}; both must be at least 1")
+    n = len(losses)
+    chances = [((n - rank) / n) ** k - ((n - rank - 1) / n) ** k for rank in range(n)]
+    return sum(chance * loss for chance, loss in zip(chances, sorted(losses), strict=True))
+
+
+def setting(document: Mapping[str, Any], name: str) -> Any:
+    """What a run had for a parameter of its search; None for an option that it leaves at its default."""
+    run = document["run"]
+    return {**run["options"], **run["training"]}.get(name)
+
+
+def at_the_edge(cell: Found, space: Mapping[str, Any]) -> list[str]:
+    """The numbers of the space of which the chosen trial has the lowest or the highest that was tried."""
+    best = cell.best
+    if best is None or len(cell.trials) < 3:
+        return []
+    names = [name for name, of in space.items() if isinstance(of, Interval)]
+    tried = {name: [setting(trial, name) for trial in cell.trials] for name in names}
+    return [name for name in names if setting(best, name) in (min(tried[name]), max(tried[name]))]
+
+
+def at_an_end(cell: Found) -> str:
+    """Whether the chosen trial was best before its first step, at its last validation, or between the two."""
+    best = cell.best
+    if best is None or 0 < best["best_step"] < best["steps"]:
+        return ""
+    return "first" if best["best_step"] == 0 else "last"
