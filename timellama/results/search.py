@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from timellama.experiments.run import Training
+from timellama.methods.registry import method_of
 from timellama.methods.space import Interval
 from timellama.results.aggregate import read_metrics
 
@@ -76,9 +78,10 @@ def expected_best(losses: Sequence[float], k: int) -> float:
 
 
 def setting(document: Mapping[str, Any], name: str) -> Any:
-    """What a run had for a parameter of its search; None for an option that it leaves at its default."""
+    """What a run had for a parameter of its search; a document leaves out what came later and is at its default."""
     run = document["run"]
-    return {**run["options"], **run["training"]}.get(name)
+    kinds = ((Training, run["training"]), (method_of(run["method"]).options, run["options"]))
+    return next(getattr(kind(**given), name) for kind, given in kinds if name in kind.__dataclass_fields__)
 
 
 def at_the_edge(cell: Found, space: Mapping[str, Any]) -> list[str]:

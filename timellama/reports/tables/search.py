@@ -69,8 +69,7 @@ def _counts(trials: int) -> list[int]:
 def _entries(cells: Sequence[Found], *, counts: Sequence[int], methods: Mapping[str, Any]) -> Iterator[Entry]:
     marked = {}
     for metric in FORECAST:
-        # A method that trains nothing has nothing to search for: its one error stands among the searched ones.
-        errors = [_mean(cell.searched or ([] if cell.trials else cell.published), metric.name) for cell in cells]
+        errors = [_mean(_searched(cell), metric.name) for cell in cells]
         texts = [fixed(error, metric.decimals) for error in errors]
         marked[metric.name] = tables.marks(texts, direction=metric.direction)
     for number, cell in enumerate(cells):
@@ -84,8 +83,14 @@ def _entries(cells: Sequence[Found], *, counts: Sequence[int], methods: Mapping[
         for metric in FORECAST:
             mark = marked[metric.name][number]
             row.append(_error(cell.published, metric.name, metric.decimals))
-            row.append(_error(cell.searched, metric.name, metric.decimals, mark=mark))
+            row.append(_error(_searched(cell), metric.name, metric.decimals, mark=mark))
         yield ((*row, Cell(text=_flags(cell))),)
+
+
+def _searched(cell: Found) -> tuple[Mapping[str, Any], ...]:
+    """The searched runs; of a method that trains nothing, and so has nothing to search for, its one run."""
+    trains = any(document["run"]["training"] for document in cell.published)
+    return cell.searched if cell.trials or cell.searched or trains else cell.published
 
 
 def _mean(documents: Sequence[Mapping[str, Any]], metric: str) -> float:
@@ -135,9 +140,9 @@ def _protocol(cells: Sequence[Found]) -> str:
 
 def _reading(counts: Sequence[int]) -> str:
     return (
-        "Best of k: the validation loss to be expected of the best of k trials (Dodge et al. 2019); where it still falls "
-        "at the last k, more trials would help. Flags. Edge: the chosen number is the lowest or highest tried. First "
-        "validation: no step bettered the untrained model. Last validation: a longer training may be better."
+        "Best of k: the validation loss to be expected of the best of k trials (Dodge et al. 2019); where it still "
+        "falls at the last k, more trials would help. Flags. Edge: the chosen number is the lowest or highest tried. "
+        "First validation: no step bettered the untrained model. Last validation: a longer training may be better."
         if counts
         else "No trial has a result yet."
     )
