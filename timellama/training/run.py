@@ -36,6 +36,7 @@ from timellama.training.checkpoint import Checkpoint
 from timellama.training.evaluation import evaluate
 from timellama.training.metric_objects import EXTRA, FORECAST, Metric, definitions, record
 from timellama.training.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state
+from timellama.training.trial import try_metrics, try_network
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +109,10 @@ def run_experiment(
 
     `metrics` are user-supplied ones by place, of `find_metrics`; their records stand under `metrics` in the file.
     The folder `checkpoints` is the run's own: it keeps a training that was stopped, and is gone when the files stand.
-    Raises InputError while another process is at work there, and Interrupted when the process is asked to stop.
+    Raises InputError while another process is at work there, for a method or metric from outside the package that
+    fails its trial, before anything is trained, and Interrupted when the process is asked to stop.
     """
+    try_metrics(metrics, horizon=run.horizon, variates=run.variates)
 
     def load() -> Prepared:
         data = in_order(load_series(series), getattr(run.options, "column_order", 0))
@@ -172,6 +175,7 @@ def carry_out(
             *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
         )
         model = build(run, backbone_folder=backbone_folder).to(device)
+        try_network(model, run, device=device)
         code_and_data = {
             "run_digest": run.digest,
             "source_digest": source_digest,
