@@ -180,7 +180,9 @@ class Configuration(Model):
         description="Threads of one training. Several one-thread trainings side by side beat one with several threads."
     )
     seeds: Seeds = Field(description="Every trained method runs once with each seed.")
-    backbones: LanguageModels = Field(description="Language models of the methods that use one.")
+    backbones: Maybe[LanguageModels] = Field(
+        None, description="Language models of the methods that use one; needed where such a method is run."
+    )
     training: AsWritten[Training] = Field(
         default_factory=dict,
         description="Training settings for all methods; they go over the published ones of config/methods.yaml.",

@@ -176,6 +176,11 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         if code.seasons > 1 and context < code.seasons * entry.season:
             continue
         chosen = (section.backbones or config.backbones) if code.backbone else [None]
+        if not chosen:
+            raise InputError(
+                f"{where}: method {method!r} runs on a language model, but `backbones` names none; add for example "
+                "`backbones: [{name: SmolLM2-135M, blocks: 6, rank: 8}]` to the configuration, or take the method out"
+            )
         of_dataset = section.datasets[dataset].seeds if dataset in section.datasets else None
         for backbone in chosen:
             for seed in of_dataset or section.seeds or config.seeds:
