@@ -73,7 +73,8 @@ def builder(given):
     return given
 
 def report(**changes):
-    return Report(**{"name": "own", "title": "", "caption": "", "needs": Needs(), "build": "own_slips:builder"} | changes)
+    given = {"name": "own", "title": "", "caption": "", "needs": Needs(), "build": "own_slips:builder"}
+    return Report(**given | changes)
 
 GOOD = report(needs=Needs(experiments=("long_term", "*")))
 SPACED = report(name="my table")
