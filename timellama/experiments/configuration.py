@@ -194,16 +194,16 @@ class Configuration(Model):
     methods: dict[str, dict] = Field(
         default_factory=dict,
         description="Methods of this configuration, each as an entry of config/methods.yaml, over which they go. "
-        "`method` may be `module:Name`, a network or Method that Python can import.",
+        "`method` may be `module:Name` of a network or Method in a module of your own.",
     )
     metrics: Distinct[Text] = Field(
         (),
         description="User-supplied metrics of the forecasting tables, each as module:OBJECT or the name of an entry "
-        "point of the group timellama.metrics. Runs are made again when this list or a definition changes.",
+        "point of the group timellama.metrics. Finished runs are trained again when this list or a definition changes.",
     )
     reports: Distinct[ReportPlace] = Field(
         (),
-        description="Reports beside those of the project, each as module:NAME of a timellama.reports.report.Report; "
-        "the module may lie in the folder where the workflow runs.",
+        description="Reports beside those of the project, each as module:NAME of a timellama.reports.report.Report in "
+        "a module of your own.",
     )
     experiments: Experiments = Field(description="What is run; the key names the report.")
