@@ -89,9 +89,9 @@ NO_FUNCTION = report(build="own_slips:GOOD")
     ("name", "told"),
     [
         ("SPACED", "its name is 'my table'"),
-        ("EXPERIMENT", r"the experiment 'longterm', but there is none; did you mean long_term\?"),
+        ("EXPERIMENT", r"the experiment 'longterm', but there is none; .*did you mean long_term\?"),
         ("ONE_TEXT", r"write for example Needs\(experiments=\('long_term',\)\)"),
-        ("ABSENT", r"own_slips.py has no bulder; did you mean builder\?"),
+        ("ABSENT", r"own_slips.py has no bulder; .*did you mean builder\?"),
         ("NO_FUNCTION", "build is 'own_slips:GOOD', which is a Report"),
     ],
 )

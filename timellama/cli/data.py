@@ -250,7 +250,7 @@ def chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:
         for name in names:
             if name not in known:
                 hint = did_you_mean(name, known)
-                raise InputError(f"{name!r} is not in {CATALOGUE}{hint}; it has {', '.join(known)}")
+                raise InputError(f"{name!r} is not in {CATALOGUE}; it has {', '.join(known)}{hint}")
         return [known[name] for name in dict.fromkeys(names)]
     if configfile:
         used = {run.dataset for run in load_plan(configfile).every_run().values()}

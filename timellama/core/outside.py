@@ -37,7 +37,7 @@ def loaded(place: str, *, of: str) -> Any:
             hint = did_you_mean(name, [each for each in vars(found) if not each.startswith("_")])
             file = getattr(found, "__file__", None) or module
             raise InputError(
-                f"{of}: {place!r} cannot be loaded: {file} has no {name}{hint}; correct the name behind the colon"
+                f"{of}: {place!r} cannot be loaded: {file} has no {name}; correct the name behind the colon{hint}"
             ) from error
 
 

@@ -64,9 +64,9 @@ class Matrix:
     def _lacks(self, name: str) -> InputError:
         known = self.config["experiments"]
         return InputError(
-            f"configuration {self.config['name']!r} has no experiment {name!r} (it has {', '.join(known)})"
-            f"{did_you_mean(name, known)}: add it under `experiments:`, or choose a configuration that has it with "
-            "--configfile config/cpu.yaml"
+            f"configuration {self.config['name']!r} has no experiment {name!r} (it has {', '.join(known)}): "
+            "add it under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
+            f"{did_you_mean(name, known)}"
         )
 
     def cells(self, name: str) -> list[tuple[str, int, int, str]]:
@@ -218,7 +218,7 @@ def experiment_task(percent: int) -> str:
 def _named(catalogue: Mapping, name: str, where: str):
     if name not in catalogue:
         hint = did_you_mean(name, catalogue)
-        raise InputError(f"{where} {name!r} is not in the catalogue{hint}; it has {', '.join(catalogue)}")
+        raise InputError(f"{where} {name!r} is not in the catalogue; it has {', '.join(catalogue)}{hint}")
     return catalogue[name]
 
 

@@ -52,7 +52,7 @@ def method_of(name: str) -> Method:
     if name not in known:
         hint = did_you_mean(name, known)
         raise InputError(
-            f"method {name!r} is unknown{hint}; give one of {', '.join(known)}, or module:Class of your own"
+            f"method {name!r} is unknown; give one of {', '.join(known)}, or module:Class of your own{hint}"
         )
     return known[name]
 
@@ -107,8 +107,9 @@ def _option(place: str, parameter: inspect.Parameter) -> Any:
     lacks += ["has no annotation"] if parameter.annotation is parameter.empty else []
     if lacks:
         raise InputError(
-            f"{said} is none of what a run gives ({', '.join(given)}){hint}; as an option it must be keyword-only and "
+            f"{said} is none of what a run gives ({', '.join(given)}); as an option it must be keyword-only and "
             f"annotated, but it {' and '.join(lacks)}. Rename it, or write it behind `*`, as in `*, width: int = 16`"
+            f"{hint}"
         )
     try:
         TypeAdapter(parameter.annotation)

@@ -61,8 +61,8 @@ def _require_buildable(report: Report, place: str) -> None:
         if experiment not in (EVERY, *Experiments.model_fields):
             hint = did_you_mean(str(experiment), Experiments.model_fields)
             raise InputError(
-                f"{said}: it needs the experiment {experiment!r}, but there is none{hint}; give {EVERY!r} for all, or "
-                f"some of {', '.join(Experiments.model_fields)}"
+                f"{said}: it needs the experiment {experiment!r}, but there is none; give {EVERY!r} for all, or some "
+                f"of {', '.join(Experiments.model_fields)}{hint}"
             )
     builder = loaded(report.build, of=f"{said}: build")
     if not callable(builder):

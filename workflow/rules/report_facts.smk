@@ -26,9 +26,9 @@ def report_of(wildcards):
     name = wildcards.get("table") or wildcards.get("figure")
     if name not in REPORTS:
         raise WorkflowError(
-            f"configuration {config['name']!r} has no report {name!r} (it has {', '.join(REPORTS)})"
-            f"{did_you_mean(name, REPORTS)}: add its experiment under `experiments:`, or choose a configuration that has "
-            "it with --configfile config/cpu.yaml"
+            f"configuration {config['name']!r} has no report {name!r} (it has {', '.join(REPORTS)}): add its experiment "
+            "under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
+            f"{did_you_mean(name, REPORTS)}"
         )
     return REPORTS[name]
 
