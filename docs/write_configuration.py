@@ -29,6 +29,9 @@ A configuration says what is run: data sets, methods, horizons, seeds, language 
 project, in `config/`; one of your own is a copy with other values, named with `CONFIG=` (make) or `--configfile`
 (snakemake, timellama). It is checked before anything runs. Keys in bold must be given.
 
+All configurations write their reports into the one folder `reports/`, where those of one take the place of another's;
+results never mix. To keep reports, copy the folder, or run the other configuration in another clone.
+
 An editor with a YAML language server completes the keys and marks slips while you type: the first line of each file in
 `config/` names its JSON Schema in `config/schema/`.
 

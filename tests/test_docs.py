@@ -23,7 +23,7 @@ from timellama.methods.time_llama import TimeLlamaOptions
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 # Code spans that look like a path of the project; what a placeholder or a star stands in is none.
 PATH = re.compile(r"`((?:timellama|config|docs|tests|workflow|benchmarks)/[\w./-]*)`")
-MADE_BY_THE_EXAMPLE = {"config/own.yaml"}  # docs/adding.md
+MADE_BY_THE_EXAMPLE = {"config/own.yaml", "config/nlinear.yaml"}  # docs/adding.md
 OPEN = re.compile(r"\bopen\b|our choice|none in the paper", flags=re.IGNORECASE)
 OF_THE_PAPER = re.compile(r"\b(table|eq\.|section|figure) ?\d|^the paper")
 
@@ -231,6 +231,11 @@ def test_every_environment_variable_is_explained(root, pages):
         ("is gated: accept its licence at", "backbones/catalogue.py"),
         ("is on record. Fetch the repository yourself", "backbones/catalogue.py"),
         ("set the pin that you mean", "backbones/catalogue.py"),
+        ("correct the name behind the colon", "core/outside.py"),
+        ("as an option it must be keyword-only and annotated", "methods/registry.py"),
+        ("return that alone from its forward", "training/trial.py"),
+        ("with equally many scores for every window", "training/trial.py"),
+        ("the name of a table begins with `table_`", "reports/registry.py"),
         ("lower learning_rate or clip_norm, or check the data", "training/train.py"),
         ("it ended without an error message: stopped, or killed by the system", "reports/failures.py"),
         ("is being computed already, by", "core/lock.py"),

@@ -56,6 +56,20 @@ def test_rows_are_horizons_and_their_mean_where_none_is_missing(table):
     assert table.rule == 7 and table.columns == "lrr" + "rr" * 3
 
 
+def test_a_note_stands_only_where_the_table_has_what_it_explains(table, tmp_path):
+    whole = " ".join([table.caption, *table.notes])
+    parts = ("Avg:", "Behind the rule", "Bold is", "table_reproduction")
+    assert [part in whole for part in parts] == [True, True, True, False], "one seed, and no number of the paper"
+    paths = [tmp_path / "time-llama-96.json", tmp_path / "dlinear-96.json"]
+    methods = {name: METHODS[name] for name in ("time-llama", "dlinear")}
+    facts = FACTS | {"methods": methods, "planned": [("ETTh1", 512, 96, variant) for variant in methods]}
+    report = reports({"long_term": {}})["table_long_term"]
+    two = built(ReportContext(report=report, files={"long_term": paths}, facts=facts))
+    one = built(ReportContext(report=report, files={"long_term": paths[:1]}, facts=facts))
+    assert [part in " ".join([two.caption, *two.notes]) for part in parts] == [False, False, True, False]
+    assert "Bold is" not in one.caption
+
+
 def test_a_language_model_that_it_names_comes_with_its_note(tmp_path):
     backbone = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}
     facts = FACTS | {"models": {"SmolLM2-135M": "a stand-in.", "Llama-2-7B": "the paper's."}}

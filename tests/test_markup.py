@@ -233,7 +233,19 @@ def test_a_wide_table_is_scaled_to_the_page(tmp_path):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, "?"), (42.4, "42 s"), (720, "12 min"), (3600, "1 h"), (12240, "3 h 24 min"), (181440, "2 d 2 h")],
+    [
+        (None, "?"),
+        (0.0, "0 s"),
+        (0.004, "under 0.1 s"),
+        (0.41, "0.4 s"),
+        (9.96, "10 s"),
+        (42.4, "42 s"),
+        (59.6, "1 min"),
+        (720, "12 min"),
+        (3600, "1 h"),
+        (12240, "3 h 24 min"),
+        (181440, "2 d 2 h"),
+    ],
 )
 def test_times_in_their_two_largest_units(seconds, text):
     assert spell_time(seconds) == text

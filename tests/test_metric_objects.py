@@ -29,8 +29,11 @@ from timellama.training.metric_objects import (
     find_metrics,
 )
 from timellama.training.metrics import Errors
+from timellama.training.trial import try_metrics
 
 SOURCE = """
+from functools import partial
+
 from timellama.training.metric_objects import Metric
 
 def near(forecast, truth):
@@ -40,6 +43,7 @@ NEAR = Metric(name="near", label="Near", direction="higher", unit="share", decim
 TAKEN = Metric(name="mse", label="MSE", direction="lower", unit="", decimals=2, function=near)
 SEED = Metric(name="seed", label="Seed", direction="lower", unit="", decimals=2, function=near)
 EMPTY = Metric(name="empty", label="Empty", direction="lower", unit="", decimals=2)
+PART = Metric(name="part", label="Part", direction="lower", unit="", decimals=2, function=partial(near, truth=1))
 NO_METRIC = 3
 """
 
@@ -79,7 +83,45 @@ def test_scores_that_are_not_of_the_windows_are_refused(function):
         scored(metric, three, one)
 
 
-@pytest.mark.parametrize("name", ["TAKEN", "SEED", "EMPTY", "NO_METRIC", "ABSENT"])
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda f, t: float((f - t).abs().mean()), "a value of type float"),
+        (lambda f, t: (f - t).mean(), r"a tensor \[\] of float64"),
+        (lambda f, t: (f - t).mean(dim=0), r"a tensor \[4, 2\]"),
+        (lambda f, t: torch.ones(len(t), 5 - len(t)), "scores a window in batches of other sizes"),
+        (lambda f: f, r"TypeError: .*takes 1 positional argument"),
+        (lambda f, t: (f - t).log(), "not finite"),
+        (lambda f, t: f.sub_(t).abs(), "changes the tensors"),
+        (lambda f, t: f.numpy(), "a value of type ndarray"),
+    ],
+    ids=["float", "mean", "over windows", "other counts", "one argument", "NaN", "in place", "array"],
+)
+def test_a_metric_that_does_not_score_is_refused_before_training(sample_run, tmp_path, function, told):
+    metric = Metric(name="bad", label="Bad", direction="lower", unit="", decimals=1, function=function)
+    series = made_up.walk(tmp_path / "series.npz")
+    with pytest.raises(InputError, match=f"^metrics: my:BAD.*{told}"):
+        made_up.carry_out(
+            made_up.small(sample_run),
+            tmp_path / "run",
+            series=series,
+            kept=tmp_path / "kept",
+            metrics={"my:BAD": metric},
+        )
+    assert not (tmp_path / "run").exists() and not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("scores", [lambda e: e, lambda e: e.mean(dim=(1, 2)), lambda e: e <= 0.5, lambda e: e[:, -1]])
+def test_scores_of_windows_steps_or_values_are_all_a_metric(scores):
+    metric = Metric(
+        **{"name": "good", "label": "Good", "direction": "lower", "unit": "", "decimals": 1},
+        function=lambda f, t: scores((f - t).abs()),
+    )
+    try_metrics({"my:GOOD": metric}, horizon=4, variates=2)
+    assert scored(metric, ([[0.0, 1.0]] * 3, [[0.0, 0.0]] * 3)) in (0.5, 1.0)
+
+
+@pytest.mark.parametrize("name", ["TAKEN", "SEED", "EMPTY", "PART", "NO_METRIC", "ABSENT"])
 def test_what_cannot_be_a_metric_of_a_configuration_is_refused(outside, name):
     with pytest.raises(InputError, match=name):
         find_metrics([f"{outside}:{name}"])
@@ -100,7 +142,40 @@ def test_an_entry_point_gives_a_metric_a_short_name(tmp_path, monkeypatch, outsi
     assert find_metrics(["near"])["near"].label == "Near"
 
 
-@pytest.mark.parametrize("changes", [{"name": "No name"}, {"direction": "up"}, {"decimals": -1}])
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('direction="down"', "direction of the metric 'near' is 'down', but must be 'lower' or 'higher'"),
+        ('direction="lower", decimals="2"', "decimals of the metric 'near' are '2'"),
+        ("", "missing 1 required keyword-only argument: 'direction'"),
+    ],
+)
+def test_a_slip_in_a_metric_is_told_with_its_line_and_not_called_a_wrong_path(tmp_path, monkeypatch, line, told):
+    """A metric that cannot be made keeps its module from being imported."""
+    given = f"{{**dict(name='near', label='N', direction='lower', unit='', decimals=2), **dict({line})}}"
+    made = f"Metric(**{given})" if line else "Metric(name='near', label='N', unit='', decimals=2)"
+    (tmp_path / "slip_of_metric.py").write_text(
+        f"from timellama.training.metric_objects import Metric\n\nNEAR = {made}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=rf"{told}.*slip_of_metric.py, line 3\)") as caught:
+        find_metrics(["slip_of_metric:NEAR"])
+    assert "PYTHONPATH" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "No name"},
+        {"name": 3},
+        {"label": 3},
+        {"unit": None},
+        {"direction": "up"},
+        {"decimals": -1},
+        {"decimals": 2.0},
+        {"function": 3},
+    ],
+)
 def test_a_metric_is_checked_where_it_is_made(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
         dataclasses.replace(BUILT_IN["mse"], **changes)

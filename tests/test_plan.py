@@ -11,6 +11,7 @@ import yaml
 from timellama.core.errors import InputError
 from timellama.experiments import matrix as plan_module
 from timellama.experiments.matrix import make_matrix
+from timellama.reports.report_facts import report_facts
 
 
 @pytest.fixture
@@ -194,8 +195,43 @@ def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monke
 
 
 def test_an_experiment_that_is_not_there_names_the_configuration(root, smoke):
+    with pytest.raises(InputError, match=r"did you mean long_term\?"):
+        make_matrix(smoke, root=root).experiment("long_trem")
     with pytest.raises(InputError, match="'smoke' has no experiment 'few_shot'.*--configfile"):
         make_matrix(smoke, root=root).experiment("few_shot")
+
+
+def test_backbones_are_needed_by_the_methods_that_run_on_one_alone(root, smoke):
+    with_one = make_matrix(smoke, root=root).every_run()
+    del smoke["backbones"]
+    with pytest.raises(InputError, match=r"experiments.long_term: method 'time-llama' .*`backbones`"):
+        make_matrix(smoke, root=root)
+    grid = smoke["experiments"]["long_term"]
+    grid["methods"].remove("time-llama")
+    matrix = make_matrix(smoke, root=root)
+    assert set(matrix.every_run()) == {folder for folder, run in with_one.items() if run.backbone is None}
+    assert report_facts(matrix, "long_term", absent={})["backbone"] == ""
+    grid |= {"methods": ["time-llama"], "backbones": [{"name": "tiny-gpt2", "blocks": 2, "rank": 4}], "also": []}
+    assert set(make_matrix(smoke, root=root).every_run()) == {f for f, run in with_one.items() if run.backbone}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "meant"),
+    [
+        (("experiments", "long_term", "methods"), ["dlinaer"], "dlinear"),
+        (("experiments", "long_term", "datasets"), {"synthetic": {"context": 96, "horizons": [24]}}, "Synthetic"),
+        (("experiments", "long_term", "not_run"), ["timelm"], "time-llm"),
+        (("backbones", 0, "name"), "tiny_gpt2", "tiny-gpt2"),
+        (("overrides",), {"patch-tst": {}}, "patchtst"),
+    ],
+)
+def test_a_name_that_no_catalogue_has_is_told_with_the_one_that_was_meant(root, smoke, path, value, meant):
+    at = smoke
+    for part in path[:-1]:
+        at = at[part]
+    at[path[-1]] = value
+    with pytest.raises(InputError, match=rf"did you mean {meant}\?"):
+        make_matrix(smoke, root=root)
 
 
 def test_planning_needs_no_torch(root):

@@ -100,7 +100,11 @@ def test_on_cuda_the_reserved_memory_is_told_too(made, tmp_path):
     row = made.measured(7, 1, seconds=0.01) | {"device": "A GPU"}
     row["training"] = row["training"] | {"reserved": 2_000_000_000}
     rows = read_sweeps([made.write_sweep(tmp_path, "patchtst", [row])], methods=made.methods)
-    table = efficiency(rows, configuration="paper", published=None)
+    table = efficiency(rows, configuration="own", published=None)
     assert len(table.columns) == 15 and "reserved" in to_markdown(table)
     assert lines(table)[-1][7:10] == ["500", "1000", "2000"]
     assert lines(table)[-1][5] == MISSING, "no Time-LlaMA to compare with"
+    text = " ".join([table.caption, *table.notes])
+    assert "which was not measured here" in text and not any(
+        words in text for words in ("in parentheses", "Memory limit", "paper")
+    )

@@ -43,7 +43,7 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
     (folder / "my_methods.py").write_text(block(page, "python", "class NLinear"))
     (config / "own.yaml").write_text(block(page, "yaml", "name: own"))
 
-    target = re.search(r"make (\S+) CONFIG=(\S+)", block(page, "sh", "make reports"))
+    target = re.search(r"make (\S+) CONFIG=(\S+)", block(page, "sh", "CONFIG=config/own.yaml"))
     command = (target[1], "--configfile", target[2])
     unpinned = project.snakemake(*command)
     told = re.search(
@@ -62,3 +62,29 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
     assert {each["run"]["backbone"]["name"] for each in found if each["run"]["backbone"]} == {"tiny-qwen2"}
     table = (folder / "reports/table_long_term.md").read_text(encoding="utf-8")
     assert "NLinear" in table and "IceCream" in table
+
+
+def test_a_method_a_metric_and_reports_alone_as_the_page_adds_them(page: str, copy_of_finished) -> None:
+    project = copy_of_finished()
+    folder, file = project.folder, project.folder / "config/nlinear.yaml"
+    for name, holding in (("methods", "class NLinear"), ("metrics", "NEAR = Metric"), ("reports", "WINDOWS = Report")):
+        (folder / f"my_{name}.py").write_text(block(page, "python", holding))
+    file.write_text(block(page, "yaml", "name: nlinear"))
+    for key in ("metrics: [", "reports: ["):
+        append(file, block(page, "yaml", key))
+    targets = [target for target, _ in re.findall(r"make (\S+) CONFIG=(config/nlinear\S+)", page)]
+    done = project.snakemake(*targets, "--configfile", str(file))
+    assert done.returncode == 0, done.stdout
+    table = (folder / "reports/table_long_term.md").read_text(encoding="utf-8")
+    assert "NLinear Near" in table and "SmolLM2" not in table
+    assert "| nlinear | 217 |" in (folder / "reports/table_windows.md").read_text(encoding="utf-8")
+    assert (folder / "reports/figures/steps.png").is_file() and len(targets) == 3
+
+    method = folder / "my_methods.py"
+    method.write_text(method.read_text().replace("dim=2) + last", "dim=2)[:, :, :1] + last[:, :, :1]"))
+    done = project.snakemake(targets[0], "--configfile", str(file))
+    assert done.returncode != 0 and "Traceback (most recent" not in done.stdout
+    told = (
+        "'my_methods:NLinear' gives a tensor [2, 24, 1] of float32 for x [B 2, T 96, N 7], but a forecast is a tensor"
+    )
+    assert told in done.stdout

@@ -19,7 +19,7 @@ from timellama.cli.console import (
     spell_bytes,
 )
 from timellama.core import layout
-from timellama.core.errors import InputError
+from timellama.core.errors import InputError, did_you_mean
 
 CATALOGUE = Path("config/datasets.yaml")
 CACHE = layout.within(RESULTS, layout.CACHE)
@@ -249,11 +249,8 @@ def chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:
     if names:
         for name in names:
             if name not in known:
-                import difflib
-
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}? " if near else ""
-                raise InputError(f"{name!r} is not in {CATALOGUE}; {hint}It has {', '.join(known)}")
+                hint = did_you_mean(name, known)
+                raise InputError(f"{name!r} is not in {CATALOGUE}; it has {', '.join(known)}{hint}")
         return [known[name] for name in dict.fromkeys(names)]
     if configfile:
         used = {run.dataset for run in load_plan(configfile).every_run().values()}

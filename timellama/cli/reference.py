@@ -85,13 +85,14 @@ def missing(
     Examples:
       timellama reference missing --configfile config/cpu.yaml | xargs -r snakemake -j8 --configfile config/cpu.yaml --
     """
-    from timellama.core.errors import InputError
+    from timellama.core.errors import InputError, did_you_mean
     from timellama.reports.reference import numbers as reference
 
     matrix = load_plan(configfile)
     facts = reference.planned(matrix, configfile=configfile.as_posix())
     if experiment and experiment not in facts["experiments"]:
-        raise InputError(f"--experiment {experiment!r}: {configfile} has {', '.join(facts['experiments'])}")
+        hint = did_you_mean(experiment, facts["experiments"])
+        raise InputError(f"--experiment {experiment!r}: {configfile} has {', '.join(facts['experiments'])}{hint}")
     folder = folder or KEPT / matrix.config["name"]
     there = reference.read(folder).results if folder.exists() else {}
     wanted = facts["experiments"][experiment]["results"] if experiment else reference.planned_results(facts)

@@ -3,17 +3,20 @@
 Methods, metrics, prompts, readers, families of language models and reports are all added so (docs/adding.md).
 """
 
-import difflib
 import importlib
 import importlib.metadata
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
-from timellama.core.errors import InputError
+from timellama.core.errors import InputError, did_you_mean
 
+PACKAGE = __name__.split(".")[0]
 T = TypeVar("T")
 
 
@@ -21,19 +24,56 @@ def loaded(place: str, *, of: str) -> Any:
     """What `module:NAME` names. A module of the folder that Python runs in is found too.
 
     `of` begins each message: what the text is the value of. Raises InputError for a text of another form, a module that
-    cannot be imported, and a name that it does not have.
+    cannot be imported, with the file and line where it fails, and a name that it does not have.
     """
     module, colon, name = place.partition(":")
     if not (module and colon and name):
         raise InputError(f"{of}: {place!r} is not of the form module:NAME; write for example my_module:NAME")
+    with _working_folder_importable():
+        found = _module(module, f"{of}: {place!r} cannot be loaded")
+        try:
+            return getattr(found, name)
+        except AttributeError as error:
+            hint = did_you_mean(name, [each for each in vars(found) if not each.startswith("_")])
+            file = getattr(found, "__file__", None) or module
+            raise InputError(
+                f"{of}: {place!r} cannot be loaded: {file} has no {name}; correct the name behind the colon{hint}"
+            ) from error
+
+
+def is_own(place: str) -> bool:
+    """Whether `module:NAME` is of this package."""
+    return place.partition(":")[0].split(".")[0] == PACKAGE
+
+
+def failure(error: BaseException) -> str:
+    """The type and message of an error in code from outside the package, and the line that led to it.
+
+    That is the last one that is neither of this package nor of an installed one, which a slip is seldom in.
+    """
+    here, paths = str(Path(__file__).resolve().parents[1]), sysconfig.get_paths()
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith((here, "<"))]
+    others = tuple(paths[name] for name in ("stdlib", "purelib", "platlib"))
+    frames = [each for each in frames if not each.filename.startswith(others)] or frames
+    at = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+    return " ".join(f"{kind}{error}".split()).removesuffix(":") + at
+
+
+def _module(name: str, said: str) -> ModuleType:
     try:
-        with _working_folder_importable():
-            return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"{of}: {place!r} cannot be loaded ({error}); correct the name, install its package, or add its folder to "
-            "PYTHONPATH"
-        ) from error
+        return importlib.import_module(name)
+    except SyntaxError as error:
+        raise InputError(f"{said}: {error.filename}, line {error.lineno}: {error.msg}; correct that line") from error
+    except ModuleNotFoundError as error:
+        if error.name and f"{name}.".startswith(f"{error.name}."):
+            raise InputError(
+                f"{said}: there is no module {error.name!r} in this folder or on Python's path; correct the name, "
+                "install its package, or add its folder to PYTHONPATH"
+            ) from error
+        raise InputError(f"{said}: {failure(error)}; install the package that it imports") from error
+    except Exception as error:  # whatever the module does when it is imported
+        raise InputError(f"{said}: {failure(error)}; correct that line") from error
 
 
 def installed(group: str) -> dict[str, str]:
@@ -74,8 +114,7 @@ def chosen(name: str, own: Mapping[str, Any], *, group: str, of: str) -> Any:
     if name in added or ":" in name:
         return loaded(added.get(name, name), of=of)
     known = [*own, *added]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(name, known)
     raise InputError(f"{of} is {name!r}; it must be one of {', '.join([*known, 'module:NAME of your own'])}{hint}")
 
 

@@ -8,7 +8,6 @@ The JSON Schema of a model, which editors use too (`config/schema`), is where me
 and allowed types from.
 """
 
-import difflib
 import functools
 import json
 import math
@@ -22,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from timellama.core.errors import InputError
+from timellama.core.errors import InputError, did_you_mean
 from timellama.core.values import refused
 
 T = TypeVar("T")
@@ -286,8 +285,7 @@ def _tags(node: dict[str, Any]) -> list[str]:
 
 
 def _suggest(word: str, known: list[str], listed: bool = False) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    guess = f"; did you mean {near[0]}?" if near else ""
+    guess = did_you_mean(word, known)
     return guess if listed else f"{guess or ';'} Allowed keys: {', '.join(known) or 'none'}"
 
 

@@ -30,6 +30,7 @@ from timellama.training.build import build
 from timellama.training.predictions import autocast
 from timellama.training.run import count_parameters, device_name, pick_device
 from timellama.training.step import TrainingStep
+from timellama.training.trial import try_network
 
 WARM_UP = 3  # our choice: the first call allocates and fills caches, the third no longer differs from the tenth
 LEAST_CALLS, MOST_CALLS = 3, 100  # our choice: 3 give a median; from 20 on the 95th percentile is not the slowest call
@@ -226,6 +227,7 @@ def measure(cell: Cell, say: Callable[[dict], None]) -> None:
     free = torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else None
     folder = Path(cell.backbone_folder) if cell.backbone_folder else None
     model = build(run, backbone_folder=folder).to(device).eval()
+    try_network(model, run, device=device)
     x = torch.randn(cell.batch_size, run.context, run.variates, device=device)
     y = torch.randn(cell.batch_size, run.horizon, run.variates, device=device)
     say(

@@ -27,11 +27,12 @@ from torch.utils.flop_counter import flop_registry
 from timellama.backbones.blocks import Architecture, Backbone
 from timellama.cost.backbone_shapes import BackboneShape
 from timellama.experiments.run import Run
-from timellama.methods.forecaster import Forecaster, as_forecaster
+from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama.prompts import prompt_kind
-from timellama.training.build import model_class
+from timellama.training.build import constructed, model_class
 from timellama.training.step import gradients
+from timellama.training.trial import try_network
 
 CHARACTERS_A_TOKEN = 4.0  # our choice: the prompts of the catalogue have 3.9 to 4.6 a token in SmolLM2's tokenizer
 FLASH_BACKWARD = 2.5  # products of a fused attention backwards to forwards: 5 to 2 (Dao 2023, arXiv 2307.08691)
@@ -150,7 +151,7 @@ def build_shape(run: Run, *, shape: BackboneShape | None, device: str) -> Foreca
     with torch.device(device):
         if shape is not None:
             given |= _backbone_parts(run, shape)
-        model = as_forecaster(kind(**{name: given[name] for name in inspect.signature(kind).parameters}))
+        model = constructed(run, kind, {name: given[name] for name in inspect.signature(kind).parameters})
     return model.to(device)
 
 
@@ -200,6 +201,7 @@ def count(run: Run, *, shape: BackboneShape | None) -> Costs:
     windows = run.training.evaluation_batch_size if run.training else 64
     with assumed(run):
         model = build_shape(run, shape=shape, device="meta")
+        try_network(model, run, device="meta")
         static = [*model.parameters(), *model.buffers()]
         trained = [p for p in model.parameters() if p.requires_grad]
         step = None

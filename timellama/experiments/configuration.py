@@ -195,7 +195,9 @@ class Configuration(Model):
         description="Threads of one training. Several one-thread trainings side by side beat one with several threads."
     )
     seeds: Seeds = Field(description="Every trained method runs once with each seed.")
-    backbones: LanguageModels = Field(description="Language models of the methods that use one.")
+    backbones: Maybe[LanguageModels] = Field(
+        None, description="Language models of the methods that use one; needed where such a method is run."
+    )
     training: AsWritten[Training] = Field(
         default_factory=dict,
         description="Training settings for all methods; they go over the published ones of config/methods.yaml.",
@@ -207,16 +209,16 @@ class Configuration(Model):
     methods: dict[str, dict] = Field(
         default_factory=dict,
         description="Methods of this configuration, each as an entry of config/methods.yaml, over which they go. "
-        "`method` may be `module:Name`, a network or Method that Python can import.",
+        "`method` may be `module:Name` of a network or Method in a module of your own.",
     )
     metrics: Distinct[Text] = Field(
         (),
         description="User-supplied metrics of the forecasting tables, each as module:OBJECT or the name of an entry "
-        "point of the group timellama.metrics. Runs are made again when this list or a definition changes.",
+        "point of the group timellama.metrics. Finished runs are trained again when this list or a definition changes.",
     )
     reports: Distinct[ReportPlace] = Field(
         (),
-        description="Reports beside those of the project, each as module:NAME of a timellama.reports.report.Report; "
-        "the module may lie in the folder where the workflow runs.",
+        description="Reports beside those of the project, each as module:NAME of a timellama.reports.report.Report in "
+        "a module of your own.",
     )
     experiments: Experiments = Field(description="What is run; the key names the report.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timellama.backbones.catalogue import BackboneEntry, load_backbones
-from timellama.core.errors import InputError
+from timellama.core.errors import InputError, did_you_mean
 from timellama.core.schema import validate
 from timellama.data.catalogue import Dataset, load_catalogue
 from timellama.data.sources import sha256_of
@@ -64,10 +64,11 @@ class Matrix:
         return sorted(self.sweeps.values(), key=lambda sweep: order.index(sweep.run.variant))
 
     def _lacks(self, name: str) -> InputError:
+        known = self.config["experiments"]
         return InputError(
-            f"configuration {self.config['name']!r} has no experiment {name!r} (it has "
-            f"{', '.join(self.config['experiments'])}): add it under `experiments:`, or choose a configuration that "
-            "has it with --configfile config/cpu.yaml"
+            f"configuration {self.config['name']!r} has no experiment {name!r} (it has {', '.join(known)}): "
+            "add it under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
+            f"{did_you_mean(name, known)}"
         )
 
     def cells(self, name: str) -> list[tuple[str, int, int, str]]:
@@ -185,6 +186,11 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
             continue
         settings = (method, dataset, methods, config, overrides)
         chosen = (section.backbones or config.backbones) if code.backbone else [None]
+        if not chosen:
+            raise InputError(
+                f"{where}: method {method!r} runs on a language model, but `backbones` names none; add for example "
+                "`backbones: [{name: SmolLM2-135M, blocks: 6, rank: 8}]` to the configuration, or take the method out"
+            )
         of_dataset = section.datasets[dataset].seeds if dataset in section.datasets else None
         for backbone in chosen:
             for seed in of_dataset or section.seeds or config.seeds:
@@ -221,7 +227,8 @@ def experiment_task(percent: int) -> str:
 
 def _named(catalogue: Mapping, name: str, where: str):
     if name not in catalogue:
-        raise InputError(f"{where} {name!r} is not in the catalogue; it has {', '.join(catalogue)}")
+        hint = did_you_mean(name, catalogue)
+        raise InputError(f"{where} {name!r} is not in the catalogue; it has {', '.join(catalogue)}{hint}")
     return catalogue[name]
 
 

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from timellama.core.errors import InputError
+
 
 class Forecast(NamedTuple):
     """A forecast with what training and the router's statistics need beside it.
@@ -59,5 +61,10 @@ class _Adapted(Forecaster):
 
 
 def as_forecaster(module: nn.Module) -> Forecaster:
-    """The module itself, or, for a plain module from outside the package, one with the hooks around it."""
+    """The module itself, or, for a plain module from outside the package, one with the hooks around it.
+
+    Raises InputError for what is no module.
+    """
+    if not isinstance(module, nn.Module):
+        raise InputError(f"the network is of type {type(module).__name__}; make its class one of torch.nn.Module")
     return module if isinstance(module, Forecaster) else _Adapted(module)

@@ -9,14 +9,16 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import json
 import pkgutil
 from typing import Annotated, Any
 
-from pydantic import Strict
+from pydantic import Field, Strict, TypeAdapter
+from pydantic.errors import PydanticUserError
 
 from timellama import methods
-from timellama.core.errors import InputError
-from timellama.core.outside import loaded, offered
+from timellama.core.errors import InputError, did_you_mean
+from timellama.core.outside import failure, loaded, offered
 from timellama.methods.method import Method
 
 GROUP = "timellama.methods"
@@ -48,8 +50,9 @@ def method_of(name: str) -> Method:
         return _named(name)
     known = every_method()
     if name not in known:
+        hint = did_you_mean(name, known)
         raise InputError(
-            f"method {name!r} is unknown; there are {', '.join(known)}. Give one of them, or module:Class of your own"
+            f"method {name!r} is unknown; give one of {', '.join(known)}, or module:Class of your own{hint}"
         )
     return known[name]
 
@@ -58,31 +61,29 @@ def _named(place: str) -> Method:
     found = loaded(place, of="method")
     if isinstance(found, Method):
         return dataclasses.replace(found, name=place)
-    if not inspect.isclass(found):
-        raise InputError(f"method {place!r} is neither a Method nor a class; name a network's class")
+    # Asked by name, since planning loads no torch.
+    bases = [f"{base.__module__}.{base.__qualname__}" for base in found.__mro__] if inspect.isclass(found) else []
+    if "torch.nn.modules.module.Module" not in bases:
+        what = f"the class {found.__name__}" if inspect.isclass(found) else f"of type {type(found).__name__}"
+        raise InputError(
+            f"method {place!r} is {what}, which is neither a subclass of torch.nn.Module nor a "
+            f"{Method.__module__}.Method; name a network's class"
+        )
     return _of_class(place, found)
 
 
 def _of_class(place: str, network: type) -> Method:
     """A method of a network alone: its other parameters are options, which need an annotation."""
-    parameters = inspect.signature(network).parameters.values()
-    fields: list[Any] = []
-    for parameter in parameters:
-        if parameter.name in (*SIZES, *OF_BACKBONE):
-            continue
-        if parameter.annotation is parameter.empty or parameter.kind is not parameter.KEYWORD_ONLY:
-            raise InputError(
-                f"method {place!r}: {parameter.name} is no keyword-only parameter with an annotation, so it can be no "
-                "option; write `*` before it and its type behind it"
-            )
-        default = () if parameter.default is parameter.empty else (dataclasses.field(default=parameter.default),)
-        # "16" is no whole number, as in the package's own options.
-        plain = parameter.annotation in (int, float, bool)
-        kind = Annotated[parameter.annotation, Strict()] if plain else parameter.annotation
-        fields.append((parameter.name, kind, *default))
+    try:
+        parameters = inspect.signature(network, eval_str=True).parameters
+    except (NameError, SyntaxError, TypeError) as error:
+        raise InputError(
+            f"method {place!r}: an annotation of its constructor means nothing ({failure(error)}); correct it"
+        ) from error
+    fields = [_option(place, each) for each in parameters.values() if each.name not in (*SIZES, *OF_BACKBONE)]
     options = dataclasses.make_dataclass(f"{network.__name__}Options", fields, frozen=True, kw_only=True)
     options.__doc__ = (network.__doc__ or place).strip().split("\n")[0]
-    names = {parameter.name for parameter in parameters}
+    names = set(parameters)
     return Method(
         name=place,
         options=options,
@@ -91,3 +92,46 @@ def _of_class(place: str, network: type) -> Method:
         prompt=bool(names & {"prompt", "description"}),
         table="embedding_table" in names,
     )
+
+
+def _option(place: str, parameter: inspect.Parameter) -> Any:
+    """A field of the options' dataclass. Raises InputError for a parameter that can be none."""
+    given = (*SIZES, *OF_BACKBONE)
+    said, hint = (
+        f"method {place!r}: its constructor's parameter {parameter.name!r}",
+        did_you_mean(parameter.name, given),
+    )
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        raise InputError(f"{said} takes whatever it is given; name each parameter by itself")
+    lacks = [] if parameter.kind is parameter.KEYWORD_ONLY else ["stands before `*`"]
+    lacks += ["has no annotation"] if parameter.annotation is parameter.empty else []
+    if lacks:
+        raise InputError(
+            f"{said} is none of what a run gives ({', '.join(given)}); as an option it must be keyword-only and "
+            f"annotated, but it {' and '.join(lacks)}. Rename it, or write it behind `*`, as in `*, width: int = 16`"
+            f"{hint}"
+        )
+    try:
+        TypeAdapter(parameter.annotation)
+    except PydanticUserError as error:
+        raise InputError(
+            f"{said} is annotated with {parameter.annotation!r}, which no configuration can hold; give int, float, "
+            "bool, str, or a tuple of these"
+        ) from error
+    # "16" is no whole number, as in the package's own options.
+    kind = (
+        Annotated[parameter.annotation, Strict()]
+        if parameter.annotation in (int, float, bool)
+        else parameter.annotation
+    )
+    if parameter.default is parameter.empty:
+        about = f"an option of {place}, none of what a run gives: {', '.join(given)}{hint}"
+        return parameter.name, Annotated[kind, Field(description=about)]
+    try:
+        hash(parameter.default), json.dumps(parameter.default)
+    except TypeError as error:
+        raise InputError(
+            f"{said} has the default {parameter.default!r}, which no configuration can hold; give a number, a text, "
+            "True, False, None, or a tuple of these"
+        ) from error
+    return parameter.name, kind, dataclasses.field(default=parameter.default)

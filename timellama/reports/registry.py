@@ -5,18 +5,21 @@ configuration adds reports of its own under `reports:`, each as `module:NAME` of
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from timellama.core.errors import InputError
+from timellama.core.errors import InputError, did_you_mean
 from timellama.core.outside import loaded
+from timellama.experiments.configuration import Experiments
 from timellama.reports.catalogue import OWN
-from timellama.reports.render.cells import Table
-from timellama.reports.report import EVERY, Report, ReportContext
+from timellama.reports.render.cells import Table, require_table, rows_of
+from timellama.reports.report import EVERY, Needs, Report, ReportContext
 
 TABLE_FILES = ("tex", "md", "html", "csv")
 FIGURE_FILES = ("pdf", "png", "txt")  # the last holds the remark
+NAME = re.compile(r"([A-Za-z0-9_-]|\{dataset\})+")
 
 
 def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> dict[str, Report]:
@@ -30,6 +33,7 @@ def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> 
         report = loaded(place, of="reports")
         if not isinstance(report, Report):
             raise InputError(f"reports: {place!r} is a {type(report).__name__}; name a timellama.reports.report.Report")
+        _require_buildable(report, place)
         known.append(report)
     found: dict[str, Report] = {}
     for report in known:
@@ -41,6 +45,28 @@ def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> 
                 raise InputError(f"reports: two reports are called {one.name!r}; rename one of them")
             found[one.name] = one
     return found
+
+
+def _require_buildable(report: Report, place: str) -> None:
+    """Raises InputError for a user-supplied report that the workflow could not make, or would never make."""
+    said = f"reports: {place}"
+    if not (isinstance(report.name, str) and NAME.fullmatch(report.name)):
+        raise InputError(
+            f"{said}: its name is {report.name!r}, but must have letters, digits, `_` and `-` only, and `{{dataset}}` "
+            "for a figure a data set; rename it"
+        )
+    if not (isinstance(report.needs, Needs) and isinstance(report.needs.experiments, tuple | list)):
+        raise InputError(f"{said}: its needs are {report.needs!r}; write for example Needs(experiments=('long_term',))")
+    for experiment in report.needs.experiments:
+        if experiment not in (EVERY, *Experiments.model_fields):
+            hint = did_you_mean(str(experiment), Experiments.model_fields)
+            raise InputError(
+                f"{said}: it needs the experiment {experiment!r}, but there is none; give {EVERY!r} for all, or some "
+                f"of {', '.join(Experiments.model_fields)}{hint}"
+            )
+    builder = loaded(report.build, of=f"{said}: build")
+    if not callable(builder):
+        raise InputError(f"{said}: build is {report.build!r}, which is a {type(builder).__name__}; name a function")
 
 
 def _each(report: Report, experiments: Mapping[str, Mapping]) -> list[Report]:
@@ -68,21 +94,45 @@ def experiments_of(report: Report, experiments: Collection[str]) -> list[str]:
 
 
 def built(given: ReportContext) -> Any:
-    """What the report's builder returns: a `cells.Table`, a text by file ending, or a figure and its remark."""
-    builder: Callable[[ReportContext], Any] = loaded(given.report.build, of=f"report {given.report.name!r}")
-    return _with_notes(builder(given), given.facts.get("models", {}))
+    """What the report's builder returns: a `cells.Table`, a text by file ending, or a figure and its remark.
 
-
-def _with_notes(made: Any, notes: Mapping[str, str]) -> Any:
-    """A table, or a figure and its remark, with the note of each language model that it names."""
-    if isinstance(made, Table):
-        rows = [row for block in made.blocks for group in block.groups for entry in group for row in entry]
-        said = " ".join([made.caption, *made.notes, *(cell.text for row in rows for cell in row)])
-        return dataclasses.replace(made, notes=(*made.notes, *notes_on(said, notes)))
-    if isinstance(made, tuple):
+    Raises InputError where it returns anything else, and for a table that is not nested as it must be.
+    """
+    report = given.report
+    builder: Callable[[ReportContext], Any] = loaded(report.build, of=f"report {report.name!r}")
+    made, said = builder(given), f"report {report.name!r}: {report.build}"
+    if report.is_table and isinstance(made, Table):
+        try:
+            require_table(made)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{said} returns a Table that cannot be printed: {error}. A block's groups are a tuple of groups, a "
+                "group of entries, an entry of rows, a row of cells"
+            ) from error
+        return _table_with_notes(made, given.facts.get("models", {}))
+    if report.is_table and isinstance(made, Mapping) and set(made) == {f".{ending}" for ending in TABLE_FILES}:
+        return made
+    if not report.is_table and isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], str):
         figure, remark = made
-        return figure, "\n".join([remark, *notes_on(remark, notes)]).strip()
-    return made
+        if hasattr(figure, "savefig"):
+            return figure, "\n".join([remark, *notes_on(remark, given.facts.get("models", {}))]).strip()
+    if isinstance(made, Table):
+        raise InputError(
+            f"{said} returns a Table, but the name of a table begins with `table_`; call the report table_{report.name}"
+        )
+    kinds = ", ".join(type(each).__name__ for each in made) if isinstance(made, tuple) else ""
+    what = f"a tuple of {kinds}" if kinds else f"a {type(made).__name__}"
+    endings = ", ".join(f".{ending}" for ending in TABLE_FILES)
+    wanted = f"a {Table.__module__}.Table, or a mapping of {endings} to texts, since its name begins with `table_`"
+    if not report.is_table:
+        wanted = "a matplotlib figure and the remark on it, a text"
+    raise InputError(f"{said} returns {what}, but must return {wanted}")
+
+
+def _table_with_notes(made: Table, notes: Mapping[str, str]) -> Table:
+    """With the note of each language model that the table names."""
+    said = " ".join([made.caption, *made.notes, *(cell.text for _, row in rows_of(made) for cell in row)])
+    return dataclasses.replace(made, notes=(*made.notes, *notes_on(said, notes)))
 
 
 def notes_on(said: str, notes: Mapping[str, str]) -> list[str]:

@@ -27,10 +27,10 @@ def remark_on(files: Iterable[str], absent: Collection[str]) -> str:
 
 def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) -> dict[str, Any]:
     """What a report has to know beside the results: the planned cells and how methods are called."""
-    shown = ("label", "floor")
+    shown, backbones = ("label", "floor"), matrix.config.get("backbones")
     return {
         "configuration": matrix.config["name"],
-        "backbone": "{name} x{blocks}".format(**matrix.config["backbones"][0]),
+        "backbone": "{name} x{blocks}".format(**backbones[0]) if backbones else "",
         "planned": matrix.cells(experiment) if experiment in matrix.runs else [],
         "not_run": matrix.not_run(experiment) if experiment in matrix.runs else [],
         "methods": {name: {key: getattr(entry, key) for key in shown} for name, entry in matrix.methods.items()},

@@ -175,6 +175,11 @@ def _extras(name: str, frame: pd.DataFrame, backbone: str | None) -> dict[str, a
 def _reference_backbone(frame: pd.DataFrame, facts: Mapping[str, Any]) -> str:
     """The configuration's own backbone, as the frame calls it. Raises InputError where the experiment leaves it out."""
     main = facts["backbone"]
+    if not main:
+        raise InputError(
+            "the experiment `depth` compares with the configuration's own backbone, but it names none: add `backbones` "
+            "to the configuration"
+        )
     for name in frame["backbone"]:
         if name == main or name.startswith(f"{main} ("):
             return name

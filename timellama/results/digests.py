@@ -17,6 +17,7 @@ CHANGES_NO_NUMBER = (
     "timellama.core.interruption",
     "timellama.core.allocator",
     "timellama.core.job_state",
+    "timellama.training.trial",
 )
 
 

@@ -8,13 +8,14 @@ asks for them, so that a run's code digest holds only the code it uses.
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from timellama.core.outside import loaded
+from timellama.core.errors import InputError
+from timellama.core.outside import failure, is_own, loaded
 from timellama.experiments.run import Run
-from timellama.methods.registry import method_of
+from timellama.methods.registry import OF_BACKBONE, method_of
 from timellama.methods.time_llama.prompts import prompt_code, prompt_kind
 
 BACKBONE_MODULES = ("timellama.backbones.blocks", "timellama.backbones.prepared")
@@ -35,10 +36,9 @@ def model_class(name: str) -> type:
 def build(run: Run, *, backbone_folder: Path | None) -> Any:
     """Make the run's model with freshly initialised weights; the caller seeds torch.
 
-    `backbone_folder` is the prepared folder of `run.backbone`. Raises ValueError where a run needs one and has none.
+    `backbone_folder` is the prepared folder of `run.backbone`. Raises ValueError where a run needs one and has none,
+    and InputError as `constructed`.
     """
-    from timellama.methods.forecaster import as_forecaster
-
     kind = model_class(run.method)
     given = {name: getattr(run, name) for name in ("context", "horizon", "variates", "season")}
     given |= dataclasses.asdict(run.options)
@@ -51,7 +51,25 @@ def build(run: Run, *, backbone_folder: Path | None) -> Any:
             arguments[name] = given[name]
         else:
             raise ValueError(f"{kind.__name__} asks for {name!r}, which a run of {run.method!r} does not hold")
-    return as_forecaster(kind(**arguments))
+    return constructed(run, kind, arguments)
+
+
+def constructed(run: Run, kind: type, arguments: Mapping[str, Any]) -> Any:
+    """The network of class `kind` with the hooks. Raises InputError for one from outside that cannot be made."""
+    from timellama.methods.forecaster import as_forecaster
+
+    if is_own(method_of(run.method).network):
+        return as_forecaster(kind(**arguments))
+    try:
+        return as_forecaster(kind(**arguments))
+    except InputError:
+        raise
+    except Exception as error:  # whatever the constructor does
+        given = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name not in OF_BACKBONE)
+        raise InputError(
+            f"method {run.method!r} cannot be built with {given}: {failure(error)}; correct its options, or the "
+            "constructor"
+        ) from error
 
 
 def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any]]:

@@ -44,7 +44,8 @@ class Metric:
     `function` maps forecast and truth, both float64 tensors [B, H, N], to scores [B, ...] of which the metric is the
     mean. It is None for a metric that needs more than these two, which `timellama.training.m4_scores` computes.
 
-    Raises ValueError for a name that is not in lower case, an unknown direction or decimals outside 0 to 12.
+    Raises InputError for a name that is not in lower case, an unknown direction, decimals outside 0 to 12, a label or
+    unit that is no text, and a function that cannot be called.
     """
 
     name: str
@@ -55,12 +56,20 @@ class Metric:
     function: Callable[[Any, Any], Any] | None = None
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise ValueError(f"name is {self.name!r}, but must have lower-case letters, digits and _ only")
+        if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
+            raise InputError(f"name is {self.name!r}, but must have lower-case letters, digits and _ only; rename it")
+        of = f"of the metric {self.name!r}"
+        for key in ("label", "unit"):
+            if not isinstance(getattr(self, key), str):
+                raise InputError(f"{key} {of} is {getattr(self, key)!r}, but must be text; put it in quotes")
         if self.direction not in ("lower", "higher"):
-            raise ValueError(f"direction of {self.name} is {self.direction!r}, but must be 'lower' or 'higher'")
-        if not 0 <= self.decimals <= 12:
-            raise ValueError(f"decimals of {self.name} are {self.decimals}, but must be 0 to 12")
+            raise InputError(
+                f"direction {of} is {self.direction!r}, but must be 'lower' or 'higher'; give the one that is better"
+            )
+        if type(self.decimals) is not int or not 0 <= self.decimals <= 12:
+            raise InputError(f"decimals {of} are {self.decimals!r}, but must be a whole number from 0 to 12; give one")
+        if self.function is not None and not callable(self.function):
+            raise InputError(f"function {of} is {self.function!r}, which cannot be called; give the function itself")
 
 
 def squared_error(forecast: Any, truth: Any) -> Any:
@@ -100,6 +109,12 @@ def find_metrics(places: Sequence[str]) -> dict[str, Metric]:
             raise InputError(f"metrics: the name {metric.name!r} of {place} is taken; give the metric another name")
         if metric.function is None:
             raise InputError(f"metrics: {place} has no function; give the function that scores a batch")
+        if not inspect.isfunction(metric.function):
+            # Its source file is a part of the metric's definition.
+            kind = type(metric.function).__name__
+            raise InputError(
+                f"metrics: the function of {place} is of type {kind}; write it with def, in a module of yours"
+            )
         found[place] = metric
     return found
 

@@ -38,6 +38,7 @@ from timellama.training.choice import settled
 from timellama.training.evaluation import evaluate
 from timellama.training.metric_objects import EXTRA, FORECAST, Metric, definitions, record
 from timellama.training.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state
+from timellama.training.trial import try_metrics, try_network
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +114,10 @@ def run_experiment(
     `metrics` are user-supplied ones by place, of `find_metrics`; their records stand under `metrics` in the file.
     `choice` is that of a searched run among its trials. The folder `checkpoints` is the run's own: it keeps a training
     that was stopped, and is gone when the files stand.
-    Raises InputError while another process is at work there, and Interrupted when the process is asked to stop.
+    Raises InputError while another process is at work there, for a method or metric from outside the package that
+    fails its trial, before anything is trained, and Interrupted when the process is asked to stop.
     """
-
+    try_metrics(metrics, horizon=run.horizon, variates=run.variates)
     used = settled(run, choice)
 
     def load() -> Prepared:
@@ -184,6 +186,7 @@ def carry_out(
             *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
         )
         model = build(used, backbone_folder=backbone_folder).to(device)
+        try_network(model, used, device=device)
         code_and_data = {
             "run_digest": run.digest,
             "source_digest": source_digest,

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from timellama.core import layout, time_left
 from timellama.results.digests import code_of_data, code_of_run, code_of_sweep
-from timellama.core.errors import InputError
+from timellama.core.errors import InputError, did_you_mean
 from timellama.reports.failures import REPORT, SWITCH, Failure, Step, absence, command, options
 from timellama.experiments.matrix import make_matrix
 from timellama.core.code_digest import code_digest

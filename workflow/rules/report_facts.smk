@@ -28,6 +28,7 @@ def report_of(wildcards):
         raise WorkflowError(
             f"configuration {config['name']!r} has no report {name!r} (it has {', '.join(REPORTS)}): add its experiment "
             "under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
+            f"{did_you_mean(name, REPORTS)}"
         )
     return REPORTS[name]
 

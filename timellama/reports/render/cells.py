@@ -1,6 +1,6 @@
 """What a table is made of, whatever it is written as: cells, rows, entries, blocks. `markup.py` renders it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,3 +51,49 @@ class Table:
     landscape: bool = False
     rule: int | None = None
     numbers: tuple[Mapping[str, Any], ...] = ()
+
+
+def rows_of(table: Table) -> Iterator[tuple[str, Any]]:
+    """Every row of a table with its place, as `blocks[0].groups[1][0][0]`; what is nested otherwise comes as it is."""
+    levels = ("groups", "entries of a group", "rows of an entry")
+    for number, block in enumerate(_each(table.blocks, "blocks")):
+        at = f"blocks[{number}]"
+        if not isinstance(block, Block):
+            raise TypeError(f"{at} is of type {type(block).__name__}, but must be a Block")
+        for place, row in enumerate(_each(block.header, f"{at}.header, the rows of a header")):
+            yield f"{at}.header[{place}]", row
+        waiting = [(f"{at}.groups", block.groups)]
+        for level in levels:
+            waiting = [
+                (f"{where}[{place}]", inner)
+                for where, outer in waiting
+                for place, inner in enumerate(_each(outer, f"{where}, the {level}"))
+            ]
+        yield from waiting
+
+
+def _each(value: Any, what: str) -> Any:
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{what}, is a {type(value).__name__}, but must be a tuple")
+    return value
+
+
+def require_table(table: Table) -> None:
+    """Raises TypeError, with the place, where a table is not nested as it must be, and ValueError for a wrong width.
+
+    The four levels below a block's `groups`: groups, entries, rows, cells.
+    """
+    for key in ("columns", "caption", "label"):
+        if not isinstance(getattr(table, key), str):
+            raise TypeError(f"its {key} is a {type(getattr(table, key)).__name__}, but must be text")
+    for place, row in rows_of(table):
+        for number, cell in enumerate(_each(row, f"{place}, a row of cells")):
+            if not isinstance(cell, Cell):
+                raise TypeError(f"{place}[{number}] is a {type(cell).__name__}, but must be a Cell")
+            if not isinstance(cell.text, str):
+                raise TypeError(f"{place}[{number}].text is {cell.text!r}, but must be text")
+        width = sum(cell.span for cell in row)
+        if width != len(table.columns):
+            raise ValueError(
+                f"{place} has {width} columns, but `columns` is {table.columns!r}, which is {len(table.columns)}"
+            )

@@ -157,10 +157,14 @@ def listed(items: Iterable[Any]) -> str:
 
 
 def spell_time(seconds: float | None) -> str:
-    """`3 h 5 min`, in the two largest units; a question mark for what is not known."""
+    """`3 h 5 min`, in the two largest units, `0.4 s` below ten seconds; a question mark for what is not known."""
     if seconds is None:
         return "?"
-    if seconds < 60:
+    if 0 < seconds < 0.05:
+        return "under 0.1 s"
+    if 0 < seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     if minutes < 60:

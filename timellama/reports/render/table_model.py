@@ -37,6 +37,12 @@ def marks(values: Sequence[str], *, direction: str = "lower") -> list[str]:
     return [names.get(number, "") for number in numbers]
 
 
+def marking(blocks: Sequence[Block], text: str) -> str:
+    """`text`, which is about marks, where a cell has one; empty in a table of one method, which marks nothing."""
+    rows = [row for block in blocks for group in block.groups for entry in group for row in entry]
+    return text if any(cell.bold for row in rows for cell in row) else ""
+
+
 def reading_of(metrics: Sequence[Metric]) -> str:
     """The sentence that says which direction is better."""
     higher = [metric.label for metric in metrics if metric.direction == "higher"]
@@ -206,21 +212,23 @@ def comparison(
         reading.append(
             "Each value is the mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1)."
         )
-    reading.append("What prints alike is marked alike.")
-    places = itertools.product(grid.rows, grid.columns, [metric.name for metric in metrics])
+    blocks = tuple(grid.block(part, width=width, title=heading) for part, heading in parts)
+    reading.append(marking(blocks, "What prints alike is marked alike."))
+    places = list(itertools.product(grid.rows, grid.columns, [metric.name for metric in metrics]))
     if any(not math.isnan(grid.paper(*place)) for place in places):
-        reading.append(
-            f"Paper: its {source}. Gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
-        )
+        reading.append(f"Paper: its {source}.")
+    if any(not math.isnan(grid.value(row, column, f"{name}_gap")) for row, column, name in places):
+        reading.append("Gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse.")
     lowest = "lowest" if all(metric.direction == "lower" for metric in metrics) else "best"
-    best = f"Bold is the {lowest} of a row over all panels, underlined the next."
+    over = " over all panels" if len(blocks) > 1 else ""
+    best = marking(blocks, f" Bold is the {lowest} of a row{over}, underlined the next.")
     origin = provenance(summary, configuration=configuration, generated=generated)
     return Table(
         columns="lrrrl" + "l" * width,
-        blocks=tuple(grid.block(part, width=width, title=heading) for part, heading in parts),
-        caption=f"{title} {best}",
+        blocks=blocks,
+        caption=f"{title}{best}",
         label=label,
-        notes=(*absences(grid, planned), " ".join(reading), origin),
+        notes=(*absences(grid, planned), " ".join(filter(None, reading)), origin),
         numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
 

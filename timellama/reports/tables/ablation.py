@@ -19,6 +19,7 @@ from timellama.reports.render.table_model import (
     VALUES_PER_PANEL,
     Planned,
     Published,
+    marking,
     marks,
     panels,
 )
@@ -257,17 +258,19 @@ def ablation_table(
         blocks.append(Block(header=header, groups=(tuple(rows),)))
     labels = {**labels, **dict(zip(summary["variant"], summary["label"], strict=True))}
     name = labels.get(reference, reference) + (f" on {backbone}" if backbone else "")
-    caption = (
-        f"{title} Difference: from {name} with the same seeds; above 0 is worse, and a star says that the 95 % "
-        "interval leaves out 0."
-    )
+    lines = [row for block in blocks for group in block.groups for entry in group for row in entry]
+    texts = [cell.text for row in lines for cell in row]
+    star = ", and no 95 % interval leaves out 0" if any(cell.spread for row in lines for cell in row[3::2]) else ""
+    if any(text.endswith("*") or "* " in text for text in texts):
+        star = ", and a star says that the 95 % interval leaves out 0"
+    caption = f"{title} Difference: from {name} with the same seeds; above 0 is worse{star}."
     reading = [
         f"{BUILT_IN[metric].label}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation "
-        "(n \N{MINUS SIGN} 1). Bold: the lowest of a column; underlined: the next.",
+        "(n \N{MINUS SIGN} 1)." + marking(blocks, " Bold: the lowest of a column; underlined: the next."),
         "Difference: the mean over the seeds that both have, \N{PLUS-MINUS SIGN} half the width of its 95 % t "
         "interval. A dash: fewer than two such seeds.",
         *explained,
-        f"Paper: its {source}, with the plain difference." if published is not None else "",
+        f"Paper: its {source}, with the plain difference." if any(row[1].text == "paper" for row in lines) else "",
     ]
     sizes = {key[:2]: row["n_windows"] for key, row in grid.cells.items()}
     counts = [

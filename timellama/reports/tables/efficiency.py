@@ -21,6 +21,7 @@ from timellama.results.aggregate import read_published
 REFERENCE = "time-llama"
 PAPER_SHAPE = {"variates": PAPER_VARIATES, "context": PAPER_CONTEXT}  # the paper's batch is not told
 PAPER_DEVICE = "NVIDIA L20"
+PAPER_ROW = f"paper, {PAPER_DEVICE}"
 DIGITS = 3  # our choice: repeated measurements differ in the third digit
 SHORT = {NO_MEMORY: "no memory", TOO_SLOW: "too slow", IMPOSSIBLE: "impossible"}
 
@@ -58,13 +59,16 @@ def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, publish
             head = (Cell(text=str(variates), value=variates), *entries[0][0][1:])
             groups.append(((head, *entries[0][1:]), *entries[1:]))
         blocks.append(Block(header=header, groups=tuple(groups), title=f"Batch {size}"))
+    cells = [cell.text for block in blocks for group in block.groups for e in group for row in e for cell in row]
+    predicted = any(text.startswith("(") or "(predicted" in text for text in cells)
+    paper = any(text == PAPER_ROW for text in cells)
     return Table(
         columns="ll" + "r" * (len(header[1]) - 2),
         blocks=tuple(blocks),
-        caption="Efficiency: time, memory and operations of one forecast of a batch, and of one training step. "
-        "Numbers in parentheses were predicted and not measured.",
+        caption="Efficiency: time, memory and operations of one forecast of a batch, and of one training step."
+        + (" Numbers in parentheses were predicted and not measured." if predicted else ""),
         label="tab:efficiency",
-        notes=(*_reading(rows, cuda=cuda, paper=bool(theirs)), *_notes(rows), _origin(rows, configuration)),
+        notes=(*_reading(rows, cuda=cuda, paper=paper), *_notes(rows), _origin(rows, configuration)),
     )
 
 
@@ -105,7 +109,7 @@ def _entry(row: Mapping[str, Any], peers: Sequence[Mapping], theirs: Mapping[str
     number = theirs[row["label"]]
     paper = [_number(number, 4), _number(number / reference if reference else None)]
     rest = [Cell()] * (sum(cell.span for cell in ours) - 6)
-    return ours, (Cell(), Cell(text=f"paper, {PAPER_DEVICE}"), Cell(), Cell(), *paper, *rest)
+    return ours, (Cell(), Cell(text=PAPER_ROW), Cell(), Cell(), *paper, *rest)
 
 
 def _speed(row: Mapping[str, Any], peers: Sequence[Mapping]) -> tuple[Cell, ...]:
@@ -173,7 +177,13 @@ def _reading(rows: Sequence[Mapping[str, Any]], *, cuda: bool, paper: bool) -> t
         if cuda
         else "Memory: the highest resident size of the process, libraries and model with it, loading left out."
     )
+    stopped = any({row["forward_status"], row.get("training_status")} & {NO_MEMORY, TOO_SLOW} for row in rows)
+    limits = (
+        "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed. Memory "
+        f"limit: {significant(min(row['limit_bytes'] for row in rows) / 1e9)} GB."
+    )
     above = any(row.get("peak_share", 0) > 1 for row in rows)
+    ours = any(row["variant"] == REFERENCE for row in rows)
     return (
         f"T {first['context']}, H {first['horizon']}; random inputs of the shape, not data; options as published for "
         f"{first['settings_of']} at every N. Each cell is a process of its own with no other job of the workflow "
@@ -182,6 +192,7 @@ def _reading(rows: Sequence[Mapping[str, Any]], *, cuda: bool, paper: bool) -> t
         + (f"{calls[0]} to {calls[-1]} calls; " if calls else "")
         + "p95 is the nearest rank, below 20 calls the slowest.",
         "\N{MULTIPLICATION SIGN}: samples a second as a multiple of Time-LlaMA's"
+        + ("" if ours else ", which was not measured here")
         + (f"; paper: the same of its numbers on an {PAPER_DEVICE}, batch not told." if paper else "."),
         memory,
         "GFLOP: by torch's counter, which leaves out the calculations named below; % peak: GFLOP a second in per cent "
@@ -194,8 +205,7 @@ def _reading(rows: Sequence[Mapping[str, Any]], *, cuda: bool, paper: bool) -> t
             if above
             else ""
         ),
-        "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed. Memory "
-        f"limit: {significant(min(row['limit_bytes'] for row in rows) / 1e9)} GB.",
+        *([limits] if stopped else []),
     )
 
 

@@ -4,6 +4,7 @@ Numbers of the paper stand beside ours in `table_reproduction`.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -51,25 +52,37 @@ def table(given: ReportContext) -> Table:
     trained = sum(not parts[column] and column not in grid.floor for column in columns)
     names = [column.removeprefix(f"{parts[column]}, ") for column in columns]
     block = Block(header=_header(names, metrics), groups=tuple(_groups(grid, columns)))
-    reading = (
-        f"Means over seeds, of every window of the test part. {tables.reading_of(metrics)} {AVERAGE}: the mean over "
-        "the horizons above it. Behind the rule: controls, which a trained model has to beat."
-    )
+    ruled = 0 < trained < len(columns)
+    reading = f"Means over seeds, of every window of the test part. {tables.reading_of(metrics)}"
+    if any(row[1].text == AVERAGE for group in block.groups for entry in group for row in entry):
+        reading += f" {AVERAGE}: the mean over the horizons above it."
+    if ruled:
+        reading += " Behind the rule: controls, which a trained model has to beat."
     if whose := sorted({part for part in parts.values() if part}):
         reading += f" Those first are {listed(whose)} with another part, or none, in place of the language model."
+    places = list(itertools.product(grid.rows, columns, [metric.name for metric in metrics]))
+    elsewhere = [
+        text
+        for text, there in (
+            ("deviations over seeds", any(not math.isnan(grid.value(r, c, f"{name}_std")) for r, c, name in places)),
+            ("the paper's numbers", any(not math.isnan(grid.paper(*place)) for place in places)),
+        )
+        if there
+    ]
     origin = provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
     made = Table(
         columns="lrr" + "r" * len(columns) * len(metrics),
         blocks=(block,),
-        caption="Long-term forecasting: errors on standardised values. Bold is the best of a row, underlined the next.",
+        caption="Long-term forecasting: errors on standardised values."
+        + tables.marking((block,), " Bold is the best of a row, underlined the next."),
         label="tab:long-term",
         notes=(
             *tables.absences(grid, planned),
             reading,
-            f"{origin} Deviations over seeds and the paper's numbers: table_reproduction.",
+            origin + (f" {listed(elsewhere).capitalize()}: table_reproduction." if elsewhere else ""),
         ),
         landscape=True,
-        rule=len(HEADINGS) + trained * len(metrics) if 0 < trained < len(columns) else None,
+        rule=len(HEADINGS) + trained * len(metrics) if ruled else None,
         numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
     return failures.remarked(explained(made, summary, extra), facts["remark"])

@@ -1,0 +1,129 @@
+"""Tries what comes from outside the package once, on a few random windows, before hours are spent on it.
+
+A forecast [B, H, 1] would be broadcast against the truth [B, H, N], train to the end and give a number that means
+nothing; a metric that fails would fail after the training. What the trial draws or changes is put back.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from timellama.core.errors import InputError
+from timellama.core.outside import failure, is_own
+from timellama.experiments.run import Run
+from timellama.methods.forecaster import Forecast, Forecaster
+from timellama.methods.method import Method
+from timellama.methods.registry import method_of
+from timellama.training.checkpoint import generator_states, restore_generators
+from timellama.training.metric_objects import Metric
+from timellama.training.predictions import autocast
+
+WINDOWS = 2  # our choice: the fewest that tell a batch from a window
+BATCHES = (3, 1)  # our choice: windows of the batches that metrics are tried on; the last one of a test may hold one
+
+
+def try_network(model: Forecaster, run: Run, *, device: str) -> None:
+    """Forecast two random windows, in training mode and in evaluation mode. One of the package's own is not tried.
+
+    Raises InputError where that fails, where the forecast is no tensor [B, H, N], and where nothing can be trained.
+    """
+    if is_own(method_of(run.method).network):
+        return
+    said = f"method {run.method!r}"
+    if run.training and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError(
+            f"{said} has no parameter to train; give it one, or name a {Method.__module__}.Method with trains=False"
+        )
+    on = f"x [B {WINDOWS}, T {run.context}, N {run.variates}]"
+    x = torch.randn(WINDOWS, run.context, run.variates, generator=torch.Generator().manual_seed(0)).to(device)
+    with _untouched(model), autocast(device, run.precision):
+        for mode in (True, False):
+            try:
+                made = model.train(mode).forecast(x)
+            except Exception as error:  # whatever the network does
+                raise InputError(f"{said} cannot forecast {on}: {failure(error)}; correct its forward") from error
+            _check(made, run, said, on)
+
+
+def _check(made: Any, run: Run, said: str, on: str) -> None:
+    if not isinstance(made, Forecast):
+        raise InputError(f"{said}: its `forecast` returns {_kind(made)}, but must return a {Forecast.__name__}")
+    shape, values = (WINDOWS, run.horizon, run.variates), made.values
+    if not isinstance(values, Tensor) or values.shape != shape or not values.is_floating_point():
+        raise InputError(
+            f"{said} gives {_kind(values)} for {on}, but a forecast is a tensor of floats "
+            f"[B {WINDOWS}, H {run.horizon}, N {run.variates}]; return that alone from its forward"
+        )
+    if run.training and not values.requires_grad:
+        raise InputError(f"{said}: its forecast carries no gradient; take away what detaches it, such as no_grad")
+
+
+@contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """Afterwards the generators, the buffers and the mode are as they were."""
+    drawn, mode = generator_states(), model.training
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    try:
+        yield
+    finally:
+        for name, buffer in model.named_buffers():
+            if name in buffers:
+                buffer.copy_(buffers[name])
+        model.train(mode)
+        restore_generators(drawn)
+
+
+def try_metrics(metrics: Mapping[str, Metric], *, horizon: int, variates: int) -> None:
+    """Score random forecasts of three windows and of one by each user-supplied metric, by place.
+
+    Raises InputError where that fails, where the scores are no finite tensor [B, ...], and where the metric changes
+    what it is given, which others are scored on.
+    """
+    draw = torch.Generator().manual_seed(0)
+    for place, metric in metrics.items():
+        sizes = set()
+        for windows in BATCHES:
+            given = [torch.randn(windows, horizon, variates, generator=draw, dtype=torch.float64) for _ in range(2)]
+            sizes.add(_scores_a_window(place, metric.function, *given))
+        if len(sizes) > 1:
+            raise InputError(
+                f"metrics: {place} gives {sorted(sizes)} scores a window in batches of other sizes; {RETURN}"
+            )
+
+
+RETURN = "return a tensor [B, ...] with equally many scores for every window, such as [B] or [B, H, N]"
+
+
+def _scores_a_window(place: str, function: Callable[[Any, Any], Any], forecast: Tensor, truth: Tensor) -> int:
+    """How many scores a window has."""
+    windows, horizon, variates = forecast.shape
+    said, before = f"metrics: {place}", (forecast.clone(), truth.clone())
+    on = f"two float64 tensors [B {windows}, H {horizon}, N {variates}]"
+    try:
+        scores = function(forecast, truth)
+    except Exception as error:  # whatever the function does
+        raise InputError(
+            f"{said} cannot score {on}: {failure(error)}; its function takes forecast and truth, and is to {RETURN}"
+        ) from error
+    if not isinstance(scores, Tensor) or scores.is_complex() or not scores.ndim or len(scores) != windows:
+        raise InputError(f"{said} gives {_kind(scores)} for {on}; {RETURN}")
+    if not torch.isfinite(scores).all():
+        raise InputError(
+            f"{said} gives scores that are not finite for {on} of random numbers, which are below 0 too; mend what "
+            "divides by nothing or takes a root or a logarithm"
+        )
+    if not (torch.equal(forecast, before[0]) and torch.equal(truth, before[1])):
+        raise InputError(f"{said} changes the tensors that it is given; work on a copy, with operations without `_`")
+    return scores.numel() // windows
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in a few words."""
+    if isinstance(value, Tensor):
+        return f"a tensor {list(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a value of type {type(value).__name__}"
