@@ -56,6 +56,7 @@ TABLES = {  # models that have a table of their own, and its anchor
     "Experiment": "an-experiment",
     "Override": "overrides",
     "LanguageModel": "a-language-model",
+    "Search": "the-search",
     "Efficiency": "the-efficiency-experiment",
 }
 
@@ -80,8 +81,9 @@ def page() -> str:
     config, kinds = made["config"], made["config"]["$defs"]
     lines = [TOP, "\n## The whole file\n", *_table(config, kinds)]
     titles = (
-        ("Experiment", "An experiment", "Each entry of `experiments` but `efficiency`."),
+        ("Experiment", "An experiment", "Each entry of `experiments` but `search` and `efficiency`."),
         ("LanguageModel", "A language model", "An entry of `backbones`."),
+        ("Search", "The search", "The entry `search` of `experiments`: an experiment with an effort."),
         ("Efficiency", "The efficiency experiment", "The entry `efficiency` of `experiments`."),
         ("Override", "Overrides", "What stands under a method's name in `overrides`."),
     )
