@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from benchmarks.depth import _read, _row
+from benchmarks.depth import _read, _row, errors, share_of_blocks
 
 
 def test_a_row_by_hand():
@@ -23,6 +23,22 @@ def test_what_is_a_linear_map_is_read_and_noise_is_not():
     weight = torch.randn(8, 3)
     assert _read(tokens, tokens @ weight)(others, others @ weight) == pytest.approx(1, abs=1e-4)
     assert abs(_read(tokens, torch.randn(4000, 3))(others, torch.randn(1000, 3))) < 0.02
+
+
+def test_the_share_of_the_blocks_by_hand():
+    before = torch.tensor([[[3.0, 0.0], [0.0, 1.0]]])
+    after = torch.tensor([[[3.0, 4.0], [0.0, 1.0]]])
+    assert share_of_blocks(before, after) == pytest.approx((16 / 25 + 0) / 2)
+
+
+def test_errors_of_a_scale_are_those_of_its_cell(tmp_path):
+    kept = tmp_path / "metrics.csv"
+    lines = ["run/dataset,run/horizon,run/train_percent,run/variant,mse"]
+    lines += ["ETTh1,96,5,time-llama-scale-20,0.6", "ETTh1,96,5,time-llama-scale-20,0.7"]
+    lines += ["ETTh1,96,100,time-llama-scale-20,0.3", "ETTh1,96,5,time-llama,0.8"]
+    kept.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = errors(kept)
+    assert found[20] == [0.6, 0.7] and not any(found[scale] for scale in (1, 5, 60, 100, 300))
 
 
 def test_the_pages_have_the_kept_numbers(root):

@@ -156,6 +156,13 @@ OWN = (
         caption="The same model on the first few blocks of the language model, from none or one upwards.",
     ),
     _variants(
+        "tokens",
+        title="Table E10. Tokens that enter the blocks",
+        lead="Tokens that enter the blocks: the depth of TSEmb, and their size.",
+        caption="The same model with a token embedding of one layer, and with tokens that are multiplied before they "
+        "enter the blocks.",
+    ),
+    _variants(
         "llm_value",
         title="Table E6. Worth of the language model",
         lead="What the language model is worth: pretrained, random, one attention layer, nothing.",
