@@ -61,8 +61,8 @@ OWN = (
         name="table_claims",
         title="Claims. Verdicts",
         caption="Each statement of the paper that a run can test, with the effect that was measured, its 95 % interval "
-        "and the number of pairs of runs behind it. The rules were written before the verdicts, but for two that "
-        "docs/claims.md names.",
+        "and the number of pairs of runs behind it. docs/claims.md has the rules, and says what was known when they "
+        "were written.",
         needs=Needs(experiments=CLAIMED, optional=True, published=PUBLISHED_CLAIMS),
         build=f"{TABLES}.claims:table",
     ),
