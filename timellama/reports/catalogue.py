@@ -179,6 +179,14 @@ OWN = (
         needs=Needs(experiments=(EVERY,), failures=True),
         build=f"{TABLES}.failures:table",
     ),
+    Report(
+        name="table_ranking",
+        title="Table E9. Ranking",
+        caption="Every method that has a result on every data set of table 1, by its mean rank, its share of wins and "
+        "its skill over the seasonal naive. With five data sets or more these have intervals, and pairs are tested.",
+        needs=Needs(experiments=("long_term",)),
+        build=f"{TABLES}.ranking:table",
+    ),
     _figure(
         "active_loras",
         title="Figure 2. Active LoRA modules",
@@ -252,6 +260,14 @@ OWN = (
         caption="Test windows, one a row, and variates, one a column. Grey is what the models saw, black what then "
         "happened. The windows are spread evenly over the test part; none was chosen for how it looks.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_seeds", file=layout.FORECASTS),
+    ),
+    Report(
+        name="critical_difference",
+        title="Figure E9. Mean ranks",
+        caption="The methods of table 1 by mean rank, the best at the left. A bar joins methods no two of which can be "
+        "told apart. With fewer than five data sets nothing is tested, and there is no bar.",
+        needs=Needs(experiments=("long_term",)),
+        build=f"{FIGURES}.critical_difference:figure",
     ),
     Report(
         name="paper_vs_ours",
