@@ -19,7 +19,7 @@ OF_METHODS = (
     "Below ours stand the paper's number and the gap in per cent, above 0 where ours is worse. A gap smaller than the "
     "spread between seeds, printed small, means nothing."
 )
-OF_VARIANTS = "Without a star the difference from the full model may be chance."
+OF_VARIANTS = "Without a star the difference from the full model may be chance; stars hold for the table as a whole."
 
 
 def _methods(experiment: str, *, title: str, caption: str, published: str) -> Report:

@@ -55,6 +55,10 @@ class Estimate:
         within = t_within(abs(self.value) / math.sqrt(self.part.variance), whole(self.part.degrees))
         return (1 - within) / 2 if self.value < 0 else (1 + within) / 2
 
+    def p(self) -> float:
+        """Two-sided p against a truth of 0; 1 where nothing is known of the chance."""
+        return min(1.0, 2 * min(self.p_not_below(), self.negative().p_not_below()))
+
     def negative(self) -> "Estimate":
         """The same of the opposite sign."""
         return Estimate(value=-self.value, part=self.part)
@@ -139,6 +143,11 @@ def highest(estimates: Sequence[Estimate]) -> tuple[float, float, float]:
     level = 1 - (1 - CONFIDENCE) / len(estimates)
     low = max(one.ends(level)[0] for one in estimates)
     return max(one.value for one in estimates), low, max(one.ends()[1] for one in estimates)
+
+
+def of_pairs(differences: Sequence[float]) -> Estimate:
+    """The mean of paired differences, a number a seed."""
+    return Estimate(value=math.fsum(differences) / len(differences), part=of_seeds([differences], [1.0]))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

@@ -213,7 +213,7 @@ def comparison(
             f"Paper: its {source}. Gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
         )
     lowest = "lowest" if all(metric.direction == "lower" for metric in metrics) else "best"
-    best = f"Bold is the {lowest} of a row over all panels, underlined the next."
+    best = f"Bold is the {lowest} mean of a row over all panels, which is no test, underlined the next."
     origin = provenance(summary, configuration=configuration, generated=generated)
     return Table(
         columns="lrrrl" + "l" * width,
