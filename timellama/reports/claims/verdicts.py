@@ -25,6 +25,7 @@ from timellama.reports.tables.efficiency_rows import read_sweeps
 from timellama.results.aggregate import OTHER_NAMES, RANDOM, collect, published_cells, read_metrics
 
 EFFICIENCY = "efficiency"
+ONE_SEED = "no interval, as a data set has one seed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,9 +170,10 @@ def decide(statement: Statement, effect: Effect | None) -> Finding:
     count, units = (effect.datasets, "data sets") if beyond else (effect.pairs, "pairs")
     if count < statement.least:
         found = "; what stands here is about these data sets alone" if beyond else ""
+        found += f"; {ONE_SEED}" if beyond and math.isnan(effect.low) else ""
         return finding(claims.INCONCLUSIVE, f"{count} of the {statement.least} {units} that are needed{found}")
     if math.isnan(effect.low):
-        return finding(claims.INCONCLUSIVE, "one seed on a data set tells no chance")
+        return finding(claims.INCONCLUSIVE, ONE_SEED)
     if effect.high <= statement.low or effect.low >= statement.high:
         return finding(claims.CONTRADICTED)
     if not (statement.low < effect.low and effect.high < statement.high):
