@@ -8,17 +8,19 @@ import pandas as pd
 import pytest
 
 from tests import made_up
+from timellama.reports.claims import errors as effects
+from timellama.reports.claims import routing
 from timellama.reports.claims import rules as claims
-from timellama.reports.claims import verdicts
 from timellama.reports.claims.rules import CANNOT_FAIL, CONTRADICTED, INCONCLUSIVE, NOT_RUN, STATEMENTS, SUPPORTED
 from timellama.reports.claims.table import count, effect_and_interval, interval, region, table_of_claims
-from timellama.reports.claims.verdicts import Results, Router, bootstrap, changes, findings, papers_part
+from timellama.reports.claims.verdicts import Results, Router, findings, papers_part
 from timellama.reports.render.markup import MISSING, to_latex, to_markdown
 
 LABELS = {"time-llama": "Time-LlaMA", "time-llm": "Time-LLM", "time-llama-n1": "Time-LlaMA, n = 1"}
 BACKBONE = "SmolLM2-135M x6"
 SEEDS = (0, 1, 2, 3)
 M4 = {13: "M4-Weekly", 48: "M4-Hourly"}
+TABLE_1 = ("ECL", "ETTh1", "ETTm1", "Traffic", "Weather")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,8 @@ def run(experiment, variant, *, dataset="ETTh1", horizon=96, seed=0, error=1.0, 
 def places(experiment):
     if experiment == "short_term":
         return [(name, horizon) for horizon, name in M4.items()]
+    if experiment == "long_term":
+        return [(name, 192) for name in TABLE_1]
     return [("ETTh1", 192), ("Weather", 192)]
 
 
@@ -88,7 +92,9 @@ def of_errors(statement):
     else:
         high = statement.high
         inside, outside = high - 0.5, high + 5.0
-        mixed = lambda place, seed: high + (9.0 if seed % 2 else -9.0)  # noqa: E731
+        mixed = lambda place, seed: high + (9.0 if (seed + place) % 2 else -9.0)  # noqa: E731
+        if statement.about == claims.BEYOND:
+            mixed = lambda place, seed: high + (9.0 if place % 2 else -9.0)  # noqa: E731
     return {
         SUPPORTED: errors(statement, lambda place, seed: inside),
         CONTRADICTED: errors(statement, lambda place, seed: outside),
@@ -170,26 +176,103 @@ def test_the_document_and_the_data_have_the_same_rules(root):
     assert not regions
 
 
-def test_bootstrap_by_hand():
-    lower = verdicts.STATISTICS[claims.DIFFERENCE]
-    assert bootstrap([np.array([[-3.0]])], lower) == (-3.0, -3.0, -3.0)
-    # Two cells: means of -1, 0 and 1 with probability 1/4, 1/2 and 1/4.
-    assert bootstrap([np.array([[-1.0]]), np.array([[1.0]])], lower) == (0.0, -1.0, 1.0)
-    # Two seeds of one cell, likewise.
-    assert bootstrap([np.array([[0.0], [4.0]])], lower) == (2.0, 0.0, 4.0)
-    # A cell counts once, whatever its number of seeds. The first cell twice (1/4), both times at 0 (1/16), is 1.6 %;
-    # with a mean of 1, once at 0 and once at 2 (1/4), the sum is 7.8 %. The second cell twice is 25 %.
-    assert bootstrap([np.array([[0.0], [4.0]]), np.array([[8.0]])], lower) == (5.0, 1.0, 8.0)
-    many = [np.random.default_rng(place).normal(size=(25, 1)) for place in range(16)]
-    value, low, high = bootstrap(many, lower)
-    assert high - low == pytest.approx(2 * 1.96 * np.hypot(0.2, np.std([c.mean() for c in many])) / 4, rel=0.1)
-    assert (value, low, high) == bootstrap(many, lower), "the same numbers every time"
+def cell(dataset="ETTh1", horizon=96, ratios=(0.0,), windows=None):
+    return effects.Cell(dataset=dataset, horizon=horizon, ratios=dict(enumerate(ratios)), windows=windows)
 
 
-def test_margin_and_share_are_against_all():
-    means = np.array([[[-2.0, 1.0], [-4.0, 1.0]], [[-2.0, -1.0], [3.0, -1.0]]])  # [B, C, M]
-    assert list(verdicts.STATISTICS[claims.MARGIN](means)) == [1.0, 0.5]
-    assert list(verdicts.STATISTICS[claims.SHARE](means)) == [0.0, 50.0]
+def test_what_a_statement_is_about_and_why():
+    beyond = {statement.number for statement in STATEMENTS if statement.about == claims.BEYOND}
+    assert beyond == {"1.2", "1.3", "1.4", "1.5", "1.6"}
+    assert {statement.about for statement in STATEMENTS} == {claims.CELLS, claims.BEYOND}
+    assert all(statement.because for statement in STATEMENTS)
+
+
+def test_a_seed_is_the_mean_over_the_cells_of_a_data_set():
+    # Seeds 0 and 1 of ETTh1 have means of 2 and 4 (variance 2), those of Weather 1 and 1.
+    cells = [cell(ratios=(1, 3)), cell(horizon=192, ratios=(3, 5)), cell("Weather", ratios=(1, 1))]
+    found = effects.mean_of(cells)
+    assert found.value == pytest.approx((2 + 4 + 1) / 3)
+    # ETTh1 weighs two thirds: 2 / 2 seeds * 4 / 9, known with one degree of freedom.
+    assert (found.part.variance, found.part.degrees) == (pytest.approx(4 / 9), 1)
+    low, high = found.ends()
+    assert high - low == pytest.approx(2 * 12.7062 * 2 / 3, rel=1e-5)
+
+
+def test_a_data_set_of_one_seed_leaves_no_interval():
+    assert effects.mean_of([cell(ratios=(1, 3)), cell("Weather", ratios=(1,))]).part is None
+
+
+def test_the_unit_of_any_data_set_is_the_data_set():
+    # Means of 1, 2, 3, 4 and 5 per data set, the first over two horizons.
+    cells = [cell("0", ratios=(0,)), cell("0", 192, ratios=(2,)), *(cell(str(n), ratios=(n + 1,)) for n in range(1, 5))]
+    found = effects.of_datasets(cells)
+    assert (found.value, found.part.degrees) == (3.0, 4)
+    assert found.part.variance == pytest.approx(2.5 / 5)
+    assert found.ends() == pytest.approx((3 - 2.776445 * 0.5**0.5, 3 + 2.776445 * 0.5**0.5))
+
+
+def test_windows_of_two_horizons_move_together():
+    # Window 0 and 1 of both: series 2 * (1, -1, 0, 0) / 2 and its half of two windows, which counts twice as much.
+    long, short = np.array([1.0, -1.0, 0.0, 0.0]), np.array([1.0, -1.0])
+    cells = [cell(horizon=1, ratios=(0, 0), windows=long), cell(horizon=1, ratios=(0, 0), windows=short)]
+    (part,) = effects.period_of(cells)
+    series = long / 2 + np.array([1.0, -1.0, 0.0, 0.0]) * 2 / 2
+    assert part.variance == pytest.approx(series.var() / 4 / (2 / 3 * 3 / 4))
+    assert effects.mean_of(cells).part.variance == pytest.approx(part.variance), "the seeds agree"
+
+
+def test_without_windows_of_every_run_only_seeds_count():
+    cells = [cell(ratios=(1, 3), windows=np.array([1.0, -1.0] * 96)), cell(horizon=192, ratios=(1, 3))]
+    assert effects.period_of(cells) is None and effects.mean_of(cells).part.variance == 1.0
+    assert effects.chance_of({"a": cells}) == "chance of seeds alone"
+    assert effects.chance_of({"a": cells[:1]}) == "chance of seeds and test period"
+
+
+def test_windows_are_read_beside_the_metrics(published, tmp_path):
+    rows = []
+    for place, (variant, seed) in enumerate(itertools.product(("time-llama", "patchtst"), SEEDS)):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        np.savez(folder / "windows.npz", mse=np.random.default_rng(place).random(400) + 1)
+        error = 1.0 + seed / 100 + (variant == "patchtst")
+        rows.append(run("few_shot", variant, seed=seed, error=error, path=str(folder / "metrics.json")))
+    statement = next(each for each in STATEMENTS if each.number == "3.2")
+    given = {"published": published, "labels": LABELS, "statements": [statement]}
+    (found,) = findings(Results(frames={"few_shot": pd.DataFrame(rows)}), **given)
+    assert found.effect.run.endswith("seeds 0, 1, 2 and 3; chance of seeds and test period")
+    (tmp_path / "0" / "windows.npz").unlink()
+    (found,) = findings(Results(frames={"few_shot": pd.DataFrame(rows)}), **given)
+    assert found.effect.run.endswith("seeds 0, 1, 2 and 3; chance of seeds alone")
+
+
+def test_share_counts_decided_cells():
+    clear, open_, worse = (-1.0, -1.01, -0.99), (-1.0, 1.0, -0.5), (1.0, 1.01, 0.99)
+    cells = [cell(horizon=horizon, ratios=of) for horizon, of in enumerate((clear, open_, worse, worse))]
+    assert effects.share_of({"a": cells}) == (50.0, 25.0, 50.0)
+    # Against two methods it has to be lower than both.
+    other = [cell(horizon=horizon, ratios=worse if horizon == 0 else clear) for horizon in range(4)]
+    assert effects.share_of({"a": cells, "b": other}) == (25.0, 0.0, 25.0)
+    assert effects.share_of({"a": [cell(ratios=(-5.0,))]}) == (100.0, 0.0, 100.0), "one seed decides nothing"
+
+
+def test_fewer_than_five_data_sets_are_described_and_not_judged(published):
+    statement = next(each for each in STATEMENTS if each.number == "1.5")
+    frame = errors(statement, lambda place, seed: -5.0 - seed).frames["long_term"]
+    for sets, verdict in ((4, INCONCLUSIVE), (5, SUPPORTED)):
+        some = frame[frame["dataset"].isin(TABLE_1[:sets])]
+        (found,) = findings(
+            Results(frames={"long_term": some}), published=published, labels=LABELS, statements=[statement]
+        )
+        assert (found.verdict, found.effect.datasets) == (verdict, sets)
+        assert ("4 of the 5 data sets" in found.why, "chance of seeds" in found.effect.run) == (sets == 4,) * 2
+        width = found.effect.high - found.effect.low
+        assert (width > 1) == (sets == 4), "the data sets agree, the seeds do not"
+
+
+def test_pseudo_values_by_hand():
+    entries = [(frozenset((0, 1)), 1.0), (frozenset((0, 2)), 2.0), (frozenset((1, 2)), 6.0)]
+    # Without seed 0 the mean is 6, without 1 it is 2, without 2 it is 1: 3 + 2 * (3 - each).
+    assert routing.pseudo_values(entries) == pytest.approx([-3.0, 5.0, 7.0])
 
 
 def test_pairs_share_data_set_horizon_look_back_seed_and_language_model():
@@ -203,13 +286,15 @@ def test_pairs_share_data_set_horizon_look_back_seed_and_language_model():
         run("backbones", "time-llm", error=9.0, context=96, seed=1),
         run("backbones", "dlinear", error=1.2),
     ]
-    table = changes(pd.DataFrame(rows), ("time-llm", "gpt4ts"), "mse")
-    assert list(table.columns) == ["time-llm"]
-    assert {key[0]: value for key, value in table["time-llm"].items()} == pytest.approx(
-        {BACKBONE: -10.0, "Gemma-2B x8": 20.0}
+    found = effects.log_ratios(pd.DataFrame(rows), ("time-llm", "gpt4ts"), "mse")
+    assert list(found) == ["time-llm"]
+    assert {key[0]: np.exp(value) for key, value in found["time-llm"]["ratio"].items()} == pytest.approx(
+        {BACKBONE: 0.9, "Gemma-2B x8": 1.2}
     )
-    both = changes(pd.DataFrame(rows), ("time-llm", "dlinear"), "mse")
-    assert both["dlinear"].tolist() == pytest.approx([-50.0, -25.0]), "one without language model is against each"
+    both = effects.log_ratios(pd.DataFrame(rows), ("time-llm", "dlinear"), "mse")
+    ratios = sorted(np.exp(both["dlinear"]["ratio"]))
+    assert ratios == pytest.approx([0.5, 0.75]), "one without language model is against each"
+    assert list(both["dlinear"].index) == list(both["time-llm"].index)
 
 
 def test_a_missing_rival_leaves_room_for_doubt(published):
@@ -224,23 +309,21 @@ def test_a_missing_rival_leaves_room_for_doubt(published):
 
 
 def test_too_few_pairs_conclude_nothing(published):
-    statement = next(each for each in STATEMENTS if each.number == "1.5")
-    frame = errors(statement, lambda place, seed: -5.0).frames["long_term"]
+    statement = next(each for each in STATEMENTS if each.number == "5.1")
+    frame = errors(statement, lambda place, seed: -5.0).frames["ablation"]
     for seeds, verdict in ((2, INCONCLUSIVE), (3, SUPPORTED)):
-        results = Results(frames={"long_term": frame[frame["seed"] < seeds]})
+        results = Results(frames={"ablation": frame[frame["seed"] < seeds]})
         (found,) = findings(results, published=published, labels=LABELS, statements=[statement])
         assert (found.effect.pairs, found.verdict) == (2 * seeds, verdict)
 
 
 def test_one_pair_has_no_interval(published):
-    statement = next(each for each in STATEMENTS if each.number == "1.5")
-    frame = errors(statement, lambda place, seed: -5.0).frames["long_term"]
+    statement = next(each for each in STATEMENTS if each.number == "5.1")
+    frame = errors(statement, lambda place, seed: -5.0).frames["ablation"]
     one = frame[(frame["seed"] == 0) & (frame["dataset"] == "ETTh1")]
-    (found,) = findings(Results(frames={"long_term": one}), published=published, labels=LABELS, statements=[statement])
+    (found,) = findings(Results(frames={"ablation": one}), published=published, labels=LABELS, statements=[statement])
     assert interval(found) == MISSING and effect_and_interval(found) == "\N{MINUS SIGN}5.0 %"
-    (found,) = findings(
-        Results(frames={"long_term": frame}), published=published, labels=LABELS, statements=[statement]
-    )
+    (found,) = findings(Results(frames={"ablation": frame}), published=published, labels=LABELS, statements=[statement])
     assert effect_and_interval(found) == "\N{MINUS SIGN}5.0 % (\N{MINUS SIGN}5.0 to \N{MINUS SIGN}5.0)"
 
 
@@ -331,8 +414,11 @@ def test_the_table_tells_part_and_verdict(published):
     arguments = {"published": published, "configuration": "made-up", "labels": LABELS, "remark": "NOT COMPLETE"}
     table = table_of_claims(results, **arguments)
     text = to_markdown(table)
-    assert "| 6.3 | lower MSE with n = 4 than with 7 | \N{MINUS SIGN}5.0 % |" in text and "**supported** |" in text
-    assert "2 of 2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3; not run: n = 1, " in text
+    assert (
+        "| 6.3 | lower MSE with n = 4 than with 7 | these cells | \N{MINUS SIGN}5.0 % |" in text
+        and "**supported** |" in text
+    )
+    assert "2 of 2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3; chance of seeds alone" in text
     assert "NOT COMPLETE" in table.caption and BACKBONE in text and "abcdef0" in text
     assert text.count("| not run |") == 26 and "Verdicts: 1 supported, 1 inconclusive and 26 not run." in text
     assert "supported" in to_latex(table)

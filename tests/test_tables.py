@@ -370,9 +370,29 @@ def test_the_difference_over_all_cells_counts_each_pair_once():
     runs = [run("time-llama", seed, 0.4, horizon=horizon) for horizon, seed, _ in cells]
     runs += [run("dlinear", seed, 0.4 * (1 + more), horizon=horizon) for horizon, seed, more in cells]
     runs += [run("patchtst", 0, 0.5, horizon=96)]
-    # 25 % on average, deviation 12.91, and 3.182446 * 12.91 / sqrt(4) = 20.54
+    # Means of 20 and 30 % over the cells of a seed: 25 % on average, and 12.7062 * 7.071 / sqrt(2) = 63.5.
     [(row, cell)] = pooled(pd.DataFrame(runs), reference="time-llama").items()
-    assert row == ("dlinear", "") and cell.text == "+25.0* ±20.5 (4)" and cell.value == pytest.approx(25)
+    assert row == ("dlinear", "") and cell.text == "+25.0 ±63.5 (4)" and cell.value == pytest.approx(25)
+
+
+def test_stars_are_corrected_over_the_table():
+    # t of two degrees: 0.01 / (0.001 / sqrt(3)) = 17.3, p 0.0033; with a deviation of 0.003, p 0.0287.
+    sure, less = (0.409, 0.410, 0.411), (0.407, 0.410, 0.413)
+    runs = [run("time-llama", seed, 0.4, horizon=horizon) for horizon in (96, 192) for seed in range(3)]
+    runs += [run("dlinear", seed, error) for seed, error in enumerate(less)]
+    alone = to_markdown(ablation(runs, planned=[]))
+    runs += [run("dlinear", seed, error, horizon=192) for seed, error in enumerate(sure)]
+    runs += [run("patchtst", seed, 0.4 + (seed - 1) / 10, horizon=192) for seed in range(3)]
+    together = to_markdown(ablation(runs, planned=[]))
+    assert alone.count(r"+0.0100\*") == 1, "0.0287 is a family of its own"
+    assert together.count(r"+0.0100\*") == 1 and together.count("+0.0100") == 2, "twice 0.0287 is too much"
+
+
+def test_a_data_set_of_one_seed_leaves_no_interval_over_all_cells():
+    runs = [run("time-llama", seed, 0.4) for seed in (0, 1)] + [run("time-llama", 0, 0.4, dataset="Weather")]
+    runs += [run("dlinear", seed, 0.5) for seed in (0, 1)] + [run("dlinear", 0, 0.6, dataset="Weather")]
+    [cell] = pooled(pd.DataFrame(runs), reference="time-llama").values()
+    assert cell.text == "+37.5 (3)"
 
 
 def test_variants_show_the_papers_numbers_in_planned_cells_without_ours(tmp_path):

@@ -19,7 +19,7 @@ def change(path, old: str, new: str) -> None:
 
 
 def test_every_table_stands_and_the_check_agrees(complete):
-    others = ("claims", "datasets", "failures", "reproduction")
+    others = ("claims", "datasets", "failures", "ranking", "reproduction")
     names = {f"table_{name}" for name in [*complete.matrix.config["experiments"], *others]}
     assert set(complete.tables()) == names
     assert all((complete.kept / f"{name}.tex").is_file() for name in names)

@@ -19,7 +19,7 @@ OF_METHODS = (
     "Below ours stand the paper's number and the gap in per cent, above 0 where ours is worse. A gap smaller than the "
     "spread between seeds, printed small, means nothing."
 )
-OF_VARIANTS = "Without a star the difference from the full model may be chance."
+OF_VARIANTS = "Without a star the difference from the full model may be chance; stars hold for the table as a whole."
 
 
 def _methods(experiment: str, *, title: str, caption: str, published: str) -> Report:
@@ -61,8 +61,8 @@ OWN = (
         name="table_claims",
         title="Claims. Verdicts",
         caption="Each statement of the paper that a run can test, with the effect that was measured, its 95 % interval "
-        "and the number of pairs of runs behind it. The rules were written before the verdicts, but for two that "
-        "docs/claims.md names.",
+        "and the number of pairs of runs behind it. docs/claims.md has the rules, and says what was known when they "
+        "were written.",
         needs=Needs(experiments=CLAIMED, optional=True, published=PUBLISHED_CLAIMS),
         build=f"{TABLES}.claims:table",
     ),
@@ -194,6 +194,14 @@ OWN = (
         needs=Needs(experiments=(EVERY,), failures=True),
         build=f"{TABLES}.failures:table",
     ),
+    Report(
+        name="table_ranking",
+        title="Table E9. Ranking",
+        caption="Every method that has a result on every data set of table 1, by its mean rank, its share of wins and "
+        "its skill over the seasonal naive. With five data sets or more these have intervals, and pairs are tested.",
+        needs=Needs(experiments=("long_term",)),
+        build=f"{TABLES}.ranking:table",
+    ),
     _figure(
         "active_loras",
         title="Figure 2. Active LoRA modules",
@@ -267,6 +275,14 @@ OWN = (
         caption="Test windows, one a row, and variates, one a column. Grey is what the models saw, black what then "
         "happened. The windows are spread evenly over the test part; none was chosen for how it looks.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_seeds", file=layout.FORECASTS),
+    ),
+    Report(
+        name="critical_difference",
+        title="Figure E9. Mean ranks",
+        caption="The methods of table 1 by mean rank, the best at the left. A bar joins methods no two of which can be "
+        "told apart. With fewer than five data sets nothing is tested, and there is no bar.",
+        needs=Needs(experiments=("long_term",)),
+        build=f"{FIGURES}.critical_difference:figure",
     ),
     Report(
         name="paper_vs_ours",

@@ -169,7 +169,8 @@ def summarise(
     """One row a cell: (data set, context, horizon, training share, variant, backbone) over its seeds.
 
     Adds `n`, `seeds` (sorted tuple), `<metric>_mean`, `<metric>_std` (divisor n - 1; NaN for one seed), `n_windows`,
-    `commits` and `devices` (sorted tuples). `extra` are user-supplied metrics, NaN in a cell of which a run has none.
+    `seconds_train` and `seconds_evaluate` (means), `commits` and `devices` (sorted tuples). `extra` are user-supplied
+    metrics, NaN in a cell of which a run has none.
 
     Raises:
         InputError: runs of a cell differ in more than the seed, a seed occurs twice, the runs of one data set and
@@ -195,6 +196,8 @@ def summarise(
             values = runs[metric].astype(float) if metric in runs else pd.Series(math.nan, index=runs.index)
             row[f"{metric}_mean"] = values.mean(skipna=False)
             row[f"{metric}_std"] = values.std(ddof=1, skipna=False)
+        for seconds in ("seconds_train", "seconds_evaluate"):
+            row[seconds] = runs[seconds].mean() if seconds in runs else math.nan
         row |= {"commits": tuple(sorted(set(runs["commit"]))), "devices": tuple(sorted(set(runs["device"])))}
         rows.append(row)
     return pd.DataFrame(sorted(rows, key=_cell_order))

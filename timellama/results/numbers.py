@@ -1,7 +1,11 @@
-"""The numbers behind a table, one row a number, for people who go on in pandas or R."""
+"""The numbers behind a table, one row a number, for people who go on in pandas or R.
+
+Each row is also an evaluation summary of fev (github.com/autogluon/fev), whose `leaderboard` and `pairwise_comparison`
+read the rows of one metric as they are.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,7 +13,10 @@ import pandas as pd
 COLUMNS = (
     *("data_set", "horizon", "look_back", "train_percent", "method", "variant", "backbone", "metric"),
     *("mean", "std", "seeds", "windows", "published", "commit"),
+    *("model_name", "dataset_path", "dataset_config", "max_context_length", "eval_metric", "quantile_levels"),
+    *("test_error", "training_time_s", "inference_time_s", "num_forecasts", "trained_on_this_dataset", "fev_version"),
 )
+FEV = "0.10.0"  # the version of fev whose columns these are
 
 
 def numbers_of(summary: pd.DataFrame, metrics: Sequence[str]) -> tuple[dict[str, Any], ...]:
@@ -19,6 +26,9 @@ def numbers_of(summary: pd.DataFrame, metrics: Sequence[str]) -> tuple[dict[str,
     the test part, `published` is the paper's number. What there is not is None: `std` of one seed, `published` where
     the paper has none, horizon and look-back of a row over several data sets. Several seeds or commits are joined by
     a space.
+
+    Of fev's columns, a task is a data set, share of the training rows, horizon, look-back and metric; what it does not
+    have, as ids and covariates, fev fills in. Times are means over seeds, in seconds, of the whole test part.
     """
     rows = []
     for cell in summary.to_dict("records"):
@@ -42,9 +52,29 @@ def numbers_of(summary: pd.DataFrame, metrics: Sequence[str]) -> tuple[dict[str,
                     "windows": cell["n_windows"],
                     "published": _there(cell.get(f"{metric}_paper", math.nan)),
                     "commit": " ".join(cell["commits"]),
+                    **_summary_of_fev(cell, metric),
                 }
             )
     return tuple(rows)
+
+
+def _summary_of_fev(cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """The columns of fev's evaluation summaries that are not among ours."""
+    backbone = f" {cell['backbone']}" if cell["backbone"] else ""
+    return {
+        "model_name": f"{cell['variant']}{backbone}",
+        "dataset_path": cell["dataset"],
+        "dataset_config": f"train-{cell['train_percent']}",
+        "max_context_length": cell["context"] or None,
+        "eval_metric": metric.upper(),
+        "quantile_levels": "[]",  # forecasts of one value
+        "test_error": cell[f"{metric}_mean"],
+        "training_time_s": _there(cell.get("seconds_train", math.nan)),
+        "inference_time_s": _there(cell.get("seconds_evaluate", math.nan)),
+        "num_forecasts": cell["n_windows"],
+        "trained_on_this_dataset": False,  # fev's word for a model that may have seen the test part
+        "fev_version": FEV,
+    }
 
 
 def _there(value: float) -> float | None:

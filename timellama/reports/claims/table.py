@@ -12,7 +12,7 @@ import pandas as pd
 from timellama.reports.claims import rules as claims
 from timellama.reports.claims import verdicts
 from timellama.reports.claims.rules import CLAIMS, VERDICTS, Statement
-from timellama.reports.claims.verdicts import RESAMPLES, SEED, Finding, Results
+from timellama.reports.claims.verdicts import Finding, Results
 from timellama.reports.failures import remarked
 from timellama.reports.render.cells import Block, Cell, Entry, Table
 from timellama.reports.render.markup import MISSING, fixed, listed
@@ -22,15 +22,17 @@ from timellama.results.aggregate import summarise
 from timellama.results.documents import FORECAST_ERRORS, M4_ERRORS
 
 READING = (
+    "About: these cells, or any data set. The first has the chance of the seeds and, where each run keeps its errors "
+    "by window, of the test period; the second has that of which data sets were taken, and needs five.",
     "Inconclusive: neither of them, or too few pairs. Cannot fail: no run could have contradicted it.",
     "Only the paper's data sets, horizons and look-back count. Of them only what was run counts, which stands below "
     f"each statement. The paper's language model is {claims.PAPER_BACKBONE}.",
-    "Effect: of errors, (Time-LlaMA \N{MINUS SIGN} other) / other in per cent, of runs with the same data set, "
-    "horizon, look-back and seed; it is below 0 where Time-LlaMA is better. Against several methods it is that to the "
-    "strongest, or the share of cells in which Time-LlaMA is better than all. Of speeds, the ratio of samples a "
+    "Effect: of errors, the geometric mean of Time-LlaMA / other as a change in per cent, of runs with the same data "
+    "set, horizon, look-back and seed; it is below 0 where Time-LlaMA is better. Against several methods it is that to "
+    "the strongest, or the share of cells in which Time-LlaMA is better than all. Of speeds, the ratio of samples a "
     "second. Of the router, parts of the selections.",
-    f"Interval: paired bootstrap over cells and their seeds, {RESAMPLES} resamples, seed {SEED}; of speeds, from the "
-    "slowest calls of one to those of the other.",
+    "Interval: Student's t; of shares, the cells that are decided, Holm-corrected; of speeds, from the slowest calls "
+    "of one to those of the other.",
 )
 LINE = 110  # our choice: characters of a line below a statement, which then is no wider than the line above it
 BETWEEN = (claims.BLOCKS, claims.DATASETS)
@@ -55,14 +57,14 @@ def to_table(found: Sequence[Finding], *, origin: str) -> Table:
     """Findings as a table; `origin` says where its numbers come from."""
     groups = []
     for claim, title in CLAIMS.items():
-        head = (Cell(text=f"{claim}. {title}", bold=True, span=7),)
+        head = (Cell(text=f"{claim}. {title}", bold=True, span=8),)
         groups.append(((head,), *(_entry(finding) for finding in found if finding.statement.claim == claim)))
-    names = ("", "Statement", "Effect", "95 % interval", "Pairs", "True where", "Verdict")
+    names = ("", "Statement", "About", "Effect", "95 % interval", "Pairs", "True where", "Verdict")
     return Table(
-        columns="lllllll",
+        columns="llllllll",
         blocks=(Block(header=(tuple(Cell(text=name) for name in names),), groups=tuple(groups)),),
-        caption="The paper's claims, by the rules of docs/claims.md, which were written before the verdicts "
-        "but for two that it names. A statement is supported where its whole 95 % interval lies where it is true, and "
+        caption="The paper's claims, by the rules of docs/claims.md, which says what was known when they were written. "
+        "A statement is supported where its whole 95 % interval lies where it is true, and "
         "contradicted where the interval lies outside.",
         label="tab:claims",
         notes=(f"Verdicts: {count(found)}.", *READING, origin),
@@ -88,9 +90,9 @@ def _entry(finding: Finding) -> Entry:
         ]
     bold = finding.verdict in (claims.SUPPORTED, claims.CONTRADICTED)
     last = (Cell(text=region(statement)), Cell(text=finding.verdict, bold=bold))
-    first = (Cell(text=statement.number), Cell(text=statement.text), *numbers, *last)
+    first = (Cell(text=statement.number), Cell(text=statement.text), Cell(text=statement.about), *numbers, *last)
     lines = textwrap.wrap(what_was_run(finding), LINE, break_on_hyphens=False, break_long_words=False)
-    return first, *((Cell(), Cell(text=line, span=6)) for line in lines)
+    return first, *((Cell(), Cell(text=line, span=7)) for line in lines)
 
 
 def what_was_run(finding: Finding) -> str:
@@ -105,8 +107,8 @@ def what_was_run(finding: Finding) -> str:
 
 
 def interval(finding: Finding) -> str:
-    """`-2.1 to +0.2`; a dash for one pair of runs, which says nothing about chance."""
-    if finding.effect.pairs < 2 and finding.statement.measure != claims.SPEED:
+    """`-2.1 to +0.2`; a dash where nothing is known of the chance."""
+    if math.isnan(finding.effect.low):
         return MISSING
     return f"{number(finding.effect.low, finding.statement)} to {number(finding.effect.high, finding.statement)}"
 

@@ -1,14 +1,12 @@
-"""From results to a verdict on each statement of `rules.py`: the effect, its bootstrap interval, what was run of it.
+"""From results to a verdict on each statement of `rules.py`: the effect, its interval, what was run of it.
 
-Effects are means over the seeds of a cell, then over cells. The interval resamples both: cells with replacement, and
-within each drawn cell its seeds, the same for all methods, so what is paired stays paired. `docs/claims.md` has the
-rules in words.
+`errors.py` has the effects on errors and `routing.py` those on the router; `docs/claims.md` has the rules in words.
 """
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,26 +16,16 @@ import pandas as pd
 
 from timellama.cost.efficiency_sweep import MEASURED
 from timellama.data.m4.frequencies import FREQUENCIES
+from timellama.reports.claims import errors, routing
 from timellama.reports.claims import rules as claims
+from timellama.reports.claims.routing import Router
 from timellama.reports.claims.rules import OURS, PARTS, Statement
 from timellama.reports.render.markup import listed
 from timellama.reports.tables.efficiency_rows import read_sweeps
-from timellama.results.aggregate import OTHER_NAMES, RANDOM, collect, published_cells, read_metrics, relative_changes
+from timellama.results.aggregate import OTHER_NAMES, RANDOM, collect, published_cells, read_metrics
 
-RESAMPLES = 10_000  # our choice: the ends of an interval then move by less than is printed
-SEED = 0
-ENDS = (2.5, 97.5)  # percentiles: 95 % lie between
 EFFICIENCY = "efficiency"
-CELL = ["backbone", "paired"]  # with `seed`, a pair of runs
-Statistic = Callable[[np.ndarray], np.ndarray]  # means over seeds [B, C, M] of M methods -> effect [B]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Router:
-    """Selection rates [L, E] of a run's E modules in its L routed blocks, `active` of which are on at a time."""
-
-    active: int
-    rates: np.ndarray
+ONE_SEED = "no interval, as a data set has one seed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +43,10 @@ class Results:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """An effect with its interval, from `pairs` pairs of runs (speeds: batch sizes).
+    """An effect with its interval, from `pairs` pairs of runs (speeds: batch sizes) on `datasets` data sets.
 
-    `run` says which of the paper's cells it covers, `missing` the methods that it lacks, and `possible` the values that
-    it could have had, whatever the runs were.
+    The ends are NaN where nothing is known of its chance. `run` says which of the paper's cells it covers, `missing`
+    the methods that it lacks, and `possible` the values that it could have had, whatever the runs were.
     """
 
     value: float
@@ -66,6 +54,7 @@ class Effect:
     high: float
     pairs: int
     run: str
+    datasets: int = 0
     missing: tuple[str, ...] = ()
     possible: tuple[float, float] = (-math.inf, math.inf)
 
@@ -177,8 +166,14 @@ def decide(statement: Statement, effect: Effect | None) -> Finding:
     least, most = effect.possible
     if statement.low <= least and most <= statement.high:
         return finding(claims.CANNOT_FAIL)
-    if effect.pairs < statement.least:
-        return finding(claims.INCONCLUSIVE, f"{effect.pairs} of the {statement.least} pairs that are needed")
+    beyond = statement.about == claims.BEYOND
+    count, units = (effect.datasets, "data sets") if beyond else (effect.pairs, "pairs")
+    if count < statement.least:
+        found = "; what stands here is about these data sets alone" if beyond else ""
+        found += f"; {ONE_SEED}" if beyond and math.isnan(effect.low) else ""
+        return finding(claims.INCONCLUSIVE, f"{count} of the {statement.least} {units} that are needed{found}")
+    if math.isnan(effect.low):
+        return finding(claims.INCONCLUSIVE, ONE_SEED)
     if effect.high <= statement.low or effect.low >= statement.high:
         return finding(claims.CONTRADICTED)
     if not (statement.low < effect.low and effect.high < statement.high):
@@ -188,60 +183,22 @@ def decide(statement: Statement, effect: Effect | None) -> Finding:
     return finding(claims.SUPPORTED)
 
 
-def bootstrap(cells: Sequence[np.ndarray], statistic: Statistic) -> tuple[float, float, float]:
-    """The statistic and the ends of its interval. A cell is [S, M]: a row a seed, a column a method."""
-    seeds = np.array([len(cell) for cell in cells])
-    values = np.zeros((len(cells), seeds.max(), cells[0].shape[1]))
-    for place, cell in enumerate(cells):
-        values[place, : len(cell)] = cell
-    rng = np.random.default_rng(SEED)
-    chosen = rng.integers(len(cells), size=(RESAMPLES, len(cells)))
-    drawn = (rng.random((RESAMPLES, len(cells), seeds.max())) * seeds[chosen][..., None]).astype(int)
-    # A cell of S seeds is drawn S times from; what lies beyond has no weight.
-    weight = np.arange(seeds.max()) < seeds[chosen][..., None]
-    taken = values[chosen[..., None], drawn] * weight[..., None]
-    low, high = np.percentile(statistic(taken.sum(axis=2) / seeds[chosen][..., None]), ENDS)
-    whole = np.stack([cell.mean(axis=0) for cell in cells])[None]
-    return float(statistic(whole)[0]), float(low), float(high)
-
-
-STATISTICS: dict[str, Statistic] = {
-    claims.DIFFERENCE: lambda means: means.mean(axis=1)[:, 0],
-    claims.MARGIN: lambda means: means.mean(axis=1).max(axis=1),
-    claims.SHARE: lambda means: (means < 0).all(axis=2).mean(axis=1) * 100,
-    claims.HIGHEST: lambda means: means.max(axis=(1, 2)),
-    claims.BLOCKS: lambda means: means.mean(axis=1)[:, 0],
-    claims.DATASETS: lambda means: means.mean(axis=1)[:, 0],
-}
-
-
-def changes(frame: pd.DataFrame, others: Sequence[str], metric: str) -> pd.DataFrame:
-    """Relative changes from each of `others` that has runs, a column each; a row a pair that all of these have.
-
-    A language model is compared with the same where the other method has one.
-    """
-    columns = {}
-    for other in others:
-        theirs, found = frame[frame["variant"] == other], {}
-        for backbone, ours in frame[frame["variant"] == OURS].groupby("backbone"):
-            same = theirs[theirs["backbone"] == backbone]
-            found[backbone] = relative_changes(ours, same if len(same) else theirs[theirs["backbone"] == ""], metric)
-        if any(len(series) for series in found.values()):
-            columns[other] = pd.concat(found, names=["backbone"])
-    return pd.DataFrame(columns).dropna()
-
-
 def _errors(statement: Statement, frame: pd.DataFrame | None, *, of: int, labels: Mapping[str, str]) -> Effect | None:
     """The effect of a statement on errors; None without a pair. `of` is how many cells the paper has."""
-    if frame is None or frame.empty or not len(table := changes(frame, statement.others, statement.metric)):
+    if frame is None or frame.empty:
         return None
-    pairs = table.reset_index()
-    cells = [cell[list(table)].to_numpy() for _, cell in pairs.groupby(CELL)]
-    value, low, high = bootstrap(cells, STATISTICS[statement.measure])
+    tables = errors.log_ratios(frame, statement.others, statement.metric)
+    if not tables or not len(pairs := next(iter(tables.values())).reset_index()):
+        return None
+    methods = {other: errors.cells_of(table, statement.metric) for other, table in tables.items()}
+    value, low, high = errors.effect_of(statement, methods)
     run = _coverage(pairs, of=of, models=statement.claim == "4")
+    datasets = pairs["dataset"].nunique()
+    if not math.isnan(low) and not (statement.about == claims.BEYOND and datasets >= statement.least):
+        run += f"; {errors.chance_of(methods)}"
     names = [labels.get(other, other).removeprefix(f"{labels.get(OURS)}, ") for other in statement.others]
-    missing = tuple(name for name, other in zip(names, statement.others, strict=True) if other not in table)
-    return Effect(value=value, low=low, high=high, pairs=len(pairs), run=run, missing=missing)
+    missing = tuple(name for name, other in zip(names, statement.others, strict=True) if other not in tables)
+    return Effect(value=value, low=low, high=high, pairs=len(pairs), datasets=datasets, run=run, missing=missing)
 
 
 def _coverage(pairs: pd.DataFrame, *, of: int | None, models: bool = False) -> str:
@@ -263,81 +220,23 @@ def _routing(statement: Statement, parts: Mapping[str, pd.DataFrame], routers: M
     if not frames:
         return None
     # Experiments share runs; what is drawn must not depend on which of them brought a run.
-    runs = pd.concat(frames).drop_duplicates("identity").sort_values([*CELL, "seed"])
-    runs = runs[(runs["variant"] == OURS) & runs["identity"].isin(list(routers))]
-    cells, used = ROUTING[statement.measure](runs, routers)
-    if not cells:
+    runs = pd.concat(frames).drop_duplicates("identity").sort_values([*errors.CELL, "seed"])
+    found = routing.effect_of(statement.measure, runs[runs["variant"] == OURS], routers)
+    if found is None:
         return None
-    value, low, high = bootstrap([np.array(cell)[:, None] for cell in cells], STATISTICS[statement.measure])
-    seen = runs[runs["identity"].isin(used)]
+    seen = runs[runs["identity"].isin(found.used)]
     possible = (-math.inf, math.inf)
     if statement.measure == claims.HIGHEST:
-        possible = (0.0, max(100 / routers[identity].active for identity in used))
-    pairs = sum(map(len, cells))
-    return Effect(value=value, low=low, high=high, pairs=pairs, run=_coverage(seen, of=None), possible=possible)
-
-
-Cells = tuple[list[list[float]], set[str]]  # a number a run or pair of runs, by cell, and the runs that these are of
-
-
-def _highest(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
-    """The largest share of a module in all selections of each run."""
-    cells = [
-        [_shares(routers[identity].rates).max() for identity in cell["identity"]] for _, cell in runs.groupby(CELL)
-    ]
-    return cells, set(runs["identity"])
-
-
-def _between_blocks(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
-    """How much farther blocks are from each other than from themselves, for each two seeds of a cell."""
-    cells, used = [], set()
-    for _, cell in runs.groupby(CELL):
-        found = []
-        for pair in itertools.combinations(cell.sort_values("seed")["identity"], 2):
-            first, second = ([_shares(block[None]) for block in routers[identity].rates] for identity in pair)
-            distance = np.array([[_variation(one, other) for other in second] for one in first])
-            alike = np.eye(len(distance), dtype=bool)
-            if len(distance) > 1:
-                found.append(distance[~alike].mean() - distance[alike].mean())
-                used |= set(pair)
-        cells += [found] if found else []
-    return cells, used
-
-
-def _between_datasets(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
-    """How much farther two data sets are from each other than from themselves, for each two seeds."""
-    cells, used = [], set()
-    for _, group in runs.groupby(["train_percent", "backbone", "horizon", "context"]):
-        by_dataset = {name: rows.set_index("seed")["identity"] for name, rows in group.groupby("dataset")}
-        for first, second in itertools.combinations(by_dataset.values(), 2):
-            found = []
-            for a, b in itertools.product(first.index, second.index):
-                own = [
-                    pair for of in (first, second) if a != b and {a, b} <= set(of.index) for pair in [(of[a], of[b])]
-                ]
-                if own:
-                    within = np.mean([_apart(*pair, routers) for pair in own])
-                    found.append(_apart(first[a], second[b], routers) - within)
-                    used |= {first[a], second[b], *itertools.chain(*own)}
-            cells += [found] if found else []
-    return cells, used
-
-
-ROUTING = {claims.HIGHEST: _highest, claims.BLOCKS: _between_blocks, claims.DATASETS: _between_datasets}
-
-
-def _shares(rates: np.ndarray) -> np.ndarray:
-    """Each module's part of all selections in these blocks, in per cent."""
-    return rates.sum(axis=0) / rates.sum() * 100
-
-
-def _variation(one: np.ndarray, other: np.ndarray) -> float:
-    """Total variation between two distributions, in the points that they are given in."""
-    return float(np.abs(one - other).sum() / 2)
-
-
-def _apart(one: str, other: str, routers: Mapping[str, Router]) -> float:
-    return _variation(_shares(routers[one].rates), _shares(routers[other].rates))
+        possible = (0.0, max(100 / routers[identity].active for identity in found.used))
+    return Effect(
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        pairs=found.pairs,
+        datasets=seen["dataset"].nunique(),
+        run=_coverage(seen, of=None),
+        possible=possible,
+    )
 
 
 def speed_pairs(statement: Statement, sweeps: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping, Mapping]]:

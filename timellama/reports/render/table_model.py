@@ -221,7 +221,7 @@ def comparison(
         reading.append("Gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse.")
     lowest = "lowest" if all(metric.direction == "lower" for metric in metrics) else "best"
     over = " over all panels" if len(blocks) > 1 else ""
-    best = marking(blocks, f" Bold is the {lowest} of a row{over}, underlined the next.")
+    best = marking(blocks, f" Bold is the {lowest} mean of a row{over}, which is no test; underlined the next.")
     origin = provenance(summary, configuration=configuration, generated=generated)
     return Table(
         columns="lrrrl" + "l" * width,

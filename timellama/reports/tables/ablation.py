@@ -4,9 +4,11 @@ Two variants with one seed see the same batches in the same order, so their erro
 each pair has less noise than the difference of two means. The interval is Student's, of the mean difference.
 """
 
+import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,15 +26,16 @@ from timellama.reports.render.table_model import (
     panels,
 )
 from timellama.results.aggregate import (
+    PAIR,
     backbone_order,
-    paired_difference,
     published_numbers,
     relative_changes,
     summarise,
     with_published,
 )
-from timellama.results.inference import t_quantile
+from timellama.results.inference import CONFIDENCE
 from timellama.results.numbers import numbers_of
+from timellama.results.uncertainty import Estimate, holm, of_pairs, of_seeds, seed_means
 from timellama.training.metric_objects import BUILT_IN, MSE
 
 Place = tuple[str, int, int]  # data set, horizon, context
@@ -71,24 +74,44 @@ def speed(frame: pd.DataFrame) -> Column:
 def pooled(frame: pd.DataFrame, *, reference: str, backbone: str | None = None, metric: str = MSE.name) -> Column:
     """A column for `variants`: the difference from the reference in per cent, over all cells and seeds together.
 
-    Each pair of runs with the same data set, horizon, context and seed counts once, as (ours - reference) / reference;
-    the 95 % t interval is over these pairs. Cells of one data set are not independent, so it is a lower bound of the
-    doubt.
+    Runs with the same data set, horizon, context and seed are paired, as (ours - reference) / reference; the number is
+    the mean over the seeds of a cell, then over cells. The 95 % t interval is over the seeds of each data set; there is
+    none where one has a single seed. Stars are Holm-corrected over the column.
     """
     rows = dict(iter(frame.groupby(ROW)))
-    cells = {}
+    found = {}
     for row, runs in rows.items():
         against = opposite(frame, row, reference=reference, backbone=backbone)
         if row == against or against not in rows:
             continue
         change = relative_changes(runs, rows[against], metric)
-        if len(change) < 2:
-            continue
-        half = t_quantile(len(change) - 1) * change.std(ddof=1) / math.sqrt(len(change))
-        star = "*" if abs(change.mean()) > half else ""
-        text = f"{fixed(change.mean(), 1, signed=True)}{star} {spread(half, 1)} ({len(change)})"
-        cells[row] = Cell(text=text, value=change.mean())
+        if len(change) > 1:
+            found[row] = _over_cells(change), len(change)
+    starred = _starred({row: estimate for row, (estimate, _) in found.items()})
+    cells = {}
+    for row, (estimate, pairs) in found.items():
+        half = estimate.ends()[1] - estimate.value
+        star = "*" if row in starred else ""
+        text = f"{fixed(estimate.value, 1, signed=True)}{star} {spread(half, 1)} ({pairs})".replace("  ", " ")
+        cells[row] = Cell(text=text, value=estimate.value)
     return cells
+
+
+def _over_cells(change: pd.Series) -> Estimate:
+    """The mean over cells of the changes by `PAIR`, with the chance of the seeds of each data set."""
+    by_dataset: dict[str, list[dict[int, float]]] = {}
+    for cell, pairs in change.groupby([name for name in PAIR if name != "seed"]):
+        by_dataset.setdefault(cell[0], []).append(dict(zip(pairs.index.get_level_values("seed"), pairs, strict=True)))
+    cells = [cell for of in by_dataset.values() for cell in of]
+    value = math.fsum(math.fsum(cell.values()) / len(cell) for cell in cells) / len(cells)
+    groups = [seed_means(of) for of in by_dataset.values()]
+    return Estimate(value=value, part=of_seeds(groups, [len(of) / len(cells) for of in by_dataset.values()]))
+
+
+def _starred(found: Mapping[Any, Estimate]) -> set[Any]:
+    """Those whose difference from 0 holds in the whole family."""
+    adjusted = holm([estimate.p() for estimate in found.values()])
+    return {key for key, p in zip(found, adjusted, strict=True) if p <= 1 - CONFIDENCE}
 
 
 def opposite(frame: pd.DataFrame, row: Variant, *, reference: str, backbone: str | None) -> Variant:
@@ -134,6 +157,8 @@ class _Variants:
         self.rows: list[Variant] = [(variant, backbone) for variant in used for backbone in used[variant] or [""]]
         self.names = {(variant, ""): label for variant, label in labels.items()}
         self.names |= {(row["variant"], row["backbone"]): row["name"] for row in self.cells.values()}
+        self.found = self.differences()
+        self.starred = _starred(self.found)
 
     def field(self, place: Place, row: Variant, name: str) -> float:
         """A field of a cell; NaN where there is no result."""
@@ -156,17 +181,28 @@ class _Variants:
         texts = [fixed(self.field(place, row, "mean"), self.decimals) for row in self.rows]
         return dict(zip(self.rows, marks(texts), strict=True))
 
+    def differences(self) -> dict[tuple[Place, Variant], Estimate]:
+        """Ours - reference of each cell with two common seeds; none of the reference itself."""
+        found = {}
+        for place, row in itertools.product(self.places, self.rows):
+            ours, theirs = (*place, *row), (*place, *self.opposite(row))
+            if row == self.opposite(row) or ours not in self.runs or theirs not in self.runs:
+                continue
+            sides = [self.runs[cell].set_index("seed")[self.metric] for cell in (ours, theirs)]
+            pairs = sides[0].sub(sides[1]).dropna()
+            if len(pairs) > 1:
+                found[place, row] = of_pairs(pairs.tolist())
+        return found
+
     def difference(self, place: Place, row: Variant) -> Cell:
         """Ours - reference with its interval; a dash for the reference itself and below two common seeds."""
-        ours, theirs = (*place, *row), (*place, *self.opposite(row))
-        if row == self.opposite(row) or ours not in self.runs or theirs not in self.runs:
+        if (place, row) not in self.found:
             return Cell(text=MISSING)
-        mean, half, pairs = paired_difference(self.runs[ours], self.runs[theirs], self.metric)
-        if pairs < 2:
-            return Cell(text=MISSING)
-        star = "*" if abs(mean) > half else ""
-        text = fixed(mean, self.decimals + 1, signed=True) + star
-        return Cell(text=text, value=mean, spread=spread(half, self.decimals + 1))
+        estimate = self.found[place, row]
+        star = "*" if (place, row) in self.starred else ""
+        text = fixed(estimate.value, self.decimals + 1, signed=True) + star
+        half = estimate.ends()[1] - estimate.value
+        return Cell(text=text, value=estimate.value, spread=spread(half, self.decimals + 1))
 
     def lines(self, row: Variant, places: Sequence[Place], *, width: int, more: Sequence[Cell]) -> Entry:
         """Ours, and below it the paper's numbers and differences where it has any."""
@@ -260,15 +296,20 @@ def ablation_table(
     name = labels.get(reference, reference) + (f" on {backbone}" if backbone else "")
     lines = [row for block in blocks for group in block.groups for entry in group for row in entry]
     texts = [cell.text for row in lines for cell in row]
-    star = ", and no 95 % interval leaves out 0" if any(cell.spread for row in lines for cell in row[3::2]) else ""
-    if any(text.endswith("*") or "* " in text for text in texts):
-        star = ", and a star says that the 95 % interval leaves out 0"
+    starred = any(text.endswith("*") or "* " in text for text in texts)
+    star = ""
+    if starred:
+        star = ", a star says that it is not 0, with 5 % for all differences of a table together"
+    elif any(cell.spread for row in lines for cell in row[3::2]):
+        star = ", and no difference is told from 0, with 5 % for all of them together"
     caption = f"{title} Difference: from {name} with the same seeds; above 0 is worse{star}."
     reading = [
         f"{BUILT_IN[metric].label}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation "
-        "(n \N{MINUS SIGN} 1)." + marking(blocks, " Bold: the lowest of a column; underlined: the next."),
+        "(n \N{MINUS SIGN} 1)."
+        + marking(blocks, " Bold: the lowest mean of a column, which is no test; underlined: the next."),
         "Difference: the mean over the seeds that both have, \N{PLUS-MINUS SIGN} half the width of its 95 % t "
-        "interval. A dash: fewer than two such seeds.",
+        "interval. A dash: fewer than two such seeds. Stars are Holm-corrected over the table, so an interval may "
+        "leave out 0 without one.",
         *explained,
         f"Paper: its {source}, with the plain difference." if any(row[1].text == "paper" for row in lines) else "",
     ]

@@ -74,7 +74,7 @@ def table(given: ReportContext) -> Table:
         columns="lrr" + "r" * len(columns) * len(metrics),
         blocks=(block,),
         caption="Long-term forecasting: errors on standardised values."
-        + tables.marking((block,), " Bold is the best of a row, underlined the next."),
+        + tables.marking((block,), " Bold is the best mean of a row, which is no test; underlined the next."),
         label="tab:long-term",
         notes=(
             *tables.absences(grid, planned),

@@ -1,0 +1,199 @@
+"""Many methods: numbers worked out by hand, those of fev where it is installed, and what is not tested."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests import made_up
+from timellama.reports.figures import critical_difference
+from timellama.reports.render.markup import to_latex, to_markdown
+from timellama.reports.render.table_csv import to_csv, written
+from timellama.reports.report import Needs, Report, ReportContext
+from timellama.reports.tables import ranking as report
+from timellama.results.aggregate import summarise
+from timellama.results.numbers import numbers_of
+from timellama.results.ranking import (
+    LEAST_DATASETS,
+    Units,
+    chi_square_above,
+    cliques,
+    friedman,
+    pairs,
+    ranking,
+    ranks,
+    skill,
+    units_of,
+    wilcoxon,
+    wins,
+)
+
+ERRORS = np.array([[1.0, 2.0, 4.0], [3.0, 3.0, 6.0]])
+LABELS = {"dlinear": "DLinear", "patchtst": "PatchTST", "seasonal-naive": "Seasonal naive"}
+
+
+def units(errors, *, tested=True):
+    names = tuple("abcdefgh"[: errors.shape[1]])
+    places = tuple(map(str, range(len(errors))))
+    return Units(
+        methods=names, names=places, errors=errors, tested=tested, rows=pd.DataFrame(), left_out=(), without=()
+    )
+
+
+def rows(datasets, *, horizons=(96, 192), without=()):
+    """Errors by data set and horizon, that of the seasonal naive 1."""
+    found = []
+    for place, dataset in enumerate(datasets):
+        for horizon in horizons:
+            for variant, error in (("dlinear", 0.5 + place / 12), ("patchtst", 0.6), ("seasonal-naive", 1.0)):
+                if (dataset, horizon, variant) not in without:
+                    given = {
+                        "dataset": dataset,
+                        "horizon": horizon,
+                        "label": LABELS[variant],
+                        "mse": error,
+                        "mae": error,
+                    }
+                    given |= {"floor": variant == "seasonal-naive", "settings": "", "identity": f"{len(found)}"}
+                    found.append(made_up.row(variant, **given, seconds_train=2.0, seconds_evaluate=1.0))
+    return summarise(pd.DataFrame(found))
+
+
+def test_ranks_and_wins_by_hand():
+    assert ranks(ERRORS).tolist() == [[1, 2, 3], [1.5, 1.5, 3]]
+    assert wins(ERRORS).tolist() == [[1, 0.5, 0], [0.75, 0.75, 0]]
+    first, *_, last = ranking(units(ERRORS), baseline="c")
+    assert (first.method, first.rank.value, first.win_rate.value) == ("a", 1.25, 0.875)
+    # 1/4 and 1/2 of the baseline: a geometric mean of 0.3536.
+    assert skill(first.log_ratio.value) == pytest.approx(1 - math.sqrt(1 / 8))
+    assert (last.method, last.rank.value, last.log_ratio.value) == ("c", 3.0, 0.0)
+    # Ranks 1 and 1.5: a standard error of 0.25, and t of one degree of freedom.
+    low, high = first.rank.ends()
+    assert high - low == pytest.approx(2 * 12.7062 * 0.25, rel=1e-5)
+    alone = ranking(units(ERRORS, tested=False), baseline="c")
+    assert alone[0].rank.value == 1.25 and math.isnan(alone[0].rank.ends()[0])
+
+
+def test_relative_errors_are_clipped_as_in_fev():
+    (_, worst) = ranking(units(np.array([[1.0, 1e9]])), baseline="a")
+    assert skill(worst.log_ratio.value) == pytest.approx(-99.0)
+
+
+def test_friedman_by_hand():
+    # Ranks 1, 2, 3 in each of 4 units: sums 4, 8, 12, and the statistic is 12 / (4 * 3 * 4) * 224 - 3 * 4 * 4 = 8.
+    statistic, p = friedman(np.tile([1.0, 2.0, 3.0], (4, 1)))
+    assert (statistic, p) == (pytest.approx(8.0), pytest.approx(math.exp(-4)))
+    assert friedman(np.ones((4, 3))) == (0.0, 1.0)
+
+
+def test_chi_square_by_table():
+    for degrees, value in {1: 3.841459, 2: 5.991465, 3: 7.814728, 4: 9.487729, 9: 16.918978}.items():
+        assert chi_square_above(value, degrees) == pytest.approx(0.05, abs=1e-6)
+
+
+def test_wilcoxon_by_hand():
+    # Of 32 choices of signs of five ranks one has no positive rank, and one a sum of 1.
+    assert wilcoxon([-1, -2, -3, -4, -5]) == 2 / 32 and wilcoxon([1, -2, -3, -4, -5]) == 4 / 32
+    # Two equal sizes share rank 1.5: sums of 0, 1.5, 1.5 and 3.
+    assert wilcoxon([1, 1]) == 0.5 and wilcoxon([-1, 1]) == 1.0 and wilcoxon([0, 0]) == 1.0
+
+
+def test_pairs_are_corrected_as_one_family():
+    errors = np.arange(1, 9)[:, None] + np.array([[0.0, 0.5, 0.6]]) * np.arange(1, 9)[:, None]
+    found = pairs(units(errors), ["a", "b", "c"])
+    assert [pair.p for pair in found] == pytest.approx([3 * 2 / 256] * 3)
+    assert [pair.win_rate for pair in found] == [1.0, 1.0, 1.0]
+
+
+def test_cliques_are_the_longest_stretches():
+    class Pair:
+        def __init__(self, first, second, p):
+            self.first, self.second, self.p = first, second, p
+
+    found = [Pair("a", "c", 0.01), Pair("a", "d", 0.01), Pair("a", "b", 0.5), Pair("b", "c", 0.5)]
+    found += [Pair("b", "d", 0.04), Pair("c", "d", 0.5)]
+    assert cliques("abcd", found) == [("a", "b"), ("b", "c"), ("c", "d")]
+    assert cliques("ab", [Pair("a", "b", 0.01)]) == []
+
+
+def test_units_are_data_sets_where_these_are_enough():
+    summary = rows("ABCDE")
+    found = units_of(summary, summary["label"], metric="mse", baseline="seasonal-naive")
+    assert found.tested and found.names == tuple("ABCDE")
+    assert found.errors[1].tolist() == pytest.approx([7 / 12, 0.6, 1.0])
+    few = rows("ABCD")
+    found = units_of(few, few["label"], metric="mse", baseline="seasonal-naive")
+    assert not found.tested and len(found.names) == 8 and LEAST_DATASETS == 5
+
+
+def test_what_is_left_out():
+    absent = [("B", horizon, "patchtst") for horizon in (96, 192)] + [("A", 96, "dlinear")]
+    summary = rows("AB", without=absent)
+    found = units_of(summary, summary["label"], metric="mse", baseline="seasonal-naive")
+    assert set(found.methods) == {"DLinear", "Seasonal naive"}
+    assert (found.left_out, found.without) == (("PatchTST",), ("A 96",))
+    assert len(found.rows) == 6 and set(found.rows["variant"]) == {"dlinear", "seasonal-naive"}
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """The context of the report, whose runs are those of `rows`."""
+
+    def of(summary, name="table_ranking"):
+        monkeypatch.setattr(report, "collect", lambda paths, methods: None)
+        monkeypatch.setattr(report, "summarise", lambda frame: summary)
+        facts = {"configuration": "made-up", "generated": [], "methods": {}, "remark": ""}
+        made = Report(name=name, title="", caption="", needs=Needs(), build="")
+        return ReportContext(report=made, files={"long_term": ["a"]}, facts=facts)
+
+    return of
+
+
+def test_the_table_of_enough_data_sets_tests_pairs(given):
+    made = report.table(given(rows("ABCDEF")))
+    text = to_markdown(made)
+    assert "on 6 data sets" in made.caption and "Friedman" in text and "PatchTST" in text and "Wilcoxon" in text
+    assert "none can be below 0.094" in text, "3 pairs, each at least 2 of 64"
+    assert to_latex(made)
+
+
+def test_the_table_of_few_data_sets_only_describes(given):
+    made = report.table(given(rows("ABC")))
+    text = to_markdown(made)
+    assert "nothing is tested" in text and "Friedman" not in text and len(made.blocks) == 1
+    assert "6 cells (data set x horizon), which describe themselves alone" in made.caption
+
+
+@pytest.mark.parametrize(("datasets", "bar"), [("ABCDEF", True), ("ABC", False)])
+def test_the_diagram(given, datasets, bar):
+    figure, remark = critical_difference.figure(given(rows(datasets), "critical_difference"))
+    (axis,) = figure.get_axes()
+    shown = {text.get_text() for text in axis.texts}
+    assert {"Seasonal naive  3.00"} <= shown
+    assert any(line.get_linewidth() == 3 for line in axis.lines) == bar
+    assert ("nothing is tested" in remark) != bar
+
+
+def test_numbers_are_summaries_of_fev(tmp_path):
+    """The same numbers from fev's own functions, of the file that a table leaves."""
+    fev = pytest.importorskip("fev", reason="fev is not installed")
+    summary = rows("ABC")
+    summary.loc[summary["variant"] == "dlinear", "mse_mean"] *= np.linspace(0.7, 2, 6)
+    file = tmp_path / "table.csv"
+    file.write_text(written(numbers_of(summary, ["mse"])), encoding="utf-8")
+    found = units_of(summary, summary["variant"], metric="mse", baseline="seasonal-naive")
+    board = fev.leaderboard(str(file), baseline_model="seasonal-naive")
+    for one in ranking(found, baseline="seasonal-naive"):
+        assert board.loc[one.method, "win_rate"] == pytest.approx(one.win_rate.value)
+        assert board.loc[one.method, "skill_score"] == pytest.approx(skill(one.log_ratio.value))
+        assert board.loc[one.method, "median_training_time_s"] == 2.0
+    compared = fev.pairwise_comparison(str(file))
+    for pair in pairs(found, found.methods):
+        assert compared.loc[(pair.first, pair.second), "win_rate"] == pytest.approx(pair.win_rate)
+
+
+def test_the_file_of_the_table_has_the_ranked_rows_alone(given):
+    absent = [("B", horizon, "patchtst") for horizon in (96, 192)]
+    text = to_csv(report.table(given(rows("AB", without=absent))))
+    assert "patchtst" not in text and text.count("seasonal-naive") == 2 * 4 and "fev_version" in text
