@@ -25,6 +25,7 @@ from timellama.experiments.configuration import (
     LanguageModel,
     Override,
 )
+from timellama.experiments.floors import with_floors
 from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.methods_file import MethodEntry, load_methods
 from timellama.experiments.run import Backbone, Run, Training
@@ -44,7 +45,7 @@ class Matrix:
     datasets: Mapping[str, Dataset]
     backbones: Mapping[str, BackboneEntry]
     methods: Mapping[str, MethodEntry]
-    experiments: Mapping[str, Experiment]  # what each asks for, apart from `efficiency`
+    experiments: Mapping[str, Experiment]  # what each asks for, apart from `efficiency`, with its floors
     runs: Mapping[str, list[Run]]
     sweeps: Mapping[str, Sweep]  # by folder
 
@@ -106,6 +107,9 @@ def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Ma
     _check_overrides(checked.overrides, methods, datasets, f"{origin}, overrides")
     for experiment, section in experiments.items():
         _check_overrides(section.overrides, methods, datasets, f"{origin}, experiments.{experiment}.overrides")
+    experiments = {
+        name: with_floors(section, methods=methods, datasets=datasets) for name, section in experiments.items()
+    }
     catalogues = (checked, datasets, backbones, methods, origin)
     runs = {}
     for experiment, section in experiments.items():
