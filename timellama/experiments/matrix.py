@@ -76,10 +76,12 @@ class Matrix:
         under its label, since no result names it.
         """
         section = self.experiments[name]
-        wanted = {*section.methods, *section.not_run}
-        planned = section.model_copy(update={"methods": [method for method in self.methods if method in wanted]})
-        run = {run.variant for run in self.experiment(name)}
-        return [(*cell, method if method in run else self.methods[method].label) for *cell, method in _cells(planned)]
+        run, order = {run.variant for run in self.experiment(name)}, list(self.methods)
+        planned = section.model_copy(update={"methods": [*section.methods, *section.not_run]})
+        found = list(dict.fromkeys(_cells(planned)))
+        places = {place: number for number, place in enumerate(dict.fromkeys(cell[:3] for cell in found))}
+        found.sort(key=lambda cell: (places[cell[:3]], order.index(cell[3])))
+        return [(*cell, method if method in run else self.methods[method].label) for *cell, method in found]
 
     def not_run(self, name: str) -> list[str]:
         """The labels of the methods that the configuration lists as too heavy for an experiment."""

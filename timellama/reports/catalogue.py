@@ -184,21 +184,25 @@ OWN = (
         title="Figure 2. Active LoRA modules",
         caption="The paper's figure 2: the test error over the number of LoRA modules of a block that are on. The "
         "dashed line is the paper's. Points that differ by less than their whiskers do not differ.",
-        needs=Needs(experiments=("active_loras",), published=(f"{PUBLISHED}/figure2_active_loras.csv",)),
+        needs=Needs(
+            experiments=("active_loras",),
+            runs=f"{SELECTION}:active_loras",
+            published=(f"{PUBLISHED}/figure2_active_loras.csv",),
+        ),
     ),
     _figure(
         "depth",
         title="Figure E4. Depth",
         caption="The test error over the number of blocks of the language model that are used. Points that differ by "
         "less than their whiskers do not differ.",
-        needs=Needs(experiments=("depth",)),
+        needs=Needs(experiments=("depth",), runs=f"{SELECTION}:depth"),
     ),
     _figure(
         "prompts",
         title="Figure E3. Prompts",
         caption="The test error with each prompt: a dot a seed, a bar their mean. Lower is better, and prompts whose "
         "dots overlap do not differ.",
-        needs=Needs(experiments=("prompts",)),
+        needs=Needs(experiments=("prompts",), runs=f"{SELECTION}:prompts"),
     ),
     _figure(
         "lora_distribution",

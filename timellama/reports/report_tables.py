@@ -70,7 +70,8 @@ def _table(
     common = {key: facts[key] for key in ("configuration", "planned", "generated")}
     if title:
         backbone = _reference_backbone(frame, facts) if name == "depth" else None
-        extras = _extras(name, frame, backbone)
+        # What a floor that trains nothing differs by, and how much it trains, says nothing of a part of the model.
+        extras = _extras(name, frame[~frame["floor"].astype(bool)], backbone)
         return ablation.ablation_table(
             frame,
             title=title,
@@ -82,6 +83,7 @@ def _table(
             extras=extras,
             explained=[EXPLAINED[heading] for heading in extras if heading in EXPLAINED],
             labels={variant: entry["label"] for variant, entry in facts["methods"].items()},
+            floors=[variant for variant, entry in facts["methods"].items() if entry["floor"]],
             **common,
         )
     common["not_run"] = facts["not_run"]

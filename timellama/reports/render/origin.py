@@ -38,11 +38,15 @@ def describe_backbones(summary: pd.DataFrame) -> str:
 
 
 def describe_seeds(summary: pd.DataFrame) -> str:
-    """A sentence about the seeds: one list, or which data set or column has which."""
+    """A sentence about the seeds: one list, or which data set or column has which.
+
+    What trains nothing has no chance in it, so its seed is not told where anything else is trained.
+    """
+    trained = summary[~summary["method"].isin(trains_nothing())]
+    summary = summary if trained.empty else trained
     if summary["seeds"].nunique() == 1:
         seeds = summary["seeds"].iloc[0]
         return f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {listed(seeds)}."
-    trained = summary[~summary["variant"].isin(trains_nothing())]
     by_column = trained.groupby(name_columns(summary))["seeds"].nunique()
     by_dataset = trained.groupby("dataset")["seeds"].nunique()
     if by_column.max() > 1 and by_dataset.max() == 1:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.results.numbers import numbers_of
@@ -201,6 +202,7 @@ def comparison(
     parts = [(part, "") for part in panels(trained, size)]
     parts += [(part, "Floor: what a trained model has to beat") for part in panels(floor, size)]
     width = max(len(part) for part, _ in parts) * len(metrics)
+    said = unbeaten(summary, metric=metrics[0])
     reading = [f"Windows: every window of the test part. {reading_of(metrics)}"]
     if any(not math.isnan(row[f"{metric.name}_std"]) for row in grid.cells.values() for metric in metrics):
         reading.append(
@@ -218,9 +220,9 @@ def comparison(
     return Table(
         columns="lrrrl" + "l" * width,
         blocks=tuple(grid.block(part, width=width, title=heading) for part, heading in parts),
-        caption=f"{title} {best}",
+        caption=f"{said.titled(title)} {best}",
         label=label,
-        notes=(*absences(grid, planned), " ".join(reading), origin),
+        notes=(*absences(grid, planned), " ".join(reading), *said.notes, origin),
         numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import fixed, listed
 from timellama.reports.render.origin import first_seen, provenance
 from timellama.reports.report import ReportContext
@@ -58,14 +59,17 @@ def table(given: ReportContext) -> Table:
     if whose := sorted({part for part in parts.values() if part}):
         reading += f" Those first are {listed(whose)} with another part, or none, in place of the language model."
     origin = provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
+    said = unbeaten(summary, metric=metrics[0])
     made = Table(
         columns="lrr" + "r" * len(columns) * len(metrics),
         blocks=(block,),
-        caption="Long-term forecasting: errors on standardised values. Bold is the best of a row, underlined the next.",
+        caption=said.titled("Long-term forecasting: errors on standardised values.")
+        + " Bold is the best of a row, underlined the next.",
         label="tab:long-term",
         notes=(
             *tables.absences(grid, planned),
             reading,
+            *said.notes,
             f"{origin} Deviations over seeds and the paper's numbers: table_reproduction.",
         ),
         landscape=True,
