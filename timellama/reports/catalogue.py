@@ -258,6 +258,14 @@ OWN = (
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_seeds", file=layout.FORECASTS),
     ),
     Report(
+        name="llm_worth",
+        title="Figure E9. Worth of the language model",
+        caption="The test error with the language model, without it, and with something else in its place, for each "
+        "data set and horizon where both were run. A thin line is a seed: methods whose lines mix do not differ.",
+        needs=Needs(experiments=("long_term", "few_shot", "llm_value")),
+        build=f"{FIGURES}.llm_worth:figure",
+    ),
+    Report(
         name="paper_vs_ours",
         title="Claims. Our numbers and those of the paper",
         caption="How far our MSE is from the number that the paper prints, for each data set, horizon and method. Left "
