@@ -180,7 +180,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         code = method_of(spec.method)
         if code.seasons > 1 and context < code.seasons * entry.season:
             continue
-        chosen = (section.backbones or config.backbones) if code.backbone else [None]
+        chosen = _chosen(spec, section, config) if code.backbone else [None]
         of_dataset = section.datasets[dataset].seeds if dataset in section.datasets else None
         for backbone in chosen:
             for seed in of_dataset or section.seeds or config.seeds:
@@ -271,6 +271,14 @@ def _training(spec: MethodEntry, settings: Mapping) -> Training | None:
     return Training(**settings) if method_of(spec.method).trains else None
 
 
+def _chosen(spec: MethodEntry, section: Experiment, config: Configuration) -> Sequence[LanguageModel]:
+    """The language models of a method: the experiment's, else its authors' where they are asked for, else all."""
+    own = spec.backbone
+    if section.backbones or not (config.authors_backbones and own and own.name):
+        return section.backbones or config.backbones
+    return [LanguageModel(name=own.name, blocks=own.blocks, rank=config.backbones[0].rank)]
+
+
 def _backbone(
     chosen: LanguageModel | None, spec: MethodEntry, backbones: Mapping[str, BackboneEntry], where: str
 ) -> Backbone | None:
@@ -280,7 +288,7 @@ def _backbone(
     if chosen.blocks > entry.blocks:
         raise InputError(f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen.blocks} were asked for")
     # A control with random weights says so itself, whatever the configuration's backbone is.
-    weights = spec.backbone.weights if spec.backbone else chosen.weights
+    weights = (spec.backbone and spec.backbone.weights) or chosen.weights
     return Backbone(name=entry.name, blocks=chosen.blocks, pin=entry.pin, weights=weights)
 
 

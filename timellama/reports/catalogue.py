@@ -78,7 +78,10 @@ OWN = (
         name="table_reproduction",
         title="Table 1. Long-term forecasting beside the paper",
         caption=f"Each block of lines is a data set and a horizon H, each pair of columns a method. {OF_METHODS}",
-        needs=Needs(experiments=("long_term",), published=(f"{PUBLISHED}/table1_long_term.csv",)),
+        needs=Needs(
+            experiments=("long_term",),
+            published=(f"{PUBLISHED}/table1_long_term.csv", f"{PUBLISHED}/settings.csv"),
+        ),
         build=f"{TABLES}.main:reproduction",
     ),
     _methods(

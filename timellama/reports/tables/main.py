@@ -47,7 +47,8 @@ def table(given: ReportContext) -> Table:
         (*cell, variant if variant in known else labels.get(variant, variant)) for *cell, variant in facts["planned"]
     ]
     grid = tables.Grid(summary, planned, metrics, facts["not_run"], tables.NO_NUMBERS)
-    parts = {column: _whose(column, grid.columns) for column in grid.columns}
+    whole = [grid.labels.get(column, column) for column in grid.columns]
+    parts = {column: _whose(column, whole) for column in grid.columns}
     columns = sorted(grid.columns, key=lambda column: 2 if column in grid.floor else bool(parts[column]))
     trained = sum(not parts[column] and column not in grid.floor for column in columns)
     names = [column.removeprefix(f"{parts[column]}, ") for column in columns]
@@ -85,9 +86,9 @@ def reproduction(given: ReportContext) -> Table:
     return dataclasses.replace(methods(given), label="tab:reproduction")
 
 
-def _whose(column: str, columns: Collection[str]) -> str:
+def _whose(column: str, labels: Collection[str]) -> str:
     """The method that a column is a control of: of `Time-LlaMA, no LLM` it is `Time-LlaMA`, where that has a column."""
-    return next((other for other in columns if column.startswith(f"{other}, ")), "")
+    return next((other for other in labels if column.startswith(f"{other}, ")), "")
 
 
 def _header(columns: Sequence[str], metrics: Sequence[Metric]) -> tuple[Row, ...]:
