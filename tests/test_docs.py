@@ -77,7 +77,8 @@ def test_every_equation_of_the_paper_has_its_code(pages):
 
 
 def open_rows(text: str) -> list[list[str]]:
-    """The cells of the table of open questions: question, paper, option, default, why."""
+    """The cells of the table of open questions, the first of the page: question, paper, option, default, why."""
+    text = text.split("\n## ")[0]
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.split("\n") if line.startswith("|")]
     assert len(rows) > 20 and all(len(row) == 5 for row in rows)
     return [[cell.strip() for cell in row] for row in rows[2:]]

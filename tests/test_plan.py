@@ -41,14 +41,15 @@ def test_every_configuration_plans(root):
 def test_the_grid_by_hand(root, smoke):
     matrix = make_matrix(smoke, root=root)
     runs = matrix.experiment("long_term")
-    trained, untrained, horizons, seeds = 4, 2, 2, 2
-    assert len(runs) == horizons * (trained * seeds + untrained) + seeds, "the last: DLinear at another look-back"
+    trained, floors, horizons, seeds = 4, 3, 2, 2
+    beside = seeds + floors  # DLinear at another look-back, and the floors there
+    assert len(runs) == horizons * (trained * seeds + floors) + beside
     assert {run.context for run in runs if run.variant == "dlinear"} == {96, 48}
     assert {run.seed for run in runs if run.training is None} == {0}
     llama = next(run for run in runs if run.variant == "time-llama")
     assert llama.options.rank == 4 and llama.backbone.name == "tiny-gpt2" and "{" not in llama.prompt
     assert all(run.backbone is None and run.prompt is None for run in runs if run.variant != "time-llama")
-    assert len(matrix.cells("long_term")) == 6 * 2 + 1
+    assert len(matrix.cells("long_term")) == 7 * 2 + 1 + 3
 
 
 def test_settings_come_in_their_order(root, smoke):
@@ -171,7 +172,7 @@ def test_the_heatmap_is_of_the_grid_whatever_stands_beside_it(root, smoke):
 
 def test_a_single_season_has_no_mean_of_its_own(root, smoke):
     ili = {"context": 96, "horizons": [24]}
-    smoke["experiments"]["long_term"]["datasets"] = {"ILI": ili}
+    smoke["experiments"]["long_term"] |= {"datasets": {"ILI": ili}, "also": []}
     matrix = make_matrix(smoke, root=root)
     assert "hour-of-day-mean" not in {r.variant for r in matrix.experiment("long_term") if r.dataset == "ILI"}
     assert ("ILI", 96, 24, "Hour-of-day mean") in matrix.cells("long_term"), "the table shows a dash"

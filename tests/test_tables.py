@@ -179,7 +179,7 @@ def test_several_backbones_are_columns_of_their_own():
     cells = [cell("time-llama", 0.3, 0.3, backbone=b) for b in ("gpt2 x2", "tiny x2 (random weights)")]
     table = build(cells)
     header = rows_of(to_markdown(table))[0]
-    assert header[5::2] == ["Time-LlaMA gpt2 x2 MSE", "Time-LlaMA tiny x2 (random weights) MSE"]
+    assert header[5::2] == ["Time-LlaMA (gpt2 x2) MSE", "Time-LlaMA (tiny x2, random weights) MSE"]
     # Beside a pretrained one, random weights are a control and not a test of the code.
     assert "has learned no language" not in told(table)
     assert "has learned no language" in told(build(cells[1:]))
@@ -224,7 +224,9 @@ def test_the_notes_say_where_the_numbers_come_from():
 def test_a_note_stands_only_where_the_table_has_what_it_explains(tmp_path):
     alone, two = (build([cell(v, 0.3, 0.3) for v in names]) for names in (("dlinear",), ("dlinear", "patchtst")))
     assert "Bold" not in told(alone) and "alike" not in told(alone)
-    assert "Bold is the lowest mean of a row, which is no test; underlined the next." in told(two) and "Gap" not in told(two)
+    assert "Bold is the lowest mean of a row, which is no test; underlined the next." in told(
+        two
+    ) and "Gap" not in told(two)
     many = told(build([cell(f"m{number}", 0.3, 0.3) for number in range(5)]))
     assert "Bold is the lowest of a row over all panels" in many
     published = tmp_path / "published.csv"
@@ -312,7 +314,7 @@ def ablation(runs, **changes):
 def test_rows_of_one_variant_come_by_their_number_of_blocks():
     runs = [run("time-llama", 0, 0.4, backbone=f"SmolLM2-135M x{blocks}") for blocks in (16, 1, 2)]
     table = ablation(runs, planned=[("ETTh1", 512, 96, "time-llama")], backbone="SmolLM2-135M x1")
-    assert [line[0].rpartition(" ")[2] for line in rows_of(to_markdown(table))[2:]] == ["x1", "x2", "x16"]
+    assert [line[0].rpartition(" ")[2] for line in rows_of(to_markdown(table))[2:]] == ["x1)", "x2)", "x16)"]
 
 
 def test_paired_differences_and_their_interval():
@@ -341,10 +343,10 @@ def test_a_variant_is_compared_on_its_own_backbone():
     lines = rows_of(to_markdown(ablation(runs, planned=[])))
     differences = {line[0]: line[3].split("<")[0] for line in lines[2:]}
     assert differences == {
-        "Frozen a": r"+0.3005\*",
-        "Frozen b": r"+0.1005\*",
-        "Time-LlaMA a": "–",
-        "Time-LlaMA b": "–",
+        "Frozen (a)": r"+0.3005\*",
+        "Frozen (b)": r"+0.1005\*",
+        "Time-LlaMA (a)": "–",
+        "Time-LlaMA (b)": "–",
     }
 
 
@@ -436,7 +438,7 @@ def test_depth_compares_with_one_depth_and_tells_the_speed():
     frame = pd.DataFrame(runs)
     extras = {"speed": speed(frame), "all": pooled(frame, reference="time-llama", backbone="m x6")}
     lines = rows_of(to_markdown(ablation(runs, planned=[], backbone="m x6", extras=extras)))
-    assert lines[2][0] == "Time-LlaMA m x1" and lines[2][3].startswith("+0.1000")
+    assert lines[2][0] == "Time-LlaMA (m x1)" and lines[2][3].startswith("+0.1000")
     assert lines[2][4:] == ["10", r"+25.0\* ±0.0 (2)"]
     assert lines[3][3:] == ["–", "5", "–"]
 

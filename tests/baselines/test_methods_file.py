@@ -14,7 +14,7 @@ from timellama.experiments.run import Training
 from timellama.methods.dlinear.network import DLinear
 from timellama.methods.gpt4ts.network import GPT4TS
 from timellama.methods.itransformer.network import ITransformer
-from timellama.methods.naive.network import HourOfDayMean, SeasonalNaive
+from timellama.methods.naive.network import HourOfDayMean, LookBackMean, SeasonalNaive
 from timellama.methods.patchtst.network import PatchTST
 from timellama.methods.registry import every_method, method_of, trains_nothing
 from timellama.methods.rlinear.network import RLinear
@@ -30,6 +30,7 @@ ORDER = [
     "timesnet",
     "itransformer",
     "rlinear",
+    "look-back-mean",
     "seasonal-naive",
     "hour-of-day-mean",
 ]
@@ -74,6 +75,7 @@ def test_defaults_keep_their_own_rules(methods, name):
         ("timesnet", TimesNet),
         ("itransformer", ITransformer),
         ("rlinear", RLinear),
+        ("look-back-mean", LookBackMean),
         ("seasonal-naive", SeasonalNaive),
         ("hour-of-day-mean", HourOfDayMean),
     ],
@@ -157,6 +159,7 @@ def test_time_llama_follows_table_7(methods, root):
 def test_floor_is_what_has_nothing_to_choose(methods):
     assert {name for name, entry in methods.items() if entry["floor"]} == {
         "rlinear",
+        "look-back-mean",
         "seasonal-naive",
         "hour-of-day-mean",
     }

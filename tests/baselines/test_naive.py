@@ -6,9 +6,15 @@ import pytest
 import torch
 
 from timellama.core.errors import InputError
-from timellama.methods.naive.network import HourOfDayMean, SeasonalNaive
+from timellama.methods.naive.network import HourOfDayMean, LookBackMean, SeasonalNaive
 
 LOOK_BACK = torch.tensor([9.0, 1, 2, 3, 5, 6, 7])[None, :, None]  # one old value, then two seasons of 3
+
+
+def test_look_back_mean_is_the_mean_of_each_variate_at_every_step():
+    two = torch.cat([LOOK_BACK, LOOK_BACK * 2], dim=2)
+    [first, second] = LookBackMean(horizon=2)(two)[0].tolist()
+    assert first == second == pytest.approx([33 / 7, 66 / 7])
 
 
 def test_seasonal_naive_repeats_the_last_season_in_phase():

@@ -17,7 +17,7 @@ def naive(root, tmp_path, monkeypatch):
     monkeypatch.chdir(root)
     config = read_yaml(root / CONFIG)
     runs = make_matrix(config, root=root).experiment("long_term")
-    [run] = [run for run in runs if run.variant == "seasonal-naive"]
+    [run] = [run for run in runs if run.variant == "seasonal-naive" and run.context == 96]
     document = {
         **{"run": json.loads(run.to_json()), "identity": run.identity, "mse": 0.25, "mae": 0.5, "n_windows": 7},
         **{"validation_loss": None, "steps": 0, "best_step": 0, "router": None, "peak_memory_bytes": 1},

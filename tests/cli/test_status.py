@@ -41,7 +41,7 @@ def test_every_run_is_in_one_state(project, say):
     assert told["total"] == {"done": 1, "running": 1, "failed": 1, "left": len(folders) - 3}
     states = {each["folder"]: each["state"] for each in told["runs"]}
     assert [states[folder] for folder in folders[:4]] == ["done", "failed", "running", "left"]
-    assert sum(told["experiments"]["long_term"].values()) == 10 and told["experiments"]["efficiency"]["left"] == 2
+    assert sum(told["experiments"]["long_term"].values()) == 14 and told["experiments"]["efficiency"]["left"] == 2
     for wanted in ("ValueError: too hot", "mse 0.2500", "1 done run(s) are of other code", done, running):
         assert wanted in text, wanted
 

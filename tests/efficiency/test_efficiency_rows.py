@@ -22,7 +22,10 @@ def test_two_backbones_are_told_apart(made, tmp_path):
         )
         for name in ("A", "B")
     ]
-    assert [row["name"] for row in read_sweeps(files, methods=made.methods)] == ["Time-LlaMA, A x6", "Time-LlaMA, B x6"]
+    assert [row["name"] for row in read_sweeps(files, methods=made.methods)] == [
+        "Time-LlaMA (A x6)",
+        "Time-LlaMA (B x6)",
+    ]
 
 
 def test_rows_of_two_machines_do_not_make_a_report(made, tmp_path):

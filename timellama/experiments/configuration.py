@@ -13,6 +13,7 @@ from timellama.core.values import (
     AsWritten,
     Count,
     Distinct,
+    Flag,
     Maybe,
     Percent,
     Positive,
@@ -198,6 +199,11 @@ class Configuration(Model):
     seeds: Seeds = Field(description="Every trained method runs once with each seed.")
     backbones: Maybe[LanguageModels] = Field(
         None, description="Language models of the methods that use one; needed where such a method is run."
+    )
+    authors_backbones: Flag = Field(
+        False,
+        description="Whether a method whose entry names its authors' language model runs on that one, in experiments "
+        "without `backbones` of their own.",
     )
     training: AsWritten[Training] = Field(
         default_factory=dict,

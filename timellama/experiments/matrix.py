@@ -27,6 +27,7 @@ from timellama.experiments.configuration import (
     Override,
     Search,
 )
+from timellama.experiments.floors import with_floors
 from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.methods_file import DatasetSettings, MethodEntry, load_methods
 from timellama.experiments.run import Backbone, Run, Training
@@ -46,7 +47,7 @@ class Matrix:
     datasets: Mapping[str, Dataset]
     backbones: Mapping[str, BackboneEntry]
     methods: Mapping[str, MethodEntry]
-    experiments: Mapping[str, Experiment]  # what each asks for, apart from `efficiency`
+    experiments: Mapping[str, Experiment]  # what each asks for, apart from `efficiency`, with its floors
     runs: Mapping[str, list[Run]]
     sweeps: Mapping[str, Sweep]  # by folder
 
@@ -78,10 +79,12 @@ class Matrix:
         under its label, since no result names it.
         """
         section = self.experiments[name]
-        wanted = {*section.methods, *section.not_run}
-        planned = section.model_copy(update={"methods": [method for method in self.methods if method in wanted]})
-        run = {run.variant for run in self.experiment(name)}
-        return [(*cell, method if method in run else self.methods[method].label) for *cell, method in _cells(planned)]
+        run, order = {run.variant for run in self.experiment(name)}, list(self.methods)
+        planned = section.model_copy(update={"methods": [*section.methods, *section.not_run]})
+        found = list(dict.fromkeys(_cells(planned)))
+        places = {place: number for number, place in enumerate(dict.fromkeys(cell[:3] for cell in found))}
+        found.sort(key=lambda cell: (places[cell[:3]], order.index(cell[3])))
+        return [(*cell, method if method in run else self.methods[method].label) for *cell, method in found]
 
     def not_run(self, name: str) -> list[str]:
         """The labels of the methods that the configuration lists as too heavy for an experiment."""
@@ -109,6 +112,9 @@ def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Ma
     _check_overrides(checked.overrides, methods, datasets, f"{origin}, overrides")
     for experiment, section in experiments.items():
         _check_overrides(section.overrides, methods, datasets, f"{origin}, experiments.{experiment}.overrides")
+    experiments = {
+        name: with_floors(section, methods=methods, datasets=datasets) for name, section in experiments.items()
+    }
     catalogues = (checked, datasets, backbones, methods, origin)
     runs = {}
     for experiment, section in experiments.items():
@@ -185,7 +191,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         if code.seasons > 1 and context < code.seasons * entry.season:
             continue
         settings = (method, dataset, methods, config, overrides)
-        chosen = (section.backbones or config.backbones) if code.backbone else [None]
+        chosen = _chosen(spec, section, config) if code.backbone else [None]
         if not chosen:
             raise InputError(
                 f"{where}: method {method!r} runs on a language model, but `backbones` names none; add for example "
@@ -292,6 +298,15 @@ def _training(spec: MethodEntry, settings: Mapping) -> Training | None:
     return Training(**settings) if method_of(spec.method).trains else None
 
 
+def _chosen(spec: MethodEntry, section: Experiment, config: Configuration) -> Sequence[LanguageModel]:
+    """The language models of a method: the experiment's, else its authors' where they are asked for, else all."""
+    own = spec.backbone
+    if section.backbones or not (config.authors_backbones and own and own.name):
+        return section.backbones or config.backbones
+    rank = config.backbones[0].rank if config.backbones else 1  # no option of a method without LoRA
+    return [LanguageModel(name=own.name, blocks=own.blocks, rank=rank)]
+
+
 def _backbone(
     chosen: LanguageModel | None, spec: MethodEntry, backbones: Mapping[str, BackboneEntry], where: str
 ) -> Backbone | None:
@@ -301,7 +316,7 @@ def _backbone(
     if chosen.blocks > entry.blocks:
         raise InputError(f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen.blocks} were asked for")
     # A control with random weights says so itself, whatever the configuration's backbone is.
-    weights = spec.backbone.weights if spec.backbone else chosen.weights
+    weights = (spec.backbone and spec.backbone.weights) or chosen.weights
     return Backbone(name=entry.name, blocks=chosen.blocks, pin=entry.pin, weights=weights)
 
 

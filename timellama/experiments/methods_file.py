@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, Union
 from pydantic import ConfigDict, Field, TypeAdapter, create_model, model_validator
 
 from timellama.core.schema import Model, broken, read_yaml, validate
-from timellama.core.values import AsWritten, Flag, Maybe, Text
+from timellama.core.values import AsWritten, Count, Flag, Maybe, Text
 from timellama.experiments.run import Training
 from timellama.methods.method import Method
 from timellama.methods.registry import every_method, method_of
@@ -37,9 +37,24 @@ class DatasetSettings(Model, Generic[Options]):
 
 
 class Control(Model):
-    """The language model of a control."""
+    """What a method says of its language model: that its weights are random, or which one its authors ran it on."""
 
-    weights: Literal["random"] = Field(description="The architecture without what it learned.")
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    weights: Maybe[Literal["random"]] = Field(None, description="The architecture without what it learned.")
+    name: Maybe[Text] = Field(
+        None,
+        description="The authors' own, a key of config/backbones.yaml; for a configuration with `authors_backbones`.",
+    )
+    blocks: Maybe[Count] = Field(None, description="How many of its first blocks the authors use.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Control":
+        if not self.model_fields_set:
+            raise broken(((), {}, "must have at least 1 entry; give weights, or name and blocks"))
+        if (self.name is None) != (self.blocks is None):
+            raise broken((("name",), self.name, "goes with blocks; give both or neither"))
+        return self
 
 
 class MethodEntry(Model, Generic[Options]):
@@ -48,7 +63,9 @@ class MethodEntry(Model, Generic[Options]):
     label: Text = Field(description="What tables call it.")
     method: str = Field(description="The code that runs.")
     options: AsWritten[Options] = Field(description="Options that differ from their defaults.")
-    backbone: Maybe[Control] = Field(None, description="For a control; only of a method with a language model.")
+    backbone: Maybe[Control] = Field(
+        None, description="For a control, or the authors' own; only of a method with a language model."
+    )
     training: AsWritten[Training] = Field(description="Training settings that differ from their defaults.")
     datasets: dict[DatasetName, DatasetSettings[Options]] = Field(
         description="What single data sets (keys of config/datasets.yaml) change.",

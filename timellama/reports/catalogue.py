@@ -78,7 +78,10 @@ OWN = (
         name="table_reproduction",
         title="Table 1. Long-term forecasting beside the paper",
         caption=f"Each block of lines is a data set and a horizon H, each pair of columns a method. {OF_METHODS}",
-        needs=Needs(experiments=("long_term",), published=(f"{PUBLISHED}/table1_long_term.csv",)),
+        needs=Needs(
+            experiments=("long_term",),
+            published=(f"{PUBLISHED}/table1_long_term.csv", f"{PUBLISHED}/settings.csv"),
+        ),
         build=f"{TABLES}.main:reproduction",
     ),
     _methods(
@@ -207,21 +210,25 @@ OWN = (
         title="Figure 2. Active LoRA modules",
         caption="The paper's figure 2: the test error over the number of LoRA modules of a block that are on. The "
         "dashed line is the paper's. Points that differ by less than their whiskers do not differ.",
-        needs=Needs(experiments=("active_loras",), published=(f"{PUBLISHED}/figure2_active_loras.csv",)),
+        needs=Needs(
+            experiments=("active_loras",),
+            runs=f"{SELECTION}:active_loras",
+            published=(f"{PUBLISHED}/figure2_active_loras.csv",),
+        ),
     ),
     _figure(
         "depth",
         title="Figure E4. Depth",
         caption="The test error over the number of blocks of the language model that are used. Points that differ by "
         "less than their whiskers do not differ.",
-        needs=Needs(experiments=("depth",)),
+        needs=Needs(experiments=("depth",), runs=f"{SELECTION}:depth"),
     ),
     _figure(
         "prompts",
         title="Figure E3. Prompts",
         caption="The test error with each prompt: a dot a seed, a bar their mean. Lower is better, and prompts whose "
         "dots overlap do not differ.",
-        needs=Needs(experiments=("prompts",)),
+        needs=Needs(experiments=("prompts",), runs=f"{SELECTION}:prompts"),
     ),
     _figure(
         "lora_distribution",
@@ -283,6 +290,14 @@ OWN = (
         "told apart. With fewer than five data sets nothing is tested, and there is no bar.",
         needs=Needs(experiments=("long_term",)),
         build=f"{FIGURES}.critical_difference:figure",
+    ),
+    Report(
+        name="llm_worth",
+        title="Figure E10. Worth of the language model",
+        caption="The test error with the language model, without it, and with something else in its place, for each "
+        "data set and horizon where both were run. A thin line is a seed: methods whose lines mix do not differ.",
+        needs=Needs(experiments=("long_term", "few_shot", "llm_value")),
+        build=f"{FIGURES}.llm_worth:figure",
     ),
     Report(
         name="paper_vs_ours",

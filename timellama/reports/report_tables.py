@@ -16,6 +16,7 @@ from timellama.data.m4.frequencies import FREQUENCIES
 from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Table
+from timellama.reports.render.paper_settings import read_paper_settings
 from timellama.reports.tables import ablation
 from timellama.reports.tables.efficiency import efficiency
 from timellama.reports.tables.efficiency_rows import read_sweeps
@@ -37,18 +38,25 @@ EXPLAINED = {  # heading of a column: the note on it
 
 
 def table(
-    name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any], title: str = ""
+    name: str,
+    *,
+    metrics: Sequence[Path],
+    published: Path | None,
+    facts: Mapping[str, Any],
+    title: str = "",
+    settings: Path | None = None,
 ) -> Table:
     """The table of an experiment from its runs' `metrics.json`.
 
     `facts` holds `configuration`, `planned` cells, `not_run` (labels of methods that are too heavy), `methods` (label
     and floor by variant), `generated` data sets, and in `remark` what the caption ends with, empty where all runs have
-    a result. With a `title` variants of Time-LlaMA are compared, which it names. Raises InputError for an experiment
+    a result. With a `title` variants of Time-LlaMA are compared, which it names. `settings` is the file of those of the
+    paper's numbers, for the table of long-term forecasting. Raises InputError for an experiment
     without a table, and as `aggregate` does.
     """
     if not metrics and facts["remark"]:
         return failures.without_results(name, text=facts["remark"])
-    made = _table(name, metrics=metrics, published=published, facts=facts, title=title)
+    made = _table(name, metrics=metrics, published=published, facts=facts, title=title, settings=settings)
     return failures.remarked(made, facts["remark"])
 
 
@@ -65,13 +73,20 @@ def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[
 
 
 def _table(
-    name: str, *, metrics: Sequence[Path], published: Path | None, facts: Mapping[str, Any], title: str
+    name: str,
+    *,
+    metrics: Sequence[Path],
+    published: Path | None,
+    facts: Mapping[str, Any],
+    title: str,
+    settings: Path | None,
 ) -> Table:
     frame = aggregate.collect(metrics, methods=facts["methods"])
     common = {key: facts[key] for key in ("configuration", "planned", "generated")}
     if title:
         backbone = _reference_backbone(frame, facts) if name == "depth" else None
-        extras = _extras(name, frame, backbone)
+        # What a floor that trains nothing differs by, and how much it trains, says nothing of a part of the model.
+        extras = _extras(name, frame[~frame["floor"].astype(bool)], backbone)
         return ablation.ablation_table(
             frame,
             title=title,
@@ -83,6 +98,7 @@ def _table(
             extras=extras,
             explained=[EXPLAINED[heading] for heading in extras if heading in EXPLAINED],
             labels={variant: entry["label"] for variant, entry in facts["methods"].items()},
+            floors=[variant for variant, entry in facts["methods"].items() if entry["floor"]],
             **common,
         )
     common["not_run"] = facts["not_run"]
@@ -101,6 +117,8 @@ def _table(
         summary = aggregate.with_published(summary, published)
         if name in ("long_term", "few_shot"):
             common["published"] = aggregate.published_numbers(published)
+        if settings is not None:
+            common["settings"] = read_paper_settings(settings, table=published.stem)
     if name in ("long_term", "few_shot", "short_term"):
         return explained(getattr(tables, name)(summary, **common), summary, common.get("extra", ()))
     if name in ("backbones", "backbones_few_shot"):

@@ -48,6 +48,25 @@ def first_seeds(matrix: Matrix, dataset: str | None) -> list[Run]:
     return list(reversed(first.values()))
 
 
+def active_loras(matrix: Matrix, _: str | None) -> list[Run]:
+    """Those of `active_loras` that train something: the floors have no active modules."""
+    return _trained("active_loras", matrix)
+
+
+def depth(matrix: Matrix, _: str | None) -> list[Run]:
+    """Those of `depth` that train something: the floors have no blocks."""
+    return _trained("depth", matrix)
+
+
+def prompts(matrix: Matrix, _: str | None) -> list[Run]:
+    """Those of `prompts` that train something: the floors read no prompt."""
+    return _trained("prompts", matrix)
+
+
+def _trained(experiment: str, matrix: Matrix) -> list[Run]:
+    return [run for run in matrix.experiment(experiment) if run.training is not None]
+
+
 def full_models(matrix: Matrix, _: str | None) -> list[Run]:
     """Those of the full model, by active modules."""
     return [run for run in matrix.experiment("active_loras") if run.variant == OURS]

@@ -1,9 +1,14 @@
-"""Forecasts that train nothing: the last season again, and the mean of several."""
+"""Forecasts that train nothing: the mean of the look-back, the last season again, and the mean of several."""
 
 from dataclasses import dataclass
 
 from timellama.core.values import Count
 from timellama.methods.method import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookBackMeanOptions:
+    """The mean of the look-back at every step; trains nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +24,13 @@ class HourOfDayMeanOptions:
 
 
 METHODS = (
+    Method(
+        name="look-back-mean",
+        options=LookBackMeanOptions,
+        network="timellama.methods.naive.network:LookBackMean",
+        trains=False,
+        alone=True,
+    ),
     Method(
         name="seasonal-naive",
         options=SeasonalNaiveOptions,

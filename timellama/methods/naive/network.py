@@ -1,13 +1,26 @@
 """Forecasts that train nothing: the floor that a trained method has to beat.
 
 The seasonal naive forecast is the textbook's (Hyndman and Athanasopoulos 2021, Forecasting: Principles and Practice,
-section 5.2). The mean by position in the season is our addition: trained methods with few rows find it hard to beat.
+section 5.2), and so is the mean, here of the look-back alone. The mean by position in the season is our addition:
+trained methods with few rows find it hard to beat.
 """
 
 from torch import Tensor
 
 from timellama.core.errors import InputError
 from timellama.methods.forecaster import Forecaster
+
+
+class LookBackMean(Forecaster):
+    """The mean of the look-back, variate by variate: y[h] = (1/T) sum_t x[t] for h = 0 .. H - 1."""
+
+    def __init__(self, *, horizon: int) -> None:
+        super().__init__()
+        self.horizon = horizon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, T, N] to the forecast [B, H, N]."""
+        return x.mean(dim=1, keepdim=True).repeat(1, self.horizon, 1)
 
 
 class SeasonalNaive(Forecaster):

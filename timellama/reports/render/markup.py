@@ -59,6 +59,7 @@ _LATEX = {
     "\N{LATIN SMALL LETTER DOTLESS I}": r"\i{}",
 }
 _MATHS = {
+    "\N{DAGGER}": r"\dagger",
     "\N{MINUS SIGN}": "-",
     "\N{PLUS-MINUS SIGN}": r"\pm",
     "\N{MULTIPLICATION SIGN}": r"\times",

@@ -16,10 +16,24 @@ def first_seen(items: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
 
 
+def with_backbone(label: str, backbone: str) -> str:
+    """`GPT4TS (GPT-2 x6)`, with `, random weights` behind the blocks where they are; the label alone without one."""
+    model = backbone.removesuffix(RANDOM)
+    return f"{label} ({model}{', random weights' if model != backbone else ''})" if backbone else label
+
+
 def name_columns(summary: pd.DataFrame) -> pd.Series:
-    """The name of each row's column: its label, with the backbone where a variant was run with several."""
-    backbones = summary.groupby("variant")["backbone"].transform("nunique")
-    alone = summary["label"].where(backbones == 1, summary["label"] + " " + summary["backbone"])
+    """The name of each row's column: its label, with the backbone where a reader could take it for another one.
+
+    That is where a variant was run with several, and wherever methods with different ones stand side by side. A control
+    with random weights says so in its label.
+    """
+    several = summary.groupby("variant")["backbone"].transform("nunique") > 1
+    models = summary["backbone"].str.removesuffix(RANDOM)
+    several |= (models != "") & (models[models != ""].nunique() > 1)
+    pairs = zip(summary["label"], summary["backbone"], strict=True)
+    named = pd.Series([with_backbone(*pair) for pair in pairs], index=summary.index, dtype=object)
+    alone = summary["label"].where(~several, named)
     # Two variants may carry one label; their columns must not be taken for one.
     variants = summary.groupby(alone)["variant"].transform("nunique")
     return alone.where(variants == 1, alone + " (" + summary["variant"] + ")")
@@ -38,11 +52,15 @@ def describe_backbones(summary: pd.DataFrame) -> str:
 
 
 def describe_seeds(summary: pd.DataFrame) -> str:
-    """A sentence about the seeds: one list, or which data set or column has which."""
+    """A sentence about the seeds: one list, or which data set or column has which.
+
+    What trains nothing has no chance in it, so its seed is not told where anything else is trained.
+    """
+    trained = summary[~summary["method"].isin(trains_nothing())]
+    summary = summary if trained.empty else trained
     if summary["seeds"].nunique() == 1:
         seeds = summary["seeds"].iloc[0]
         return f"{'Seed' if len(seeds) == 1 else 'Seeds'}: {listed(seeds)}."
-    trained = summary[~summary["variant"].isin(trains_nothing())]
     by_column = trained.groupby(name_columns(summary))["seeds"].nunique()
     by_dataset = trained.groupby("dataset")["seeds"].nunique()
     if by_column.max() > 1 and by_dataset.max() == 1:

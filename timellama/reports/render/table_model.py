@@ -14,8 +14,10 @@ import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.origin import first_seen, name_columns, provenance
+from timellama.reports.render.paper_settings import MARK, PaperSetting, note
 from timellama.results.numbers import numbers_of
 from timellama.training.metric_objects import FORECAST, M4, Metric
 
@@ -65,6 +67,7 @@ class Grid:
         metrics: Sequence[Metric],
         not_run: Collection[str],
         published: Published,
+        settings: Sequence[PaperSetting] = (),
     ):
         if summary["train_percent"].nunique() > 1:
             raise InputError(
@@ -72,7 +75,7 @@ class Grid:
                 "give the rows of one `train_percent`."
             )
         named = summary.assign(column=name_columns(summary))
-        self.metrics, self.published = metrics, published
+        self.metrics, self.published, self.settings = metrics, published, settings
         self.cells = {
             (row["dataset"], row["horizon"], row["context"], row["column"]): row for row in named.to_dict("records")
         }
@@ -96,6 +99,7 @@ class Grid:
             {key[:3] for key in every}, key=lambda row: (datasets.index(row[0]), row[1], contexts.index(row[2]))
         )
         self.columns = first_seen(key[3] for key in every)
+        self.labels = dict(zip(named["column"], named["label"], strict=True))  # a column without a result is its label
         self.floor = {name for name, floor in zip(named["column"], named["floor"], strict=True) if floor}
 
     def value(self, row: tuple[str, int, int], column: str, field: str) -> float:
@@ -105,8 +109,15 @@ class Grid:
     def paper(self, row: tuple[str, int, int], column: str, metric: str) -> float:
         """The paper's number, also in a planned cell that has none of ours; NaN where the paper has none."""
         if (*row, column) in self.absent:
-            return self.published.get((*row[:2], column), {}).get(metric, math.nan)
+            return self.published.get((*row[:2], self.labels.get(column, column)), {}).get(metric, math.nan)
         return self.value(row, column, f"{metric}_paper")
+
+    def other_settings(self, row: tuple[str, int, int], column: str) -> list[PaperSetting]:
+        """The settings at which the paper has this cell, where they are others than ours."""
+        dataset, _, context = row
+        method, cell = self.labels.get(column, column), self.cells.get((*row, column))
+        ours = {"method": method, "dataset": dataset, "look_back": context, "backbone": cell and cell["backbone"]}
+        return [setting for setting in self.settings if setting.differs(**ours)]
 
     def marked(self, row: tuple[str, int, int], metric: Metric) -> dict[str, str]:
         """The mark of each column, over all methods of the row, floor included."""
@@ -135,7 +146,9 @@ class Grid:
             ours += self.ours(row, column, {name: of_row[column] for name, of_row in marked.items()})
             for metric in self.metrics:
                 number, distance = self.paper(row, column, metric.name), self.value(row, column, f"{metric.name}_gap")
-                paper.append(Cell(text=fixed(number, metric.decimals), value=number))
+                text = fixed(number, metric.decimals)
+                other = MARK if text != MISSING and self.other_settings(row, column) else ""
+                paper.append(Cell(text=text, value=number, spread=other))
                 gap.append(Cell(text=fixed(distance, 1, signed=True), value=distance))
         windows = self.windows.get((dataset, horizon))
         head = [
@@ -190,23 +203,25 @@ def comparison(
     not_run: Collection[str] = (),
     generated: Collection[str] = (),
     published: Published = NO_NUMBERS,
+    settings: Sequence[PaperSetting] = (),
 ) -> Table:
     """Methods side by side, with the paper's numbers, in panels, and the floor in a block of its own.
 
     `title` is the caption's first sentence and `source` names the paper's table. A cell of `planned` without a result
     is a dash, and so is a method that is not part of a row; those of a method in `not_run` (labels) say so.
-    `published`: the paper's numbers for such cells.
+    `published`: the paper's numbers for such cells. `settings` are those of the paper's numbers that get a mark.
 
     Raises:
         InputError: the summary is of more than one training share.
     """
-    grid = Grid(summary, planned, metrics, not_run, published)
+    grid = Grid(summary, planned, metrics, not_run, published, settings)
     trained = [column for column in grid.columns if column not in grid.floor]
     floor = [column for column in grid.columns if column in grid.floor]
     size = max(1, VALUES_PER_PANEL // len(metrics))
     parts = [(part, "") for part in panels(trained, size)]
     parts += [(part, "Floor: what a trained model has to beat") for part in panels(floor, size)]
     width = max(len(part) for part, _ in parts) * len(metrics)
+    said = unbeaten(summary, metric=metrics[0])
     reading = [f"Windows: every window of the test part. {reading_of(metrics)}"]
     if any(not math.isnan(row[f"{metric.name}_std"]) for row in grid.cells.values() for metric in metrics):
         reading.append(
@@ -215,7 +230,9 @@ def comparison(
     blocks = tuple(grid.block(part, width=width, title=heading) for part, heading in parts)
     reading.append(marking(blocks, "What prints alike is marked alike."))
     places = list(itertools.product(grid.rows, grid.columns, [metric.name for metric in metrics]))
-    if any(not math.isnan(grid.paper(*place)) for place in places):
+    printed = [place[:2] for place in places if not math.isnan(grid.paper(*place))]
+    other = note([setting for place in printed for setting in grid.other_settings(*place)])
+    if printed:
         reading.append(f"Paper: its {source}.")
     if any(not math.isnan(grid.value(row, column, f"{name}_gap")) for row, column, name in places):
         reading.append("Gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse.")
@@ -226,9 +243,11 @@ def comparison(
     return Table(
         columns="lrrrl" + "l" * width,
         blocks=blocks,
-        caption=f"{title}{best}",
+        caption=f"{said.titled(title)}{best}",
         label=label,
-        notes=(*absences(grid, planned), " ".join(filter(None, reading)), origin),
+        notes=tuple(
+            filter(None, (*absences(grid, planned), " ".join(filter(None, reading)), other, *said.notes, origin))
+        ),
         numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
 
@@ -254,6 +273,7 @@ def long_term(
     not_run: Collection[str] = (),
     generated: Collection[str] = (),
     published: Published = NO_NUMBERS,
+    settings: Sequence[PaperSetting] = (),
     extra: Sequence[Metric] = (),
 ) -> Table:
     """The paper's table 1: MSE and MAE at each horizon, trained on the whole training part."""
@@ -268,6 +288,7 @@ def long_term(
         not_run=not_run,
         generated=generated,
         published=published,
+        settings=settings,
     )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.reports.render.table_model import (
@@ -253,6 +254,7 @@ def ablation_table(
     explained: Sequence[str] = (),
     generated: Collection[str] = (),
     labels: Mapping[str, str] | None = None,
+    floors: Collection[str] = (),
 ) -> Table:
     """Variants as rows, (data set, horizon) as columns: the metric, and how far each is from the variant `reference`.
 
@@ -260,7 +262,7 @@ def ablation_table(
     a dash below two such seeds. A variant is compared with the reference on `backbone` or, where that is None, on its
     own backbone, or on the only one that the reference has. `frame` comes from `collect`; `published` is the paper's
     table, called `source` in the notes; `extras` are more columns: heading to row to cell; `explained` are the notes on
-    them; `labels` are the names of variants that have no run.
+    them; `labels` are the names of variants that have no run; `floors` are those that stand last, behind a rule.
 
     Raises:
         InputError: no run is of the reference, and none was planned; else as `summarise` and `with_published`.
@@ -274,6 +276,7 @@ def ablation_table(
     numbers = NO_NUMBERS if published is None else published_numbers(published)
     grid = _Variants(frame, named, planned, reference, backbone, metric, labels, numbers)
     parts = panels(grid.places, VALUES_PER_PANEL // 2)
+    said = unbeaten(named, metric=BUILT_IN[metric])
     width = 2 * max(len(part) for part in parts)
     headings = list(extras or {})
     contexts = {place[2] for place in grid.places}
@@ -287,11 +290,11 @@ def ablation_table(
             (Cell(), Cell(), *(Cell(text=name, span=2) for name in names), *fill, *above),
             (Cell(text="Variant"), Cell(), *pair * len(part), *fill, *below),
         )
-        rows = []
+        groups: list[list[Entry]] = [[], []]
         for row in grid.rows:
             cells = [extras[heading].get(row, Cell(text=MISSING)) for heading in headings] if extras else []
-            rows.append(grid.lines(row, part, width=width, more=cells))
-        blocks.append(Block(header=header, groups=(tuple(rows),)))
+            groups[row[0] in floors].append(grid.lines(row, part, width=width, more=cells))
+        blocks.append(Block(header=header, groups=tuple(tuple(rows) for rows in groups if rows)))
     labels = {**labels, **dict(zip(summary["variant"], summary["label"], strict=True))}
     name = labels.get(reference, reference) + (f" on {backbone}" if backbone else "")
     lines = [row for block in blocks for group in block.groups for entry in group for row in entry]
@@ -302,7 +305,7 @@ def ablation_table(
         star = ", a star says that it is not 0, with 5 % for all differences of a table together"
     elif any(cell.spread for row in lines for cell in row[3::2]):
         star = ", and no difference is told from 0, with 5 % for all of them together"
-    caption = f"{title} Difference: from {name} with the same seeds; above 0 is worse{star}."
+    caption = f"{said.titled(title)} Difference: from {name} with the same seeds; above 0 is worse{star}."
     reading = [
         f"{BUILT_IN[metric].label}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation "
         "(n \N{MINUS SIGN} 1)."
@@ -311,6 +314,10 @@ def ablation_table(
         "interval. A dash: fewer than two such seeds. Stars are Holm-corrected over the table, so an interval may "
         "leave out 0 without one.",
         *explained,
+        "Behind the rule: the floor, which a trained model has to beat."
+        if any(row[0] in floors for row in grid.rows)
+        else "",
+        *said.notes,
         f"Paper: its {source}, with the plain difference." if any(row[1].text == "paper" for row in lines) else "",
     ]
     sizes = {key[:2]: row["n_windows"] for key, row in grid.cells.items()}

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from timellama.core.errors import InputError
 from timellama.cost.efficiency_sweep import MEASURED
 from timellama.cost.sweep_document import SweepDocument
+from timellama.reports.render.origin import name_columns
 from timellama.results.aggregate import describe_backbone, describe_commit
 from timellama.results.documents import as_result, read_metrics
 
@@ -17,7 +20,7 @@ COMMON = ("context", "horizon", "settings_of", "dtype", "threads", "processor", 
 def read_sweeps(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of all sweeps, each with what it is of, in the order of the files.
 
-    `name` is the method's label, with the backbone where a method was measured on several.
+    `name` is the method's label, with the backbone where methods or one of them were measured on several.
 
     Raises:
         InputError: a file is absent or damaged, there is none, or the rows are not of one machine and shape.
@@ -49,14 +52,8 @@ def read_sweeps(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any
     devices = [row["device"] for row in rows if "device" in row]
     if not devices:
         raise InputError("No efficiency cell could be measured. The log of each sweep in results/logs says why.")
-    backbones: dict[str, set[str]] = {}
-    for row in rows:
-        backbones.setdefault(row["variant"], set()).add(row["backbone"])
-    for row in rows:
-        row["device"] = devices[0]
-        several = len(backbones[row["variant"]]) > 1
-        row["name"] = f"{row['label']}, {row['backbone']}" if several else row["label"]
-    return rows
+    names = name_columns(pd.DataFrame(rows)[["variant", "label", "backbone"]])
+    return [row | {"device": devices[0], "name": name} for row, name in zip(rows, names, strict=True)]
 
 
 def place(row: Mapping[str, Any], stage: str, field: str) -> tuple[float | None, bool]:

@@ -17,5 +17,7 @@ def variants(given: ReportContext) -> Table:
 
 def _table(given: ReportContext, *, title: str) -> Table:
     [(experiment, metrics)] = given.files.items()
-    published = given.published[0] if given.published else None
-    return report_tables.table(experiment, metrics=metrics, published=published, facts=given.facts, title=title)
+    published, settings, *_ = (*given.published, None, None)
+    return report_tables.table(
+        experiment, metrics=metrics, published=published, facts=given.facts, title=title, settings=settings
+    )

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import fixed, listed
 from timellama.reports.render.origin import first_seen, provenance
 from timellama.reports.report import ReportContext
@@ -47,7 +48,8 @@ def table(given: ReportContext) -> Table:
         (*cell, variant if variant in known else labels.get(variant, variant)) for *cell, variant in facts["planned"]
     ]
     grid = tables.Grid(summary, planned, metrics, facts["not_run"], tables.NO_NUMBERS)
-    parts = {column: _whose(column, grid.columns) for column in grid.columns}
+    whole = [grid.labels.get(column, column) for column in grid.columns]
+    parts = {column: _whose(column, whole) for column in grid.columns}
     columns = sorted(grid.columns, key=lambda column: 2 if column in grid.floor else bool(parts[column]))
     trained = sum(not parts[column] and column not in grid.floor for column in columns)
     names = [column.removeprefix(f"{parts[column]}, ") for column in columns]
@@ -70,15 +72,17 @@ def table(given: ReportContext) -> Table:
         if there
     ]
     origin = provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
+    said = unbeaten(summary, metric=metrics[0])
     made = Table(
         columns="lrr" + "r" * len(columns) * len(metrics),
         blocks=(block,),
-        caption="Long-term forecasting: errors on standardised values."
+        caption=said.titled("Long-term forecasting: errors on standardised values.")
         + tables.marking((block,), " Bold is the best mean of a row, which is no test; underlined the next."),
         label="tab:long-term",
         notes=(
             *tables.absences(grid, planned),
             reading,
+            *said.notes,
             origin + (f" {listed(elsewhere).capitalize()}: table_reproduction." if elsewhere else ""),
         ),
         landscape=True,
@@ -94,9 +98,9 @@ def reproduction(given: ReportContext) -> Table:
     return dataclasses.replace(methods(given), label="tab:reproduction")
 
 
-def _whose(column: str, columns: Collection[str]) -> str:
+def _whose(column: str, labels: Collection[str]) -> str:
     """The method that a column is a control of: of `Time-LlaMA, no LLM` it is `Time-LlaMA`, where that has a column."""
-    return next((other for other in columns if column.startswith(f"{other}, ")), "")
+    return next((other for other in labels if column.startswith(f"{other}, ")), "")
 
 
 def _header(columns: Sequence[str], metrics: Sequence[Metric]) -> tuple[Row, ...]:
