@@ -4,9 +4,12 @@ import re
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests import made_up
+from timellama.experiments.matrix import make_matrix
 from timellama.reports.figures import llm_worth
+from timellama.reports.selection import llm_worth as llm_worth_runs
 from timellama.training.metric_objects import MSE
 
 PERCENT = {"all": 100, "5 %": 5}
@@ -103,6 +106,14 @@ def test_a_place_is_of_one_experiment_that_with_most_of_the_methods(collected):
     more = [run("time-llama", 0, 0.5), run("time-llama-none", 0, 0.3), run("time-llama-attention", 0, 0.2)]
     found = collected(long_term=[ours, run("time-llama-none", 0, 0.6)], llm_value=more)
     assert sorted(found["mse"]) == [0.2, 0.3, 0.5]
+
+
+def test_only_the_runs_that_it_shows_are_waited_for(root):
+    config = yaml.safe_load((root / "config/cpu.yaml").read_text(encoding="utf-8"))
+    matrix = make_matrix(config, root=root)
+    runs = llm_worth_runs(matrix, None)
+    assert {run.variant for run in runs} == set(llm_worth.SHOWN)
+    assert {run.train_percent for run in runs} == {5, 100} and len({run.folder for run in runs}) == len(runs)
 
 
 def test_marks_are_at_the_means_and_lines_at_the_seeds(collected):

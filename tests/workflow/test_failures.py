@@ -34,6 +34,7 @@ class Failing:
                 "train_percent": 10,
                 "datasets": {"Synthetic": {"context": 96, "horizons": [24]}},
                 "methods": ["time-llama"],
+                "not_run": ["look-back-mean", "seasonal-naive", "hour-of-day-mean"],  # or floors would have results
                 "overrides": {"time-llama": {"training": {"learning_rate": 1e30}}},
             },
         }
@@ -68,10 +69,10 @@ def test_the_rest_finishes_and_the_table_shows_a_dash(failing):
     table = failing.report("table_long_term.md")
     shown = cells(table)
     assert shown["DLinear"] == shown["RLinear"] == ["–", "–"]  # noqa: RUF001
-    for name in ("iTransformer", "Seasonal naive"):
+    for name in ("iTransformer", "Look-back mean", "Seasonal naive", "Hour-of-day mean"):
         assert re.search(r"\d\.\d{3}", shown[name][0]), shown
-    assert "NOT COMPLETE: 2 of 4 runs have no result" in table
-    assert "NOT COMPLETE: 2 of 4" in failing.report("table_long_term.tex").replace("\n", " ")
+    assert "NOT COMPLETE: 2 of 6 runs have no result" in table
+    assert "NOT COMPLETE: 2 of 6" in failing.report("table_long_term.tex").replace("\n", " ")
     assert "None of the runs of router has a result" in failing.report("table_router.md")
     # Every report of the configuration stands, and the figures say what they lack.
     assert (failing.project.folder / "reports/figures/forecasts_Synthetic.pdf").is_file()
@@ -79,7 +80,7 @@ def test_the_rest_finishes_and_the_table_shows_a_dash(failing):
 
 def test_the_failures_are_listed_with_reason_and_command(failing):
     text = failing.report("table_failures.md")
-    assert "3 of 5 results of configuration smoke are absent" in text
+    assert "3 of 7 results of configuration smoke are absent" in text
     assert text.count("loss is NaN or infinite") == 2 and "NotADirectoryError" in text
     commands = [shlex.split(line) for line in text.splitlines() if line.startswith("    ")]
     assert len(commands) == 3
@@ -117,8 +118,8 @@ def test_a_missing_run_brings_its_report_anew(failing):
     done = failing.project.snakemake(*REPORTS, "--keep-going")
     assert done.returncode == 0, done.stdout
     table = failing.report("table_long_term.md")
-    assert "NOT COMPLETE" not in table and "–" not in table and len(cells(table)) == 4  # noqa: RUF001
+    assert "NOT COMPLETE" not in table and "–" not in table and len(cells(table)) == 6  # noqa: RUF001
     assert "NOT COMPLETE" not in failing.report("table_router.md")
-    assert failing.report("table_failures.md").startswith("Failures: none. All 5 results")
+    assert failing.report("table_failures.md").startswith("Failures: none. All 7 results")
     unchanged = failing.project.snakemake(*REPORTS, environment={"TIMELLAMA_PARTIAL": "1"})
     assert unchanged.returncode == 0 and "Nothing to be done" in unchanged.stdout, unchanged.stdout

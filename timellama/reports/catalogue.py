@@ -296,7 +296,7 @@ OWN = (
         title="Figure E10. Worth of the language model",
         caption="The test error with the language model, without it, and with something else in its place, for each "
         "data set and horizon where both were run. A thin line is a seed: methods whose lines mix do not differ.",
-        needs=Needs(experiments=("long_term", "few_shot", "llm_value")),
+        needs=Needs(experiments=("long_term", "few_shot", "llm_value"), runs=f"{SELECTION}:llm_worth"),
         build=f"{FIGURES}.llm_worth:figure",
     ),
     Report(

@@ -7,6 +7,8 @@ from timellama.experiments.matrix import Matrix
 from timellama.experiments.run import Run
 
 OURS = "time-llama"
+CONTROLS = ("time-llama-none", "time-llama-attention", "time-llama-random-frozen")  # of its language model
+OTHER = "itransformer"  # its tokens are variates too, and it has no language model
 
 
 def _grid(matrix: Matrix) -> list[Run]:
@@ -51,6 +53,13 @@ def first_seeds(matrix: Matrix, dataset: str | None) -> list[Run]:
 def active_loras(matrix: Matrix, _: str | None) -> list[Run]:
     """Those of `active_loras` that train something: the floors have no active modules."""
     return _trained("active_loras", matrix)
+
+
+def llm_worth(matrix: Matrix, _: str | None) -> list[Run]:
+    """Those of Time-LlaMA, of its controls without the language model, and of iTransformer."""
+    shown, names = (OURS, *CONTROLS, OTHER), ("long_term", "few_shot", "llm_value")
+    runs = [run for name in names for run in matrix.runs.get(name, ()) if run.variant in shown]
+    return list({run.folder: run for run in runs}.values())
 
 
 def depth(matrix: Matrix, _: str | None) -> list[Run]:

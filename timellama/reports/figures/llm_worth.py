@@ -17,11 +17,10 @@ from matplotlib.ticker import MaxNLocator
 from timellama.reports.render import style
 from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.reports.report import ReportContext
+from timellama.reports.selection import CONTROLS, OTHER, OURS
 from timellama.results.aggregate import collect, summarise
 from timellama.training.metric_objects import MSE
 
-OURS, OTHER = "time-llama", "itransformer"
-CONTROLS = ("time-llama-none", "time-llama-attention", "time-llama-random-frozen")
 SHOWN = (OURS, *CONTROLS, OTHER)
 PLACE = ["train_percent", "dataset", "horizon", "context"]
 LEAST, MARK, MARGIN = 0.3, 0.085, 0.6  # inches: of a row, of a mark in it, of a panel's title and axis
