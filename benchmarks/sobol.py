@@ -1,6 +1,6 @@
 """Writes `timellama/experiments/sobol.csv`: `python -m benchmarks.sobol`.
 
-The points of every search are kept as a file, so that planning needs no SciPy and another version of it cannot change
+The points of every search are kept as a file, so that planning imports no SciPy and another version of it cannot change
 which runs a search consists of.
 """
 

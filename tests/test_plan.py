@@ -240,7 +240,7 @@ def test_planning_needs_no_torch(root):
     code = f"import sys, {modules}; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "timellama.experiments.matrix" in loaded
-    assert not {"torch", "transformers", "pandas", "numpy"} & set(loaded)
+    assert not {"torch", "transformers", "pandas", "numpy", "scipy"} & set(loaded)
 
 
 def test_efficiency_sweeps_have_published_options_and_hang_on_nothing_else(root, smoke):

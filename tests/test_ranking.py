@@ -1,23 +1,24 @@
-"""Many methods: numbers worked out by hand, those of fev where it is installed, and what is not tested."""
+"""Many methods: numbers worked out by hand, those that fev gave, and what is not tested."""
 
+import importlib.util
+import json
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests import made_up
+from benchmarks import fev_summary
+from tests.made_up import cells
 from timellama.reports.figures import critical_difference
 from timellama.reports.render.markup import to_latex, to_markdown
-from timellama.reports.render.table_csv import to_csv, written
+from timellama.reports.render.table_csv import to_csv
 from timellama.reports.report import Needs, Report, ReportContext
 from timellama.reports.tables import ranking as report
-from timellama.results.aggregate import summarise
-from timellama.results.numbers import numbers_of
+from timellama.results.numbers import FEV
 from timellama.results.ranking import (
     LEAST_DATASETS,
     Units,
-    chi_square_above,
     cliques,
     friedman,
     pairs,
@@ -30,7 +31,6 @@ from timellama.results.ranking import (
 )
 
 ERRORS = np.array([[1.0, 2.0, 4.0], [3.0, 3.0, 6.0]])
-LABELS = {"dlinear": "DLinear", "patchtst": "PatchTST", "seasonal-naive": "Seasonal naive"}
 
 
 def units(errors, *, tested=True):
@@ -39,25 +39,6 @@ def units(errors, *, tested=True):
     return Units(
         methods=names, names=places, errors=errors, tested=tested, rows=pd.DataFrame(), left_out=(), without=()
     )
-
-
-def rows(datasets, *, horizons=(96, 192), without=()):
-    """Errors by data set and horizon, that of the seasonal naive 1."""
-    found = []
-    for place, dataset in enumerate(datasets):
-        for horizon in horizons:
-            for variant, error in (("dlinear", 0.5 + place / 12), ("patchtst", 0.6), ("seasonal-naive", 1.0)):
-                if (dataset, horizon, variant) not in without:
-                    given = {
-                        "dataset": dataset,
-                        "horizon": horizon,
-                        "label": LABELS[variant],
-                        "mse": error,
-                        "mae": error,
-                    }
-                    given |= {"floor": variant == "seasonal-naive", "settings": "", "identity": f"{len(found)}"}
-                    found.append(made_up.row(variant, **given, seconds_train=2.0, seconds_evaluate=1.0))
-    return summarise(pd.DataFrame(found))
 
 
 def test_ranks_and_wins_by_hand():
@@ -87,16 +68,13 @@ def test_friedman_by_hand():
     assert friedman(np.ones((4, 3))) == (0.0, 1.0)
 
 
-def test_chi_square_by_table():
-    for degrees, value in {1: 3.841459, 2: 5.991465, 3: 7.814728, 4: 9.487729, 9: 16.918978}.items():
-        assert chi_square_above(value, degrees) == pytest.approx(0.05, abs=1e-6)
-
-
 def test_wilcoxon_by_hand():
     # Of 32 choices of signs of five ranks one has no positive rank, and one a sum of 1.
     assert wilcoxon([-1, -2, -3, -4, -5]) == 2 / 32 and wilcoxon([1, -2, -3, -4, -5]) == 4 / 32
     # Two equal sizes share rank 1.5: sums of 0, 1.5, 1.5 and 3.
     assert wilcoxon([1, 1]) == 0.5 and wilcoxon([-1, 1]) == 1.0 and wilcoxon([0, 0]) == 1.0
+    # Of 2 ** 14 choices of signs of equal sizes one has no positive rank, and 14 have one.
+    assert wilcoxon([1] + [-1] * 13) == 2 * 15 / 2**14
 
 
 def test_pairs_are_corrected_as_one_family():
@@ -118,18 +96,18 @@ def test_cliques_are_the_longest_stretches():
 
 
 def test_units_are_data_sets_where_these_are_enough():
-    summary = rows("ABCDE")
+    summary = cells("ABCDE")
     found = units_of(summary, summary["label"], metric="mse", baseline="seasonal-naive")
     assert found.tested and found.names == tuple("ABCDE")
     assert found.errors[1].tolist() == pytest.approx([7 / 12, 0.6, 1.0])
-    few = rows("ABCD")
+    few = cells("ABCD")
     found = units_of(few, few["label"], metric="mse", baseline="seasonal-naive")
     assert not found.tested and len(found.names) == 8 and LEAST_DATASETS == 5
 
 
 def test_what_is_left_out():
     absent = [("B", horizon, "patchtst") for horizon in (96, 192)] + [("A", 96, "dlinear")]
-    summary = rows("AB", without=absent)
+    summary = cells("AB", without=absent)
     found = units_of(summary, summary["label"], metric="mse", baseline="seasonal-naive")
     assert set(found.methods) == {"DLinear", "Seasonal naive"}
     assert (found.left_out, found.without) == (("PatchTST",), ("A 96",))
@@ -151,15 +129,21 @@ def given(monkeypatch):
 
 
 def test_the_table_of_enough_data_sets_tests_pairs(given):
-    made = report.table(given(rows("ABCDEF")))
+    made = report.table(given(cells("ABCDEF")))
     text = to_markdown(made)
     assert "on 6 data sets" in made.caption and "Friedman" in text and "PatchTST" in text and "Wilcoxon" in text
     assert "none can be below 0.094" in text, "3 pairs, each at least 2 of 64"
     assert to_latex(made)
 
 
+def test_of_two_methods_their_pair_alone_is_tested(given):
+    absent = [(dataset, horizon, "patchtst") for dataset in "ABCDEF" for horizon in (96, 192)]
+    text = to_markdown(report.table(given(cells("ABCDEF", without=absent))))
+    assert "Friedman" not in text and "with 6 data sets and 1 pair none can be below 0.031" in text, "2 of 64"
+
+
 def test_the_table_of_few_data_sets_only_describes(given):
-    made = report.table(given(rows("ABC")))
+    made = report.table(given(cells("ABC")))
     text = to_markdown(made)
     assert "nothing is tested" in text and "Friedman" not in text and len(made.blocks) == 1
     assert "6 cells (data set x horizon), which describe themselves alone" in made.caption
@@ -167,7 +151,7 @@ def test_the_table_of_few_data_sets_only_describes(given):
 
 @pytest.mark.parametrize(("datasets", "bar"), [("ABCDEF", True), ("ABC", False)])
 def test_the_diagram(given, datasets, bar):
-    figure, remark = critical_difference.figure(given(rows(datasets), "critical_difference"))
+    figure, remark = critical_difference.figure(given(cells(datasets), "critical_difference"))
     (axis,) = figure.get_axes()
     shown = {text.get_text() for text in axis.texts}
     assert {"Seasonal naive  3.00"} <= shown
@@ -175,25 +159,27 @@ def test_the_diagram(given, datasets, bar):
     assert ("nothing is tested" in remark) != bar
 
 
-def test_numbers_are_summaries_of_fev(tmp_path):
-    """The same numbers from fev's own functions, of the file that a table leaves."""
-    fev = pytest.importorskip("fev", reason="fev is not installed")
-    summary = rows("ABC")
-    summary.loc[summary["variant"] == "dlinear", "mse_mean"] *= np.linspace(0.7, 2, 6)
-    file = tmp_path / "table.csv"
-    file.write_text(written(numbers_of(summary, ["mse"])), encoding="utf-8")
-    found = units_of(summary, summary["variant"], metric="mse", baseline="seasonal-naive")
-    board = fev.leaderboard(str(file), baseline_model="seasonal-naive")
-    for one in ranking(found, baseline="seasonal-naive"):
-        assert board.loc[one.method, "win_rate"] == pytest.approx(one.win_rate.value)
-        assert board.loc[one.method, "skill_score"] == pytest.approx(skill(one.log_ratio.value))
-        assert board.loc[one.method, "median_training_time_s"] == 2.0
-    compared = fev.pairwise_comparison(str(file))
-    for pair in pairs(found, found.methods):
-        assert compared.loc[(pair.first, pair.second), "win_rate"] == pytest.approx(pair.win_rate)
+def test_numbers_are_summaries_of_fev():
+    """The same numbers from fev's own functions, of the file that a table leaves; kept, and anew where fev is there."""
+    made, kept = fev_summary.summary(), json.loads(fev_summary.KEPT.read_text(encoding="utf-8"))
+    assert kept["fev"] == FEV and kept["file"] == fev_summary.file_of(made).splitlines(), f"run {kept['command']}"
+    if importlib.util.find_spec("fev"):
+        assert fev_summary.measured() == kept
+    found = units_of(made, made["variant"], metric="mse", baseline="seasonal-naive")
+    of = {
+        one.method: {
+            "win_rate": pytest.approx(one.win_rate.value),
+            "skill_score": pytest.approx(skill(one.log_ratio.value)),
+            "median_training_time_s": 2.0,
+        }
+        for one in ranking(found, baseline="seasonal-naive")
+    }
+    assert kept["leaderboard"] == of and len(of) == 3
+    rates = [[pair.first, pair.second, pytest.approx(pair.win_rate)] for pair in pairs(found, found.methods)]
+    assert all(rate in kept["pairwise"] for rate in rates) and len(rates) == 3
 
 
 def test_the_file_of_the_table_has_the_ranked_rows_alone(given):
     absent = [("B", horizon, "patchtst") for horizon in (96, 192)]
-    text = to_csv(report.table(given(rows("AB", without=absent))))
+    text = to_csv(report.table(given(cells("AB", without=absent))))
     assert "patchtst" not in text and text.count("seasonal-naive") == 2 * 4 and "fev_version" in text

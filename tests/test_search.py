@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 
+from benchmarks import sobol
 from tests.made_up import carry_out, small, walk
 from timellama.core import layout
 from timellama.core.errors import InputError
@@ -54,10 +55,7 @@ def of(runs: list[Run], variant: str) -> tuple[list[Run], list[Run], list[Run]]:
 
 
 def test_the_points_are_scipys():
-    pytest.importorskip("scipy")
-    from benchmarks.sobol import text
-
-    assert SOBOL.read_text(encoding="utf-8") == text()
+    assert SOBOL.read_text(encoding="utf-8") == sobol.text()
 
 
 def test_each_eighth_of_a_parameter_holds_one_of_eight_points():

@@ -224,21 +224,20 @@ def test_the_notes_say_where_the_numbers_come_from():
 def test_a_note_stands_only_where_the_table_has_what_it_explains(tmp_path):
     alone, two = (build([cell(v, 0.3, 0.3) for v in names]) for names in (("dlinear",), ("dlinear", "patchtst")))
     assert "Bold" not in told(alone) and "alike" not in told(alone)
-    assert "Bold is the lowest mean of a row, which is no test; underlined the next." in told(
-        two
-    ) and "Gap" not in told(two)
+    assert "Bold is the lowest mean of a row, which is no test; underlined the next." in told(two)
+    assert "Gap" not in told(two)
     many = told(build([cell(f"m{number}", 0.3, 0.3) for number in range(5)]))
-    assert "Bold is the lowest of a row over all panels" in many
+    assert "Bold is the lowest mean of a row over all panels" in many
     published = tmp_path / "published.csv"
     published.write_text("dataset,horizon,method,mse,mae\nETTh1,96,Other,0.4,0.4\n", encoding="utf-8")
     text = told(ablation([run("time-llama", seed, 0.3) for seed in (0, 1)]))
-    assert "Bold" not in text and "star" not in text and "interval leaves out 0" not in text
+    assert "Bold" not in text and "star" not in text and "told from 0" not in text
     close = [
         run(variant, seed, 0.3 + seed * step)
         for variant, step in (("time-llama", 0), ("time-llama-1", 0.1))
         for seed in (0, 1)
     ]
-    assert "and no 95 % interval leaves out 0." in told(ablation(close))
+    assert "and no difference is told from 0" in told(ablation(close))
     assert "Paper" not in told(ablation(close, published=published, source="table 5"))
 
 

@@ -1,14 +1,15 @@
-"""Student's t, and a test of the difference of two runs over the test part's windows.
+"""Intervals by Student's t, and a test of the difference of two runs over the test part's windows.
 
-References: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4; Diebold and Mariano 1995 (Journal of Business & Economic
-Statistics 13); Lazarus, Lewis, Stock and Watson 2018 (the same journal, 36), whose estimate of the long-run variance
-keeps its level where errors are as dependent as those of overlapping windows.
+References: Diebold and Mariano 1995 (Journal of Business & Economic Statistics 13); Lazarus, Lewis, Stock and Watson
+2018 (the same journal, 36), whose estimate of the long-run variance keeps its level where errors are as dependent as
+those of overlapping windows.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # which loads its parts when they are first used: scipy.stats takes a second
 
 from timellama.core.errors import InputError
 
@@ -18,26 +19,11 @@ CONFIDENCE = 0.95  # our choice: the usual level of an interval
 COSINES = 0.4
 
 
-def t_within(t: float, degrees: int) -> float:
-    """The probability that a Student variable of `degrees` (whole) degrees of freedom lies in +-t."""
-    angle = math.atan(t / math.sqrt(degrees))
-    odd = degrees % 2
-    term, total = (math.cos(angle) if odd else 1.0), 0.0
-    for k in range(2 + odd, degrees + 1, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * (k - 1) / k
-    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
-
-
 def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
-    """t such that `t_within` is `confidence`, by bisection. Raises InputError below one degree of freedom."""
+    """t that a Student variable is within +-t of with probability `confidence`. Raises InputError below one degree."""
     if degrees < 1:
         raise InputError(f"{degrees} degrees of freedom have no t interval: give at least two pairs.")
-    low, high = 0.0, 1e9
-    for _ in range(200):  # far more halvings than a float has digits
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_within(middle, degrees) < confidence else (low, middle)
-    return high
+    return float(scipy.stats.t.ppf((1 + confidence) / 2, degrees))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,14 +53,13 @@ def diebold_mariano(first: np.ndarray, second: np.ndarray, *, horizon: int) -> W
     degrees = int(COSINES * windows / horizon)
     if degrees < 1 or not np.ptp(difference):
         return None
-    waves = np.cos(np.pi / windows * np.outer(np.arange(1, degrees + 1), np.arange(windows) + 0.5))
-    weights = math.sqrt(2 / windows) * waves @ difference
+    weights = scipy.fft.dct(difference, norm="ortho")[1 : degrees + 1]
     error = math.sqrt(float((weights**2).mean()) / windows)
     mean = float(difference.mean())
     return WindowTest(
         mean=mean,
         half_width=t_quantile(degrees) * error,
-        p=1 - t_within(abs(mean) / error, degrees),
+        p=2 * float(scipy.stats.t.sf(abs(mean) / error, degrees)),
         windows=windows,
         degrees=degrees,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from timellama.results.inference import CONFIDENCE
 from timellama.results.uncertainty import Estimate, holm, over_datasets
@@ -98,9 +99,7 @@ def units_of(summary: pd.DataFrame, column: pd.Series, *, metric: str, baseline:
 
 def ranks(errors: np.ndarray) -> np.ndarray:
     """Of each unit [U, M] the ranks of the methods from the lowest error; equal errors share their mean rank."""
-    below = (errors[:, None, :] < errors[:, :, None]).sum(axis=2)
-    equal = (errors[:, None, :] == errors[:, :, None]).sum(axis=2)
-    return below + (equal + 1) / 2
+    return scipy.stats.rankdata(errors, axis=1)
 
 
 def wins(errors: np.ndarray) -> np.ndarray:
@@ -138,23 +137,11 @@ def skill(log_ratio: float) -> float:
 
 
 def friedman(errors: np.ndarray) -> tuple[float, float]:
-    """Friedman's statistic of [U, M], corrected for ties, and its p by the chi-square of M - 1 degrees of freedom."""
-    units, methods = errors.shape
-    of = ranks(errors)
-    spread = float(((of - (methods + 1) / 2) ** 2).sum()) / (methods - 1)
-    if not spread:  # all methods alike on every unit
+    """Friedman's statistic of [U, M], M > 2, corrected for ties, and its p by chi-square of M - 1 degrees."""
+    if not np.ptp(errors, axis=1).any():  # all methods alike on every unit: no ranks to test
         return 0.0, 1.0
-    statistic = float(((of.sum(axis=0) - units * (methods + 1) / 2) ** 2).sum()) / spread
-    return statistic, chi_square_above(statistic, methods - 1)
-
-
-def chi_square_above(value: float, degrees: int) -> float:
-    """The probability that a chi-square variable of `degrees` (whole) is above `value` (Abramowitz, Stegun 26.4.4)."""
-    half, odd = value / 2, degrees % 2
-    total = math.erfc(math.sqrt(half)) if odd else math.exp(-half)
-    for below in range(1 if odd else 2, degrees, 2):  # two more degrees add one term
-        total += half ** (below / 2) * math.exp(-half) / math.gamma(below / 2 + 1)
-    return total
+    found = scipy.stats.friedmanchisquare(*errors.T)
+    return float(found.statistic), float(found.pvalue)
 
 
 def wilcoxon(differences: Sequence[float]) -> float:
@@ -162,14 +149,10 @@ def wilcoxon(differences: Sequence[float]) -> float:
     values = np.array([value for value in differences if value])
     if not len(values):
         return 1.0
-    doubled = np.rint(2 * ranks(np.abs(values)[None])[0]).astype(int)  # mean ranks are whole or half
-    counts = np.zeros(doubled.sum() + 1)
-    counts[0] = 1.0
-    for rank in doubled:  # of every choice of signs, the sum of the positive ranks
-        counts[rank:] = counts[rank:] + counts[: len(counts) - rank]
-    positive = int(doubled[values > 0].sum())
-    lesser = min(positive, int(doubled.sum()) - positive)
-    return min(1.0, 2 * float(counts[: lesser + 1].sum()) / 2.0 ** len(values))
+    exact = "exact"
+    if len(np.unique(np.abs(values))) < len(values):  # SciPy tabulates ranks without ties; else all signs are tried
+        exact = scipy.stats.PermutationMethod(n_resamples=2 ** len(values))
+    return float(scipy.stats.wilcoxon(values, method=exact).pvalue)
 
 
 def pairs(units: Units, order: Sequence[str]) -> list[Pair]:

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 
-from timellama.results.inference import CONFIDENCE, t_quantile, t_within
+from timellama.results.inference import CONFIDENCE, t_quantile
 
 # Our choice, by simulation (benchmarks/coverage.py): the variance that blocks of length L find in the mean of W windows
 # has 0.75 W / L degrees of freedom. Windows that share targets have autocovariances that fall linearly to 0 over the
@@ -52,8 +53,8 @@ class Estimate:
             return 1.0
         if not self.part.variance:
             return float(self.value >= 0)
-        within = t_within(abs(self.value) / math.sqrt(self.part.variance), whole(self.part.degrees))
-        return (1 - within) / 2 if self.value < 0 else (1 + within) / 2
+        t = self.value / math.sqrt(self.part.variance)
+        return float(scipy.stats.t.cdf(t, whole(self.part.degrees)))
 
     def p(self) -> float:
         """Two-sided p against a truth of 0; 1 where nothing is known of the chance."""

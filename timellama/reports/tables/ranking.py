@@ -86,11 +86,14 @@ def tested(shown: Standing) -> list[str]:
     notes = [
         "A data set has one error, the geometric mean over its horizons. Intervals: Student's t over data sets.",
     ]
-    if errors.shape[1] > 1:
+    told = ""
+    if errors.shape[1] > 2:  # of two methods their pair says it all
         statistic, p = statistics.friedman(errors)
+        told = f"Friedman's statistic: {statistic:.1f} (p {p:.3f} by chi-square of {errors.shape[1] - 1} degrees). "
+    if shown.pairs:
+        pairs = f"{len(shown.pairs)} pair{'s' if len(shown.pairs) > 1 else ''}"
         notes.append(
-            f"Friedman's statistic: {statistic:.1f} (p {p:.3f} by chi-square of {errors.shape[1] - 1} degrees). "
-            f"Wilcoxon's p is exact; with {len(errors)} data sets and {len(shown.pairs)} pairs none can be below "
+            f"{told}Wilcoxon's p is exact; with {len(errors)} data sets and {pairs} none can be below "
             f"{min(1.0, 2 * len(shown.pairs) / 2 ** len(errors)):.3f} by Holm's correction."
         )
     return notes
