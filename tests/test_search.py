@@ -211,6 +211,7 @@ def test_the_table_sets_both_side_by_side(tmp_path, runs):
     facts = {
         "trials": [run.folder for run in of(runs, "dlinear")[1]],
         "methods": {"dlinear": {"label": "DLinear"}},
+        "planned": [("Synthetic", 96, 24, "dlinear")],
         "remark": "",
         "configuration": "smoke",
         "generated": ["Synthetic"],

@@ -36,8 +36,8 @@ def table(given: ReportContext) -> Table:
     if not given.paths and facts["remark"]:
         return failures.without_results("search", text=facts["remark"])
     cells = search.found(given.paths, trials=facts.get("trials", ()))
-    order = list(facts["methods"])
-    cells.sort(key=lambda cell: (cell.dataset, cell.horizon, order.index(cell.variant)))
+    order = first_seen((dataset, horizon, variant) for dataset, _, horizon, variant in facts["planned"])
+    cells.sort(key=lambda cell: order.index((cell.dataset, cell.horizon, cell.variant)))
     counts = _counts(max((len(cell.trials) for cell in cells), default=0))
     groups = []
     for key in first_seen((cell.dataset, cell.horizon) for cell in cells):
