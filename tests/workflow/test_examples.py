@@ -57,7 +57,7 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
     done = project.snakemake(*command)
     assert done.returncode == 0, done.stdout
     found = [json.loads(file.read_text()) for file in folder.glob("results/long-term/IceCream/*/*/metrics.json")]
-    assert {each["run"]["variant"] for each in found} == {"time-llama", "nlinear", "seasonal-naive"}
+    assert {each["run"]["variant"] for each in found} == {"time-llama", "nlinear", "look-back-mean", "seasonal-naive"}
     assert {each["n_windows"] for each in found} == {3}, "4 test rows, horizon 2"
     assert {each["run"]["backbone"]["name"] for each in found if each["run"]["backbone"]} == {"tiny-qwen2"}
     table = (folder / "reports/table_long_term.md").read_text(encoding="utf-8")
