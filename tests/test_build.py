@@ -28,6 +28,8 @@ VARIANTS = {
     *(f"time-llama-order-{seed}" for seed in (1, 2, 3)),
     *(f"time-llama-prompt-{kind}" for kind in ("generic", "empty", "other", "shuffled", "random", "statistics")),
     *(f"time-llama-{name}" for name in ("random-frozen", "random-trained", "attention", "none")),
+    *(f"time-llama-{name}" for name in ("linear", "zero-head")),
+    *(f"time-llama-scale-{scale}" for scale in (5, 20, 60, 100, 300)),
 }
 
 

@@ -138,7 +138,7 @@ def test_training_tells_how_far_it_is(run, start, tmp_path, monkeypatch):
     assert {file.total for file in files} == {16} and {file.process for file in files} == {os.getpid()}
     with (tmp_path / run.folder / "history.csv").open(encoding="utf-8", newline="") as file:
         history = {int(row["step"]): float(row["validation_loss"]) for row in csv.DictReader(file)}
-    seen = {file.step: file.validation_loss for file in files if file.best_step}
+    seen = {file.step: file.validation_loss for file in files if file.validation_loss is not None}
     assert seen == history and files[-1].best == min(history.values())
 
 
@@ -204,7 +204,7 @@ def test_a_divergence_names_step_parameters_and_remedy(run, start, tmp_path, mon
         start()
     error = read_error(log_of(tmp_path, run))
     assert (error.type, error.total, error.parameters) == ("TrainingFailed", 16, ["learning_rate"])
-    assert error.step >= 1 and error.message.endswith(f": {error.remedy}") and f"step {error.step}" in error.message
+    assert error.step == 0 and error.message.endswith(f": {error.remedy}") and f"step {error.step}" in error.message
     assert state(run, tmp_path).state == "failed" and state(run, tmp_path).step == error.step
 
 

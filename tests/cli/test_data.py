@@ -124,7 +124,7 @@ def test_an_own_file_goes_round(project, say):
     config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Shop": {"context": 48, "horizons": [12]}}, "methods": ["dlinear"]}
     matrix = make_matrix(config | {"experiments": {"long_term": section}}, root=project)
-    assert [run.dataset for run in matrix.every_run().values()] == ["Shop"]
+    assert {run.dataset for run in matrix.every_run().values()} == {"Shop"}
     say("data", "fetch", "Shop")
     normalise(mine, [project / "results/raw/own/Shop.csv"], project / "series.npz", project / "quirks.json")
     assert load_series(project / "series.npz").values[1, 1] == 1.0

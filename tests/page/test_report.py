@@ -119,7 +119,7 @@ def test_labels_tell_data_set_horizon_method_and_seed(report):
         "configuration": "smoke",
         "data set": "Synthetic",
         "horizon": "24",
-        "method": "Time-LlaMA, DLinear, Seasonal naive",
+        "method": "5 methods",
         "seed": "0",
     }
     assert labels["reports/figures/router_training.png"]["method"] == "Time-LlaMA"

@@ -11,6 +11,7 @@ import pytest
 
 from timellama.core import layout
 from timellama.core.schema import read_yaml
+from timellama.core.values import named_fields
 from timellama.experiments.matrix import Matrix, make_matrix
 from timellama.reports.reference import folder as reference_folder
 
@@ -89,7 +90,7 @@ def run_document(run, **changes) -> dict:
     rates = [[next(draw) for _ in MODULES] for _ in range(2)]
     router = {"modules": MODULES, "selection_rate": rates, "collapsed_blocks": [1], "distinct_patterns": [3, 4]}
     made = {
-        "run": dataclasses.asdict(run),
+        "run": named_fields(run),
         "identity": run.identity,
         **errors,
         "n_windows": 100 + run.horizon,

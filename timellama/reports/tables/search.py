@@ -74,7 +74,8 @@ def _entries(cells: Sequence[Found], *, counts: Sequence[int], methods: Mapping[
         marked[metric.name] = tables.marks(texts, direction=metric.direction)
     for number, cell in enumerate(cells):
         first = number == 0
-        row = [Cell(text=cell.dataset if first else ""), Cell(text=str(cell.horizon) if first else "")]
+        row = [Cell(text=cell.dataset if first else "")]
+        row.append(tables.whole(cell.horizon, absent=MISSING) if first else Cell())
         row += [Cell(text=methods[cell.variant]["label"]), Cell(text=_chosen(cell))]
         losses = [trial["validation_loss"] for trial in cell.trials]
         for k in counts:
