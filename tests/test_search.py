@@ -191,6 +191,13 @@ def test_a_cell_parts_what_was_published_tried_and_searched(tmp_path, runs):
     assert cell.best["validation_loss"] == 0.3
 
 
+def test_the_best_of_some_trials_is_no_choice(tmp_path, runs):
+    paths = written(tmp_path, runs)
+    trials = [run.folder for run in of(runs, "dlinear")[1]]
+    [cell] = found(paths["published"] + paths["trials"][:3], trials=trials)
+    assert cell.trials == () and cell.best is None and len(cell.published) == 2
+
+
 @pytest.mark.parametrize("best", range(4))
 def test_a_choice_at_the_edge_is_flagged(tmp_path, runs, best):
     cell = cell_of(tmp_path, runs, losses=[0.2 if number == best else 0.5 for number in range(4)])

@@ -19,7 +19,10 @@ CELL = ("task", "dataset", "horizon", "context", "variant", "backbone")  # what 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One cell of one method. `trials` and `searched` are documents, of `published` one a seed; any may be empty."""
+    """One cell of one method: documents, of `published` and `searched` one a seed; any may be empty.
+
+    `trials` is empty until all of them have a result: the best of some is no choice.
+    """
 
     variant: str
     dataset: str
@@ -51,6 +54,9 @@ def found(paths: Sequence[Path], *, trials: Collection[str]) -> list[Found]:
         published = tuple(d for d in documents if d not in tried and d not in searched)
         parts = {"published": published, "trials": tried, "searched": searched}
         names = {key: run[key] for key in ("variant", "dataset", "horizon")}
+        place = f"{folder_of(documents[0]).rpartition('/')[0]}/H{run['horizon']}-T{run['context']}-"
+        if len(tried) < sum(folder.startswith(place) for folder in trials):
+            parts["trials"] = ()
         of_cells.append(Found(**names, **{key: tuple(sorted(of, key=_order)) for key, of in parts.items()}))
     return of_cells
 

@@ -145,7 +145,7 @@ def _reading(counts: Sequence[int]) -> str:
         "falls at the last k, more trials would help. Flags. Edge: the chosen number is the lowest or highest tried. "
         "First validation: no step bettered the untrained model. Last validation: a longer training may be better."
         if counts
-        else "No trial has a result yet."
+        else "No search is complete yet."
     )
 
 
