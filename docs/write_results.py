@@ -4,6 +4,7 @@
 and `<!-- results: end -->`, and those of `budgets`. A test fails while the pages are not what this makes.
 """
 
+import json
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -53,13 +54,32 @@ FEW_SHOT = {
     "hour-of-day mean, untrained": "hour-of-day-mean",
 }
 CELLS = (("ETTh1", 96), ("ETTh1", 192), ("Weather", 96), ("Weather", 192))
+SEARCHED = {
+    "Time-LlaMA": "time-llama",
+    "the language model with random weights, frozen": "time-llama-random-frozen",
+    "one attention layer in its place": "time-llama-attention",
+    "nothing in its place": "time-llama-none",
+    "PatchTST": "patchtst",
+    "DLinear": "dlinear",
+    "iTransformer": "itransformer",
+    "RLinear": "rlinear",
+}
+APART = ("search", "tokens")
 TRAINED = ("Time-LlaMA", "PatchTST", "DLinear", "iTransformer", "RLinear")
 VERDICTS = ("supported", "contradicted", "inconclusive", "not run", "cannot fail")
 
 
+def only_of(*names: str) -> set[str]:
+    """The results that these experiments alone have: other settings of methods that other tables show."""
+    plan = json.loads((KEPT / "plan.json").read_text(encoding="utf-8"))["experiments"]
+    others = {result for name, entry in plan.items() if name not in names for result in entry["results"]}
+    return {result for name in names if name in plan for result in plan[name]["results"]} - others
+
+
 def kept_runs() -> pd.DataFrame:
-    """The runs that these pages show: not those of other depths, nor DLinear's at the look-back of other papers."""
-    kept = pd.read_csv(KEPT / "metrics.csv")
+    """The runs that most tables show: not other depths, `APART`, or DLinear at other papers' look-back."""
+    kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
+    kept = kept[~kept["result"].isin(only_of(*APART))]
     blocks, context = kept["run/backbone/blocks"], kept["run/dataset"].map(LONG_TERM)
     return kept[(blocks.isna() | (blocks == BLOCKS)) & (context.isna() | (context == kept["run/context"]))]
 
@@ -160,6 +180,28 @@ def short_term(kept: pd.DataFrame) -> str:
     return table(["M4, OWA", "series", "seeds", *methods], rows)
 
 
+def searched() -> str:
+    """Published and searched settings of each method; empty until a search is complete."""
+    kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
+    if "run/trials" not in kept:
+        return ""
+    searched = kept[kept["run/trials"].notna()]
+    horizons = [
+        horizon
+        for horizon, of in searched.groupby("run/horizon")
+        if of["run/variant"].nunique() == searched["run/variant"].nunique()
+    ]
+    published, rows = kept_runs(), []
+    for name, variant in SEARCHED.items():
+        row = [name]
+        for horizon in horizons:
+            cells = [select(each, variant, "ETTh1", horizon) for each in (published, searched)]
+            row += [f"{runs['mse'].mean():.3f} ± {runs['mse'].std():.3f}" for runs in cells]
+        rows.append(row)
+    head = [f"H {horizon}, {which}" for horizon in horizons for which in ("published", "searched")]
+    return table(["MSE, ETTh1, all training rows, seeds 0, 1, 2", *head], rows) if horizons else ""
+
+
 def results() -> str:
     """The block of README.md."""
     kept, page = kept_runs(), (KEPT / "README.md").read_text(encoding="utf-8")
@@ -188,6 +230,13 @@ def results() -> str:
     blocks = [wrapped(first), long_term(kept)]
     about = "What stands for the language model, and [how the gates get their gradient](docs/open_questions.md):"
     blocks += [about, in_place(kept)]
+    if of_search := searched():
+        about = (
+            "Published settings, with the budgets of this configuration, beside settings that were searched for with "
+            "the same effort for each method ([protocol](docs/protocol.md#equal-search), "
+            "[choices](docs/reference/cpu/table_search.md)); mean and deviation over seeds:"
+        )
+        blocks += [wrapped(about), of_search]
     return "\n\n".join([*blocks, few_shot(kept), short_term(kept), wrapped(last)])
 
 

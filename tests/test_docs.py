@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from typer.main import get_command
 
+from tests.kept import kept_runs
 from timellama.cli.main import app
 from timellama.experiments.run import Training
 from timellama.methods.time_llama import TimeLlamaOptions
@@ -290,7 +291,7 @@ def test_the_results_shown_are_those_of_the_reference(root):
 def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
     """Cells of README.md, looked up by hand in the CSV of the kept runs."""
     shown = (root / "README.md").read_text(encoding="utf-8")
-    kept = pd.read_csv(root / "docs/reference/cpu/metrics.csv").set_index("result")
+    kept = kept_runs(root).set_index("result")
 
     def mean(pattern: str, error: str, runs: int) -> str:
         found = kept[kept.index.str.fullmatch(pattern)]

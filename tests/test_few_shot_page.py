@@ -6,6 +6,8 @@ import re
 import pandas as pd
 import pytest
 
+from tests.kept import kept_runs
+
 ROWS = {
     "Time-LlaMA, as published": "time-llama",
     "random weights in the blocks, frozen": "time-llama-random-frozen",
@@ -18,7 +20,7 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def kept(root) -> pd.DataFrame:
-    frame = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
+    frame = kept_runs(root)
     few = frame[(frame["run/train_percent"] == 5) & (frame["run/backbone/blocks"].fillna(6) == 6)]
     return few[few["run/variant"].isin(ROWS.values())]
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests import made_up
+from tests.kept import kept_runs
 from timellama.experiments.matrix import make_matrix
 from timellama.reports.figures import llm_worth
 from timellama.reports.selection import llm_worth as llm_worth_runs
@@ -17,7 +18,7 @@ PERCENT = {"all": 100, "5 %": 5}
 
 @pytest.fixture(scope="module")
 def kept(root) -> pd.DataFrame:
-    frame = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
+    frame = kept_runs(root)
     six = frame["run/backbone/blocks"].fillna(6) == 6
     return frame[six & (frame["run/context"] == 512) & frame["run/variant"].isin(llm_worth.SHOWN)]
 

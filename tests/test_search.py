@@ -217,7 +217,7 @@ def test_the_table_sets_both_side_by_side(tmp_path, runs):
     paths = written(tmp_path, runs)
     facts = {
         "trials": [run.folder for run in of(runs, "dlinear")[1]],
-        "methods": {"dlinear": {"label": "DLinear"}},
+        "methods": {"dlinear": {"label": "DLinear", "floor": False}},
         "planned": [("Synthetic", 96, 24, "dlinear")],
         "remark": "",
         "configuration": "smoke",

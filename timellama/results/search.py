@@ -4,6 +4,7 @@ The expected best of k trials is that of Dodge et al. 2019 (arXiv 1909.03004, eq
 replacement from those that ran.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,8 @@ def found(paths: Sequence[Path], *, trials: Collection[str]) -> list[Found]:
     cells: dict[str, list[Mapping[str, Any]]] = {}
     for path in paths:
         document = read_metrics(path)
-        cells.setdefault(repr([document["run"][key] for key in CELL]), []).append(document)
+        cell = json.dumps([document["run"][key] for key in CELL], sort_keys=True)
+        cells.setdefault(cell, []).append(document)
     of_cells = []
     for documents in cells.values():
         run = documents[0]["run"]

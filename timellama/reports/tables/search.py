@@ -37,7 +37,15 @@ def table(given: ReportContext) -> Table:
         return failures.without_results("search", text=facts["remark"])
     cells = search.found(given.paths, trials=facts.get("trials", ()))
     order = first_seen((dataset, horizon, variant) for dataset, _, horizon, variant in facts["planned"])
-    cells.sort(key=lambda cell: order.index((cell.dataset, cell.horizon, cell.variant)))
+    places = first_seen(key[:2] for key in order)
+    # Floors stand last in their group, as in the other tables.
+    cells.sort(
+        key=lambda cell: (
+            places.index((cell.dataset, cell.horizon)),
+            facts["methods"][cell.variant]["floor"],
+            order.index((cell.dataset, cell.horizon, cell.variant)),
+        )
+    )
     counts = _counts(max((len(cell.trials) for cell in cells), default=0))
     groups = []
     for key in first_seen((cell.dataset, cell.horizon) for cell in cells):
@@ -71,7 +79,9 @@ def _entries(cells: Sequence[Found], *, counts: Sequence[int], methods: Mapping[
     for metric in FORECAST:
         errors = [_mean(_searched(cell), metric.name) for cell in cells]
         texts = [fixed(error, metric.decimals) for error in errors]
-        marked[metric.name] = tables.marks(texts, direction=metric.direction)
+        # The best of those that have been searched so far is not the best of all.
+        complete = MISSING not in texts
+        marked[metric.name] = tables.marks(texts, direction=metric.direction) if complete else [""] * len(texts)
     for number, cell in enumerate(cells):
         first = number == 0
         row = [Cell(text=cell.dataset if first else "")]
