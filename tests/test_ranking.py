@@ -97,18 +97,18 @@ def test_cliques_are_the_longest_stretches():
 
 def test_units_are_data_sets_where_these_are_enough():
     summary = cells("ABCDE")
-    found = units_of(summary, summary["label"], metric="mse", baseline="seasonal-naive")
+    found = units_of(summary, summary["label"], metric="mse")
     assert found.tested and found.names == tuple("ABCDE")
     assert found.errors[1].tolist() == pytest.approx([7 / 12, 0.6, 1.0])
     few = cells("ABCD")
-    found = units_of(few, few["label"], metric="mse", baseline="seasonal-naive")
+    found = units_of(few, few["label"], metric="mse")
     assert not found.tested and len(found.names) == 8 and LEAST_DATASETS == 5
 
 
 def test_what_is_left_out():
     absent = [("B", horizon, "patchtst") for horizon in (96, 192)] + [("A", 96, "dlinear")]
     summary = cells("AB", without=absent)
-    found = units_of(summary, summary["label"], metric="mse", baseline="seasonal-naive")
+    found = units_of(summary, summary["label"], metric="mse")
     assert set(found.methods) == {"DLinear", "Seasonal naive"}
     assert (found.left_out, found.without) == (("PatchTST",), ("A 96",))
     assert len(found.rows) == 6 and set(found.rows["variant"]) == {"dlinear", "seasonal-naive"}
@@ -165,7 +165,7 @@ def test_numbers_are_summaries_of_fev():
     assert kept["fev"] == FEV and kept["file"] == fev_summary.file_of(made).splitlines(), f"run {kept['command']}"
     if importlib.util.find_spec("fev"):
         assert fev_summary.measured() == kept
-    found = units_of(made, made["variant"], metric="mse", baseline="seasonal-naive")
+    found = units_of(made, made["variant"], metric="mse")
     of = {
         one.method: {
             "win_rate": pytest.approx(one.win_rate.value),

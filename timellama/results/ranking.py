@@ -60,18 +60,16 @@ class Pair:
     p: float
 
 
-def units_of(summary: pd.DataFrame, column: pd.Series, *, metric: str, baseline: str) -> Units:
-    """The units of the rows of `aggregate.summarise`; `column` names their methods, `baseline` is a variant.
+def units_of(summary: pd.DataFrame, column: pd.Series, *, metric: str) -> Units:
+    """The units of the rows of `aggregate.summarise`; `column` names their methods.
 
-    A data set's look-back is the baseline's, or else the one that most rows have. A method that lacks a data set is
-    left out; so is a cell in which one of the others has no result.
+    A data set's look-back is the one that most rows have. A method that lacks a data set is left out; so is a cell in
+    which one of the others has no result.
     """
     rows = summary.assign(column=column)
     kept = []
     for _, of in rows.groupby("dataset", sort=False):
-        usual = of.loc[of["variant"] == baseline, "context"]
-        usual = usual if len(usual) else of["context"]
-        kept.append(of[of["context"] == usual.mode().iloc[0]])
+        kept.append(of[of["context"] == of["context"].mode().iloc[0]])
     rows = pd.concat(kept)
     everywhere = rows.groupby("column")["dataset"].nunique() == rows["dataset"].nunique()
     methods = [name for name in dict.fromkeys(column) if everywhere.get(name, False)]

@@ -34,7 +34,7 @@ def standing(given: ReportContext) -> Standing:
     """From the runs of the report's experiment. Raises InputError as `aggregate.collect` and `summarise` do."""
     summary = summarise(collect(given.paths, methods=given.facts["methods"]))
     columns = name_columns(summary)
-    units = statistics.units_of(summary, columns, metric=MSE.name, baseline=BASELINE)
+    units = statistics.units_of(summary, columns, metric=MSE.name)
     named = columns[summary["variant"] == BASELINE]
     baseline = named.iloc[0] if len(named) and named.iloc[0] in units.methods else None
     ranked = statistics.ranking(units, baseline=baseline)
