@@ -105,6 +105,14 @@ def test_units_are_data_sets_where_these_are_enough():
     assert not found.tested and len(found.names) == 8 and LEAST_DATASETS == 5
 
 
+def test_a_data_sets_look_back_is_the_one_that_most_rows_have():
+    summary = cells("AB")
+    other = summary[summary["variant"] == "seasonal-naive"].assign(context=8, mse_mean=9.0)
+    both = pd.concat([other, summary], ignore_index=True)
+    wanted, found = (units_of(each, each["label"], metric="mse") for each in (summary, both))
+    assert set(found.methods) == set(wanted.methods) and 9.0 not in found.errors
+
+
 def test_what_is_left_out():
     absent = [("B", horizon, "patchtst") for horizon in (96, 192)] + [("A", 96, "dlinear")]
     summary = cells("AB", without=absent)

@@ -88,7 +88,7 @@ def test_what_was_cut_short_is_told_and_made_anew_while_a_second_snakemake_is_tu
         assert "elete it and run again" in line
     # No number of a damaged result is shown: the others are those of before, and a dash stands where it was.
     assert set(re.findall(r"\d\.\d{3}", "".join(table(copy)))) < set(re.findall(r"\d\.\d{3}", "".join(shown)))
-    assert "NOT COMPLETE: 1 of 3" in (copy.folder / "reports/table_long_term.md").read_text(encoding="utf-8")
+    assert "NOT COMPLETE: 1 of 5" in (copy.folder / "reports/table_long_term.md").read_text(encoding="utf-8")
     assert {path: path.read_bytes() for path in before} == before, "nothing that was whole is lost"
     for path in damaged:
         path.unlink()
