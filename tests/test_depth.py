@@ -47,3 +47,18 @@ def test_the_pages_have_the_kept_numbers(root):
     last, first = re.search(r"has a norm of (\d+) after block 3, and the first one (\d+)", text).groups()
     third = rows["after block 3"]
     assert (int(last), int(first)) == (round(third["last_token"]), round(third["first_token"]))
+
+
+def test_the_table_of_scales_has_the_kept_errors(root):
+    text = (root / "docs/depth/README.md").read_text(encoding="utf-8")
+    scaled = json.loads((root / "docs/depth/scale.json").read_text(encoding="utf-8"))
+    tested = errors(root / "docs/reference/cpu/metrics.csv")
+    for row in scaled:
+        of = tested[row["scale"]]
+        assert f"| {row['r2']:.2f} | {sum(of) / len(of):.3f} ({len(of)}) |" in text
+    ends = [f"{sum(of) / len(of):.3f}" for of in (tested[1], tested[300])]
+    few_shot = (root / "docs/few_shot.md").read_text(encoding="utf-8")
+    first, last = scaled[0], scaled[-1]
+    assert f"test error is {ends[1]} in place of {ends[0]}" in few_shot
+    assert f"norm of {first['norm']:.0f} here" in few_shot and f"times 300 have {last['norm']:.0f}" in few_shot
+    assert f"R2 {last['r2']:.2f} in place of {first['r2']:.2f}" in few_shot and 0.09 < last["blocks"] < 0.11
