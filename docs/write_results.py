@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from timellama.methods.registry import trains_nothing
+from timellama.reports.reference.numbers import planned_results
 from timellama.reports.render.markup import listed
 from timellama.results.aggregate import published_numbers
 
@@ -64,22 +65,16 @@ SEARCHED = {
     "iTransformer": "itransformer",
     "RLinear": "rlinear",
 }
-APART = ("search", "tokens")
+APART = ("search", "tokens")  # other settings of the methods that these pages show
 TRAINED = ("Time-LlaMA", "PatchTST", "DLinear", "iTransformer", "RLinear")
 VERDICTS = ("supported", "contradicted", "inconclusive", "not run", "cannot fail")
-
-
-def only_of(*names: str) -> set[str]:
-    """The results that these experiments alone have: other settings of methods that other tables show."""
-    plan = json.loads((KEPT / "plan.json").read_text(encoding="utf-8"))["experiments"]
-    others = {result for name, entry in plan.items() if name not in names for result in entry["results"]}
-    return {result for name in names if name in plan for result in plan[name]["results"]} - others
 
 
 def kept_runs() -> pd.DataFrame:
     """The runs that most tables show: not other depths, `APART`, or DLinear at other papers' look-back."""
     kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
-    kept = kept[~kept["result"].isin(only_of(*APART))]
+    plan = json.loads((KEPT / "plan.json").read_text(encoding="utf-8"))
+    kept = kept[kept["result"].isin(planned_results(plan, without=APART))]
     blocks, context = kept["run/backbone/blocks"], kept["run/dataset"].map(LONG_TERM)
     return kept[(blocks.isna() | (blocks == BLOCKS)) & (context.isna() | (context == kept["run/context"]))]
 

@@ -90,11 +90,11 @@ def expanded(runs: Sequence[Run], *, search: Search, fixed: dict[str, frozenset[
     Trials have a cell's first seed. `fixed` holds by variant the options that make it.
     """
     yield from runs
-    cells: dict[tuple, list[Run]] = {}
+    cells: dict[str, list[Run]] = {}
     for run in runs:
         if run.training:
             same = dataclasses.replace(run, seed=0, options=None, training=None)
-            cells.setdefault((same.to_json(),), []).append(run)
+            cells.setdefault(same.to_json(), []).append(run)
     for seeds in cells.values():
         first = seeds[0]
         found = trials(first, search=search, space=space_of(first.method, fixed=fixed[first.variant]))

@@ -54,5 +54,5 @@ SHARED: Space = MappingProxyType(
         "schedule": Choices(values=("cosine", "constant")),
     }
 )
-# The dropouts of the published scripts of PatchTST (0.2, 0.3) and iTransformer (0.1), and as much again either way.
+# From none to well above those of the published scripts: PatchTST's 0.2 and 0.3, iTransformer's 0.1.
 DROPOUT = Interval(low=0.0, high=0.5)

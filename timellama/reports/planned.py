@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from timellama.core import layout
-from timellama.core.code_digest import PACKAGE, code_digest
+from timellama.core.code_digest import code_digest
+from timellama.core.outside import is_own
 from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import Run
 from timellama.reports.failures import Failure, mark
@@ -75,6 +76,6 @@ def facts_of(report: Report, matrix: Matrix, *, absent: Mapping[str, Failure]) -
 
 def code_of(report: Report) -> str:
     """The digest of the code behind a report: of its builder, and of what writes its files."""
-    if report.build.split(".")[0] != PACKAGE:
+    if not is_own(report.build):
         loaded(report.build, of=f"report {report.name!r}")  # so that its module is found
     return code_digest(report.build, RENDERERS[report.is_table])

@@ -19,7 +19,7 @@ import pandas as pd
 from timellama.core.errors import InputError
 from timellama.experiments.run import Run
 from timellama.results.documents import FORECAST_ERRORS, Metrics, as_result, read_metrics
-from timellama.results.inference import t_quantile
+from timellama.results.uncertainty import of_pairs
 from timellama.training.metric_objects import EXTRA
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
@@ -297,10 +297,16 @@ def paired_difference(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) 
 
     Both frames are rows of `collect`, of one cell each. Mean and half width are NaN below one and two common seeds.
     """
-    pairs = ours.set_index("seed")[metric].sub(reference.set_index("seed")[metric]).dropna()
+    pairs = paired(ours, reference, metric)
     if len(pairs) < 2:
         return pairs.mean(), math.nan, len(pairs)
-    return pairs.mean(), t_quantile(len(pairs) - 1) * pairs.std(ddof=1) / math.sqrt(len(pairs)), len(pairs)
+    estimate = of_pairs(pairs.tolist())
+    return estimate.value, estimate.ends()[1] - estimate.value, len(pairs)
+
+
+def paired(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> pd.Series:
+    """Ours - reference by seed, of the seeds that both have; both frames are rows of `collect`, of one cell each."""
+    return ours.set_index("seed")[metric].sub(reference.set_index("seed")[metric]).dropna()
 
 
 def relative_changes(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> pd.Series:

@@ -16,9 +16,8 @@ import pandas as pd
 import scipy
 
 from timellama.results.inference import CONFIDENCE
-from timellama.results.uncertainty import Estimate, holm, over_datasets
+from timellama.results.uncertainty import LEAST_DATASETS, Estimate, holm, over_datasets
 
-LEAST_DATASETS = 5  # below it data sets are no sample, so nothing is tested; the same as for the paper's claims
 CLIPPED = (0.01, 100.0)  # fev's: a relative error beyond them counts as them
 
 

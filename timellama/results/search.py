@@ -14,6 +14,7 @@ from timellama.experiments.run import Training
 from timellama.methods.registry import method_of
 from timellama.methods.space import Interval
 from timellama.results.aggregate import read_metrics
+from timellama.training.choice import best_of, folder_of
 
 CELL = ("task", "dataset", "horizon", "context", "variant", "backbone")  # what trials and searched runs share
 
@@ -34,8 +35,8 @@ class Found:
 
     @property
     def best(self) -> Mapping[str, Any] | None:
-        """The trial with the lowest validation loss, the first of equals."""
-        return min(self.trials, key=lambda trial: trial["validation_loss"], default=None)
+        """The trial that was chosen."""
+        return best_of(self.trials) if self.trials else None
 
 
 def found(paths: Sequence[Path], *, trials: Collection[str]) -> list[Found]:
@@ -61,12 +62,6 @@ def found(paths: Sequence[Path], *, trials: Collection[str]) -> list[Found]:
             parts["trials"] = ()
         of_cells.append(Found(**names, **{key: tuple(sorted(of, key=_order)) for key, of in parts.items()}))
     return of_cells
-
-
-def folder_of(document: Mapping[str, Any]) -> str:
-    """The folder of a run below `results/`."""
-    run = document["run"]
-    return f"{run['task']}/{run['dataset']}/{run['variant']}/{document['identity']}"
 
 
 def _order(document: Mapping[str, Any]) -> tuple[int, str]:

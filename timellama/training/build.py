@@ -58,13 +58,11 @@ def constructed(run: Run, kind: type, arguments: Mapping[str, Any]) -> Any:
     """The network of class `kind` with the hooks. Raises InputError for one from outside that cannot be made."""
     from timellama.methods.forecaster import as_forecaster
 
-    if is_own(method_of(run.method).network):
-        return as_forecaster(kind(**arguments))
     try:
         return as_forecaster(kind(**arguments))
-    except InputError:
-        raise
     except Exception as error:  # whatever the constructor does
+        if isinstance(error, InputError) or is_own(method_of(run.method).network):
+            raise
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name not in OF_BACKBONE)
         raise InputError(
             f"method {run.method!r} cannot be built with {given}: {failure(error)}; correct its options, or the "

@@ -4,7 +4,7 @@ Nothing here reads a test error. `timellama.experiments.search` says what the tr
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ def choose(trials: Sequence[Path], *, out: Path) -> dict[str, Any]:
     the step of it, and the steps in all.
     """
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in trials]
-    best = min(documents, key=lambda document: document["validation_loss"])
+    best = best_of(documents)
     choice = {
-        "folder": _folder(best),
+        "folder": folder_of(best),
         "options": best["run"]["options"],
         "training": best["run"]["training"],
         "trials": [
-            {"folder": _folder(document)} | {key: document[key] for key in ("validation_loss", "best_step", "steps")}
+            {"folder": folder_of(document)} | {key: document[key] for key in ("validation_loss", "best_step", "steps")}
             for document in documents
         ],
     }
@@ -33,7 +33,13 @@ def choose(trials: Sequence[Path], *, out: Path) -> dict[str, Any]:
     return choice
 
 
-def _folder(document: dict[str, Any]) -> str:
+def best_of(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Of the documents of some trials the one with the lowest validation loss, the first of equals."""
+    return min(trials, key=lambda document: document["validation_loss"])
+
+
+def folder_of(document: Mapping[str, Any]) -> str:
+    """The folder of a run below `results/`, as `Run.folder`, from its document."""
     return "/".join([*(document["run"][key] for key in ("task", "dataset", "variant")), document["identity"]])
 
 

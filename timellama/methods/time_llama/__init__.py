@@ -69,7 +69,7 @@ METHODS = (
         prompt=True,
         power=2,  # attends over the variates
         stack=stack,
-        # a token of norm 8 times 300 is as large as the residual stream gets by itself (docs/depth)
+        # from the paper's to where the blocks add a tenth of what leaves them (docs/depth)
         space={
             "token_scale": Interval(low=1.0, high=300.0, logarithmic=True),
             "token_embedding": Choices(values=("mlp", "linear")),

@@ -12,7 +12,7 @@ So tables can be rebuilt without `results/`, and results of later sessions, on o
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -78,9 +78,10 @@ def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(value))
 
 
-def planned_results(matrix: Mapping[str, Any]) -> list[str]:
-    """Every result of a `plan.json`, once."""
-    return list(dict.fromkeys(path for entry in matrix["experiments"].values() for path in entry["results"]))
+def planned_results(matrix: Mapping[str, Any], *, without: Collection[str] = ()) -> list[str]:
+    """Every result of the experiments of a `plan.json`, once; of those `without` none that no other has."""
+    entries = [entry for name, entry in matrix["experiments"].items() if name not in without]
+    return list(dict.fromkeys(path for entry in entries for path in entry["results"]))
 
 
 def find(paths: Iterable[str], *, results: Path) -> dict[str, dict[str, Any]]:

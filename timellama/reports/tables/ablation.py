@@ -29,6 +29,7 @@ from timellama.reports.render.table_model import (
 from timellama.results.aggregate import (
     PAIR,
     backbone_order,
+    paired,
     published_numbers,
     relative_changes,
     summarise,
@@ -189,8 +190,7 @@ class _Variants:
             ours, theirs = (*place, *row), (*place, *self.opposite(row))
             if row == self.opposite(row) or ours not in self.runs or theirs not in self.runs:
                 continue
-            sides = [self.runs[cell].set_index("seed")[self.metric] for cell in (ours, theirs)]
-            pairs = sides[0].sub(sides[1]).dropna()
+            pairs = paired(self.runs[ours], self.runs[theirs], self.metric)
             if len(pairs) > 1:
                 found[place, row] = of_pairs(pairs.tolist())
         return found

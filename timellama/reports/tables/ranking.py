@@ -11,8 +11,8 @@ from timellama.results import ranking as statistics
 from timellama.results.aggregate import collect, summarise
 from timellama.results.inference import CONFIDENCE
 from timellama.results.numbers import FEV, numbers_of
-from timellama.results.ranking import LEAST_DATASETS, Pair, Ranked, Units
-from timellama.results.uncertainty import Estimate
+from timellama.results.ranking import Pair, Ranked, Units
+from timellama.results.uncertainty import LEAST_DATASETS, Estimate
 from timellama.training.metric_objects import MSE
 
 BASELINE = "seasonal-naive"  # the variant that skill is relative to: what a method has to beat to be of use
