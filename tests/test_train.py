@@ -13,6 +13,7 @@ from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training import train as training_module
 from timellama.training.schedule import learning_rate
+from timellama.training.step import TrainingStep
 from timellama.training.train import TrainingFailed, batches, spread, train, trainable_state
 
 T, H, N = 6, 2, 3
@@ -124,6 +125,16 @@ def test_the_best_validated_weights_are_restored(monkeypatch):
     assert trained.best_step == 2 and trained.validation_loss == 1.0 and trained.steps == 6
     assert all(torch.equal(t, states[2][name]) for name, t in trainable_state(net).items())
     assert not torch.equal(states[2]["map.weight"], states[6]["map.weight"])
+
+
+def test_weight_decay_shrinks_a_weight_by_hand():
+    net = model()
+    net.idle = nn.Parameter(torch.ones(1))
+    step = TrainingStep(net, training=Training(weight_decay=0.5), balance_weight=0.0, device="cpu", precision="float32")
+    net.register_forward_hook(lambda _, __, y: y + 0 * net.idle)
+    x, y = windows(7).batch(torch.arange(4))
+    step(x, y, learning_rate=0.01, step=1, total_steps=1)
+    assert net.idle.item() == pytest.approx(1 - 0.01 * 0.5, rel=1e-6), "its gradient is 0: decay alone moves it"
 
 
 def test_an_untrained_model_that_no_step_betters_stays_as_it_began():

@@ -17,9 +17,10 @@ def with_floors(
 ) -> Experiment:
     """The experiment with each floor of the catalogue that trains nothing beside its grid, where it fits.
 
-    A floor stands at each look-back and horizon of a data set, unless the configuration lists it there, or has it
-    under `not_run`. It fits where the look-back holds the seasons that it reads. On M4 a mean over several seasons is
-    left out: it is called by the hour of the day, which one of the six frequencies has.
+    A floor stands at each look-back and horizon of a data set, unless the configuration has it under `not_run`. One
+    that the configuration lists too is the same run, which an experiment has once. It fits where the look-back holds
+    the seasons that it reads. On M4 a mean over several seasons is left out: it is called by the hour of the day, which
+    one of the six frequencies has.
     """
     places: dict[tuple[str, int], list[int]] = {}
     for dataset, setting in section.datasets.items():
@@ -31,18 +32,10 @@ def with_floors(
         if not entry.floor or method_of(entry.method).trains or name in section.not_run:
             continue
         for (dataset, context), horizons in places.items():
-            listed = {horizon for run in section.also if _is(run, name, dataset, context) for horizon in run.horizons}
-            if name in section.methods and dataset in section.datasets:
-                setting = section.datasets[dataset]
-                listed |= set(setting.horizons) if setting.context == context else set()
-            wanted = tuple(horizon for horizon in dict.fromkeys(horizons) if horizon not in listed)
-            if wanted and dataset in datasets and _fits(entry, datasets[dataset], context):
+            if dataset in datasets and _fits(entry, datasets[dataset], context):
+                wanted = tuple(dict.fromkeys(horizons))
                 floors.append(SingleRun(dataset=dataset, method=name, context=context, horizons=wanted))
     return section.model_copy(update={"also": (*section.also, *floors)})
-
-
-def _is(run: SingleRun, method: str, dataset: str, context: int) -> bool:
-    return (run.method, run.dataset, run.context) == (method, dataset, context)
 
 
 def _fits(entry: MethodEntry, dataset: Dataset, context: int) -> bool:
