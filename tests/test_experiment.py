@@ -13,7 +13,8 @@ from timellama.data.series import Series
 from timellama.experiments.run import Training
 from timellama.results.run_files import read_windows
 from timellama.training import run as experiment
-from timellama.training.run import in_order, pick_device
+from timellama.training.device import pick_device
+from timellama.training.run import in_order
 
 SERIES = Series(
     values=np.arange(21.0).reshape(3, 7),

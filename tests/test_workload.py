@@ -9,6 +9,7 @@ from timellama.cost.flops import Costs, Counted
 from timellama.cost.timing import Line, Point, fit, kind_of
 from timellama.cost.workload import Assumed, device_bytes, makespan, run_flops, run_seconds, shape_run, workers_needed
 from timellama.data.catalogue import load_catalogue
+from timellama.experiments.memory import WHOLE
 from timellama.experiments.run import Training
 from timellama.experiments.work import windows_of, work_of
 from timellama.methods.forecaster import as_forecaster
@@ -23,6 +24,8 @@ from timellama.training.train import _Trainer
         Training(max_steps=400, validation_windows=256),
         Training(epochs=1, batch_size=7, validations_per_epoch=1),
         Training(max_steps=3, least_validations=8),
+        Training(sampling="variates", epochs=2),
+        Training(max_series=5000),
     ],
 )
 def test_steps_and_validations_are_the_trainers(sample_run, training):
@@ -31,6 +34,8 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
     work = work_of(dataclasses.replace(sample_run, training=training), windows)
 
     class Sized:
+        batch, series, variates = None, None, sample_run.variates
+
         def __len__(self):
             return windows["train"]
 
@@ -43,9 +48,11 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
         seed=0,
         device="cpu",
         precision="float32",
+        fit=WHOLE,
         report=None,
     )
-    made = [step for step in range(trainer.total + 1) if step % trainer.every == 0 or step == trainer.total]
+    every = trainer.steps.between_validations
+    made = [step for step in range(trainer.total + 1) if step % every == 0 or step == trainer.total]
     assert (work.steps, work.validations) == (trainer.total, len(made))
     batches = -(-min(training.validation_windows or 300, 300) // 64)
     assert (work.validation_batches, work.test_batches) == (len(made) * batches, 3)

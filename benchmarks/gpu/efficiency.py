@@ -16,26 +16,13 @@ from benchmarks.gpu.record import Given, arguments, plan_of, spread, timed
 from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.efficiency import is_out_of_memory, operations
 from timellama.cost.flops import build_shape
-from timellama.methods.forecaster import Forecaster
-from timellama.training.predictions import autocast
+from timellama.methods.registry import method_of
+from timellama.training.predictions import autocast, forecast_of
 
 BATCHES = (1, 4, 16, 64, 256)
 CHUNKS = (431, 216, 108, 54, 27)  # of 862 variates
 LONGEST = 3.0  # our choice, seconds: after a call that takes longer there is no larger batch
-ALONE = ("dlinear", "rlinear", "gpt4ts", "time-llm")  # treat each variate alone, in whatever number they come
 ORDER = ("time-llama", "patchtst", "time-llm", "time-llama-4", "time-llama-3", "itransformer", "gpt4ts", "dlinear")
-
-
-class Chunked(Forecaster):
-    """A method that treats each variate alone, applied to `size` variates at a time; for forecasts."""
-
-    def __init__(self, model: nn.Module, *, size: int):
-        super().__init__()
-        self.model, self.size = model, size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, T, N] to the forecast [B, H, N]."""
-        return torch.cat([self.model(part) for part in x.split(self.size, dim=2)], dim=2)
 
 
 def halved(model: nn.Module) -> nn.Module:
@@ -49,24 +36,26 @@ def halved(model: nn.Module) -> nn.Module:
     return model
 
 
-def call_of(model: nn.Module, x: Tensor, given: Given, run):
-    """A forecast of x [B, T, N] as evaluation makes it."""
+def call_of(model: nn.Module, x: Tensor, given: Given, run, series: int | None):
+    """A forecast of x [B, T, N] as evaluation makes it, at most `series` of its B N series at a time."""
 
     def call() -> None:
         with torch.inference_mode(), autocast(given.device, run.precision):
-            model.forecast(x)
+            forecast_of(model, x, series=series)
 
     return call
 
 
-def measure(given: Given, run, model: nn.Module, batch: int, row: dict, peak: float) -> float:
+def measure(
+    given: Given, run, model: nn.Module, batch: int, row: dict, peak: float, *, series: int | None = None
+) -> float:
     """Record one batch size; seconds of a call. Raises what torch raises where memory runs out."""
     cuda = given.device == "cuda"
     if cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     x = torch.randn(batch, run.context, run.variates, device=given.device)
-    call = call_of(model, x, given, run)
+    call = call_of(model, x, given, run, series)
     flops, _ = operations(call)
     taken = timed(call, device=given.device, seconds=0.2 if given.tiny else 1.0, most=30, warm_up=1)
     seconds = sorted(taken)[len(taken) // 2]
@@ -97,11 +86,11 @@ def measure_all(given: Given, run, model: nn.Module, row: dict, peak: float) -> 
             del error
             gc.collect()
             given.record.add(**row, batch=batch, status="out of memory")
-            if batch > 1 or run.method not in ALONE or isinstance(model, Chunked):
+            if batch > 1 or not method_of(run.method).alone(run.options):
                 return
             for size in CHUNKS:
                 try:
-                    measure(given, run, Chunked(model, size=size), 1, row | {"chunk": size}, peak)
+                    measure(given, run, model, 1, row | {"chunk": size}, peak, series=size)
                     return
                 except Exception as inner:
                     if not is_out_of_memory(inner):

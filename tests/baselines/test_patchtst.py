@@ -30,19 +30,19 @@ ETTH1 = PUBLISHED | {"width": 16, "heads": 4, "feed_forward": 128, "dropout": 0.
 
 
 def small() -> PatchTST:
-    return PatchTST(context=33, horizon=6, variates=4, **SMALL).eval()
+    return PatchTST(context=33, horizon=6, **SMALL).eval()
 
 
 @pytest.mark.parametrize(("context", "patches"), [(512, 64), (336, 42)])
 def test_patches_are_as_many_as_the_paper_counts(context, patches):
     """arXiv 2211.14730, section 4: PatchTST/64 reads 512 steps, PatchTST/42 reads 336."""
-    network = PatchTST(context=context, horizon=96, variates=7, **ETTH1).network
+    network = PatchTST(context=context, horizon=96, **ETTH1).network
     assert network.model.patchifier.num_patches == patches
 
 
 def test_patches_hold_the_normalised_look_back_and_its_last_value_repeated():
     x = torch.randn(2, 32, 4)
-    model = PatchTST(context=32, horizon=6, variates=4, **SMALL).eval()
+    model = PatchTST(context=32, horizon=6, **SMALL).eval()
     seen = {}
     model.network.model.encoder.register_forward_pre_hook(
         lambda module, args, kwargs: seen.update(kwargs), with_kwargs=True
@@ -51,7 +51,7 @@ def test_patches_hold_the_normalised_look_back_and_its_last_value_repeated():
     normal = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
     normal = torch.cat([normal, normal[:, -1:].expand(-1, 4, -1)], dim=1)  # by one stride
     patches = torch.stack([normal[:, start : start + 8] for start in range(0, 32, 4) if start + 8 <= 36], dim=1)
-    torch.testing.assert_close(seen["patch_input"], patches.permute(0, 3, 1, 2))
+    torch.testing.assert_close(seen["patch_input"], patches.permute(0, 3, 1, 2).flatten(0, 1)[:, None])
 
 
 @pytest.mark.parametrize("settings", [PUBLISHED, ETTH1])
@@ -62,7 +62,7 @@ def test_count_of_the_published_settings(settings, checks):
     feed = width * feed_forward + feed_forward + feed_forward * width + width
     norms = 2 * 2 * width
     head = patches * width * horizon + horizon
-    model = PatchTST(context=336, horizon=horizon, variates=7, **settings)
+    model = PatchTST(context=336, horizon=horizon, **settings)
     assert checks.trained_count(model) == embedding + settings["layers"] * (attention + feed + norms) + head
 
 
@@ -103,7 +103,7 @@ def test_forward_follows_the_reference_without_residual_scores():
 
 
 def test_dropout_follows_positions_and_sublayers_but_not_attention_weights():
-    network = PatchTST(context=33, horizon=6, variates=4, **(SMALL | {"head_dropout": 0.25})).network
+    network = PatchTST(context=33, horizon=6, **(SMALL | {"head_dropout": 0.25})).network
     rates = [module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)]
     assert sorted(rates) == [0.1] * (1 + 2 * 3) + [0.25]
     assert all(layer.self_attn.dropout == 0 for layer in network.model.encoder.layers)
@@ -132,7 +132,7 @@ def test_dropout_acts_in_training_only():
 
 
 def test_initial_weights_are_torchs_and_positions_uniform():
-    network = PatchTST(context=512, horizon=96, variates=7, **PUBLISHED).network
+    network = PatchTST(context=512, horizon=96, **PUBLISHED).network
     positions = network.model.encoder.positional_encoder.position_enc
     assert positions.requires_grad and positions.shape == (64, 128)
     assert 0.9 * POSITION_RANGE < positions.abs().max() <= POSITION_RANGE
@@ -151,6 +151,6 @@ def test_the_seed_decides_the_weights():
 
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="context is 7"):
-        PatchTST(context=7, horizon=6, variates=4, **SMALL)
+        PatchTST(context=7, horizon=6, **SMALL)
     with pytest.raises(InputError, match="3 heads"):
-        PatchTST(context=33, horizon=6, variates=4, **(SMALL | {"heads": 3}))
+        PatchTST(context=33, horizon=6, **(SMALL | {"heads": 3}))

@@ -12,7 +12,6 @@ import pytest
 import torch
 import yaml
 
-from benchmarks.gpu.efficiency import ALONE, Chunked
 from timellama.core.interruption import Interrupted, Signals
 from timellama.cost import workload
 from timellama.cost.backbone_shapes import backbone_shape
@@ -20,9 +19,12 @@ from timellama.cost.flops import build_shape, count
 from timellama.data.series import Series
 from timellama.data.windows import prepare
 from timellama.experiments.matrix import make_matrix
+from timellama.experiments.memory import WHOLE, Fit
+from timellama.methods.registry import method_of, trains_nothing
 from timellama.training.checkpoint import Checkpoint
-from timellama.training.predictions import autocast
-from timellama.training.run import seed_everything
+from timellama.training.device import seed_everything
+from timellama.training.predictions import autocast, forecast_of
+from timellama.training.step import gradients
 from timellama.training.train import train, trainable_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +34,12 @@ METHODS = yaml.safe_load((ROOT / "config/methods.yaml").read_text(encoding="utf-
 CHOOSES = {"timesnet"} | {name for name, entry in METHODS.items() if entry["method"] == "time-llama"}
 FLOAT32 = 1e-3  # our choice, of the norm: kernels add in another order, and a language model's blocks amplify it
 BFLOAT16 = 5e-2  # our choice, of the norm: bfloat16 keeps 8 bits, and errors of 2e-2 were seen on a CPU
+PARTS = 1e-6  # our choice, of the norm: sums of float32 numbers in another order
 STEPS = 6
+UNTRAINED = trains_nothing()
+KINDS = {name: method_of(entry["method"]) for name, entry in METHODS.items()}
+ALONE = [name for name, kind in KINDS.items() if kind.alone(kind.options())]
+TRAINED_ALONE = [name for name in ALONE if name not in UNTRAINED]
 
 pytestmark = pytest.mark.gpu
 
@@ -117,14 +124,59 @@ def test_forward_and_backward_are_those_of_a_cpu(name, make, record_property):
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_a_forecast_in_chunks_of_variates_is_that_of_all(name, make, record_property):
+def test_a_forecast_in_parts_is_that_of_all(name, make, record_property):
     run, model, _ = make(name)
     model = model.to(DEVICE).eval()
     x = torch.randn(4, run.context, run.variates, generator=torch.Generator().manual_seed(2)).to(DEVICE)
     with torch.inference_mode():
-        whole, parts = model(x), Chunked(model, size=3)(x)
+        whole, parts = (forecast_of(model, x, series=series)[0] for series in (None, 3))
     record_property("apart", apart(parts.cpu(), whole.cpu()))
-    assert apart(parts, whole) < 1e-5
+    assert parts.shape == whole.shape and apart(parts, whole) < PARTS
+
+
+def stepped(model, x, y, *, fit: Fit):
+    """The loss, gradients and buffers of one batch, and what `fit` was asked to change."""
+    model = copy.deepcopy(model).to(DEVICE).train()
+    model.recompute(fit.recompute)
+    torch.manual_seed(3)
+    given = {"loss": "mse", "balance_weight": 0.01, "device": DEVICE, "precision": "float32"}
+    loss, _ = gradients(model, x.to(DEVICE), y.to(DEVICE), **given, series=fit.step_series)
+    slopes = [p.grad.flatten().cpu() for p in model.parameters() if p.grad is not None]
+    return loss.cpu(), torch.cat(slopes), [buffer.cpu() for buffer in model.buffers()]
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED_ALONE if not KINDS[name].batch_statistics])
+def test_a_step_in_parts_is_that_of_the_batch(name, make, record_property):
+    """Without dropout, whose masks each part draws for itself."""
+    run, model, _ = make(name)
+    for module in model.modules():
+        if hasattr(module, "dropout") and isinstance(module.dropout, float):
+            module.dropout = 0.0
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    draw = torch.Generator().manual_seed(2)
+    x, y = (torch.randn(4, rows, run.variates, generator=draw) for rows in (run.context, run.horizon))
+    loss, slope, _ = stepped(model, x, y, fit=WHOLE)
+    loss_of_parts, slope_of_parts, _ = stepped(model, x, y, fit=Fit(step_series=5))
+    record_property("apart", apart(slope_of_parts, slope))
+    torch.testing.assert_close(loss_of_parts, loss, rtol=PARTS, atol=0)
+    assert apart(slope_of_parts, slope) < PARTS
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name]["method"] not in UNTRAINED])
+def test_a_step_whose_layers_are_computed_again_is_the_same(name, make, record_property):
+    """With dropout, and with batch norms, whose statistics take up the first pass alone."""
+    run, model, _ = make(name)
+    draw = torch.Generator().manual_seed(2)
+    x, y = (torch.randn(4, rows, run.variates, generator=draw) for rows in (run.context, run.horizon))
+    loss, slope, buffers = stepped(model, x, y, fit=WHOLE)
+    loss_again, slope_again, buffers_again = stepped(model, x, y, fit=Fit(recompute=True))
+    record_property("apart", apart(slope_again, slope))
+    if DEVICE == "cpu":
+        assert torch.equal(loss, loss_again) and torch.equal(slope, slope_again)
+    assert apart(slope_again, slope) < PARTS
+    for one, other in zip(buffers, buffers_again, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 class StopAfter(Signals):

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from timellama.backbones.families import Family, every_family
+from timellama.backbones.recompute import recomputed
 from timellama.core.errors import InputError
 from timellama.core.layout import BLOCKS, RECORD
 
@@ -114,6 +115,7 @@ class Backbone(nn.Module):
         self.position_table = nn.Parameter(weights[family.positions]) if family.positions else None
         frequencies = torch.tensor(architecture.frequencies, dtype=torch.float32)
         self.register_buffer("frequencies", frequencies, persistent=False)
+        self.recompute = False  # of what a block computes, only its input is kept for the backward pass
         self.requires_grad_(False)
 
     @property
@@ -152,7 +154,10 @@ class Backbone(nn.Module):
 
     def block(self, index: int, h: Tensor, *, project: Project, rope: Rope | None, causal: bool) -> Tensor:
         """One pre-norm block: h [B, S, D] -> [B, S, D]."""
-        layer = self.layers[index]
+        of_tokens = partial(self._block, self.layers[index], project=project, rope=rope, causal=causal)
+        return recomputed(of_tokens, h, on=self.recompute)
+
+    def _block(self, layer: Block, h: Tensor, *, project: Project, rope: Rope | None, causal: bool) -> Tensor:
         h = h + self._attend(layer, layer.norms[0](h), project, rope, causal)
         if "GU" in self.groups:
             gate, up = project("GU", layer.norms[1](h))

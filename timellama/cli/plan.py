@@ -66,13 +66,21 @@ def plan(
     if not made.every_run():
         raise InputError(f"{configfile} has no runs to plan: name one that has experiments beside `efficiency`")
     on_progress = _progress()
-    costs, backbones, shapes = shapes_of(made, results=RESULTS, on_progress=on_progress)
 
     import torch
+
+    from timellama.training.device import SHARE_OF_GPU, memory_at_hand
 
     here = torch.cuda.is_available()
     wanted = made.config["device"]
     gpu = wanted.startswith("cuda") or (wanted == "auto" and here)
+    if given := made.config.get("memory_gb"):
+        of_a_run = given * 1e9
+    elif measure and (here or not gpu):
+        of_a_run = memory_at_hand("cuda" if gpu else "cpu", threads=made.config["threads"])
+    else:
+        of_a_run = SHARE_OF_GPU * gpu_memory * 1e9
+    costs, backbones, shapes = shapes_of(made, results=RESULTS, memory=of_a_run, on_progress=on_progress)
     speed: Speed
     if measure and (here or not gpu):
         from timellama.cost.efficiency_sweep import available_memory
@@ -117,7 +125,9 @@ def plan(
         on_host=not gpu,
     )
     at_once = workers or (1 if gpu else max(1, len(os.sched_getaffinity(0)) // made.config["threads"]))
-    answer = _answer(made, estimate, basis | {"job_overhead": overhead}, at_once=at_once, memory=free, gpu=gpu)
+    answer = _answer(
+        made, estimate, basis | {"job_overhead": overhead}, at_once=at_once, memory=free, of_a_run=of_a_run, gpu=gpu
+    )
     if as_json:
         print_json(answer)
     else:
@@ -167,9 +177,12 @@ def _of_measured(speed: Any, device: str) -> dict[str, Any]:
     return {"basis": "measured", "device": device, "busy": speed.busy, "points": points}
 
 
-def _answer(made: Any, estimate: "Estimate", basis: dict, *, at_once: int, memory: int, gpu: bool) -> dict[str, Any]:
+def _answer(
+    made: Any, estimate: "Estimate", basis: dict, *, at_once: int, memory: int, of_a_run: float, gpu: bool
+) -> dict[str, Any]:
     from timellama.cost.estimate import BY_TOMORROW, summary_of
     from timellama.cost.workload import makespan, workers_needed
+    from timellama.experiments.memory import WHOLE
 
     seconds = [job.seconds.total for job in estimate.jobs]
     heavy = [job for job in estimate.jobs if job.least_bytes > memory]
@@ -208,11 +221,23 @@ def _answer(made: Any, estimate: "Estimate", basis: dict, *, at_once: int, memor
                 "exaflop": sum(job.flops for job in jobs) / 1e18,
                 "longest_hours": max(job.seconds.total for job in jobs) / 3600,
                 "largest_bytes": max(job.bytes for job in jobs),
+                "largest_bytes_whole": max(job.whole_bytes for job in jobs),
+                "in_parts": sum(job.costs.fit != WHOLE for job in jobs),
+                "computed_again": sum(job.costs.fit.recompute for job in jobs),
             }
             for name, jobs in groups.items()
         },
-        "memory": {"limit": memory, "largest": max((job.bytes for job in estimate.jobs), default=0)},
+        "memory": {
+            "limit": memory,
+            "of_a_run": of_a_run,
+            "largest": max((job.bytes for job in estimate.jobs), default=0),
+        },
         "do_not_fit": [_heavy(job, memory) for job in heavy],
+        "over_allowance": [
+            {"folder": job.run.folder, "bytes": job.least_bytes, "weight_bytes": job.weight_bytes}
+            for job in estimate.jobs
+            if job.least_bytes > of_a_run
+        ],
         "may_not_fit": [_heavy(job, memory) for job in estimate.jobs if job.least_bytes <= memory < job.bytes],
         "longest": [
             {"folder": job.run.folder, "hours": job.seconds.total / 3600, "steps": job.work.steps, "bytes": job.bytes}
@@ -258,6 +283,7 @@ def _print(answer: dict[str, Any], estimate: "Estimate") -> None:
     print_table(
         ["experiment", "runs", "left"], rows, right=["runs", "left"], title=f"configuration {answer['configuration']}"
     )
+    cut = any(part["in_parts"] for part in answer["methods"].values())
     rows = [
         [
             name,
@@ -265,10 +291,12 @@ def _print(answer: dict[str, Any], estimate: "Estimate") -> None:
             spell_time(part["hours"] * 3600),
             f"{part['exaflop']:.3g}",
             spell_bytes(part["largest_bytes"]),
+            *((spell_bytes(part["largest_bytes_whole"]), part["in_parts"], part["computed_again"]) if cut else ()),
         ]
         for name, part in sorted(answer["methods"].items(), key=lambda item: -item[1]["hours"])
     ]
     right = ["left", "time, one by one", "EFLOP", "memory at most"]
+    right += ["if whole", "cut to fit", "computed again"] if cut else []
     print_table(["method", *right], rows, right=right, title="what is left, at most (early stopping makes it less)")
     basis, hours = answer["time"], answer["hours"]
     if basis["basis"] == "measured":
@@ -310,6 +338,17 @@ def _print(answer: dict[str, Any], estimate: "Estimate") -> None:
         f"Memory: {spell_bytes(memory['largest'])} for the largest run, {spell_bytes(memory['limit'])} "
         + ("a GPU" if gpu else "free")
     )
+    if cut:
+        say(
+            f"A run may take {spell_bytes(int(memory['of_a_run']))}: the batches of runs that are cut to fit pass in "
+            "parts, or their layers are computed again in the backward pass. Whole batches would take what stands "
+            "under `if whole`."
+        )
+    for each in answer["over_allowance"]:
+        say(
+            f"  {each['folder']} takes {spell_bytes(each['bytes'])} at least all the same: its weights alone, with "
+            f"what is kept of the trained ones, take {spell_bytes(each['weight_bytes'])}"
+        )
     for name, words in (("do_not_fit", "do not fit"), ("may_not_fit", "may not fit")):
         for (method, remedy), runs in _by_cause(answer[name]).items():
             bytes_ = sorted(run["bytes"] for run in runs)

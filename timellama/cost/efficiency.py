@@ -27,8 +27,9 @@ from timellama.experiments.sweep import Cell
 from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.training.build import build
+from timellama.training.device import device_name, pick_device
 from timellama.training.predictions import autocast
-from timellama.training.run import count_parameters, device_name, pick_device
+from timellama.training.run import count_parameters
 from timellama.training.step import TrainingStep
 from timellama.training.trial import try_network
 

@@ -50,6 +50,8 @@ class Job:
     step_bytes: int  # the least memory where it computes, of a step of training
     forecast_bytes: int  # and of a batch of forecasts
     bytes: int  # the most, of both
+    whole_bytes: int  # the most if all of a batch passed at once
+    weight_bytes: int  # the least of the weights, their gradients and the optimiser alone
 
     @property
     def least_bytes(self) -> int:
@@ -92,9 +94,12 @@ class Estimate:
 
 
 def shapes_of(
-    matrix: Matrix, *, results: Path, on_progress: Callable[[str], None]
+    matrix: Matrix, *, results: Path, memory: float, on_progress: Callable[[str], None]
 ) -> tuple[dict[Run, Costs], dict[Run, BackboneShape | None], dict[tuple[str, int], BackboneShape]]:
-    """The counted costs of every shape of a plan, its backbone's shape, and the shapes by backbone and blocks."""
+    """The counted costs of every shape of a plan, its backbone's shape, and the shapes by backbone and blocks.
+
+    A run may take `memory` bytes: what passes at once is cut to that, as training cuts it.
+    """
     known: dict[tuple[str, int], BackboneShape] = {}
     costs: dict[Run, Costs] = {}
     backbones: dict[Run, BackboneShape | None] = {}
@@ -111,7 +116,7 @@ def shapes_of(
             backbones[shape] = known[key]
         else:
             backbones[shape] = None
-        costs[shape] = count(shape, shape=backbones[shape])
+        costs[shape] = count(shape, shape=backbones[shape], memory=memory)
     return costs, backbones, known
 
 
@@ -136,6 +141,8 @@ def make_estimate(
         base = base_bytes + (workload.host_bytes(dataset, shape, cost) if on_host else 0)
         held = workload.HELD_ON_CPU if on_host else 1.0
         most = base + workload.device_bytes(run, cost, held=held)[1]
+        largest = max(cost.step.bytes if cost.step else 0, cost.forecast.bytes)
+        whole = most + (int(held * (cost.whole_bytes - largest)) if cost.whole_bytes else 0)
         passes = (dataclasses.replace(cost, forecast=NOTHING), dataclasses.replace(cost, step=None))
         step, forecast = (base + workload.device_bytes(run, part, held=held)[0] for part in passes)
         if is_current(run, results / folder / METRICS):
@@ -153,6 +160,8 @@ def make_estimate(
                 step_bytes=step,
                 forecast_bytes=forecast,
                 bytes=most,
+                whole_bytes=whole,
+                weight_bytes=workload.static_bytes(run, cost),
             )
         )
     downloads = tuple(_downloads(matrix, results, shapes))

@@ -26,11 +26,12 @@ from torch.utils.flop_counter import flop_registry
 
 from timellama.backbones.blocks import Architecture, Backbone
 from timellama.cost.backbone_shapes import BackboneShape
-from timellama.experiments.run import Run
+from timellama.experiments.memory import WHOLE, Fit, fit_of
+from timellama.experiments.run import Run, Training
 from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama.prompts import prompt_kind
-from timellama.training.build import constructed, model_class
+from timellama.training.build import constructed, model_class, weight_bytes
 from timellama.training.step import gradients
 from timellama.training.trial import try_network
 
@@ -51,7 +52,11 @@ class Counted:
 @dataclass(frozen=True, kw_only=True)
 class Costs:
     """What a run's shape costs. `step` is of one batch of training (None where nothing trains), `forecast` of one batch
-    of `forecast_windows` windows; `frozen` and `trained` are parameters, `table` the numbers of an embedding table."""
+    of `forecast_windows` windows; `frozen` and `trained` are parameters, `table` the numbers of an embedding table.
+
+    `fit` is how much of a batch passes at once, which the bytes are of. `whole_bytes` are those of the larger pass if
+    all of it did, where the two differ.
+    """
 
     step: Counted | None
     forecast: Counted
@@ -59,6 +64,8 @@ class Costs:
     frozen: int
     trained: int
     table: int
+    fit: Fit = WHOLE
+    whole_bytes: int | None = None
 
 
 class _Ledger(TorchDispatchMode):
@@ -121,21 +128,22 @@ class _Attention(torch.autograd.Function):
         return None, *(torch.empty_like(tensor) for tensor in ctx.saved_tensors[:3])
 
 
-class _Fused(TorchFunctionMode):
-    def __init__(self, ledger: _Ledger) -> None:
-        super().__init__()
-        self.ledger = ledger
+class _WrittenOut(TorchFunctionMode):
+    """With any mode on, torch writes an encoder layer out, and does not call a kernel that `meta` lacks."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is nn.functional.scaled_dot_product_attention:
-            return _Attention.apply(self.ledger, *args[:3])
         return func(*args, **(kwargs or {}))
 
 
 def counted(call: Callable[[], object], *, known: Sequence[Tensor]) -> Counted:
     """What `call` costs; `known` are the tensors that were there before."""
     ledger = _Ledger(known)
-    with _Fused(ledger), ledger:
+
+    def attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
+        return _Attention.apply(ledger, query, key, value)
+
+    # No mode: none is on where a layer is computed again in the backward pass.
+    with mock.patch.object(nn.functional, "scaled_dot_product_attention", attention), _WrittenOut(), ledger:
         call()
     return Counted(flops=ledger.flops, calls=ledger.calls, bytes=ledger.peak)
 
@@ -195,37 +203,78 @@ def assumed(run: Run) -> Iterator[None]:
         yield
 
 
-def count(run: Run, *, shape: BackboneShape | None) -> Costs:
-    """The costs of a run's shape; `shape` is that of its backbone. Raises ValueError where its options exclude it."""
-    batch = run.training.batch_size if run.training else 0
-    windows = run.training.evaluation_batch_size if run.training else 64
+def count(run: Run, *, shape: BackboneShape | None, memory: float = math.inf) -> Costs:
+    """The costs of a run's shape; `shape` is that of its backbone. Raises ValueError where its options exclude it.
+
+    The run may take `memory` bytes. Where that cuts a batch as training cuts it, one part is counted, and its
+    operations and calls as often as the batch holds it.
+    """
     with assumed(run):
         model = build_shape(run, shape=shape, device="meta")
         try_network(model, run, device="meta")
-        static = [*model.parameters(), *model.buffers()]
-        trained = [p for p in model.parameters() if p.requires_grad]
-        step = None
-        if run.training and trained:
-            x, y = _sample(run, batch, "meta")
-            step = counted(lambda: one_step(run, model.train(), x, y), known=static)
-            for parameter in trained:
-                parameter.grad = None
-        x, _ = _sample(run, windows, "meta")
-        with torch.no_grad():
-            forecast = counted(lambda: model.eval().forecast(x), known=static)
+        fit = fit_of(
+            run,
+            width=shape and shape.width,
+            memory=memory,
+            weights=weight_bytes(model, precision=run.precision),
+        )
+        step, forecast = _passes(run, model, fit)
+        whole = [] if fit == WHOLE else [each.bytes for each in _passes(run, model, WHOLE) if each]
     table = getattr(model, "embedding_table", None)
     return Costs(
         step=step,
         forecast=forecast,
-        forecast_windows=windows,
+        forecast_windows=_forecast_windows(run),
         frozen=sum(p.numel() for p in model.parameters() if not p.requires_grad),
-        trained=sum(p.numel() for p in trained),
+        trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
         table=0 if table is None else table.numel(),
+        fit=fit,
+        whole_bytes=max(whole, default=None),
     )
 
 
-def _sample(run: Run, windows: int, device: str) -> tuple[Tensor, Tensor]:
-    shape = (windows, run.context, run.variates), (windows, run.horizon, run.variates)
+def _forecast_windows(run: Run) -> int:
+    return (run.training or Training()).evaluation_batch_size
+
+
+def _passes(run: Run, model: Forecaster, fit: Fit) -> tuple[Counted | None, Counted]:
+    """A step of training and a batch of forecasts."""
+    static = [*model.parameters(), *model.buffers()]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    step = None
+    if run.training and trained:
+        variates = 1 if run.training.sampling == "variates" else run.variates
+        sizes, times = _part(run.training.batch_size, variates, series=fit.step_series)
+        x, y = _sample(run, sizes, "meta")
+        model.recompute(fit.recompute)
+        step = _repeated(counted(lambda: one_step(run, model.train(), x, y), known=static), times)
+        for parameter in trained:
+            parameter.grad = None
+    at_once = {"series": fit.forecast_series, "windows_at_once": fit.forecast_windows}
+    sizes, times = _part(_forecast_windows(run), run.variates, **at_once)
+    x, _ = _sample(run, sizes, "meta")
+    with torch.no_grad():
+        return step, _repeated(counted(lambda: model.eval().forecast(x), known=static), times)
+
+
+def _part(
+    windows: int, variates: int, *, series: int | None, windows_at_once: int | None = None
+) -> tuple[tuple[int, int], float]:
+    """Windows and variates of what passes at once, and how many times the batch is that."""
+    total = windows * variates
+    if series and series < total:
+        return (series, 1), total / series
+    at_once = min(windows, windows_at_once or windows)
+    return (at_once, variates), windows / at_once
+
+
+def _repeated(one: Counted, times: float) -> Counted:
+    return Counted(flops=round(times * one.flops), calls=math.ceil(times) * one.calls, bytes=one.bytes)
+
+
+def _sample(run: Run, sizes: tuple[int, int], device: str) -> tuple[Tensor, Tensor]:
+    windows, variates = sizes
+    shape = (windows, run.context, variates), (windows, run.horizon, variates)
     return torch.randn(shape[0], device=device), torch.randn(shape[1], device=device)
 
 
@@ -239,4 +288,5 @@ def one_step(run: Run, model: Forecaster, x: Tensor, y: Tensor) -> None:
         balance_weight=run.balance_weight,
         device=str(x.device),
         precision=run.precision,
+        series=None,
     )

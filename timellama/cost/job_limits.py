@@ -8,15 +8,10 @@ trainings on a CPU.
 
 from collections.abc import Mapping
 
+from timellama.experiments.memory import WHOLE, fit_of, pass_bytes, stack_of, weight_bytes
 from timellama.experiments.run import Run, Training
 from timellama.experiments.work import windows_of, work_of
-from timellama.methods.method import VOCABULARY, Sizes, Stack
-from timellama.methods.registry import method_of
 
-LETTERS = 3  # our choice: of a prompt to a token at least; the tokenizers here make about 4
-# Bytes of a trained parameter: value, gradient, Adam's two moments, the best value so far, and in a checkpoint that is
-# being written value, moments and best value again; all float32.
-TRAINED = 9 * 4
 SNAKEMAKE = (
     400  # MB of the two Snakemakes that carry a job on a cluster. Measured: 193 of one that plans config/paper.yaml
 )
@@ -33,28 +28,14 @@ START = 30  # our choice, minutes: imports, a cold shared disk, the writing of r
 LONGEST = 24 * 60
 
 
-def stack_of(run: Run, *, width: int | None) -> Stack:
-    """The layers of a run's method at its sizes. `width` is D of its language model."""
-    sizes = Sizes(
-        context=run.context,
-        horizon=run.horizon,
-        variates=run.variates,
-        words=len(run.prompt or "") // LETTERS,
-        blocks=run.backbone.blocks if run.backbone else 0,
-        width=width or 0,
-    )
-    return method_of(run.method).stack(run.options, sizes)
+def memory(run: Run, *, rows: int, width: int | None, cuda: bool, memory_gb: float | None = None) -> Mapping[str, int]:
+    """Megabytes: `host` of the machine and `device` of its GPU, 0 without `cuda`. `rows` are those of the series.
 
-
-def memory(run: Run, *, rows: int, width: int | None, cuda: bool) -> Mapping[str, int]:
-    """Megabytes: `host` of the machine and `device` of its GPU, 0 without `cuda`. `rows` are those of the series."""
-    of, training = stack_of(run, width=width), run.training or Training(batch_size=0)
-    number = 2 if run.precision == "bfloat16" else 4
-    frozen = of.layers * of.parameters * number if run.backbone else 0
-    if method_of(run.method).table:
-        frozen += VOCABULARY * width * number
-    trained = TRAINED * of.trained
-    passes = max(training.batch_size * of.layers, training.evaluation_batch_size) * of.tokens * of.kept * number
+    `memory_gb` is what the run may take where it computes: what passes at once is cut to it.
+    """
+    frozen, trained = weight_bytes(run, width=width)
+    fit = fit_of(run, width=width, memory=memory_gb * 1e9) if memory_gb else WHOLE
+    passes = pass_bytes(run, width=width, fit=fit)
     series = rows * run.variates * COPIES
     if cuda:
         # The weights pass through the machine's memory: as the file has them, and as the GPU gets them.
@@ -68,8 +49,9 @@ def minutes(run: Run, *, rows: int, frequency: str, width: int | None, cuda: boo
     of, training = stack_of(run, width=width), run.training or Training()
     work = work_of(run, windows_of(run, rows=rows, frequency=frequency))
     forecasts = (work.validation_batches + work.test_batches) * training.evaluation_batch_size
+    in_training = stack_of(run, width=width, variates=1) if training.sampling == "variates" else of
     # A backward pass is twice the work of a forward pass.
-    seen = 3 * work.steps * training.batch_size + forecasts
-    operations = 2 * seen * of.tokens * of.layers * of.parameters
+    seen = 3 * work.steps * training.batch_size * in_training.tokens + forecasts * of.tokens
+    operations = 2 * seen * of.layers * of.parameters
     seconds = operations / (CUDA_RATE if cuda else CPU_RATE * threads)
     return min(START + round(seconds / 60), LONGEST)

@@ -25,7 +25,7 @@ from timellama.cost.backbone_shapes import BackboneShape
 from timellama.cost.efficiency import STEPS
 from timellama.cost.flops import Costs, Counted, build_shape, count
 from timellama.experiments.run import RANDOM_SEED, Run, Training
-from timellama.training.predictions import autocast
+from timellama.training.predictions import autocast, forecast_of
 from timellama.training.step import TrainingStep
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,9 @@ def calibrate(
         on_progress(" ".join(str(part) for part in kind if part not in (None, False)))
         found: dict[bool, list[Point]] = {True: [], False: []}
         for run in _ends(runs, shapes, limit=LONGEST * rate, memory=memory):
-            for point, ratio, training in _timed(run, shapes[run], backbones[run], device=device, rate=rate):
+            for point, ratio, training in _timed(
+                run, shapes[run], backbones[run], device=device, rate=rate, memory=memory
+            ):
                 found[training].append(point)
                 busy.append(ratio)
         if found[True]:
@@ -142,7 +144,7 @@ def _bytes(costs: Costs) -> int:
     return 4 * (costs.frozen + 4 * costs.trained) + max(costs.step.bytes if costs.step else 0, costs.forecast.bytes)
 
 
-def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, rate: float):
+def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, rate: float, memory: int):
     """Points of a step and of a forecast, each with clock to processor time and whether it trains."""
     training = run.training or Training()
     small = {}
@@ -151,18 +153,20 @@ def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, 
             small[name] = max(1, int(getattr(training, name) * LONGEST * rate / counted.flops))
     if small:
         run = dataclasses.replace(run, training=dataclasses.replace(training, **small))
-        costs = count(run, shape=shape)
+        costs = count(run, shape=shape, memory=memory)
         training = run.training
     model = build_shape(run, shape=shape, device=device)
     label = f"T{run.context}-H{run.horizon}-N{run.variates}" + (f"-x{run.backbone.blocks}" if run.backbone else "")
     if costs.step:
-        x, y = (torch.randn(training.batch_size, n, run.variates, device=device) for n in (run.context, run.horizon))
+        variates = 1 if training.sampling == "variates" else run.variates
+        x, y = (torch.randn(training.batch_size, n, variates, device=device) for n in (run.context, run.horizon))
         step = TrainingStep(
             model.train(),
             training=training,
             balance_weight=run.balance_weight,
             device=device,
             precision=run.precision,
+            fit=costs.fit,
         )
         numbers = itertools.count(1)
 
@@ -176,7 +180,8 @@ def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, 
 
     def forecast() -> None:
         with torch.inference_mode(), autocast(device, run.precision):
-            model.forecast(x)
+            for part in x.split(costs.fit.forecast_windows or len(x)):
+                forecast_of(model, part, series=costs.fit.forecast_series)
 
     seconds, ratio = _fastest(forecast, device)
     yield Point(shape=label, windows=len(x), counted=costs.forecast, seconds=seconds), ratio, False

@@ -66,7 +66,9 @@ def shape_run(run: Run) -> Run:
     if "prompt" in fields and not prompt_kind(options.prompt).extra:
         options = dataclasses.replace(options, prompt=kind().prompt)
     training = run.training and Training(
-        batch_size=run.training.batch_size, evaluation_batch_size=run.training.evaluation_batch_size
+        batch_size=run.training.batch_size,
+        evaluation_batch_size=run.training.evaluation_batch_size,
+        sampling=run.training.sampling,
     )
     backbone = run.backbone and dataclasses.replace(run.backbone, pin="", weights="pretrained")
     length = math.ceil(len(run.prompt) / PROMPT_STEP) * PROMPT_STEP if run.prompt is not None else None
@@ -118,6 +120,12 @@ def run_flops(work: Work, costs: Costs) -> int:
     return training + (work.validation_batches + work.test_batches) * costs.forecast.flops
 
 
+def static_bytes(run: Run, costs: Costs) -> int:
+    """Memory of weights and optimiser."""
+    size = 2 if run.precision == "bfloat16" else 4  # of a frozen weight
+    return size * (costs.frozen + costs.table) + 4 * (1 + ADAM_COPIES) * costs.trained
+
+
 def device_bytes(run: Run, costs: Costs, *, held: float) -> tuple[int, int]:
     """Memory of weights, optimiser and the larger of a step and a forecast, on the device that computes: at least, at
     most.
@@ -125,8 +133,8 @@ def device_bytes(run: Run, costs: Costs, *, held: float) -> tuple[int, int]:
     The two differ in bfloat16 alone, where autocast keeps some of what is between the weights in 2 bytes a number and
     some in 4. `held` is how much of that the allocator holds for each byte that is alive.
     """
-    size = 2 if run.precision == "bfloat16" else 4  # of a frozen weight
-    static = size * (costs.frozen + costs.table) + 4 * (1 + ADAM_COPIES) * costs.trained
+    size = 2 if run.precision == "bfloat16" else 4
+    static = static_bytes(run, costs)
     between = int(held * max(costs.step.bytes if costs.step else 0, costs.forecast.bytes))
     return static + between * size // 4, static + between
 

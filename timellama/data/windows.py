@@ -60,6 +60,7 @@ class SplitWindows:
                 f"{context + horizon} rows; shorten one of them"
             )
         self.contexts = rows[: len(rows) - horizon].unfold(0, context, 1)  # [windows, N, T]
+        self.variates = rows.shape[1]
         self.targets = rows[context:].unfold(0, horizon, 1)  # [windows, N, H]
 
     def __len__(self) -> int:
@@ -69,6 +70,11 @@ class SplitWindows:
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts x [B, T, N] and targets y [B, H, N] of the windows `indices` int64 [B]."""
         return self.contexts[indices].transpose(1, 2), self.targets[indices].transpose(1, 2)
+
+    def series(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Contexts x [B, T, 1] and targets y [B, H, 1] of single variates, of which each window has N in a row."""
+        places = indices // self.variates, indices % self.variates
+        return self.contexts[places].unsqueeze(-1), self.targets[places].unsqueeze(-1)
 
 
 @dataclass(frozen=True, kw_only=True)

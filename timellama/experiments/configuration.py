@@ -196,6 +196,12 @@ class Configuration(Model):
     threads: Count = Field(
         description="Threads of one training. Several one-thread trainings side by side beat one with several threads."
     )
+    memory_gb: Maybe[Positive] = Field(
+        None,
+        description="GB of 10^9 bytes that one training may take where it computes; without it 85 % of a GPU, or on "
+        "a CPU half of the machine's memory, as much of it as its threads are of the cores. What does not fit is "
+        "computed in parts, or a second time in the backward pass, with the same result within rounding.",
+    )
     seeds: Seeds = Field(description="Every trained method runs once with each seed.")
     backbones: Maybe[LanguageModels] = Field(
         None, description="Language models of the methods that use one; needed where such a method is run."

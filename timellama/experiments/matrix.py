@@ -213,7 +213,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                     variant=method,
                     method=spec.method,
                     options=options,
-                    training=_training(spec, _settings("training", *settings)),
+                    training=_training(spec, _settings("training", *settings), options, where),
                     backbone=_backbone(backbone, spec, backbones, where),
                     prompt=_prompt(entry, datasets, spec.method, options, **sizes),
                     # A method that trains nothing has no chance in it: one seed says it all.
@@ -294,8 +294,17 @@ def _options(spec: MethodEntry, backbone: LanguageModel | None, settings: Mappin
     return kind(**settings)
 
 
-def _training(spec: MethodEntry, settings: Mapping) -> Training | None:
-    return Training(**settings) if method_of(spec.method).trains else None
+def _training(spec: MethodEntry, settings: Mapping, options, where: str) -> Training | None:
+    method = method_of(spec.method)
+    if not method.trains:
+        return None
+    training = Training(**settings)
+    if training.sampling == "variates" and not method.alone(options):
+        raise InputError(
+            f"{where}: sampling is 'variates' for method {spec.method!r}, which does not forecast each variate alone; "
+            "set it to 'windows'"
+        )
+    return training
 
 
 def _chosen(spec: MethodEntry, section: Experiment, config: Configuration) -> Sequence[LanguageModel]:

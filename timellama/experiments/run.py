@@ -16,6 +16,8 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -25,6 +27,15 @@ from timellama.methods.registry import method_of
 
 RANDOM_SEED = 0  # our choice: one control for all seeds of a run, as there is one pretrained model
 DIGEST_LENGTH = 10  # our choice: 40 bits keep the chance of a collision among 10 000 runs below 1 in 10 000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """How far a training goes at most: steps of an epoch, of the whole, and from one validation to the next."""
+
+    per_epoch: int
+    total: int
+    between_validations: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,20 @@ class Training:
     evaluation_batch_size: Count = 64  # our choice: changes the metrics by rounding only
     # decoupled from the gradient (Loshchilov and Hutter 2019, arXiv 1711.05101); none in the paper
     weight_decay: Annotated[NotNegative, ADDED] = 0.0
+    # "variates": an epoch is every variate of every window, and a batch is single series of it, as KimMeen/Time-LLM
+    # trains (data_provider/data_loader.py). Then `batch_size` counts series.
+    sampling: Annotated[Literal["windows", "variates"], ADDED] = "windows"
+    # a budget in series seen, a window of N variates being N of them; on top of `epochs`. Ours, none in the paper
+    max_series: Annotated[Count | None, ADDED] = None
+
+    def steps(self, *, windows: int, variates: int) -> Steps:
+        """The steps on so many training windows of N variates, of which the last batch of an epoch may be smaller."""
+        items, series = (windows * variates, 1) if self.sampling == "variates" else (windows, variates)
+        per_epoch = math.ceil(items / self.batch_size)
+        seen = math.ceil(self.max_series / (self.batch_size * series)) if self.max_series else sys.maxsize
+        total = min(self.epochs * per_epoch, self.max_steps or sys.maxsize, seen)
+        often = (per_epoch // self.validations_per_epoch, total // self.least_validations)
+        return Steps(per_epoch=per_epoch, total=total, between_validations=max(1, min(often)))
 
 
 @dataclass(frozen=True, kw_only=True)

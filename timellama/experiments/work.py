@@ -5,7 +5,6 @@ bounds. Standard library only: Snakemake reads this while it plans.
 """
 
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,13 +43,12 @@ def work_of(run: Run, windows: Mapping[str, int]) -> Work:
     if run.training is None:
         return Work(steps=0, validations=0, validation_batches=0, test_batches=test)
     training = run.training
-    per_epoch = math.ceil(windows["train"] / training.batch_size)
-    total = min(training.epochs * per_epoch, training.max_steps or sys.maxsize)
-    every = max(1, min(per_epoch // training.validations_per_epoch, total // training.least_validations))
-    validations = 1 + math.ceil(total / every)  # the untrained model is validated too
+    steps = training.steps(windows=windows["train"], variates=run.variates)
+    # The untrained model is validated too.
+    validations = 1 + math.ceil(steps.total / steps.between_validations)
     chosen = min(training.validation_windows or windows["validation"], windows["validation"])
     return Work(
-        steps=total,
+        steps=steps.total,
         validations=validations,
         validation_batches=validations * math.ceil(chosen / batch),
         test_batches=test,

@@ -29,6 +29,9 @@ class Forecaster(nn.Module):
         """x [B, T, N] to the forecast and what comes with it."""
         return Forecast(values=self(x), balance=None, routings=())
 
+    def recompute(self, on: bool) -> None:
+        """Whether layers are computed again in the backward pass in place of being kept; nothing without layers."""
+
     def router_parameters(self) -> list[nn.Parameter]:
         """Parameters that are clipped apart from the rest."""
         return []

@@ -14,6 +14,7 @@ from typing import Any
 
 from timellama.core.errors import InputError
 from timellama.core.outside import failure, is_own, loaded
+from timellama.experiments.memory import TRAINED
 from timellama.experiments.run import Run
 from timellama.methods.registry import OF_BACKBONE, method_of
 from timellama.methods.time_llama.prompts import prompt_code, prompt_kind
@@ -68,6 +69,14 @@ def constructed(run: Run, kind: type, arguments: Mapping[str, Any]) -> Any:
             f"method {run.method!r} cannot be built with {given}: {failure(error)}; correct its options, or the "
             "constructor"
         ) from error
+
+
+def weight_bytes(model: Any, *, precision: str) -> int:
+    """Bytes of a model's weights, and of what is kept of the trained ones, also where they are on torch's `meta`."""
+    number = 2 if precision == "bfloat16" else 4
+    table = getattr(model, "embedding_table", None)
+    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad) + (0 if table is None else table.numel())
+    return number * frozen + TRAINED * sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any]]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from timellama.data.windows import SplitWindows
+from timellama.experiments.memory import WHOLE, Fit
 from timellama.training.metric_objects import FORECAST, Metric
 from timellama.training.metrics import Errors
 from timellama.training.predictions import predictions, spread, with_choices
@@ -35,6 +36,7 @@ def evaluate(
     batch_size: int,
     device: str,
     precision: str,
+    fit: Fit = WHOLE,
     metrics: Sequence[Metric] = FORECAST,
 ) -> Evaluation:
     """Forecast every window of the test part and score it by `metrics`.
@@ -44,7 +46,7 @@ def evaluate(
     errors, statistics = Errors(metrics), None
     everything = torch.arange(len(windows))
     for _, forecast, y, routings in predictions(
-        model, windows, indices=everything, batch_size=batch_size, device=device, precision=precision
+        model, windows, indices=everything, batch_size=batch_size, device=device, precision=precision, fit=fit
     ):
         errors.add(forecast, y)
         statistics = with_choices(statistics, model, routings)
@@ -54,19 +56,21 @@ def evaluate(
         errors=errors.means(),
         windows=errors.windows,
         router=statistics.summary() if statistics else None,
-        shown=shown_forecasts(model, windows, columns=columns, device=device, precision=precision),
+        shown=shown_forecasts(model, windows, columns=columns, device=device, precision=precision, fit=fit),
         of_windows={metric.name: errors.of_windows(metric.name).numpy() for metric in FORECAST},
     )
 
 
 def shown_forecasts(
-    model: nn.Module, windows: SplitWindows, *, columns: list[str], device: str, precision: str
+    model: nn.Module, windows: SplitWindows, *, columns: list[str], device: str, precision: str, fit: Fit = WHOLE
 ) -> dict[str, np.ndarray]:
     """Context, truth and forecast of the few windows that the figures show, and which ones they are."""
     start = spread(len(windows), SHOWN_WINDOWS)
-    [(_, forecast, truth, _)] = predictions(
-        model, windows, indices=start, batch_size=len(start), device=device, precision=precision
+    made = predictions(
+        model, windows, indices=start, batch_size=len(start), device=device, precision=precision, fit=fit
     )
+    _, forecasts, truths, _ = zip(*made, strict=True)
+    forecast, truth = torch.cat(forecasts), torch.cat(truths)
     context, _ = windows.batch(start)
     kept = slice(0, SHOWN_VARIATES)
     shown = {"context": context, "truth": truth, "forecast": forecast}

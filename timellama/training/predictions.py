@@ -1,11 +1,12 @@
 """Forecasts of many windows, batch by batch, for validation and test alike."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from timellama.data.windows import SplitWindows
+from timellama.experiments.memory import WHOLE, Fit
 from timellama.methods.forecaster import Forecaster
 from timellama.training.metrics import RouterStatistics
 
@@ -18,7 +19,14 @@ def spread(total: int, wanted: int | None) -> Tensor:
 
 
 def predictions(
-    model: Forecaster, windows: SplitWindows, *, indices: Tensor, batch_size: int, device: str, precision: str
+    model: Forecaster,
+    windows: SplitWindows,
+    *,
+    indices: Tensor,
+    batch_size: int,
+    device: str,
+    precision: str,
+    fit: Fit = WHOLE,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, list]]:
     """Forecast the windows at `indices`, in order, in evaluation mode without gradients.
 
@@ -26,10 +34,28 @@ def predictions(
     """
     model.eval()
     with torch.inference_mode(), autocast(device, precision):
-        for chosen in indices.split(batch_size):
+        for chosen in indices.split(min(batch_size, fit.forecast_windows or batch_size)):
             x, y = (part.to(device) for part in windows.batch(chosen))
-            forecast, _, routings = model.forecast(x)
+            forecast, routings = forecast_of(model, x, series=fit.forecast_series)
             yield chosen, forecast.float(), y, routings
+
+
+def forecast_of(model: Forecaster, x: Tensor, *, series: int | None) -> tuple[Tensor, Sequence]:
+    """The forecast [B, H, N] of x [B, T, N], at most `series` of its B N series at a time, and the routings.
+
+    Only a method that forecasts each variate alone may be given `series`.
+    """
+    batch, _, variates = x.shape
+    if series is None or batch * variates <= series:
+        forecast, _, routings = model.forecast(x)
+        return forecast, routings
+    parts = torch.cat([model.forecast(part).values for part in as_series(x).split(series)])  # [B N, H, 1]
+    return parts.unflatten(0, (batch, variates)).squeeze(-1).transpose(1, 2), ()
+
+
+def as_series(x: Tensor) -> Tensor:
+    """x [B, T, N] as one variate a window: [B N, T, 1]."""
+    return x.transpose(1, 2).flatten(0, 1).unsqueeze(-1)
 
 
 def with_choices(statistics: RouterStatistics | None, model: Forecaster, routings: list) -> RouterStatistics | None:

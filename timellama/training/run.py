@@ -5,9 +5,6 @@ Each file is written under another name and renamed, so a result is whole or abs
 
 import dataclasses
 import logging
-import os
-import random
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,10 +28,19 @@ from timellama.core.lock import locked
 from timellama.core.values import named_fields
 from timellama.data.series import Series, load_series
 from timellama.data.windows import prepare
+from timellama.experiments.memory import WHOLE, Fit, fit_of, in_words
 from timellama.experiments.run import Run, Training
-from timellama.training.build import build
+from timellama.training.build import build, weight_bytes
 from timellama.training.checkpoint import Checkpoint
 from timellama.training.choice import settled
+from timellama.training.device import (
+    hardware,
+    memory_at_hand,
+    peak_memory,
+    pick_device,
+    processor_of,
+    seed_everything,
+)
 from timellama.training.evaluation import evaluate
 from timellama.training.metric_objects import EXTRA, FORECAST, Metric, definitions, record
 from timellama.training.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state
@@ -90,11 +96,12 @@ class Scored:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What a task brings to a run: its windows, the SHA-256 of its raw data, and how a model on a device is scored."""
+    """What a task brings to a run: its windows, the SHA-256 of its raw data, and how a model on a device
+    is scored."""
 
     parts: TaskParts
     data_sha256: str
-    score: Callable[[nn.Module, str], Scored]
+    score: Callable[[nn.Module, str, Fit], Scored]
 
 
 def run_experiment(
@@ -107,13 +114,15 @@ def run_experiment(
     checkpoints: Path,
     threads: int,
     source_digest: str,
+    memory_gb: float | None = None,
     metrics: Mapping[str, Metric] = NO_METRICS,
 ) -> dict:
     """Train and evaluate `run`, write its files and return what stands in `metrics.json`.
 
     `metrics` are user-supplied ones by place, of `find_metrics`; their records stand under `metrics` in the file.
     `choice` is that of a searched run among its trials. The folder `checkpoints` is the run's own: it keeps a training
-    that was stopped, and is gone when the files stand.
+    that was stopped, and is gone when the files stand. `memory_gb` is what the run may take where it computes, in GB of
+    10^9 bytes; None: what is at hand there.
     Raises InputError while another process is at work there, for a method or metric from outside the package that
     fails its trial, before anything is trained, and Interrupted when the process is asked to stop.
     """
@@ -124,7 +133,7 @@ def run_experiment(
         data = in_order(load_series(series), getattr(used.options, "column_order", 0))
         parts = prepare(data, run.split, context=run.context, horizon=run.horizon, train_percent=run.train_percent)
 
-        def score(model: nn.Module, device: str) -> Scored:
+        def score(model: nn.Module, device: str, fit: Fit) -> Scored:
             evaluation = evaluate(
                 model,
                 parts.test,
@@ -132,6 +141,7 @@ def run_experiment(
                 batch_size=evaluation_batch_size(used),
                 device=device,
                 precision=run.precision,
+                fit=fit,
                 metrics=(*FORECAST, *metrics.values()),
             )
             return Scored(
@@ -153,6 +163,7 @@ def run_experiment(
         checkpoints=checkpoints,
         threads=threads,
         source_digest=source_digest,
+        memory_gb=memory_gb,
     )
 
 
@@ -166,6 +177,7 @@ def carry_out(
     checkpoints: Path,
     threads: int,
     source_digest: str,
+    memory_gb: float | None,
 ) -> dict:
     """What all tasks share: seed, build, train, score, write the files, and return what stands in `metrics.json`.
 
@@ -187,6 +199,12 @@ def carry_out(
         )
         model = build(used, backbone_folder=backbone_folder).to(device)
         try_network(model, used, device=device)
+        memory = memory_gb * 1e9 if memory_gb else memory_at_hand(device, threads=threads)
+        width = load_prepared(backbone_folder).width if backbone_folder else None
+        weights = weight_bytes(model, precision=run.precision)
+        fit = fit_of(used, width=width, memory=memory, weights=weights)
+        if fit != WHOLE:
+            log.info("to stay within %.1f GB: %s", memory / 1e9, in_words(fit))
         code_and_data = {
             "run_digest": run.digest,
             "source_digest": source_digest,
@@ -194,16 +212,17 @@ def carry_out(
             "backbone_digest": backbone_digest(backbone_folder),
             "versions": provenance.versions(),
             "threads": threads,
+            "at_once": dataclasses.asdict(fit),
         }
         checkpoint = Checkpoint(
             checkpoints, identity=code_and_data | {"used": used.digest, "device": processor_of(device)}
         )
         begun = time.perf_counter()
-        trained = fit(model, used, parts, device, checkpoint, signals, report) if used.training else None
+        trained = train_model(model, used, parts, device, checkpoint, signals, report, fit) if used.training else None
         before = time.perf_counter()
         # Of the processes that were cut off, whose training this one went on with.
         earlier = max(0.0, trained.seconds - (before - begun)) if trained else 0.0
-        scored = prepared.score(model, device)
+        scored = prepared.score(model, device, fit)
         now = time.perf_counter()
         metrics = {
             "run": named_fields(run),
@@ -278,7 +297,7 @@ def reported(folder: Path) -> Iterator[ProgressWriter]:
         raise
 
 
-def fit(
+def train_model(
     model: nn.Module,
     run: Run,
     parts: TaskParts,
@@ -286,6 +305,7 @@ def fit(
     checkpoint: Checkpoint,
     signals: Signals,
     report: ProgressWriter,
+    fit: Fit,
 ) -> Trained:
     """Train the run's model on its training part, choosing by its validation part."""
     return train(
@@ -297,6 +317,7 @@ def fit(
         seed=run.seed,
         device=device,
         precision=run.precision,
+        fit=fit,
         checkpoint=checkpoint,
         signals=signals,
         report=report,
@@ -327,57 +348,10 @@ def _numbers(trained: Trained | None, scored: Scored) -> dict:
     }
 
 
-def seed_everything(seed: int, device: str) -> None:
-    """Seed every generator that a method may draw from, and keep CUDA to deterministic kernels.
-
-    A CPU repeats itself bit by bit from the seeds alone, and asking costs three seconds of imports.
-    """
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    if device.startswith("cuda"):
-        # Matrix products are only repeatable with this set before the first one.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-
-
-def pick_device(wanted: str) -> str:
-    """`auto` takes CUDA where there is one. Raises ValueError for a device that is not there."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device is {wanted!r}, but torch finds no CUDA here: set device to auto or cpu")
-    return wanted
-
-
-def device_name(device: str) -> str:
-    """What the device calls itself."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"
-
-
-def processor_of(device: str) -> str:
-    """The make of what computes: bits agree between equal makes only."""
-    return device_name(device) if device.startswith("cuda") else provenance.processor()
-
-
-def hardware(device: str) -> dict:
-    """The machine, and in `host_class` the short of it; never its name."""
-    found = provenance.hardware()
-    host_class = f"{found['processor']}, {found['cores']} cores, {found['memory_gib']} GiB, {device_name(device)}"
-    return found | {"device": device_name(device), "host_class": host_class}
-
-
 def count_parameters(model: nn.Module) -> dict[str, int]:
     """All parameters and the trained ones; the embedding rows of a prompt are a buffer and not among them."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return {"total": sum(n for n, _ in sizes), "trainable": sum(n for n, trained in sizes if trained)}
-
-
-def peak_memory(device: str) -> int:
-    """Bytes: CUDA's allocator peak, or the process's resident peak."""
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def backbone_digest(folder: Path | None) -> str | None:

@@ -16,6 +16,7 @@ from timellama.core.errors import InputError
 from timellama.data.m4.series import M4Series, load_m4
 from timellama.data.m4.windows import M4Windows, prepare_m4
 from timellama.experiments.m4_runs import require_m4_run
+from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Run
 from timellama.training.choice import settled
 from timellama.training.evaluation import shown_forecasts
@@ -36,6 +37,7 @@ def run_m4_experiment(
     checkpoints: Path,
     threads: int,
     source_digest: str,
+    memory_gb: float | None = None,
 ) -> dict:
     """Train and test `run` on the series of one frequency, write its files and return what stands in `metrics.json`.
 
@@ -54,16 +56,18 @@ def run_m4_experiment(
         reference = Reference.of(data, dataset=run.dataset)
         parts = prepare_m4(data, context=run.context, frequency=reference.frequency)
 
-        def score(model: nn.Module, device: str) -> Scored:
+        def score(model: nn.Module, device: str, fit: Fit) -> Scored:
             batch_size = evaluation_batch_size(used)
             forecast, router = forecasts(
-                model, parts.test, batch_size=batch_size, device=device, precision=run.precision
+                model, parts.test, batch_size=batch_size, device=device, precision=run.precision, fit=fit
             )
             return Scored(
                 errors=reference.score(forecast),
                 windows=len(forecast),
                 router=router,
-                shown=shown_forecasts(model, parts.test, columns=[COLUMN], device=device, precision=run.precision),
+                shown=shown_forecasts(
+                    model, parts.test, columns=[COLUMN], device=device, precision=run.precision, fit=fit
+                ),
                 of_windows=reference.of_series(forecast),
             )
 
@@ -78,11 +82,12 @@ def run_m4_experiment(
         checkpoints=checkpoints,
         threads=threads,
         source_digest=source_digest,
+        memory_gb=memory_gb,
     )
 
 
 def forecasts(
-    model: nn.Module, windows: M4Windows, *, batch_size: int, device: str, precision: str
+    model: nn.Module, windows: M4Windows, *, batch_size: int, device: str, precision: str, fit: Fit = WHOLE
 ) -> tuple[np.ndarray, dict | None]:
     """The forecast of every window, float64 [windows, H], in order, and what routers chose. Each counts once."""
     found, statistics = [], None
@@ -93,6 +98,7 @@ def forecasts(
         batch_size=batch_size,
         device=device,
         precision=precision,
+        fit=fit,
     ):
         found.append(forecast[..., 0].double().cpu().numpy())
         statistics = with_choices(statistics, model, routings)

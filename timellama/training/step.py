@@ -4,44 +4,75 @@ AdamW, which is Adam where `weight_decay` is 0, with two clipped groups: the rou
 (`Training.router_clip_norm` says why).
 """
 
+import torch
 from torch import Tensor, nn, optim
 
+from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training.metrics import smape_loss
-from timellama.training.predictions import autocast
+from timellama.training.predictions import as_series, autocast
 
 LOSSES = {"mse": nn.functional.mse_loss, "smape": smape_loss}
 
 
 def gradients(
-    model: Forecaster, x: Tensor, y: Tensor, *, loss: str, balance_weight: float, device: str, precision: str
+    model: Forecaster,
+    x: Tensor,
+    y: Tensor,
+    *,
+    loss: str,
+    balance_weight: float,
+    device: str,
+    precision: str,
+    series: int | None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Add the gradients of one batch x [B, T, N], y [B, H, N]; the forecast loss and the balance loss, detached."""
-    with autocast(device, precision):
-        forecast, balance, _ = model.forecast(x)
-        of_forecast = LOSSES[loss](forecast.float(), y)
-    total = of_forecast
-    if balance is not None:
-        total = total + balance_weight * balance
-    if (penalty := model.penalty()) is not None:
-        total = total + penalty
-    total.backward()
-    return of_forecast.detach(), None if balance is None else balance.detach()
+    """Add the gradients of one batch x [B, T, N], y [B, H, N]; the forecast loss and the balance loss, detached.
+
+    With `series`, for a method that forecasts each variate alone, at most so many of the B N series pass at a time. The
+    gradients are those of the whole batch within rounding, where nothing is drawn: dropout masks are each part's own.
+    """
+    if series is None or x.shape[0] * x.shape[2] <= series:
+        parts = [(x, y)]
+    else:
+        parts = list(zip(as_series(x).split(series), as_series(y).split(series), strict=True))
+    losses, balances = [], []
+    for number, (part, truth) in enumerate(parts):
+        share = truth.numel() / y.numel()
+        with autocast(device, precision):
+            forecast, balance, _ = model.forecast(part)
+            of_forecast = share * LOSSES[loss](forecast.float(), truth)
+        total = of_forecast
+        if balance is not None:
+            balances.append(share * balance.detach())
+            total = total + share * balance_weight * balance
+        if number == 0 and (penalty := model.penalty()) is not None:
+            total = total + penalty
+        total.backward()
+        losses.append(of_forecast.detach())
+    return torch.stack(losses).sum(), torch.stack(balances).sum() if balances else None
 
 
 class TrainingStep:
     """Forward, loss, backward, clipping, AdamW and the model's own `after_step`."""
 
     def __init__(
-        self, model: Forecaster, *, training: Training, balance_weight: float, device: str, precision: str
+        self,
+        model: Forecaster,
+        *,
+        training: Training,
+        balance_weight: float,
+        device: str,
+        precision: str,
+        fit: Fit = WHOLE,
     ) -> None:
-        self.model, self.training = model, training
+        self.model, self.training, self.fit = model, training, fit
         self.balance_weight, self.device, self.precision = balance_weight, device, precision
         self.router = list(model.router_parameters())
         in_router = {id(p) for p in self.router}
         self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
         groups = [{"params": parameters} for parameters in (self.rest, self.router) if parameters]
+        model.recompute(fit.recompute)
         # Fused: one pass over the weights for a step, where the default makes a dozen.
         self.optimiser = optim.AdamW(groups, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
 
@@ -60,6 +91,7 @@ class TrainingStep:
             balance_weight=self.balance_weight,
             device=self.device,
             precision=self.precision,
+            series=self.fit.step_series,
         )
         nn.utils.clip_grad_norm_(self.rest, self.training.clip_norm)
         if self.router:

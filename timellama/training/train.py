@@ -7,7 +7,6 @@ so two methods with one seed see the same batches in the same order; a last, sma
 
 import logging
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from timellama.core.interruption import Interrupted, Signals
 from timellama.core.job_state import RUNNING, TESTING, ProgressWriter
 from timellama.data.windows import SplitWindows
+from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
@@ -106,6 +106,7 @@ def train(
     seed: int,
     device: str,
     precision: str,
+    fit: Fit = WHOLE,
     checkpoint: Checkpoint | None = None,
     signals: Signals | None = None,
     report: ProgressWriter | None = None,
@@ -127,6 +128,7 @@ def train(
         seed=seed,
         device=device,
         precision=precision,
+        fit=fit,
         report=report,
     )
     signals = signals or Signals()
@@ -165,18 +167,22 @@ class _Trainer:
         seed: int,
         device: str,
         precision: str,
+        fit: Fit,
         report: ProgressWriter | None,
     ):
         self.report = report
-        self.model, self.windows, self.validation, self.training = model, windows, validation, training
-        self.seed, self.device, self.precision = seed, device, precision
+        self.model, self.validation, self.training = model, validation, training
+        self.seed, self.device, self.precision, self.fit = seed, device, precision, fit
         self.make_step = TrainingStep(
-            model, training=training, balance_weight=balance_weight, device=device, precision=precision
+            model, training=training, balance_weight=balance_weight, device=device, precision=precision, fit=fit
         )
-        self.steps_per_epoch = math.ceil(len(windows) / training.batch_size)
-        self.total = total = min(training.epochs * self.steps_per_epoch, training.max_steps or sys.maxsize)
-        often = (self.steps_per_epoch // training.validations_per_epoch, total // training.least_validations)
-        self.every = max(1, min(often))
+        self.steps = training.steps(windows=len(windows), variates=windows.variates)
+        self.total = self.steps.total
+        # What is drawn: windows, or single series of them.
+        alone = training.sampling == "variates"
+        self.items, self.batch = (
+            (len(windows) * windows.variates, windows.series) if alone else (len(windows), windows.batch)
+        )
         self.progress = Progress(best_state=trainable_state(model))
         self.clock = time.perf_counter()
 
@@ -206,7 +212,7 @@ class _Trainer:
         """Whether a validation follows this step, or precedes the first, and has not been made."""
         step, history = self.progress.step, self.progress.history
         validated = history[-1]["step"] if history else -1  # step 0 is the untrained model
-        return step > validated and (step % self.every == 0 or step == self.total)
+        return step > validated and (step % self.steps.between_validations == 0 or step == self.total)
 
     @property
     def finished(self) -> bool:
@@ -216,7 +222,7 @@ class _Trainer:
 
     def run(self, signals: Signals, keep: Callable[[], None]) -> None:
         """Steps and validations to the end; `keep` is called after each validation."""
-        order = batches(len(self.windows), self.training.batch_size, torch.Generator().manual_seed(self.seed))
+        order = batches(self.items, self.training.batch_size, torch.Generator().manual_seed(self.seed))
         order = islice(order, self.progress.step, None)
         # A bar only where somebody looks: tqdm leaves itself out when standard error is no terminal.
         shown = {"unit": "step", "disable": None, "leave": False, "dynamic_ncols": True}
@@ -254,7 +260,7 @@ class _Trainer:
     def _step(self, indices: Tensor) -> None:
         progress = self.progress
         self.model.train()
-        x, y = (part.to(self.device, non_blocking=True) for part in self.windows.batch(indices))
+        x, y = (part.to(self.device, non_blocking=True) for part in self.batch(indices))
         loss, balance = self.make_step(
             x, y, learning_rate=self._rate(progress.step), step=progress.step + 1, total_steps=self.total
         )
@@ -264,7 +270,7 @@ class _Trainer:
         progress.step += 1
 
     def _rate(self, step: int) -> float:
-        return learning_rate(self.training, step=step, steps_per_epoch=self.steps_per_epoch, total_steps=self.total)
+        return learning_rate(self.training, step=step, steps_per_epoch=self.steps.per_epoch, total_steps=self.total)
 
     def _check(self, bar: tqdm) -> None:
         progress = self.progress
@@ -278,7 +284,12 @@ class _Trainer:
         try:
             with signals.released():
                 loss, rows = validate(
-                    self.model, self.validation, training=self.training, device=self.device, precision=self.precision
+                    self.model,
+                    self.validation,
+                    training=self.training,
+                    device=self.device,
+                    precision=self.precision,
+                    fit=self.fit,
                 )
         except Interrupted:
             restore_generators(before)  # as if it had not begun
@@ -294,7 +305,7 @@ class _Trainer:
         self._count_seconds()
         row = {
             "step": step,
-            "epoch": step / self.steps_per_epoch,
+            "epoch": step / self.steps.per_epoch,
             "train_loss": torch.stack(progress.losses).mean().item() if progress.losses else None,
             "validation_loss": loss,
             "balance_loss": torch.stack(progress.balances).mean().item() if progress.balances else None,
@@ -334,14 +345,20 @@ class _Trainer:
 
 
 def validate(
-    model: Forecaster, windows: SplitWindows, *, training: Training, device: str, precision: str
+    model: Forecaster,
+    windows: SplitWindows,
+    *,
+    training: Training,
+    device: str,
+    precision: str,
+    fit: Fit = WHOLE,
 ) -> tuple[float, list[dict]]:
     """Mean loss over the validation windows, each counted once, and the router's choices for `ROUTER_HISTORY`."""
     total, count, statistics = 0.0, 0, None
     indices = spread(len(windows), training.validation_windows)
     batch_size = training.evaluation_batch_size
     for chosen, forecast, y, routings in predictions(
-        model, windows, indices=indices, batch_size=batch_size, device=device, precision=precision
+        model, windows, indices=indices, batch_size=batch_size, device=device, precision=precision, fit=fit
     ):
         total += LOSSES[training.loss](forecast.double(), y.double()).item() * len(chosen)
         count += len(chosen)

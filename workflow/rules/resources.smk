@@ -18,16 +18,21 @@ def sizes(run):
     return {"rows": MATRIX.datasets[run.dataset].rows, "width": width, "cuda": GPU}
 
 
+def bounded(run):
+    """The demands on memory also depend on how much a run may take."""
+    return memory(run, **sizes(run), memory_gb=config.get("memory_gb"))
+
+
 def training_memory(wildcards, attempt):
     """Megabytes of the machine's memory."""
     run = run_of(wildcards)
-    return attempt * (SNAKEMAKE + memory(run, **sizes(run))["host"])
+    return attempt * (SNAKEMAKE + bounded(run)["host"])
 
 
 def training_gpu_memory(wildcards):
     """Megabytes of the GPU's memory. Slurm grants whole GPUs: this is to choose the partition by, with `snakemake -n`."""
     run = run_of(wildcards)
-    return memory(run, **sizes(run))["device"]
+    return bounded(run)["device"]
 
 
 def training_minutes(wildcards):

@@ -25,6 +25,7 @@ with job_log(snakemake.log[0], progress=snakemake.params.checkpoints):
             checkpoints=Path(snakemake.params.checkpoints),
             threads=snakemake.config["threads"],
             source_digest=snakemake.params.code,
+            memory_gb=snakemake.config.get("memory_gb"),
         )
     except Interrupted as stop:
         print(f"{stop}: {run.folder} goes on from its last checkpoint when it is started again", file=sys.stderr)

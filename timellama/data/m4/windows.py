@@ -25,6 +25,8 @@ class M4Windows:
     reaching before its series' first value at `starts[i]`, and its H targets in `future` from `firsts[i]` on.
     """
 
+    variates = 1
+
     def __init__(
         self,
         *,
@@ -55,6 +57,8 @@ class M4Windows:
         x = self.history[places.maximum(self.starts[indices, None])]
         y = self.future[self.firsts[indices, None] + self.ahead]
         return x.unsqueeze(-1), y.unsqueeze(-1)
+
+    series = batch  # a window is one variate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,5 +15,10 @@ class DLinearOptions:
 
 
 METHODS = (
-    Method(name="dlinear", options=DLinearOptions, network="timellama.methods.dlinear.network:DLinear", alone=True),
+    Method(
+        name="dlinear",
+        options=DLinearOptions,
+        network="timellama.methods.dlinear.network:DLinear",
+        alone=lambda options: not options.individual,
+    ),
 )

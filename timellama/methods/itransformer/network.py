@@ -6,6 +6,7 @@ reference also makes tokens of calendar features; no method here is given a cale
 
 from torch import Tensor, nn
 
+from timellama.backbones.recompute import recomputed
 from timellama.core.errors import InputError
 from timellama.methods.forecaster import Forecaster
 from timellama.methods.time_llama.tokens import instance_normalise
@@ -34,6 +35,7 @@ class ITransformer(Forecaster):
         super().__init__()
         if width % heads:
             raise InputError(f"width is {width}, no multiple of {heads} heads; change width or heads")
+        self.recomputes = False
         self.embed = nn.Sequential(nn.Linear(context, width), nn.Dropout(dropout))
         # nn.TransformerEncoder would start every layer with copies of the same weights.
         self.layers = nn.ModuleList(
@@ -51,11 +53,15 @@ class ITransformer(Forecaster):
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, horizon)
 
+    def recompute(self, on: bool) -> None:
+        """Keep of each layer its input alone, where it is `on`."""
+        self.recomputes = on
+
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]."""
         normal = instance_normalise(x)
         h = self.embed(normal.values.transpose(1, 2))  # [B, N, D]
         for layer in self.layers:
-            h = layer(h)
+            h = recomputed(layer, h, on=self.recomputes)
         y = self.project(self.norm(h))  # [B, N, H]
         return normal.undo(y.transpose(1, 2))

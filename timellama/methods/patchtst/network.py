@@ -13,11 +13,15 @@ the `transformers` library, set up to match the reference where the library allo
 One difference stays: the reference adds the attention scores of a layer to those of the next, the library does not.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PatchTSTConfig, PatchTSTForPrediction
 
+from timellama.backbones.recompute import recomputed
 from timellama.core.errors import InputError
 from timellama.methods.forecaster import Forecaster
 
@@ -36,7 +40,6 @@ class PatchTST(Forecaster):
         *,
         context: int,
         horizon: int,
-        variates: int,
         patch_length: int,
         patch_stride: int,
         width: int,
@@ -55,7 +58,7 @@ class PatchTST(Forecaster):
         self.padding = patch_stride
         self.network = PatchTSTForPrediction(
             PatchTSTConfig(
-                num_input_channels=variates,
+                num_input_channels=1,  # a variate is a series of its own
                 context_length=context + self.padding,
                 prediction_length=horizon,
                 patch_length=patch_length,
@@ -89,6 +92,20 @@ class PatchTST(Forecaster):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]."""
-        padded = torch.cat([x, x[:, -1:].expand(-1, self.padding, -1)], dim=1)
-        observed = F.pad(torch.ones_like(x), (0, 0, 0, self.padding))
-        return self.network(past_values=padded, past_observed_mask=observed).prediction_outputs
+        series = x.transpose(1, 2).flatten(0, 1).unsqueeze(2)  # [B N, T, 1]
+        padded = torch.cat([series, series[:, -1:].expand(-1, self.padding, -1)], dim=1)
+        observed = F.pad(torch.ones_like(series), (0, 0, 0, self.padding))
+        y = self.network(past_values=padded, past_observed_mask=observed).prediction_outputs  # [B N, H, 1]
+        return y.squeeze(2).unflatten(0, (x.shape[0], -1)).transpose(1, 2)
+
+    def recompute(self, on: bool) -> None:
+        """Keep of each encoder layer its input alone, where it is `on`."""
+        for layer in self.network.model.encoder.layers:
+            of_class = partial(type(layer).forward, layer)
+            layer.forward = partial(_recomputing, layer, of_class) if on else of_class
+
+
+def _recomputing(layer: nn.Module, forward: Callable, hidden_state: Tensor, output_attentions: bool) -> tuple[Tensor]:
+    """An encoder layer's `forward`, without the attention weights, which nothing asks for."""
+    norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm1d)]
+    return (recomputed(lambda h: forward(hidden_state=h)[0], hidden_state, on=True, norms=norms),)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from timellama.methods.method import Method
+from timellama.methods.method import Method, always
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,5 +11,5 @@ class RLinearOptions:
 
 
 METHODS = (
-    Method(name="rlinear", options=RLinearOptions, network="timellama.methods.rlinear.network:RLinear", alone=True),
+    Method(name="rlinear", options=RLinearOptions, network="timellama.methods.rlinear.network:RLinear", alone=always),
 )

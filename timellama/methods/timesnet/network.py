@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from timellama.backbones.recompute import recomputed
 from timellama.core.errors import InputError
 from timellama.methods.forecaster import Forecaster
 from timellama.methods.time_llama.tokens import instance_normalise
@@ -50,6 +51,7 @@ class TimesNet(Forecaster):
         if width % 2:
             raise InputError(f"width is {width}: sine and cosine positions come in pairs; set an even width")
         self.horizon = horizon
+        self.recomputes = False
         self.values = nn.Conv1d(variates, width, kernel_size=3, padding=1, padding_mode="circular", bias=False)
         nn.init.kaiming_normal_(self.values.weight, mode="fan_in", nonlinearity="leaky_relu")
         self.register_buffer("positions", sinusoids(context, width), persistent=False)
@@ -61,6 +63,10 @@ class TimesNet(Forecaster):
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, variates)
 
+    def recompute(self, on: bool) -> None:
+        """Keep of each block its input alone, where it is `on`."""
+        self.recomputes = on
+
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]."""
         normal = instance_normalise(x)
@@ -68,7 +74,7 @@ class TimesNet(Forecaster):
         h = self.dropout(values + self.positions)  # [B, T, D]
         h = self.extend(h.transpose(1, 2)).transpose(1, 2)  # [B, T + H, D]
         for block in self.blocks:
-            h = self.norm(block(h))
+            h = self.norm(recomputed(block, h, on=self.recomputes))
         y = self.project(h[:, -self.horizon :])
         return normal.undo(y)
 
