@@ -81,6 +81,16 @@ def test_causal_blocks_equal_transformers(name, tmp_path):
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_tokens_behind_remembered_ones_are_those_of_the_whole(name, backbone_of):
+    backbone = backbone_of(reference(CONFIGS[name]))
+    first, rest = torch.randn(1, 4, 32), torch.randn(2, 7, 32)
+    with torch.no_grad():
+        whole = backbone(torch.cat([first.expand(2, -1, -1), rest], dim=1), causal=True)
+        behind = backbone(rest, causal=True, before=backbone.remember(first))
+    torch.testing.assert_close(behind, whole[:, 4:], atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
 def test_bidirectional_blocks_equal_transformers_with_an_open_mask(name, backbone_of):
     model = reference(CONFIGS[name])

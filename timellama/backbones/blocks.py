@@ -10,7 +10,7 @@ models/<family>/modeling_<family>.py, whose names of tensors the prepared folder
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ Project = Callable[
     [str, Tensor], tuple[Tensor, ...]
 ]  # (group, x [B, S, in]) -> one [B, S, out] per letter of the group
 Frozen = tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]  # weights [in, out] and biases [out], one a letter
+Memory = tuple[Tensor, Tensor]  # a block's keys and values of earlier tokens, each [1, heads, P, head width]
 Rope = tuple[Tensor, Tensor]  # cosine and sine, each [1, 1, S, head width / 2]
 
 ACTIVATIONS = {
@@ -136,52 +137,92 @@ class Backbone(nn.Module):
         linears = [self.layers[block].linears[letter] for letter in group]
         return tuple(linear.weight.T for linear in linears), tuple(linear.bias for linear in linears)
 
-    def enter(self, h: Tensor, *, positions: bool) -> tuple[Tensor, Rope | None]:
-        """Give tokens h [B, S, D] their positions 0 .. S - 1: added (GPT-2), or as angles for the blocks (the others).
+    def enter(self, h: Tensor, *, positions: bool, first: int = 0) -> tuple[Tensor, Rope | None]:
+        """Give tokens h [B, S, D] their positions from `first` on: added (GPT-2), or as angles for the blocks (others).
 
         Raises ValueError where the backbone has fewer positions than there are tokens.
         """
-        tokens = h.shape[1]
         if not positions:
             return h, None
+        tokens = first + h.shape[1]
         limit = self.architecture.max_tokens
         if tokens > limit:
             raise ValueError(f"{tokens} tokens need as many positions; the backbone has {limit}: take one with more")
         if self.position_table is not None:
-            return h + self.position_table[:tokens], None
-        angles = torch.arange(tokens, device=h.device)[:, None] * self.frequencies
+            return h + self.position_table[first:tokens], None
+        angles = torch.arange(first, tokens, device=h.device)[:, None] * self.frequencies
         return h, (angles.cos().to(h.dtype)[None, None], angles.sin().to(h.dtype)[None, None])
 
-    def block(self, index: int, h: Tensor, *, project: Project, rope: Rope | None, causal: bool) -> Tensor:
-        """One pre-norm block: h [B, S, D] -> [B, S, D]."""
-        of_tokens = partial(self._block, self.layers[index], project=project, rope=rope, causal=causal)
+    def block(
+        self,
+        index: int,
+        h: Tensor,
+        *,
+        project: Project,
+        rope: Rope | None,
+        causal: bool,
+        before: Memory | None = None,
+    ) -> Tensor:
+        """One pre-norm block: h [B, S, D] -> [B, S, D]; all tokens also attend to those `before` them."""
+        of_tokens = partial(self._block, self.layers[index], project, rope, causal, before)
         return recomputed(of_tokens, h, on=self.recompute)
 
-    def _block(self, layer: Block, h: Tensor, *, project: Project, rope: Rope | None, causal: bool) -> Tensor:
-        h = h + self._attend(layer, layer.norms[0](h), project, rope, causal)
+    def _block(
+        self, layer: Block, project: Project, rope: Rope | None, causal: bool, before: Memory | None, h: Tensor
+    ) -> Tensor:
+        h = h + self._attend(layer, layer.norms[0](h), project, rope, causal, before)
         if "GU" in self.groups:
             gate, up = project("GU", layer.norms[1](h))
             return h + project("D", self.activate(gate) * up)[0]
         return h + project("D", self.activate(project("U", layer.norms[1](h))[0]))[0]
 
-    def _attend(self, layer: Block, x: Tensor, project: Project, rope: Rope | None, causal: bool) -> Tensor:
+    def _attend(
+        self, layer: Block, x: Tensor, project: Project, rope: Rope | None, causal: bool, before: Memory | None
+    ) -> Tensor:
         """Self-attention over the tokens, several query heads to a head of keys and values where there are fewer."""
+        q, k, v = self._heads(layer, x, project, rope)
+        mask = None
+        if before is not None:
+            tokens, earlier = x.shape[1], before[0].shape[2]
+            k, v = (
+                torch.cat([old.to(new.dtype).expand(len(new), -1, -1, -1), new], 2)
+                for old, new in zip(before, (k, v), strict=True)
+            )
+            if causal:
+                mask = torch.ones(tokens, earlier + tokens, dtype=torch.bool, device=x.device).tril(earlier)
+        shared, alone = q.shape[1] != k.shape[1], causal and mask is None
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=alone, enable_gqa=shared)
+        return project("O", attended.transpose(1, 2).flatten(2))[0]
+
+    def _heads(self, layer: Block, x: Tensor, project: Project, rope: Rope | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of normalised tokens x [B, S, D], each [B, heads, S, head width]."""
         q, k, v = (part.unflatten(2, (-1, self.architecture.head_width)) for part in project("QKV", x))
         if layer.head_norms:
             q, k = layer.head_norms[0](q), layer.head_norms[1](k)
-        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # [B, heads, S, head width]
-        if rope is not None:
-            q, k = rotate(q, rope), rotate(k, rope)
-        shared = q.shape[1] != k.shape[1]
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=shared)
-        return project("O", attended.transpose(1, 2).flatten(2))[0]
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        return (q, k, v) if rope is None else (rotate(q, rope), rotate(k, rope), v)
 
-    def forward(self, h: Tensor, *, causal: bool) -> Tensor:
-        """Run all blocks and the final norm on input embeddings h [B, S, D], with the frozen linears alone."""
-        h, rope = self.enter(h, positions=True)
+    def forward(self, h: Tensor, *, causal: bool, before: Sequence[Memory] = ()) -> Tensor:
+        """Run all blocks and the final norm on input embeddings h [B, S, D], with the frozen linears alone.
+
+        `before` is what `remember` gives for tokens that stand before these.
+        """
+        h, rope = self.enter(h, positions=True, first=before[0][0].shape[2] if before else 0)
         for index in range(len(self.layers)):
-            h = self.block(index, h, project=partial(self.linear, index), rope=rope, causal=causal)
+            given = {"project": partial(self.linear, index), "rope": rope, "causal": causal}
+            h = self.block(index, h, **given, before=before[index] if before else None)
         return self.norm(h)
+
+    @torch.no_grad()
+    def remember(self, h: Tensor) -> list[Memory]:
+        """Each block's keys and values of tokens h [1, P, D] that stand before others, which they do not attend to."""
+        h, rope = self.enter(h, positions=True)
+        memories = []
+        for index, layer in enumerate(self.layers):
+            project = partial(self.linear, index)
+            memories.append(self._heads(layer, layer.norms[0](h), project, rope)[1:])
+            h = self.block(index, h, project=project, rope=rope, causal=True)
+        return memories
 
     def norm_parameters(self) -> list[nn.Parameter]:
         """Norms and learned positions: what GPT4TS trains of a backbone."""

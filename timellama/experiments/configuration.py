@@ -32,6 +32,7 @@ Seeds = SeveralDistinct[Seed]
 Context = Annotated[Count, Field(description="T: steps of look-back.")]
 Horizons = Annotated[SeveralDistinct[Count], Field(description="H: steps to forecast, one run each.")]
 ReportPlace = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
+Precision = Literal["auto", "float32", "bfloat16"]
 Methods = Annotated[SeveralDistinct[str], Field(description="Methods (keys of config/methods.yaml).")]
 
 
@@ -61,8 +62,13 @@ class DatasetOverride(Model):
 class Override(Model):
     """Settings of one method."""
 
+    backbones: Maybe[LanguageModels] = Field(
+        None, description="Language models of this method and of its variants, instead of those of all."
+    )
+
     options: dict[str, Scalar] = Field(default_factory=dict, description="Options of this method.")
     training: AsWritten[Training] = Field(default_factory=dict, description="Training settings of this method.")
+    precision: Maybe[Precision] = Field(None, description="Instead of the configuration's.")
     datasets: dict[str, DatasetOverride] = Field(
         default_factory=dict, description="Settings of this method on single data sets."
     )
@@ -77,6 +83,11 @@ class DatasetSetting(Model):
     context: Context
     horizons: Horizons
     seeds: Maybe[Seeds] = Field(None, description="Instead of the experiment's seeds.")
+    training: AsWritten[Training] = Field(
+        default_factory=dict,
+        description="Training settings of all methods on this data set; they go over those of the configuration, and "
+        "overrides go over them.",
+    )
 
 
 class SingleRun(Model):
@@ -189,9 +200,10 @@ class Configuration(Model):
     device: str = Field(
         pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="Where trainings run; auto takes CUDA where there is one."
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        description="float32, or bfloat16 for autocast with the frozen weights kept in bfloat16 (made for CUDA; slow "
-        "on most CPUs)."
+    precision: Precision = Field(
+        description="float32, or bfloat16 for autocast with the frozen weights kept in bfloat16. auto takes bfloat16 "
+        "where the machine that plans multiplies it faster: on CUDA, on a CPU with AMX, or on one with AVX512-BF16 "
+        "that a short measurement finds faster. On a cluster name the precision, since every node plans for itself."
     )
     threads: Count = Field(
         description="Threads of one training. Several one-thread trainings side by side beat one with several threads."

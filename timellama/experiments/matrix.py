@@ -10,8 +10,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from timellama.backbones.catalogue import BackboneEntry, load_backbones
+from timellama.core import layout
+from timellama.core.bfloat16 import is_faster
 from timellama.core.errors import InputError, did_you_mean
 from timellama.core.schema import validate
 from timellama.data.catalogue import Dataset, load_catalogue
@@ -135,7 +138,10 @@ def _check_overrides(
     known = dict.fromkeys([*methods, *(entry.method for entry in methods.values())])
     for method, override in overrides.items():
         _named(known, method, f"{where}: method")
-        options = DatasetSettings[method_of(methods[method].method if method in methods else method).options]
+        code = method_of(methods[method].method if method in methods else method)
+        if override.backbones and not code.backbone:
+            raise InputError(f"{where}.{method}: it runs on no language model; remove `backbones`")
+        options = DatasetSettings[code.options]
         validate({"options": override.options}, options, origin=f"{where}.{method}")
         for dataset, settings in override.datasets.items():
             of = f"{where}.{method}.datasets"
@@ -190,16 +196,17 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         code = method_of(spec.method)
         if code.seasons > 1 and context < code.seasons * entry.season:
             continue
-        settings = (method, dataset, methods, config, overrides)
-        chosen = _chosen(spec, section, config) if code.backbone else [None]
+        of_dataset = section.datasets.get(dataset)
+        settings = (method, dataset, methods, (config, of_dataset), overrides)
+        chosen = _chosen(method, spec, section, config) if code.backbone else [None]
+        precision = _precision(method, spec, section, config)
         if not chosen:
             raise InputError(
                 f"{where}: method {method!r} runs on a language model, but `backbones` names none; add for example "
                 "`backbones: [{name: SmolLM2-135M, blocks: 6, rank: 8}]` to the configuration, or take the method out"
             )
-        of_dataset = section.datasets[dataset].seeds if dataset in section.datasets else None
         for backbone in chosen:
-            for seed in of_dataset or section.seeds or config.seeds:
+            for seed in (of_dataset and of_dataset.seeds) or section.seeds or config.seeds:
                 options = _options(spec, backbone, _settings("options", *settings))
                 run = Run(
                     task="short-term" if entry.split.rule == "published" else experiment_task(section.train_percent),
@@ -218,7 +225,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                     prompt=_prompt(entry, datasets, spec.method, options, **sizes),
                     # A method that trains nothing has no chance in it: one seed says it all.
                     seed=seed if code.trains else 0,
-                    precision=config.precision,
+                    precision=precision,
                     device=config.device,
                 )
                 if entry.split.rule == "published":
@@ -265,13 +272,13 @@ def _settings(
     method: str,
     dataset: str,
     methods: Mapping[str, MethodEntry],
-    config: Configuration,
+    of_all: Sequence[Configuration | DatasetSetting | None],
     overrides: Sequence[Mapping[str, Override]],
 ) -> dict:
     """What is set beside the defaults. An override of a method goes for its variants too, but for what makes one."""
     spec = methods[method]
     makes = _makes(kind, spec, methods)
-    layers = [(layer, ()) for layer in (spec, spec.datasets.get(dataset), config)]
+    layers = [(layer, ()) for layer in (spec, spec.datasets.get(dataset), *of_all)]
     for source in overrides:
         for name in dict.fromkeys([spec.method, method]):
             override = source.get(name)
@@ -307,13 +314,34 @@ def _training(spec: MethodEntry, settings: Mapping, options, where: str) -> Trai
     return training
 
 
-def _chosen(spec: MethodEntry, section: Experiment, config: Configuration) -> Sequence[LanguageModel]:
-    """The language models of a method: the experiment's, else its authors' where they are asked for, else all."""
+def _chosen(method: str, spec: MethodEntry, section: Experiment, config: Configuration) -> Sequence[LanguageModel]:
+    """The language models of a method: what the experiment, then the configuration, sets for it, else for all.
+
+    In the place of the configuration's for all stand its authors' own where they are asked for.
+    """
+    named = ("backbones", method, spec)
+    if found := _override(*named, section) or section.backbones or _override(*named, config):
+        return found
     own = spec.backbone
-    if section.backbones or not (config.authors_backbones and own and own.name):
-        return section.backbones or config.backbones
+    if not (config.authors_backbones and own and own.name):
+        return config.backbones
     rank = config.backbones[0].rank if config.backbones else 1  # no option of a method without LoRA
     return [LanguageModel(name=own.name, blocks=own.blocks, rank=rank)]
+
+
+def _precision(method: str, spec: MethodEntry, section: Experiment, config: Configuration) -> str:
+    """The precision of a method's runs; `auto` is resolved here, so that it stands in their identity."""
+    named = _override("precision", method, spec, section, config)
+    asked = named or config.precision
+    if asked != "auto":
+        return asked
+    return "bfloat16" if is_faster(config.device, cache=Path(layout.BFLOAT16)) else "float32"
+
+
+def _override(kind: str, method: str, spec: MethodEntry, *sources: Experiment | Configuration) -> Any:
+    """What the first of the sources sets for a method, or for the method that it is a variant of; None without."""
+    found = (getattr(source.overrides.get(name), kind, None) for source in sources for name in (method, spec.method))
+    return next((value for value in found if value), None)
 
 
 def _backbone(

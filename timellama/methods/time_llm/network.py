@@ -10,10 +10,13 @@ layers/Embed.py. Where this differs from the reference:
   padding;
 - lags are ranked by their autocorrelation to 6 decimals and ties go to the smaller lag. On a circle lag k always ties
   with T - k, and the reference leaves their order to rounding errors;
+- all prompts of a run begin with the same tokens, to which no later token reaches back through causal attention: their
+  keys and values are computed once a batch;
 - the reference casts to bfloat16 inside the model; here the run's precision holds.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -105,29 +108,46 @@ class TimeLLM(Forecaster):
         y = self.dropout(self.head(outputs.flatten(1))).unflatten(0, (x.shape[0], -1))  # [B, N, H]
         return normal.undo(y.transpose(1, 2))
 
+    @property
+    def task(self) -> str:
+        """What all prompts begin with."""
+        return f"Data: {self.description} Task: forecast the {self.horizon} steps that follow these {self.context}."
+
     def prompts(self, series: Tensor) -> list[str]:
         """One prompt for each normalised series [S, T] (section 3.2, prompt-as-prefix)."""
         facts = describe(series)
         rows = zip(*(fact.tolist() for fact in facts), strict=True)
         return [
-            f"Data: {self.description} Task: forecast the {self.horizon} steps that follow these {self.context}. "
-            f"Input: minimum {minimum:.{DECIMALS}f}, maximum {maximum:.{DECIMALS}f}, median {median:.{DECIMALS}f}, "
-            f"trend {'upward' if rising else 'downward'}, strongest lags {', '.join(map(str, lags))}."
+            f"{self.task} Input: minimum {minimum:.{DECIMALS}f}, maximum {maximum:.{DECIMALS}f}, "
+            f"median {median:.{DECIMALS}f}, trend {'upward' if rising else 'downward'}, "
+            f"strongest lags {', '.join(map(str, lags))}."
             for minimum, maximum, median, rising, lags in rows
         ]
+
+    def _embedded(self, rows: list[list[int]], device: torch.device) -> Tensor:
+        """The embeddings [S, P, D] of tokens, S rows of P."""
+        ids = torch.tensor(rows, dtype=torch.int64, device=device)
+        return F.embedding(ids, self.embedding_table) * self.embedding_scale
 
     def _after_prompts(self, prompts: list[str], tokens: Tensor) -> Tensor:
         """The backbone's output for the patch tokens [S, patches, D], each series behind its own prompt."""
         rows = [self.tokenise(prompt) for prompt in prompts]
+        shared = _opening([self.tokenise(self.task), *rows])
+        before = self.backbone.remember(self._embedded([shared], tokens.device)) if shared else ()
         order, outputs = [], []
         for length in sorted({len(row) for row in rows}):
             chosen = [index for index, row in enumerate(rows) if len(row) == length]
-            ids = torch.tensor([rows[index] for index in chosen], device=tokens.device)
-            prompt = F.embedding(ids, self.embedding_table) * self.embedding_scale
-            h = torch.cat([prompt, tokens[chosen]], dim=1)
-            outputs.append(self.backbone(h, causal=True)[:, length:, : self.features])
+            own = self._embedded([rows[index][len(shared) :] for index in chosen], tokens.device)
+            h = torch.cat([own, tokens[chosen]], dim=1)
+            outputs.append(self.backbone(h, causal=True, before=before)[:, own.shape[1] :, : self.features])
             order += chosen
         return torch.cat(outputs)[torch.tensor(order, device=tokens.device).argsort()]
+
+
+def _opening(rows: Sequence[list[int]]) -> list[int]:
+    """The tokens that all rows begin with."""
+    together = zip(*rows, strict=False)
+    return [tokens[0] for tokens in itertools.takewhile(lambda tokens: len(set(tokens)) == 1, together)]
 
 
 class Reprogramming(nn.Module):

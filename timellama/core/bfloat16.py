@@ -1,0 +1,82 @@
+"""Whether this machine multiplies bfloat16 faster than float32, for configurations whose precision is `auto`.
+
+A GPU does, and so does a CPU with tiles for it (AMX). A CPU with AVX512-BF16 alone is measured once, and what was found
+is kept, so that every later plan on the machine says the same. `python -m timellama.core.bfloat16` measures. Planning
+reads this module, so torch is imported by the measurement alone.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from timellama.core.files import write_json
+from timellama.core.provenance import processor
+
+FASTER = 1.2  # our choice: a smaller gain is no reason to give up 16 bits of each product
+SIZE = 512  # our choice: rows and columns of the measured product, 0.3 GFLOP
+SECONDS = 0.025  # our choice: how long each of the two types is measured
+
+
+def measured() -> float:
+    """Float32 seconds over bfloat16 seconds of one product, measured in a process of its own."""
+    said = subprocess.run([sys.executable, "-m", __name__], capture_output=True, text=True, check=True)
+    return float(said.stdout)
+
+
+def is_faster(
+    device: str,
+    *,
+    cache: Path,
+    cpuinfo: Path = Path("/proc/cpuinfo"),
+    gpu: Path = Path("/dev/nvidiactl"),
+    probe: Callable[[], float] = measured,
+) -> bool:
+    """Whether bfloat16 is the faster type on `device` (auto, cpu or cuda), asking `probe` where the flags do not say.
+
+    What a probe found is kept in `cache` by processor.
+    """
+    if device.startswith("cuda") or (device == "auto" and gpu.exists()):
+        return True
+    flags = _flags(cpuinfo)
+    if "amx_bf16" in flags:
+        return True
+    if "avx512_bf16" not in flags:
+        return False
+    known = json.loads(cache.read_text(encoding="utf-8")) if cache.is_file() else {}
+    if processor() not in known:
+        known[processor()] = probe()
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        write_json(cache, known)
+    return known[processor()] >= FASTER
+
+
+def _flags(cpuinfo: Path) -> set[str]:
+    if not cpuinfo.is_file():
+        return set()
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def ratio() -> float:
+    """Float32 seconds over bfloat16 seconds of one product, in this process, on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    found = []
+    for kind in (torch.float32, torch.bfloat16):
+        a, b = torch.ones(SIZE, SIZE, dtype=kind), torch.ones(SIZE, SIZE, dtype=kind)
+        a @ b  # the first call prepares
+        fastest, end = float("inf"), time.perf_counter() + SECONDS
+        while time.perf_counter() < end:
+            begun = time.perf_counter()
+            a @ b
+            fastest = min(fastest, time.perf_counter() - begun)
+        found.append(fastest)
+    return found[0] / found[1]
+
+
+if __name__ == "__main__":
+    print(ratio())
