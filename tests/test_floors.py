@@ -89,7 +89,7 @@ def test_few_rows_that_fill_no_window_have_no_floor_either(root, config):
     assert {place[3] for place in places(matrix, "few_shot")} == {96}
 
 
-@pytest.mark.parametrize("name", ["smoke", "cpu", "paper"])
+@pytest.mark.parametrize("name", ["smoke", "cpu", "gpu", "paper"])
 def test_every_place_of_every_configuration_has_a_floor(root, name):
     config = yaml.safe_load((root / f"config/{name}.yaml").read_text(encoding="utf-8"))
     before = copy.deepcopy(config)

@@ -40,6 +40,21 @@ def test_each_training_has_a_gpu_of_its_own_and_waits_for_it(start):
         assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
 
 
+def test_so_many_trainings_share_a_gpu_as_are_asked_for(start):
+    """Four on two GPUs, two on each; the fifth waits."""
+    told = "begin=$(date +%s.%N); sleep 3; echo $CUDA_VISIBLE_DEVICES $begin $(date +%s.%N)"
+    running = [start(told, "0,1", TIMELLAMA_RUNS_PER_GPU="2") for _ in range(5)]
+    seen = sorted((float(begin), float(end), gpu) for gpu, begin, end in (said(each)[1].split() for each in running))
+    assert sorted(gpu for *_, gpu in seen[:4]) == ["0", "0", "1", "1"]
+    assert seen[4][0] >= min(end for _, end, _ in seen[:4])
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "two", ""])
+def test_a_number_of_trainings_that_is_none_is_an_error(start, asked):
+    code, out = said(start("echo ran", "0", TIMELLAMA_RUNS_PER_GPU=asked))
+    assert code == 1 and "TIMELLAMA_RUNS_PER_GPU" in out
+
+
 def test_a_killed_training_gives_its_gpu_back(start, tmp_path):
     process = start(f"touch {tmp_path}/begun; exec sleep 1000", "0")
     end = time.monotonic() + LONGEST

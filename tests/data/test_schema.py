@@ -185,7 +185,7 @@ def test_an_absent_file_and_a_binary_file_are_told(tmp_path: Path) -> None:
         schema.load_yaml(tmp_path / "latin.yaml", Toy)
 
 
-FILES = {"config": "config", "smoke": "config", "cpu": "config", "paper": "config"}
+FILES = {"config": "config", "smoke": "config", "cpu": "config", "gpu": "config", "paper": "config"}
 FILES |= {name: name for name in ("datasets", "backbones", "methods")}
 TYPOS = {  # a key of each kind of file, and what it is written as
     "config": ("experiments.long_term.methods", "metods"),

@@ -2,12 +2,14 @@
 
 `python -m timellama.core.gpus COMMAND...` becomes COMMAND. The script of a training gets a GPU that no other has: the
 first that is free in CUDA_VISIBLE_DEVICES, which becomes all that it sees. It is taken by locking a file, and given
-back when the training and its children have ended, however they end. Other commands run as they are.
+back when the training and its children have ended, however they end. With TIMELLAMA_RUNS_PER_GPU=4 four trainings
+share a GPU. Other commands run as they are.
 
 Only the standard library is imported, and this module by nothing that a number depends on.
 """
 
 import fcntl
+import itertools
 import os
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+RUNS = "TIMELLAMA_RUNS_PER_GPU"
 TRAINING = ".train.py"  # the end of Snakemake's copy of workflow/scripts/train.py
 WAIT = 0.5  # our choice, seconds between two looks for a free GPU
 
@@ -37,12 +40,15 @@ def visible_gpus() -> list[str]:
     return found
 
 
-def take_gpu(gpus: Sequence[str], *, locks: Path) -> str:
-    """Take a GPU for this process and those that it starts or becomes. Waits while others have them all."""
+def take_gpu(gpus: Sequence[str], *, locks: Path, runs: int) -> str:
+    """Take a place on a GPU for this process and those that it starts or becomes; a GPU has `runs` places.
+
+    Those of a GPU that has fewer of them taken come first. Waits while others have them all.
+    """
     locks.mkdir(exist_ok=True)
     while True:
-        for gpu in gpus:
-            file = os.open(locks / gpu.replace("/", "-"), os.O_RDWR | os.O_CREAT)
+        for place, gpu in itertools.product(range(runs), gpus):
+            file = os.open(locks / f"{gpu.replace('/', '-')}.{place}", os.O_RDWR | os.O_CREAT)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -53,12 +59,20 @@ def take_gpu(gpus: Sequence[str], *, locks: Path) -> str:
         time.sleep(WAIT)
 
 
+def runs_per_gpu() -> int:
+    """How many trainings share a GPU. Exits where TIMELLAMA_RUNS_PER_GPU is no positive whole number."""
+    asked = os.environ.get(RUNS, "1")
+    if not asked.isascii() or not asked.isdigit() or int(asked) < 1:
+        raise SystemExit(f"{RUNS} is {asked!r}, which is no positive whole number: set it to 1, 2, ...")
+    return int(asked)
+
+
 def main(command: Sequence[str]) -> None:
     """Become the command."""
     if command[-1].endswith(TRAINING):
         # One folder for all workflows of a user, so that two of them share no GPU either.
         locks = Path(tempfile.gettempdir()) / f"timellama-gpus-{os.getuid()}"
-        os.environ[VISIBLE] = take_gpu(visible_gpus(), locks=locks)
+        os.environ[VISIBLE] = take_gpu(visible_gpus(), locks=locks, runs=runs_per_gpu())
     os.execvp(command[0], command)
 
 

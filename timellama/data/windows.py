@@ -59,6 +59,7 @@ class SplitWindows:
                 f"{len(rows)} rows hold no window of context {context} and horizon {horizon}, which takes "
                 f"{context + horizon} rows; shorten one of them"
             )
+        self.rows, self.context, self.horizon = rows, context, horizon
         self.contexts = rows[: len(rows) - horizon].unfold(0, context, 1)  # [windows, N, T]
         self.variates = rows.shape[1]
         self.targets = rows[context:].unfold(0, horizon, 1)  # [windows, N, H]
@@ -67,12 +68,18 @@ class SplitWindows:
         """How many windows there are."""
         return len(self.targets)
 
+    def to(self, device: str) -> "SplitWindows":
+        """The same windows of rows on a device, where batches are then gathered."""
+        return SplitWindows(rows=self.rows.to(device), context=self.context, horizon=self.horizon)
+
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts x [B, T, N] and targets y [B, H, N] of the windows `indices` int64 [B]."""
+        indices = indices.to(self.rows.device)
         return self.contexts[indices].transpose(1, 2), self.targets[indices].transpose(1, 2)
 
     def series(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts x [B, T, 1] and targets y [B, H, 1] of single variates, of which each window has N in a row."""
+        indices = indices.to(self.rows.device)
         places = indices // self.variates, indices % self.variates
         return self.contexts[places].unsqueeze(-1), self.targets[places].unsqueeze(-1)
 

@@ -43,6 +43,7 @@ def evaluate(
 
     The windows shown are evenly spaced, the variates the first ones.
     """
+    windows = windows.to(device)
     errors, statistics = Errors(metrics), None
     everything = torch.arange(len(windows))
     for _, forecast, y, routings in predictions(

@@ -57,17 +57,15 @@ def run_m4_experiment(
         parts = prepare_m4(data, context=run.context, frequency=reference.frequency)
 
         def score(model: nn.Module, device: str, fit: Fit) -> Scored:
-            batch_size = evaluation_batch_size(used)
+            batch_size, test = evaluation_batch_size(used), parts.test.to(device)
             forecast, router = forecasts(
-                model, parts.test, batch_size=batch_size, device=device, precision=run.precision, fit=fit
+                model, test, batch_size=batch_size, device=device, precision=run.precision, fit=fit
             )
             return Scored(
                 errors=reference.score(forecast),
                 windows=len(forecast),
                 router=router,
-                shown=shown_forecasts(
-                    model, parts.test, columns=[COLUMN], device=device, precision=run.precision, fit=fit
-                ),
+                shown=shown_forecasts(model, test, columns=[COLUMN], device=device, precision=run.precision, fit=fit),
                 of_windows=reference.of_series(forecast),
             )
 

@@ -121,8 +121,8 @@ def train(
     """
     trainer = _Trainer(
         model,
-        windows=windows,
-        validation=validation,
+        windows=windows.to(device),
+        validation=validation.to(device),
         training=training,
         balance_weight=balance_weight,
         seed=seed,

@@ -45,14 +45,21 @@ class M4Windows:
             )
         self.history, self.future = history, future
         self.starts, self.cuts, self.firsts = starts, cuts, firsts
-        self.back, self.ahead = torch.arange(-context, 0), torch.arange(horizon)
+        self.back, self.ahead = (torch.arange(*ends, device=cuts.device) for ends in ((-context, 0), (0, horizon)))
 
     def __len__(self) -> int:
         """How many windows there are."""
         return len(self.cuts)
 
+    def to(self, device: str) -> "M4Windows":
+        """The same windows on a device, where batches are then gathered."""
+        names = ("history", "future", "starts", "cuts", "firsts")
+        sizes = {"context": len(self.back), "horizon": len(self.ahead)}
+        return M4Windows(**{name: getattr(self, name).to(device) for name in names}, **sizes)
+
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts x [B, T, 1] and targets y [B, H, 1] of the windows `indices` int64 [B]."""
+        indices = indices.to(self.history.device)
         places = self.cuts[indices, None] + self.back
         x = self.history[places.maximum(self.starts[indices, None])]
         y = self.future[self.firsts[indices, None] + self.ahead]
