@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from timellama.core.allocator import keep_freed_memory
+from timellama.core.provenance import processor
 from timellama.data.catalogue import load_catalogue
-from timellama.experiments.run import OPTIONS, WITH_BACKBONE, Backbone, Run, Training
+from timellama.experiments.run import Backbone, Run, Training
+from timellama.methods.registry import method_of
 from timellama.training.build import build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     rows = [("what", "measured", "goal"), *rows]
     wide = [max(len(row[column]) for row in rows) for column in range(3)]
-    terminalreporter.section(f"SmolLM2-135M, first 6 blocks, float32, {torch.get_num_threads()} threads")
+    terminalreporter.section(f"SmolLM2-135M, first 6 blocks, {torch.get_num_threads()} threads, {processor()}")
     for what, measured, goal in rows:
         terminalreporter.write_line(f"{what:<{wide[0]}}  {measured:>{wide[1]}}  {goal:>{wide[2]}}")
 
@@ -60,7 +62,8 @@ def folder() -> Path:
 def make(folder) -> Callable[..., nn.Module]:
     """`make(method, variates=7, **options)`: a model for evaluation, on ETTh1's prompt, context 512, horizon 96."""
 
-    def make(method: str, *, variates: int, **options: object) -> nn.Module:
+    def make(method: str, *, variates: int, precision: str = "float32", **options: object) -> nn.Module:
+        kind = method_of(method)
         entry = load_catalogue(ROOT / "config/datasets.yaml")["ETTh1"]
         run = Run(
             task="long-term",
@@ -74,12 +77,12 @@ def make(folder) -> Callable[..., nn.Module]:
             train_percent=100,
             variant=method,
             method=method,
-            options=OPTIONS[method](**options),
+            options=kind.options(**options),
             training=Training(),
-            backbone=Backbone(name="SmolLM2-135M", blocks=6, pin="") if method in WITH_BACKBONE else None,
+            backbone=Backbone(name="SmolLM2-135M", blocks=6, pin="") if kind.backbone else None,
             prompt=entry.prompt.format(context=512, horizon=96),
             seed=0,
-            precision="float32",
+            precision=precision,
             device="cpu",
         )
         torch.manual_seed(0)
