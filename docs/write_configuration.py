@@ -85,7 +85,12 @@ def page() -> str:
         ("LanguageModel", "A language model", "An entry of `backbones`."),
         ("Search", "The search", "The entry `search` of `experiments`: an experiment with an effort."),
         ("Efficiency", "The efficiency experiment", "The entry `efficiency` of `experiments`."),
-        ("Override", "Overrides", "What stands under a method's name in `overrides`."),
+        (
+            "Override",
+            "Overrides",
+            "What stands under a method's name in `overrides`. An override of a method goes for its variants too, but "
+            "for the settings that make a variant.",
+        ),
     )
     for name, title, remark in titles:
         lines += [f"\n## {title}\n\n{remark}\n", *_table(kinds[name], kinds)]

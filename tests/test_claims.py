@@ -11,7 +11,7 @@ from tests import made_up
 from timellama.reports.claims import errors as effects
 from timellama.reports.claims import routing
 from timellama.reports.claims import rules as claims
-from timellama.reports.claims.rules import CANNOT_FAIL, CONTRADICTED, INCONCLUSIVE, NOT_RUN, STATEMENTS, SUPPORTED
+from timellama.reports.claims.rules import CANNOT_FAIL, DOES_NOT_HOLD, HOLDS, INCONCLUSIVE, NOT_RUN, STATEMENTS
 from timellama.reports.claims.table import count, effect_and_interval, interval, region, table_of_claims
 from timellama.reports.claims.verdicts import Results, Router, findings, papers_part
 from timellama.reports.render.markup import MISSING, to_latex, to_markdown
@@ -96,8 +96,8 @@ def of_errors(statement):
         if statement.about == claims.BEYOND:
             mixed = lambda place, seed: high + (9.0 if place % 2 else -9.0)  # noqa: E731
     return {
-        SUPPORTED: errors(statement, lambda place, seed: inside),
-        CONTRADICTED: errors(statement, lambda place, seed: outside),
+        HOLDS: errors(statement, lambda place, seed: inside),
+        DOES_NOT_HOLD: errors(statement, lambda place, seed: outside),
         INCONCLUSIVE: errors(statement, mixed),
     }
 
@@ -107,8 +107,8 @@ def of_highest(statement):
     even = [[2 / 7] * 7] * 2
     uneven = [[1.0] + [1 / 6] * 6] * 2
     return {
-        SUPPORTED: routed(lambda place, seed: even, active=2),
-        CONTRADICTED: routed(lambda place, seed: uneven, active=2),
+        HOLDS: routed(lambda place, seed: even, active=2),
+        DOES_NOT_HOLD: routed(lambda place, seed: uneven, active=2),
         INCONCLUSIVE: routed(lambda place, seed: even if seed % 2 else uneven, active=2),
         CANNOT_FAIL: routed(lambda place, seed: even),
     }
@@ -127,8 +127,8 @@ def of_shares(statement):
         return of
 
     return {
-        SUPPORTED: routed(rates(lambda place, seed: True)),
-        CONTRADICTED: routed(rates(lambda place, seed: False)),
+        HOLDS: routed(rates(lambda place, seed: True)),
+        DOES_NOT_HOLD: routed(rates(lambda place, seed: False)),
         INCONCLUSIVE: routed(rates(lambda place, seed: seed % 2 == 0 and place == 0)),
     }
 
@@ -136,8 +136,8 @@ def of_shares(statement):
 def of_speeds(statement):
     inside = statement.low * 1.5
     return {
-        SUPPORTED: speeds(statement, inside),
-        CONTRADICTED: speeds(statement, statement.low / 2),
+        HOLDS: speeds(statement, inside),
+        DOES_NOT_HOLD: speeds(statement, statement.low / 2),
         INCONCLUSIVE: speeds(statement, inside, slow=3.0),
     }
 
@@ -258,7 +258,7 @@ def test_share_counts_decided_cells():
 def test_fewer_than_five_data_sets_are_described_and_not_judged(published):
     statement = next(each for each in STATEMENTS if each.number == "1.5")
     frame = errors(statement, lambda place, seed: -5.0 - seed).frames["long_term"]
-    for sets, verdict in ((4, INCONCLUSIVE), (5, SUPPORTED)):
+    for sets, verdict in ((4, INCONCLUSIVE), (5, HOLDS)):
         some = frame[frame["dataset"].isin(TABLE_1[:sets])]
         (found,) = findings(
             Results(frames={"long_term": some}), published=published, labels=LABELS, statements=[statement]
@@ -299,7 +299,7 @@ def test_pairs_share_data_set_horizon_look_back_seed_and_language_model():
 
 def test_a_missing_rival_leaves_room_for_doubt(published):
     lowest = STATEMENTS[0]
-    for change, verdict in ((-5.0, INCONCLUSIVE), (5.0, CONTRADICTED)):
+    for change, verdict in ((-5.0, INCONCLUSIVE), (5.0, DOES_NOT_HOLD)):
         results = errors(lowest, lambda place, seed, change=change: change)
         frame = results.frames["long_term"]
         results = Results(frames={"long_term": frame[frame["variant"] != "time-llm"]})
@@ -311,7 +311,7 @@ def test_a_missing_rival_leaves_room_for_doubt(published):
 def test_too_few_pairs_conclude_nothing(published):
     statement = next(each for each in STATEMENTS if each.number == "5.1")
     frame = errors(statement, lambda place, seed: -5.0).frames["ablation"]
-    for seeds, verdict in ((2, INCONCLUSIVE), (3, SUPPORTED)):
+    for seeds, verdict in ((2, INCONCLUSIVE), (3, HOLDS)):
         results = Results(frames={"ablation": frame[frame["seed"] < seeds]})
         (found,) = findings(results, published=published, labels=LABELS, statements=[statement])
         assert (found.effect.pairs, found.verdict) == (2 * seeds, verdict)
@@ -396,7 +396,7 @@ def test_a_cost_is_that_of_the_papers_size_whatever_the_weights(published, numbe
     for backbone, counts in (("SmolLM2-135M x6", 0), ("Llama-2-7B x4", 0), ("Llama-2-7B x8 (random weights)", 1)):
         results = speeds(statement, statement.low * 1.1, backbone=backbone)
         (found,) = findings(results, published=published, labels={}, statements=[statement])
-        assert (found.verdict == SUPPORTED, found.verdict == NOT_RUN) == (bool(counts), not counts)
+        assert (found.verdict == HOLDS, found.verdict == NOT_RUN) == (bool(counts), not counts)
         assert counts or backbone in found.why
 
 
@@ -416,12 +416,12 @@ def test_the_table_tells_part_and_verdict(published):
     text = to_markdown(table)
     assert (
         "| 6.3 | lower MSE with n = 4 than with 7 | these cells | \N{MINUS SIGN}5.0 % |" in text
-        and "**supported** |" in text
+        and "**holds here** |" in text
     )
     assert "2 of 2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3; chance of seeds alone" in text
     assert "NOT COMPLETE" in table.caption and BACKBONE in text and "abcdef0" in text
-    assert text.count("| not run |") == 26 and "Verdicts: 1 supported, 1 inconclusive and 26 not run." in text
-    assert "supported" in to_latex(table)
+    assert text.count("| not run |") == 26 and "Verdicts: 1 holds here, 1 inconclusive and 26 not run." in text
+    assert "holds here" in to_latex(table)
 
 
 def test_generated_data_are_told_and_test_nothing(published):

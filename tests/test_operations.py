@@ -2,6 +2,10 @@
 
 import re
 
+import pytest
+
+from benchmarks.gpu.pages import FOLDER
+from benchmarks.gpu.record import Record
 from benchmarks.operations import operations
 
 
@@ -15,3 +19,15 @@ def test_the_page_has_the_operations_that_are_counted(root):
     ours, patchtst, llm = (counted[name] for name in names)
     assert f"needs {ours / patchtst:.0f} times" in page
     assert f"Time-LLM {llm / ours:.0f} times" in page
+
+
+def test_the_page_has_the_operations_of_the_gpu_and_why_those_of_time_llama_differ(root):
+    rows = [row for row in Record.read(FOLDER) if row.get("batch") == 1 and "gflop" in row]
+    of = {
+        row["method"]: row["gflop"] for row in rows if row["part"] == "efficiency" and "2-7B" in (row["backbone"] or "")
+    }
+    page = " ".join((root / "docs/claims.md").read_text(encoding="utf-8").split())
+    assert f"{of['time-llama']:,.0f} GFLOP for Time-LlaMA" in page and f"{of['time-llm']:,.0f} for Time-LLM" in page
+    layer = 2 * 862 * 4096**2 / 1e9  # TSEmb's second one, of Llama-2 7B's width
+    assert operations(root)["time-llama"] / 1e9 == pytest.approx(of["time-llama"] + layer, abs=0.5)
+    assert f"the second takes {layer:.0f}" in page

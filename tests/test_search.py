@@ -11,6 +11,7 @@ from benchmarks import sobol
 from tests.made_up import carry_out, small, walk
 from timellama.core import layout
 from timellama.core.errors import InputError
+from timellama.core.schema import read_yaml
 from timellama.experiments.configuration import Search
 from timellama.experiments.matrix import make_matrix
 from timellama.experiments.run import Run
@@ -18,6 +19,7 @@ from timellama.experiments.search import SOBOL, expanded, points, space_of
 from timellama.methods.patchtst import PatchTSTOptions
 from timellama.methods.space import SHARED, Choices, Interval
 from timellama.reports.report import ReportContext
+from timellama.reports.report_facts import report_facts
 from timellama.reports.tables import search as search_table
 from timellama.results.runs import read_run
 from timellama.results.search import at_an_end, at_the_edge, expected_best, found
@@ -223,6 +225,7 @@ def test_the_table_sets_both_side_by_side(tmp_path, runs):
         "remark": "",
         "configuration": "smoke",
         "generated": ["Synthetic"],
+        "changed": {"dlinear": ["schedule"]},
     }
     files = {"search": [path for part in paths.values() for path in part]}
     made = search_table.table(ReportContext(report=None, files=files, facts=facts))
@@ -232,6 +235,15 @@ def test_the_table_sets_both_side_by_side(tmp_path, runs):
     assert texts[4:7] == ["0.450", "0.362", "0.313"], "of 1, 2 and 4 trials, weighted by hand"
     assert texts[7:11] == ["0.460", "0.360", "0.460", "0.360"]
     assert len(made.numbers) == 8
+    assert "config/methods.yaml, but for those that this configuration sets: schedule (DLinear)." in made.notes[0]
+
+
+def test_the_published_settings_that_a_configuration_replaces_are_known(root):
+    matrix = make_matrix(read_yaml(root / "config/cpu.yaml"), root=root)
+    changed = report_facts(matrix, "search", absent=())["changed"]
+    assert changed["dlinear"] == ["schedule"] and "rlinear" not in changed
+    assert {"learning_rate", "batch_size", "schedule"} <= set(changed["patchtst"])
+    assert "token_embedding" in changed["time-llama-none"]
 
 
 def test_a_searched_run_is_trained_with_the_chosen_settings(tmp_path, sample_run):

@@ -96,6 +96,16 @@ def test_every_line_has_as_many_cells_as_the_table_has_columns(table):
     assert to_latex(table).isascii()
 
 
+def test_limits_that_differ_between_cells_are_told_as_a_range(made, tmp_path):
+    rows = [made.not_run(7, 1, why="out of memory", seconds=9, gigabytes=12), made.measured(7, 1, seconds=0.01)]
+    files = [
+        made.write_sweep(tmp_path, name, [row | {"limit_bytes": limit}])
+        for name, row, limit in zip(("time-llm", "patchtst"), rows, (8_000_000_000, 9_000_000_000), strict=True)
+    ]
+    made_of = efficiency(read_sweeps(files, methods=made.methods), configuration="own", published=None)
+    assert "Memory limit: 8.00 to 9.00 GB." in " ".join(made_of.notes)
+
+
 def test_on_cuda_the_reserved_memory_is_told_too(made, tmp_path):
     row = made.measured(7, 1, seconds=0.01) | {"device": "A GPU"}
     row["training"] = row["training"] | {"reserved": 2_000_000_000}

@@ -12,7 +12,7 @@ import pytest
 from timellama.core import layout
 from timellama.core.schema import read_yaml
 from timellama.core.values import named_fields
-from timellama.experiments.matrix import Matrix, make_matrix
+from timellama.experiments.matrix import EFFICIENCY, Matrix, make_matrix
 from timellama.reports.reference import folder as reference_folder
 
 MODULES = ["Q", "K", "V", "O", "U", "D"]
@@ -33,6 +33,12 @@ class World:
         """Every planned result, made up, by its path."""
         runs = {layout.metrics_of(run.folder): run_document(run) for run in self.matrix.every_run().values()}
         return runs | {layout.sweep_of(sweep.folder): sweep_document(sweep) for sweep in self.matrix.sweeps.values()}
+
+    def results_of(self, experiment: str) -> list[str]:
+        """The paths of an experiment's planned results."""
+        if experiment == EFFICIENCY:
+            return [layout.sweep_of(sweep.folder) for sweep in self.matrix.sweeps.values()]
+        return [layout.metrics_of(run.folder) for run in self.matrix.experiment(experiment)]
 
     def put(self, documents: dict[str, dict]) -> None:
         """Write results where the workflow would."""

@@ -8,6 +8,7 @@ import pytest
 
 from timellama.core import layout
 from timellama.core.errors import InputError
+from timellama.reports.catalogue import CLAIMED
 
 RUN = "results/long-term/Synthetic/dlinear/"
 
@@ -39,6 +40,18 @@ def test_a_number_leads_to_its_run(complete):
     mse = complete.files()[path]["mse"]
     assert len(lines) == 1 and f",{mse!r}," in lines[0] and run.data_sha256 in lines[0] and "1" * 40 in lines[0]
     assert f"{mse:.3f}" in complete.tables()["table_long_term"]
+
+
+def test_a_table_of_several_experiments_or_of_anothers_leads_to_its_runs_too(complete):
+    index = json.loads((complete.kept / "provenance.json").read_text(encoding="utf-8"))["tables"]
+    plan = complete.matrix.config["experiments"]
+    results = {name: set(complete.results_of(name)) for name in plan}
+    for name in ("table_reproduction", "table_ranking"):
+        assert set(index[name]["results"]) == results["long_term"] and index[name]["seeds"] == [0]
+    read = [name for name in CLAIMED if name in plan]
+    assert set(index["table_claims"]["results"]) == set().union(*(results[name] for name in read))
+    assert index["table_claims"]["commits"] == ["1111111"] and index["table_claims"]["data_sha256"]
+    assert [name for name, entry in index.items() if not entry["results"]] == ["table_datasets"]
 
 
 def in_table(world) -> dict[str, dict]:

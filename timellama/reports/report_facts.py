@@ -3,11 +3,13 @@
 Results are named by their paths (`results/...`). Those in `absent` have no result; reports show dashes for them.
 """
 
+import dataclasses
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from timellama.core import layout
 from timellama.experiments.matrix import EFFICIENCY, Matrix, dataset_row
+from timellama.experiments.run import Run
 from timellama.reports.failures import remark
 from timellama.training.metric_objects import EXTRA, definitions, describe, find_metrics
 
@@ -42,10 +44,30 @@ def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) ->
     }
 
 
-def _trials(matrix: Matrix, experiment: str) -> dict[str, list[str]]:
-    """The folders of the trials of a search; empty for any other experiment."""
-    folders = {folder for run in matrix.runs.get(experiment, ()) for folder in run.trials}
-    return {"trials": sorted(folders)} if folders else {}
+def _trials(matrix: Matrix, experiment: str) -> dict[str, Any]:
+    """Of a search the folders of its trials, and by variant the published settings that the configuration replaces."""
+    runs = matrix.runs.get(experiment, ())
+    folders = {folder for run in runs for folder in run.trials}
+    if not folders:
+        return {}
+    changed: dict[str, list[str]] = {}
+    for run in runs:
+        if not run.trials and run.folder not in folders and (names := _replaced(run, matrix)):
+            changed[run.variant] = sorted({*changed.get(run.variant, ()), *names})
+    return {"trials": sorted(folders), "changed": changed}
+
+
+def _replaced(run: Run, matrix: Matrix) -> list[str]:
+    """The options and training settings in which a run is not as its entry of `config/methods.yaml` has it."""
+    entry, names = matrix.methods[run.variant], []
+    of_data = entry.datasets.get(run.dataset)
+    for part in ("options", "training"):
+        used = getattr(run, part)
+        if used is not None:
+            published = type(used)(**getattr(entry, part) | (getattr(of_data, part) if of_data else {}))
+            fields = [field.name for field in dataclasses.fields(used) if field.name != "rank"]  # the language model's
+            names += [name for name in fields if getattr(used, name) != getattr(published, name)]
+    return names
 
 
 def user_metrics(matrix: Matrix) -> dict[str, list[dict[str, Any]]]:

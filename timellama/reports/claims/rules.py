@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from timellama.training.metric_objects import M4, MSE
 
 OURS = "time-llama"
-SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
+# "Here" is with what was run: a verdict on another language model than the paper's is none on the paper's runs.
+HOLDS, DOES_NOT_HOLD, INCONCLUSIVE = "holds here", "does not hold here", "inconclusive"
 NOT_RUN, CANNOT_FAIL = "not run", "cannot fail"
-VERDICTS = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN, CANNOT_FAIL)
+VERDICTS = (HOLDS, DOES_NOT_HOLD, INCONCLUSIVE, NOT_RUN, CANNOT_FAIL)
 
 DIFFERENCE, MARGIN, SHARE = "difference", "margin", "share"  # of errors, against other methods
 HIGHEST, BLOCKS, DATASETS = "highest", "between blocks", "between data sets"  # of the router's selections
@@ -52,8 +53,8 @@ class Statement:
     """One thing that can be true or not: an effect strictly between `low` and `high`.
 
     `about` is `CELLS` or `BEYOND`, for the reason in `because`. `others` are the variants that Time-LlaMA is compared
-    with. Where `all_of_them` is set, a missing one leaves room for doubt, so the statement can be contradicted but not
-    supported without it.
+    with. Where `all_of_them` is set, a missing one leaves room for doubt: without it the statement can be found not to
+    hold, but not to hold.
     """
 
     number: str

@@ -24,7 +24,8 @@ from timellama.results.documents import FORECAST_ERRORS, M4_ERRORS
 READING = (
     "About: these cells, or any data set. The first has the chance of the seeds and, where each run keeps its errors "
     "by window, of the test period; the second has that of which data sets were taken, and needs five.",
-    "Inconclusive: neither of them, or too few pairs. Cannot fail: no run could have contradicted it.",
+    "Here: with the language model, data sets and horizons that were run; no verdict is on the paper's own runs. "
+    "Inconclusive: neither of them, or too few pairs. Cannot fail: it would hold whatever the runs had been.",
     "Only the paper's data sets, horizons and look-back count. Of them only what was run counts, which stands below "
     f"each statement. The paper's language model is {claims.PAPER_BACKBONE}.",
     "Effect: of errors, the geometric mean of Time-LlaMA / other as a change in per cent, of runs with the same data "
@@ -64,15 +65,15 @@ def to_table(found: Sequence[Finding], *, origin: str) -> Table:
         columns="llllllll",
         blocks=(Block(header=(tuple(Cell(text=name) for name in names),), groups=tuple(groups)),),
         caption="The paper's claims, by the rules of docs/claims.md, which says what was known when they were written. "
-        "A statement is supported where its whole 95 % interval lies where it is true, and "
-        "contradicted where the interval lies outside.",
+        "A statement holds here where its whole 95 % interval lies where it is true, and does not hold here where the "
+        "interval lies outside.",
         label="tab:claims",
         notes=(f"Verdicts: {count(found)}.", *READING, origin),
     )
 
 
 def count(found: Sequence[Finding]) -> str:
-    """`3 supported, 1 contradicted and 24 not run`."""
+    """`3 holds here, 1 does not hold here and 24 not run`."""
     counts = Counter(finding.verdict for finding in found)
     return listed(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
 
@@ -88,7 +89,7 @@ def _entry(finding: Finding) -> Entry:
             Cell(text=ends, value=None if ends == MISSING else effect.low),
             Cell(text=str(effect.pairs), value=effect.pairs),
         ]
-    bold = finding.verdict in (claims.SUPPORTED, claims.CONTRADICTED)
+    bold = finding.verdict in (claims.HOLDS, claims.DOES_NOT_HOLD)
     last = (Cell(text=region(statement)), Cell(text=finding.verdict, bold=bold))
     first = (Cell(text=statement.number), Cell(text=statement.text), Cell(text=statement.about), *numbers, *last)
     lines = textwrap.wrap(what_was_run(finding), LINE, break_on_hyphens=False, break_long_words=False)

@@ -120,7 +120,9 @@ def _of_papers_size(backbone: str) -> bool:
 def _other_sizes(sweeps: Sequence[Mapping[str, Any]]) -> str:
     """Which measurements of Time-LlaMA there are, where none is of the paper's size."""
     models = sorted({row["backbone"].removesuffix(RANDOM) for row in sweeps if row["variant"] == OURS})
-    return f"measured with {listed(models)} only; the paper's is {claims.PAPER_BACKBONE}" if models else ""
+    return (
+        f"this configuration measured {listed(models)} alone; the paper's is {claims.PAPER_BACKBONE}" if models else ""
+    )
 
 
 def _unlearned(backbone: str) -> bool:
@@ -175,12 +177,12 @@ def decide(statement: Statement, effect: Effect | None) -> Finding:
     if math.isnan(effect.low):
         return finding(claims.INCONCLUSIVE, ONE_SEED)
     if effect.high <= statement.low or effect.low >= statement.high:
-        return finding(claims.CONTRADICTED)
+        return finding(claims.DOES_NOT_HOLD)
     if not (statement.low < effect.low and effect.high < statement.high):
         return finding(claims.INCONCLUSIVE)
     if statement.all_of_them and effect.missing:
         return finding(claims.INCONCLUSIVE, f"{listed(effect.missing)} could still overturn it")
-    return finding(claims.SUPPORTED)
+    return finding(claims.HOLDS)
 
 
 def _errors(statement: Statement, frame: pd.DataFrame | None, *, of: int, labels: Mapping[str, str]) -> Effect | None:

@@ -160,13 +160,15 @@ def _texts(
 
 def _origin(kept: Kept, tables: Mapping[str, str], name: str) -> dict[str, Any]:
     """A table's digests, the results that it was made from, and what these have in common."""
-    experiment = kept.matrix["experiments"].get(name.removeprefix("table_"), {"results": []})
-    used = {path: kept.results[path] for path in experiment["results"] if path in kept.results}
+    experiments = kept.matrix["experiments"]
+    needed = registry.experiments_of(registry.reports(experiments)[name], experiments)
+    planned = reference.planned_results({"experiments": {each: experiments[each] for each in needed}})
+    used = {path: kept.results[path] for path in planned if path in kept.results}
     runs = [document for document in used.values() if "run" in document]
     return {
         "sha256": {file: _sha256(tables[file].encode()) for file in (f"{name}.md", f"{name}.tex")},
         "results": sorted(used),
-        "absent": sum(path in kept.reasons for path in experiment["results"]),
+        "absent": sum(path in kept.reasons for path in planned),
         "commits": sorted({describe_commit(document["provenance"]) for document in used.values()}),
         "seeds": sorted({document["run"]["seed"] for document in runs}),
         "data_sha256": {run["run"]["dataset"]: run["provenance"]["data_sha256"] for run in runs},

@@ -178,9 +178,10 @@ def _reading(rows: Sequence[Mapping[str, Any]], *, cuda: bool, paper: bool) -> t
         else "Memory: the highest resident size of the process, libraries and model with it, loading left out."
     )
     stopped = any({row["forward_status"], row.get("training_status")} & {NO_MEMORY, TOO_SLOW} for row in rows)
+    ends = [significant(end(row["limit_bytes"] for row in rows) / 1e9) for end in (min, max)]
     limits = (
         "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed. Memory "
-        f"limit: {significant(min(row['limit_bytes'] for row in rows) / 1e9)} GB."
+        f"limit: {' to '.join(dict.fromkeys(ends))} GB."
     )
     above = any(row.get("peak_share", 0) > 1 for row in rows)
     ours = any(row["variant"] == REFERENCE for row in rows)

@@ -58,10 +58,10 @@ def table(given: ReportContext) -> Table:
     made = Table(
         columns="lrll" + "r" * (len(counts) + 2 * len(FORECAST)) + "l",
         blocks=(Block(header=(tuple(above), (*below, Cell(text="Flags"))), groups=tuple(groups)),),
-        caption="Published settings beside searched ones: errors on standardised values, mean and deviation over "
-        "seeds. Bold is the best searched error of a group, underlined the next.",
+        caption="Published settings beside searched ones: errors on standardised values, mean and standard deviation "
+        "(n \N{MINUS SIGN} 1) over seeds. Bold is the best searched error of a group, underlined the next.",
         label="tab:search",
-        notes=(_protocol(cells), _reading(counts), _origin(cells, facts)),
+        notes=(_protocol(cells, facts), _reading(counts), _origin(cells, facts)),
         landscape=True,
         numbers=_numbers(cells, methods=facts["methods"]),
     )
@@ -133,7 +133,7 @@ def _flags(cell: Found) -> str:
     return "; ".join([*said, *([f"{end} validation"] if end else [])])
 
 
-def _protocol(cells: Sequence[Found]) -> str:
+def _protocol(cells: Sequence[Found], facts: Mapping[str, Any]) -> str:
     tried = [cell for cell in cells if cell.trials]
     counts = first_seen(len(cell.trials) for cell in tried)
     windows = first_seen(
@@ -144,9 +144,19 @@ def _protocol(cells: Sequence[Found]) -> str:
     return (
         f"Each trained method has {listed(sorted(counts)) or 'no'} trials, at the points of one scrambled Sobol "
         f"sequence, on one seed. Each trial sees {listed(sorted(windows)) or 'no'} training windows and is chosen by "
-        "validation loss; the chosen settings are then trained with every seed. Published settings are those of "
-        "config/methods.yaml with the budget of this configuration, which differs between methods."
+        "validation loss; the chosen settings are then trained with every seed. Published: the settings of "
+        f"config/methods.yaml{_changed(facts)}. Budgets differ between methods."
     )
+
+
+def _changed(facts: Mapping[str, Any]) -> str:
+    """Which of the published settings the configuration has others for, and of which methods."""
+    alike: dict[str, list[str]] = {}
+    changed = facts.get("changed", {})
+    for variant in first_seen(variant for *_, variant in facts["planned"] if variant in changed):
+        alike.setdefault(listed(changed[variant]), []).append(facts["methods"][variant]["label"])
+    said = "; ".join(f"{names} ({'; '.join(labels)})" for names, labels in alike.items())
+    return f", but for those that this configuration sets: {said}" if said else ""
 
 
 def _reading(counts: Sequence[int]) -> str:
