@@ -53,6 +53,31 @@ def test_the_searched_errors_and_their_order(root, words):
     assert means == sorted(means)
 
 
+def test_the_searched_errors_of_the_longer_horizon(root, kept, words):
+    frame = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
+    searched = frame[frame["run/trials"].notna()]
+    said = words[words.index("At 336: ") :].split(". There Time-LlaMA")[0]
+    found = {variant: errors(searched, variant, 336) for variant in ORDER.values()}
+    for name, variant in ORDER.items():
+        assert f"{name} {found[variant].mean():.3f}" in said
+    assert said.index("no language model") < min(said.index(name) for name in ORDER if name != "no language model")
+    ours = found.pop("time-llama")
+    chances = {name: stats.ttest_1samp(np.log(of / ours), 0).pvalue for name, of in found.items()}
+    corrected = np.maximum.accumulate([p * (len(chances) - i) for i, p in enumerate(sorted(chances.values()))])
+    assert min(chances, key=chances.get) == "time-llama-none" and (found["time-llama-none"] < ours).all()
+    assert f"p = {min(chances.values()):.3f} over three seeds, {corrected[0]:.2f} corrected for seven" in words
+    assert corrected[0] < 0.05 < corrected[1]
+    scales = searched[(searched["run/variant"] == "time-llama") & (searched["run/horizon"] == 336)]
+    assert f"tokens times {scales['chosen/options/token_scale'].iloc[0]:.0f}" in words
+    for variant in ("time-llama", "dlinear"):
+        assert f"{errors(kept, variant, 336).mean():.3f} as published" in words
+    day = frame[(frame["run/variant"] == "hour-of-day-mean") & (frame["run/dataset"] == "ETTh1")]
+    day = day[(day["run/horizon"] == 336) & (day["run/context"] == 512) & (day["run/train_percent"] == 100)].iloc[0]
+    lowest = searched[(searched["run/dataset"] == "ETTh1") & (searched["run/horizon"] == 336)]
+    assert f"has {day['mse']:.3f}, and the lowest MAE of all, {day['mae']:.3f}" in words
+    assert day["mae"] < lowest.groupby("run/variant")["mae"].mean().min()
+
+
 def test_the_published_order_and_the_windows_that_were_seen(kept, words):
     places = sorted(ORDER.values(), key=lambda variant: errors(kept, variant, 96).mean())
     assert places[0] == "time-llama-none" and places[-1] == "itransformer"
