@@ -14,9 +14,6 @@ if not workflow.config_settings.configfiles:
     configfile: "config/config.yaml"
 
 
-container: "workflow/container/timellama.sif"
-
-
 report: "workflow/report/workflow.rst"
 
 

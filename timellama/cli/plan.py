@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 # NVIDIA A100 80GB, data sheet nvidia-1758950-r4: 312 TFLOP/s of dense bfloat16 products, 80 GB.
 PEAK, GPU_MEMORY = 312.0, 80.0
 SHARE = 0.3  # our choice, not measured: the answer scales with it
-CALL = 10.0  # our choice, microseconds: what torch takes on the host to send one operation to a GPU
+# Microseconds that torch takes on the host to send one operation to a GPU: 57 ms for a step of 1,378 kernels on an H100
+# (docs/reference/gpu).
+CALL = 40.0
 GPU_START = 30.0  # our choice, seconds: a scheduler's several, Python, CUDA and reading 3 GB of weights
 NO_SMALLER = "its batch is one window already: a step needs a larger device"
 SHOWN = 10  # rows of runs that are shown
