@@ -34,8 +34,11 @@ def dry_run(untouched) -> Callable[[str], str]:
 
 
 def test_lint(untouched):
+    """The one lint that stays asks for conda or a container; the environment is that of `make install`."""
     done = untouched.snakemake("--lint")
-    assert done.returncode == 0, done.stdout
+    assert set(re.findall(r"^    \* (.*):$", done.stdout, re.MULTILINE)) == {
+        "Specify a conda environment or container for each rule."
+    }, done.stdout
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
