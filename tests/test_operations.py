@@ -1,5 +1,6 @@
 """The operations that docs/claims.md gives are those that the script counts."""
 
+import importlib
 import re
 
 import pytest
@@ -31,3 +32,8 @@ def test_the_page_has_the_operations_of_the_gpu_and_why_those_of_time_llama_diff
     layer = 2 * 862 * 4096**2 / 1e9  # TSEmb's second one, of Llama-2 7B's width
     assert operations(root)["time-llama"] / 1e9 == pytest.approx(of["time-llama"] + layer, abs=0.5)
     assert f"the second takes {layer:.0f}" in page
+
+
+def test_what_measures_speed_can_be_imported():
+    """`make test` runs no benchmark, so nothing else would see that what they import has moved."""
+    assert callable(importlib.import_module("benchmarks.test_speed").training_step)
