@@ -86,7 +86,7 @@ def measure_all(given: Given, run, model: nn.Module, row: dict, peak: float) -> 
             del error
             gc.collect()
             given.record.add(**row, batch=batch, status="out of memory")
-            if batch > 1 or not method_of(run.method).alone(run.options):
+            if batch > 1 or not method_of(run.method).forecasts_alone(run.options):
                 return
             for size in CHUNKS:
                 try:

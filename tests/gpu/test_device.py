@@ -38,7 +38,7 @@ PARTS = 1e-6  # our choice, of the norm: sums of float32 numbers in another orde
 STEPS = 6
 UNTRAINED = trains_nothing()
 KINDS = {name: method_of(entry["method"]) for name, entry in METHODS.items()}
-ALONE = [name for name, kind in KINDS.items() if kind.alone(kind.options())]
+ALONE = [name for name, kind in KINDS.items() if kind.forecasts_alone(kind.options())]
 TRAINED_ALONE = [name for name in ALONE if name not in UNTRAINED]
 
 pytestmark = pytest.mark.gpu

@@ -47,7 +47,7 @@ def test_a_method_forecasts_each_variate_alone_if_and_only_if_its_record_says_so
     with torch.inference_mode():
         kept = [i for i in range(run.variates) if i != 1]
         same = torch.allclose(model(other)[..., kept], model(x)[..., kept], rtol=1e-5, atol=1e-5)
-    assert same == every_method()[run.method].alone(run.options)
+    assert same == every_method()[run.method].forecasts_alone(run.options)
 
 
 @pytest.mark.parametrize("built", every_method(), indirect=True)

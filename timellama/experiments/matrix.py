@@ -306,7 +306,7 @@ def _training(spec: MethodEntry, settings: Mapping, options, where: str) -> Trai
     if not method.trains:
         return None
     training = Training(**settings)
-    if training.sampling == "variates" and not method.alone(options):
+    if training.sampling == "variates" and not method.forecasts_alone(options):
         raise InputError(
             f"{where}: sampling is 'variates' for method {spec.method!r}, which does not forecast each variate alone; "
             "set it to 'windows'"

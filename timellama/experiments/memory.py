@@ -88,7 +88,7 @@ def fit_of(run: Run, *, width: int | None, memory: float, weights: int | None = 
     free = max(0.0, memory - (sum(weight_bytes(run, width=width)) if weights is None else weights))
     method = method_of(run.method)
     cuts_step, cuts_forecast = _step_bytes(run, width, WHOLE) > free, _forecast_bytes(run, width, WHOLE) > free
-    alone = method.alone(run.options)
+    alone = method.forecasts_alone(run.options)
     of_series = stack_of(run, width=width, variates=1)
     series = of_series.tokens * of_series.kept * NUMBER
     window = stack_of(run, width=width).tokens * of_series.kept * NUMBER

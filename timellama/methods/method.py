@@ -51,16 +51,6 @@ def one_layer(_: Any, sizes: Sizes) -> Stack:
     return Stack(tokens=sizes.variates, layers=1, parameters=weights, kept=kept, trained=2 * weights)
 
 
-def always(_: Any) -> bool:
-    """Whatever the options."""
-    return True
-
-
-def never(_: Any) -> bool:
-    """Whatever the options."""
-    return False
-
-
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A method: what configurations, planning and the cost model need to know of it.
@@ -70,9 +60,10 @@ class Method:
     imported when a run is built; its keyword-only parameters are those of `training.build.build` and the options.
 
     backbone: it runs on a prepared language model. prompt: it reads a text. table: it reads the whole embedding table.
-    trains: it has parameters to train. alone: whether, with some options, it forecasts each variate from that variate
-    alone and with the same weights, so that x [B N, T, 1] gives what x [B, T, N] gives. batch_statistics: in training
-    it normalises over the whole batch. seasons: whole seasons that its look-back must hold.
+    trains: it has parameters to train. alone: it forecasts each variate from that variate alone and with the same
+    weights, so that x [B N, T, 1] gives what x [B, T, N] gives; a function of the options where they decide it.
+    batch_statistics: in training it normalises over the whole batch. seasons: whole seasons that its look-back must
+    hold.
 
     power: the power of N that its work grows with. stack: how its layers grow with the sizes, for what a scheduler is
     asked for. space: what a search varies beside what it varies of every method. assumed: `module:NAME` of a mapping
@@ -86,10 +77,14 @@ class Method:
     prompt: bool = False
     table: bool = False
     trains: bool = True
-    alone: Callable[[Any], bool] = never
+    alone: bool | Callable[[Any], bool] = False
     batch_statistics: bool = False
     seasons: int = 0
     power: int = 1
     stack: Callable[[Any, Sizes], Stack] = one_layer
     space: Space = field(default_factory=dict)
     assumed: str | None = None
+
+    def forecasts_alone(self, options: Any) -> bool:
+        """Whether, with these options, each variate is forecast alone."""
+        return self.alone(options) if callable(self.alone) else self.alone

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from timellama.core.values import Count
-from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack, always
+from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack
 from timellama.methods.transformers import patch_count
 
 
@@ -30,7 +30,7 @@ METHODS = (
         options=GPT4TSOptions,
         network="timellama.methods.gpt4ts.network:GPT4TS",
         backbone=True,
-        alone=always,
+        alone=True,
         stack=stack,
     ),
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from timellama.core.values import Count
-from timellama.methods.method import Method, always
+from timellama.methods.method import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +29,14 @@ METHODS = (
         options=LookBackMeanOptions,
         network="timellama.methods.naive.network:LookBackMean",
         trains=False,
-        alone=always,
+        alone=True,
     ),
     Method(
         name="seasonal-naive",
         options=SeasonalNaiveOptions,
         network="timellama.methods.naive.network:SeasonalNaive",
         trains=False,
-        alone=always,
+        alone=True,
         seasons=1,
     ),
     Method(
@@ -44,7 +44,7 @@ METHODS = (
         options=HourOfDayMeanOptions,
         network="timellama.methods.naive.network:HourOfDayMean",
         trains=False,
-        alone=always,
+        alone=True,
         seasons=2,  # the mean of a single season is the seasonal naive under another name
     ),
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from timellama.core.values import Count, Probability
-from timellama.methods.method import Method, Sizes, Stack, always
+from timellama.methods.method import Method, Sizes, Stack
 from timellama.methods.space import DROPOUT
 from timellama.methods.transformers import encoder, patch_count
 
@@ -33,7 +33,7 @@ METHODS = (
         name="patchtst",
         options=PatchTSTOptions,
         network="timellama.methods.patchtst.network:PatchTST",
-        alone=always,
+        alone=True,
         batch_statistics=True,
         stack=stack,
         space={"dropout": DROPOUT},

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from timellama.methods.method import Method, always
+from timellama.methods.method import Method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,5 +11,5 @@ class RLinearOptions:
 
 
 METHODS = (
-    Method(name="rlinear", options=RLinearOptions, network="timellama.methods.rlinear.network:RLinear", alone=always),
+    Method(name="rlinear", options=RLinearOptions, network="timellama.methods.rlinear.network:RLinear", alone=True),
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from timellama.core.values import Count, Probability
-from timellama.methods.method import BLOCK, KEPT, VOCABULARY, Method, Sizes, Stack, always
+from timellama.methods.method import BLOCK, KEPT, VOCABULARY, Method, Sizes, Stack
 from timellama.methods.transformers import patch_count
 
 
@@ -39,7 +39,7 @@ METHODS = (
         backbone=True,
         prompt=True,
         table=True,
-        alone=always,
+        alone=True,
         stack=stack,
         assumed="timellama.methods.time_llm.counting:ASSUMED",
     ),
