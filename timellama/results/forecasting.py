@@ -87,7 +87,7 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
         device=device,
         columns=None if data is None else data.columns,
         scaler=scaler,
-        seconds=None if data is None else float(np.diff(data.time).astype(float).mean()),
+        seconds=None if data is None else float((np.diff(data.time) / np.timedelta64(1, "s")).mean()),
         warnings=()
         if code_of_run(finished.run) == origin["source_digest"]
         else ("the code has changed since this run was trained",),
