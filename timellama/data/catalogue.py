@@ -7,6 +7,7 @@ of the paper's sections 4.1 and 4.2 and its table 6.
 """
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,8 +62,17 @@ class Dataset:
         counts = {name: value for name, value in dataclasses.asdict(self.quirks).items() if name != "notes"}
         facts = {name: getattr(self, name) for name in kept} | {"quirks": counts, "sha256": self.sha256}
         if self.reading.chosen:  # a seasonal repair looks one season back
-            facts |= {"reading": self.reading.text, "repairs": self.repairs.counted, "season": self.season}
+            facts |= {"reading": self.reading_text, "repairs": self.repairs.counted, "season": self.season}
         return facts
+
+    @property
+    def reading_text(self) -> str | None:
+        """How the file is read and repaired, as part of a run's identity; None where nothing is chosen.
+
+        Which rows are missing depends on the frequency.
+        """
+        chosen = self.reading.chosen | ({"frequency": self.frequency} if self.reading.fill else {})
+        return json.dumps(chosen, sort_keys=True) if chosen else None
 
     @property
     def generated(self) -> bool:

@@ -176,9 +176,7 @@ class DatasetEntry(Model):
         if self.reader != FILE:
             for key, value in (("reading", self.reading.chosen), ("repairs", self.repairs.counted)):
                 if value:
-                    problems.append(
-                        ((key,), value, f"is for the reader `{FILE}`; `{self.reader}` repairs nothing by it")
-                    )
+                    problems.append(((key,), value, f"is for the reader `{FILE}`, not for `{self.reader}`"))
         elif self.frequency != STEP and not self.time_column:
             rule = f"is missing; only rows of the frequency `{STEP}`, which are numbered, do without a time column"
             problems.append((("time_column",), None, rule))

@@ -5,7 +5,6 @@ Standard library and pydantic only: planning reads these keys.
 """
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -60,11 +59,6 @@ class Reading:
                 found[field.name] = list(value) if isinstance(value, tuple) else value
         return found
 
-    @property
-    def text(self) -> str | None:
-        """The same as one line of JSON, None where everything is at its default: part of a run's identity."""
-        return json.dumps(self.chosen, sort_keys=True) if self.chosen else None
-
 
 @dataclass(frozen=True, kw_only=True)
 class Repairs:
@@ -85,11 +79,16 @@ class Repairs:
 
     def sentence(self, reading: Reading) -> str | None:
         """What was repaired, for a person; None where nothing was."""
-        parts = [
-            f"{self.moved_rows} rows put in order of time" if self.moved_rows else "",
-            f"{self.merged_rows} rows of a repeated stamp merged ({reading.duplicates})" if self.merged_rows else "",
-            f"{self.cut_rows} rows cut outside the common time" if self.cut_rows else "",
-            f"{self.added_rows} missing rows added" if self.added_rows else "",
-            f"{self.filled_cells} cells filled ({reading.fill})" if self.filled_cells else "",
-        ]
-        return ", ".join(part for part in parts if part) or None
+        parts = (
+            (self.moved_rows, "row", "put in order of time"),
+            (self.merged_rows, "row", f"of a repeated stamp merged ({reading.duplicates})"),
+            (self.cut_rows, "row", "outside the common time cut off"),
+            (self.added_rows, "missing row", "added"),
+            (self.filled_cells, "cell", f"filled ({reading.fill})"),
+        )
+        return ", ".join(f"{plural(count, what)} {done}" for count, what, done in parts if count) or None
+
+
+def plural(count: int, what: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

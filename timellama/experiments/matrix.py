@@ -213,7 +213,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                     task="short-term" if entry.split.rule == "published" else experiment_task(section.train_percent),
                     dataset=dataset,
                     data_sha256=entry.sha256 or _digest_of_own(entry),
-                    reading=entry.reading.text,
+                    reading=entry.reading_text,
                     split=entry.split,
                     season=entry.season,
                     variates=entry.variates,

@@ -30,27 +30,28 @@ def remark_on(files: Iterable[str], absent: Collection[str]) -> str:
 def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) -> dict[str, Any]:
     """What a report has to know beside the results: the planned cells and how methods are called."""
     shown, backbones = ("label", "floor"), matrix.config.get("backbones")
-    remark = remark_on(planned_files(matrix, experiment), absent)
     return {
         "configuration": matrix.config["name"],
         "backbone": "{name} x{blocks}".format(**backbones[0]) if backbones else "",
         "planned": matrix.cells(experiment) if experiment in matrix.runs else [],
         "not_run": matrix.not_run(experiment) if experiment in matrix.runs else [],
         "methods": {name: {key: getattr(entry, key) for key in shown} for name, entry in matrix.methods.items()},
-        "remark": " ".join([remark, *_repaired(matrix, experiment)]).strip(),
+        "remark": remark_on(planned_files(matrix, experiment), absent),
         "models": {name: entry.note for name, entry in matrix.backbones.items() if entry.note},
         "generated": [name for name, entry in matrix.datasets.items() if entry.generated],
+        **_repaired(matrix, experiment),
         **_trials(matrix, experiment),
         **user_metrics(matrix),
     }
 
 
-def _repaired(matrix: Matrix, experiment: str) -> list[str]:
-    """A sentence for each data set of an experiment that was repaired as its entry says."""
+def _repaired(matrix: Matrix, experiment: str) -> dict[str, str]:
+    """Under `repaired` a sentence for each data set of an experiment that was repaired as its entry says."""
     used = dict.fromkeys(run.dataset for run in matrix.runs.get(experiment, ()))
     entries = [matrix.datasets[name] for name in used]
     told = [(entry.name, entry.repairs.sentence(entry.reading)) for entry in entries]
-    return [f"{name} was repaired before use: {what}." for name, what in told if what]
+    sentences = [f"{name} was repaired before use: {what}." for name, what in told if what]
+    return {"repaired": " ".join(sentences)} if sentences else {}
 
 
 def _trials(matrix: Matrix, experiment: str) -> dict[str, Any]:
