@@ -156,7 +156,11 @@ def drop(column):
         (lambda i, cells: [cells[0], "inf", cells[2]] if i == 9 else cells, (), "is not a finite plain number"),
         (lambda i, cells: ["01/02/2024", *cells[1:]], (), "may be day first or month first"),
         (lambda i, cells: ["2023-01-01", *cells[1:]] if i == 9 else cells, (), "sort the rows by time"),
-        (lambda i, cells: [cells[0], "-9999", cells[2]] if i == 9 else cells, (), "1 sentinel cells"),
+        (
+            lambda i, cells: [cells[0], "-9999", cells[2]] if i == 9 else cells,
+            (),
+            "1 sentinel cell (the first at 2024-01-01 09:00:00)",
+        ),
         (lambda i, cells: cells, ("--context", 300), "leave no train and"),
         (lambda i, cells: cells, ("--time-column", "day"), "no column 'day'"),
         (lambda i, cells: cells, ("--split", "0.5/0.5"), "three shares"),

@@ -179,7 +179,7 @@ HOLES = HOLES.drop(index=[40, 41]).reset_index(drop=True)
 @pytest.mark.parametrize("fill", ["linear", "previous", "seasonal"])
 def test_missing_cells_and_rows_are_filled_by_choice_and_counted(desk, tmp_path, fill):
     csv(tmp_path / "own.csv", HOLES)
-    with pytest.raises(InputError, match=r"line 7, column 'load': the cell is empty.* 3 cells of 1 column.*--fill"):
+    with pytest.raises(InputError, match=r"line 7, column 'load': the cell is empty.*3 such cells in 1 column.*--fill"):
         desk.read(tmp_path / "own.csv")
     series = desk.read(tmp_path / "own.csv", asked=Asked(fill=fill))
     whole = frame("h")[["load", "oil temperature"]].to_numpy()
@@ -209,7 +209,7 @@ def test_marks_of_missing_cells(desk, tmp_path, mark):
 
 def test_what_nothing_fills_is_told(desk, tmp_path):
     csv(tmp_path / "own.csv", frame("h").assign(load=lambda data: data["load"].where(data.index > 2)))
-    with pytest.raises(InputError, match="column 'load': 3 missing cells, the first at 2024-01-01 00:00:00, have no"):
+    with pytest.raises(InputError, match="column 'load': 3 missing cells, the first at 2024-01-01 00:00:00: --fill"):
         desk.read(tmp_path / "own.csv", asked=Asked(fill="previous"))
 
 

@@ -215,7 +215,6 @@ def add(
     """
     from timellama.data.add_file import add_entry, as_text, describe, inspect_file, require_windows
     from timellama.data.detect import Asked
-    from timellama.data.reading import plural
     from timellama.data.sources import sha256_of
     from timellama.data.splits import Split
 
@@ -239,10 +238,9 @@ def add(
     )
     found = inspect_file(file, asked=asked, frequency=frequency, season=season)
     if found.quirks and not accept_quirks:
-        listed = ", ".join(plural(count, what.replace("_", " ")[:-1]) for what, count in found.quirks.items())
         raise InputError(
-            f"{file}: {listed}; correct the file, repair it (--fill adds missing rows, --duplicates merges repeated "
-            "stamps, --zone reads local time), or declare them with --accept-quirks if they are real"
+            f"{file}: {found.oddities}; correct the file, repair it (--fill adds missing rows, --duplicates merges "
+            "repeated stamps, --zone reads local time), or declare them with --accept-quirks if they are real"
         )
     windows = require_windows(
         found,

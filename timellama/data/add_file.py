@@ -24,7 +24,8 @@ from timellama.data.detect import Asked, shape_of
 from timellama.data.download import sha256_of
 from timellama.data.file_reader import filled_rows, ordered_rows
 from timellama.data.frequency import NEEDED, frequency_of, offset_of, season_of
-from timellama.data.reading import STEP, Reading, Repairs
+from timellama.data.reading import STEP, Reading, Repairs, plural
+from timellama.data.repair import shown
 from timellama.data.splits import Split, count_windows
 from timellama.data.stamps import in_zone
 
@@ -44,8 +45,8 @@ class Found:
     """What a file holds, before anybody has said what it should hold.
 
     time_column: None where rows are numbered as they stand. first, last: stamps, in the zone where there is
-    one. dated: whether stamps with a zone are its dates, and not moments.
-    quirks: counts that are not 0, by the catalogue's names. constant: the columns in which nothing changes.
+    one. dated: whether stamps with a zone are its dates, and not moments. quirks: counts that are not 0, by the
+    catalogue's names. places: the stamp of the first of each. constant: the columns in which nothing changes.
     """
 
     time_column: str | None
@@ -58,9 +59,19 @@ class Found:
     frequency: str
     season: int
     quirks: dict[str, int]
+    places: dict[str, str]
     reading: Reading
     repairs: Repairs
     constant: tuple[str, ...]
+
+    @property
+    def oddities(self) -> str:
+        """The quirks, each with its number and where the first one is."""
+        parts = []
+        for name, count in self.quirks.items():
+            place = f" (the first at {self.places[name]})" if name in self.places else ""
+            parts.append(plural(count, name.replace("_", " ")[:-1]) + place)
+        return ", ".join(parts)
 
     @property
     def told(self) -> list[str]:
@@ -104,11 +115,17 @@ def inspect_file(
     rows = filled_rows(shape.cells, ordered, shape.reading, frequency=frequency, season=season)
     index = pd.DatetimeIndex(rows.time)
     same = index[1:] == index[:-1]
+    odd = (index[1:] != index[:-1] + offset) & ~same
+    sentinels = (rows.values == SENTINEL).any(axis=1)
     counts = {
         "repeated_stamps": int(same.sum()),
-        "irregular_steps": int(((index[1:] != index[:-1] + offset) & ~same).sum()),
+        "irregular_steps": int(odd.sum()),
         "sentinel_cells": int((rows.values == SENTINEL).sum()),
         "replacement_characters": int(rows.facts["replacement_characters"]),
+    }
+    at = {"repeated_stamps": (same, 1), "irregular_steps": (odd, 1), "sentinel_cells": (sentinels, 0)}
+    places = {
+        name: shown(rows.time[int(where.argmax()) + behind]) for name, (where, behind) in at.items() if where.any()
     }
     constant = rows.values.max(axis=0) == rows.values.min(axis=0)
     zone = ordered.zone
@@ -124,6 +141,7 @@ def inspect_file(
         frequency=frequency,
         season=season,
         quirks={name: number for name, number in counts.items() if number},
+        places=places,
         reading=shape.reading,
         repairs=Repairs(**rows.facts["repairs"]),
         constant=tuple(name for name, still in zip(rows.columns, constant, strict=True) if still),

@@ -19,7 +19,7 @@ from timellama.data.catalogue import Dataset
 from timellama.data.cells import Cells, read_cells
 from timellama.data.measured import selected, values_of
 from timellama.data.reader import Rows
-from timellama.data.reading import STEP, Reading, Repairs
+from timellama.data.reading import STEP, Reading, Repairs, plural
 from timellama.data.repair import Timed, filled, in_order, listed, shown, without_repeats
 from timellama.data.stamps import Stamps, numbered, read_stamps
 
@@ -136,7 +136,7 @@ def _from_long(cells: Cells, reading: Reading, *, time_column: str | None, steps
             row = int(repeated.argmax()) + 1
             raise InputError(
                 f"{one.where(row, time_column)}: the series {name!r} has two rows of {shown(one.time[row])} "
-                f"({repeated.sum()} such rows); say --duplicates first, last or mean, or correct the file"
+                f"({plural(repeated.sum(), 'such row')}); say --duplicates, or correct the file"
             )
         series[name], moved, merged = one, moved + late, merged + same
     kept, cut = _aligned(cells, series, align=reading.align)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.data.frequency import offset_of
+from timellama.data.reading import plural
 
 LISTED = 20  # our choice, as in canonicalise: what was repaired is counted in full and listed up to here
 
@@ -47,7 +48,7 @@ def in_order(timed: Timed, *, sort: bool) -> tuple[Timed, int]:
         row = int(late.argmax())
         raise InputError(
             f"{timed.where(row, timed.time_column)}: the stamp {shown(timed.time[row])} comes after "
-            f"{shown(timed.time[:row].max())} ({late.sum()} such rows); sort the rows by time, or say --sort"
+            f"{shown(timed.time[:row].max())} ({plural(late.sum(), 'such row')}); sort the rows by time, or say --sort"
         )
     return timed.taken(np.argsort(timed.time, kind="stable")), int(late.sum())
 
@@ -98,8 +99,8 @@ def filled(
         row, column = (int(n) for n in np.argwhere(left)[0])
         name = timed.columns[column]
         raise InputError(
-            f"{timed.path}, column {name!r}: {int(left[:, column].sum())} missing cells, the first at "
-            f"{shown(grid[row])}, have nothing that --fill {fill} could take; try another --fill, leave the column out "
+            f"{timed.path}, column {name!r}: {plural(left[:, column].sum(), 'missing cell')}, the first at "
+            f"{shown(grid[row])}: --fill {fill} has nothing to take there; try another --fill, leave the column out "
             "with --drop, or cut the rows off"
         )
     rows = dict(zip(places.tolist(), range(len(places)), strict=True))
@@ -115,9 +116,9 @@ def _missing(timed: Timed, missing: np.ndarray) -> str:
     row, column = (int(n) for n in np.argwhere(missing)[0])
     of = int(missing.any(axis=0).sum())
     return (
-        f"{timed.where(row, timed.columns[column])}: the cell is empty or marked as missing; so are "
-        f"{int(missing.sum())} cells of {of} column(s) in all. Give finite numbers, or choose --fill linear, previous "
-        "or seasonal"
+        f"{timed.where(row, timed.columns[column])}: the cell is empty or marked as missing "
+        f"({plural(missing.sum(), 'such cell')} in {plural(of, 'column')}); give finite numbers, or choose --fill "
+        "linear, previous or seasonal"
     )
 
 
@@ -128,8 +129,8 @@ def _grid(timed: Timed, frequency: str) -> np.ndarray:
     if repeated.any():
         row = int(repeated.argmax()) + 1
         raise InputError(
-            f"{timed.where(row, timed.time_column)}: the stamp {shown(time[row])} stands twice ({repeated.sum()} such "
-            "rows), so missing rows cannot be filled; say --duplicates first, last or mean too"
+            f"{timed.where(row, timed.time_column)}: the stamp {shown(time[row])} stands twice "
+            f"({plural(repeated.sum(), 'such row')}), so missing rows cannot be filled; say --duplicates too"
         )
     grid = pd.date_range(time[0], time[-1], freq=offset_of(frequency), unit="ms").to_numpy()
     beside = ~np.isin(time, grid)
@@ -137,8 +138,8 @@ def _grid(timed: Timed, frequency: str) -> np.ndarray:
         row = int(beside.argmax())
         raise InputError(
             f"{timed.where(row, timed.time_column)}: the stamp {shown(time[row])} is not on the grid of {frequency} "
-            f"that begins at {shown(time[0])} ({beside.sum()} such rows), so missing rows cannot be filled; name the "
-            "step with --frequency, or correct the stamps"
+            f"that begins at {shown(time[0])} ({plural(beside.sum(), 'such row')}), so no row can be filled in; "
+            "name the step with --frequency, or correct the stamps"
         )
     return grid
 
