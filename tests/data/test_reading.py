@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,8 @@ def test_a_local_zone_with_daylight_saving_is_kept_in_utc(desk, tmp_path, writte
     assert desk.last.frequency == "h" and desk.last.quirks.repeated_stamps == 0
     assert desk.facts["zone"] == ("+01:00, +02:00" if written == "offsets" else BERLIN)
     assert desk.facts["stamps_in"] == "UTC"
+    last = data["date"].iloc[-1]
+    assert desk.facts["last_in_zone"] == str(last.tz_convert("UTC") if written == "offsets" else last)
 
 
 def test_midnights_of_a_zone_are_dates(desk, tmp_path):
@@ -255,6 +258,13 @@ def test_other_kinds_of_file(desk, tmp_path, kind):
     assert (series.time == time.to_numpy()).all() and series.values[8].tolist() == [-2, 1]
     assert desk.last.files[0].path == f"own/Own.{kind.split()[0]}"
     assert desk.facts["zone"] == (BERLIN if kind == "parquet zone" else None)
+
+
+def test_excel_without_its_extra_names_it(desk, tmp_path, monkeypatch):
+    (tmp_path / "own.xlsx").write_bytes(b"PK\x03\x04")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(InputError, match=r"needs openpyxl; install it .*timellama\[excel\]"):
+        desk.read(tmp_path / "own.xlsx")
 
 
 def test_a_sheet_is_asked_for(desk, tmp_path):

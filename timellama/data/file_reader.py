@@ -21,7 +21,7 @@ from timellama.data.measured import selected, values_of
 from timellama.data.reader import Rows
 from timellama.data.reading import STEP, Reading, Repairs, plural
 from timellama.data.repair import Timed, filled, in_order, listed, shown, without_repeats
-from timellama.data.stamps import Stamps, numbered, read_stamps
+from timellama.data.stamps import Stamps, in_zone, numbered, read_stamps, rows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +87,8 @@ def filled_rows(cells: Cells, ordered: Ordered, reading: Reading, *, frequency: 
         "zone": ordered.zone,
         "stamps_in": ("dates of the zone" if ordered.dated else "UTC") if ordered.zone else None,
     }
+    if ordered.zone and not ordered.dated:
+        facts |= {f"{end}_in_zone": in_zone(timed.time[row], ordered.zone) for end, row in (("first", 0), ("last", -1))}
     time = whole if (whole.astype(timed.time.dtype) == timed.time).all() else timed.time
     return Rows(values=np.ascontiguousarray(timed.values), time=time, columns=timed.columns, facts=facts)
 
@@ -128,8 +130,8 @@ def _from_long(cells: Cells, reading: Reading, *, time_column: str | None, steps
         where=cells.where,
     )
     series, moved, merged = {}, 0, 0
-    for group, name in enumerate(names):
-        one, late = in_order(timed.taken(np.flatnonzero(groups == group)), sort=reading.sort)
+    for name, rows in zip(names, rows_of(groups), strict=True):
+        one, late = in_order(timed.taken(rows), sort=reading.sort)
         one, same = without_repeats(one, duplicates=reading.duplicates)
         repeated = one.time[1:] == one.time[:-1]
         if repeated.any():

@@ -36,6 +36,7 @@ FORMS = {
 }
 NUMBERS = (COMPACT, YEAR)  # forms that a measured value may have too
 READABLE = "2024-01-31, 2024-01-31 13:05:00, 31/01/2024 13:05, 2024Q1, 2024-01 or 2024"
+BETWEEN = ", "  # the offsets of a file that has several
 GLANCED = 20  # our choice: cells of which one must be a stamp before a whole column is looked at
 NANOSECONDS = 10**6  # of a millisecond
 EPOCH = 10**8  # our choice: whole numbers from here on are seconds since 1970 (from 1973) rather than numbered rows
@@ -158,13 +159,16 @@ def numbered(cells: Cells, name: str) -> np.ndarray:
     return ((numbers - numbers.min()) // step).astype("datetime64[s]").astype("datetime64[ms]")
 
 
+def rows_of(groups: np.ndarray) -> list[np.ndarray]:
+    """The rows of each series of a long file, in the file's order; `groups` numbers the series of each row from 0."""
+    order = np.argsort(groups, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(groups))[:-1])
+
+
 def in_zone(time: np.datetime64, zone: str) -> str:
-    """A stamp in UTC as it reads in a zone, with its offset."""
+    """A stamp in UTC as it reads in a zone, with its offset; in UTC where `zone` is several offsets, which are none."""
     stamp = pd.Timestamp(time).tz_localize("UTC")
-    try:
-        return str(stamp.tz_convert(zone))
-    except (ValueError, KeyError, zoneinfo.ZoneInfoNotFoundError):  # several offsets, which are no zone
-        return str(stamp)
+    return str(stamp if BETWEEN in zone else stamp.tz_convert(zone))
 
 
 def _parts(cells: Cells, name: str, form: str) -> pd.DataFrame:
@@ -261,10 +265,15 @@ def _offsets(cells: Cells, name: str, parts: pd.DataFrame) -> tuple[np.ndarray, 
             "one; give every stamp its zone, or none"
         )
     seconds = {text: _seconds(text) for text in parts["offset"].unique()}
-    shown = {0: "UTC"} | {
-        s: f"{'-' if s < 0 else '+'}{abs(s) // 3600:02d}:{abs(s) // 60 % 60:02d}" for s in seconds.values() if s
-    }
-    return parts["offset"].map(seconds).to_numpy(np.int64), ", ".join(shown[s] for s in sorted(set(seconds.values())))
+    zone = BETWEEN.join(map(_shown, sorted(set(seconds.values()))))
+    return parts["offset"].map(seconds).to_numpy(np.int64), zone
+
+
+def _shown(seconds: int) -> str:
+    """An offset in seconds as `+01:00`."""
+    if not seconds:
+        return "UTC"
+    return f"{'-' if seconds < 0 else '+'}{abs(seconds) // 3600:02d}:{abs(seconds) // 60 % 60:02d}"
 
 
 def _seconds(offset: str) -> int:
@@ -287,7 +296,7 @@ def _in_utc(
 ) -> np.ndarray:
     """Local stamps in UTC; of an hour that comes twice in autumn, the first rows are those of summer time."""
     found = np.empty_like(time)
-    for group in [np.arange(len(time))] if groups is None else [np.flatnonzero(groups == g) for g in np.unique(groups)]:
+    for group in [np.arange(len(time))] if groups is None else rows_of(groups):
         local = pd.DatetimeIndex(time[group])
         try:
             utc = local.tz_localize(zone, ambiguous="infer", nonexistent="raise").tz_convert("UTC").tz_localize(None)
