@@ -68,6 +68,10 @@ SHAPES = {
     "month first": Shape(data=frame("D"), form="%m/%d/%Y", frequency="D"),
     "month first, twelve hours": Shape(data=frame("h", start="2024-01-11"), form="%m/%d/%Y %I:%M %p", frequency="h"),
     "day first, asked": Shape(data=frame("MS"), form="%d/%m/%Y", frequency="MS", asked=Asked(day_first=True)),
+    "31 Jan 2024": Shape(data=frame("D"), form="%d %b %Y", frequency="D"),
+    "31-January-2024 13:05": Shape(data=frame("h"), form="%-d-%B-%Y %H:%M", frequency="h"),
+    "Jan-31-2024": Shape(data=frame("D"), form="%b-%-d-%Y", frequency="D"),
+    "Jan 2024": Shape(data=frame("MS"), form="%b %Y", frequency="MS"),
     "Z": Shape(data=frame("h"), form="%Y-%m-%dT%H:%M:%SZ", frequency="h"),
     "+00:00": Shape(data=frame("h"), form="%Y-%m-%d %H:%M:%S+00:00", frequency="h"),
     "semicolon, decimal comma": Shape(data=frame("h"), separator=";", decimal=",", frequency="h"),
@@ -157,6 +161,13 @@ def test_a_long_file_becomes_wide(desk, tmp_path, names, asked):
     series = desk.read(tmp_path / "own.csv", asked=asked)
     assert series.columns == ("north", "a south")
     assert (series.values == np.arange(ROWS)[:, None] + [0, 100]).all()
+
+
+def test_a_long_file_with_another_name_for_its_series_asks(desk, tmp_path):
+    csv(tmp_path / "own.csv", long({"a": ROWS, "b": ROWS}, names=("firm", "year", "value")))
+    with pytest.raises(InputError, match="as in a long file, and 'firm' hold.* --id-column 'firm'"):
+        desk.read(tmp_path / "own.csv")
+    assert desk.read(tmp_path / "own.csv", asked=Asked(id_column="firm")).columns == ("a", "b")
 
 
 def test_series_of_different_lengths_are_aligned_only_by_choice(desk, tmp_path):
@@ -300,6 +311,7 @@ REFUSED = {
         "line 3, .*2024-02-30.* calendar",
     ),
     "another form": (HEAD + "2024-02-01,1,2\n2024-02-02,1,2\n3.2.2024,1,2\n", Asked(), "line 4, .*not written like"),
+    "no such month": (HEAD + "1 Jan 2024,1,2\n1 Fub 2024,1,2\n1 Mar 2024,1,2\n", Asked(), "line 3, .*Fub.* calendar"),
     "half a zone": (HEAD + "2024-02-01Z,1,2\n2024-02-02Z,1,2\n2024-02-03,1,2\n", Asked(), "line 4, .*has no zone"),
     "no such zone": (HEAD + "2024-02-01 01:00,1,2\n2024-02-02,1,2\n2024-02-03,1,2\n", Asked(zone="Berlin"), "'Berlin'"),
     "an hour that is left out": (

@@ -213,7 +213,7 @@ def test_any_text_is_refused_by_name_or_read(tmp_path, text):
     assert found.rows >= 3 and len(found.columns) >= 1
 
 
-@settings(max_examples=60, **PROPERTY)
+@settings(max_examples=100, **PROPERTY)
 @given(data=st.data(), kind=st.sampled_from(["csv", "csv.gz", "parquet", "xlsx"]))
 def test_a_damaged_file_is_refused_by_name_or_read(tmp_path, data, kind):
     frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=6, freq="D"), "a": np.arange(6.0)})
@@ -226,7 +226,8 @@ def test_a_damaged_file_is_refused_by_name_or_read(tmp_path, data, kind):
     else:
         frame.to_csv(path, index=False)
     whole = path.read_bytes()
-    at = data.draw(st.integers(0, len(whole) - 1))
+    # A share, since the file's length changes with the time that Excel's and gzip's headers hold.
+    at = int(data.draw(st.floats(0, 1, exclude_max=True)) * len(whole))
     path.write_bytes(whole[:at] + data.draw(st.binary(max_size=4)) + whole[at + data.draw(st.integers(0, 8)) :])
     try:
         inspect_file(path)

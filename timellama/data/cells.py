@@ -6,7 +6,6 @@ Text stays text here; what a cell means is decided in `stamps` and `numbers`.
 import csv
 import io
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +104,7 @@ def _named(path: Path, header: tuple[str, ...]) -> list[str]:
 def _parquet(path: Path, raw: bytes) -> Cells:
     try:
         frame = pd.read_parquet(io.BytesIO(raw), engine="pyarrow")
-    except (OSError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # of a damaged file, pyarrow and pandas raise whatever their parts do
         raise InputError(f"{path}: is Parquet, but cannot be read ({error}); write the file again") from error
     if not isinstance(frame.index, pd.RangeIndex):
         names = [name or UNNAMED for name in frame.index.names]
@@ -127,7 +126,7 @@ def _excel(path: Path, raw: bytes, sheet: str | None) -> Cells:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of styles and print settings, which say nothing of values
             sheets = pd.read_excel(io.BytesIO(raw), sheet_name=None, dtype=object, engine="openpyxl")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # of a damaged file, openpyxl and zipfile raise whatever their parts do
         raise InputError(
             f"{path}: is a zip archive, but no Excel file that can be read ({error}); unpack it, or save the file again"
         ) from error

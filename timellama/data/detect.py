@@ -36,6 +36,9 @@ TARGETS = ("y", "value", "target", "values")
 INDEXES = (UNNAMED, "step", "t", "n", "idx", "row", "time_idx", "ds", "time", "timestamp")
 
 
+REPEATED = 0.5  # our choice: rows of a stamp that was there before, from which on a file looks long: two series or more
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a person named for reading a file; None and empty are to be found out."""
@@ -73,7 +76,7 @@ def shape_of(path: Path, *, asked: Asked) -> Shape:
     cells = read_cells(path, separator=separator, sheet=asked.sheet)
     _require_header(cells)
     time_column, steps = _time_column(cells, asked)
-    id_column = asked.id_column or _id_column(cells, time_column)
+    id_column = asked.id_column or _id_column(cells, asked, time_column)
     value_column = _value_column(cells, asked, (time_column, id_column)) if id_column else None
     rest = [value_column] if value_column else _values(cells, asked, [time_column])
     decimal = asked.decimal or decimal_of(cells, rest)
@@ -179,12 +182,25 @@ def _dates(cells: Cells, time_column: str | None, steps: bool, day_first: bool |
     return "day-first" if day_first else "month-first"
 
 
-def _id_column(cells: Cells, time_column: str | None) -> str | None:
-    """The column that names series: one of the usual names, in a file whose stamps repeat; else None."""
+def _id_column(cells: Cells, asked: Asked, time_column: str | None) -> str | None:
+    """The column that names series: one of the usual names, in a file whose stamps repeat; else None.
+
+    Raises InputError where a column of another name may be it.
+    """
     if time_column is None or not cells.frame[time_column].duplicated().any():
         return None
-    found = [name for name in cells.frame.columns if name.lower() in IDS and name != time_column]
-    return min(found, key=lambda name: IDS.index(name.lower())) if found else None
+    names = [name for name in cells.frame.columns if name != time_column and name not in asked.drop]
+    if found := [name for name in names if name.lower() in IDS]:
+        return min(found, key=lambda name: IDS.index(name.lower()))
+    read = [name for name in names if not asked.columns or name in asked.columns]
+    texts = [name for name in read if not any(is_numeric(cells, name, decimal=mark) for mark in ".,")]
+    if texts and cells.frame[time_column].duplicated().mean() >= REPEATED:
+        raise InputError(
+            f"{cells.path}: most stamps stand more than once, as in a long file, and {', '.join(map(repr, texts))} "
+            f"hold(s) text; name the column of the series, for example --id-column {texts[0]!r}, or leave text out "
+            "with --drop"
+        )
+    return None
 
 
 def _value_column(cells: Cells, asked: Asked, without: tuple[str | None, str]) -> str:

@@ -18,17 +18,16 @@ TIME = (
     r"(?:(?:T| +)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
     r"(?: ?(?P<half>[AaPp][Mm]))?)?(?: ?(?P<offset>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?"
 )
-YEAR_FIRST, TWO_FIRST, QUARTER, COMPACT, MONTH, YEAR = (
-    "year-first",
-    "two numbers",
-    "quarter",
-    "compact",
-    "month",
-    "year",
-)
+YEAR_FIRST, TWO_FIRST, QUARTER = "year-first", "two numbers", "quarter"
+MONTH, COMPACT, YEAR = "month", "compact", "year"
+DAY_NAME, NAME_DAY, NAME = "31 Jan 2024", "Jan 31, 2024", "Jan 2024"
+MONTHS = tuple(pd.date_range("2024-01-01", periods=12, freq="MS").month_name().str.lower())  # English, in any locale
 FORMS = {
     YEAR_FIRST: r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d{1,2})(?P=mark)(?P<day>\d{1,2})" + TIME,
     TWO_FIRST: r"(?P<one>\d{1,2})(?P<mark>[-/.])(?P<two>\d{1,2})(?P=mark)(?P<year>\d{4})" + TIME,
+    DAY_NAME: r"(?P<day>\d{1,2})[-/. ](?P<name>[A-Za-z]{3,9})[-/. ](?P<year>\d{4})" + TIME,
+    NAME_DAY: r"(?P<name>[A-Za-z]{3,9})[-/. ](?P<day>\d{1,2})(?:[-/]|,? )(?P<year>\d{4})" + TIME,
+    NAME: r"(?P<name>[A-Za-z]{3,9})[-/ ](?P<year>\d{4})",
     QUARTER: r"(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])",
     MONTH: r"(?P<year>\d{4})[-/](?P<month>\d{1,2})",
     COMPACT: r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
@@ -205,6 +204,8 @@ def _from_text(cells: Cells, name: str, dates: str) -> tuple[np.ndarray, np.ndar
         parts = parts.rename(columns=dict(zip(("one", "two"), order, strict=True)))
     if form == QUARTER:
         parts["month"] = (parts["quarter"].astype(int) * 3 - 2).astype(str)
+    if "name" in parts:
+        parts["month"] = parts["name"].map(_month)
     number = {part: _whole(parts, part) for part in ("year", "month", "day", "hour", "minute", "second")}
     number = {
         part: np.ones_like(n) if part in ("month", "day") and part not in parts else n for part, n in number.items()
@@ -230,6 +231,12 @@ def _from_text(cells: Cells, name: str, dates: str) -> tuple[np.ndarray, np.ndar
             raise _too_fine(cells, name, int((fraction % NANOSECONDS != 0).argmax()))
         time = time.astype("datetime64[ms]") + fraction // NANOSECONDS
     return time, time + offsets.astype("timedelta64[s]"), missing, zone
+
+
+def _month(name: str) -> str:
+    """The number of a month by its English name or its first letters; 0, which no calendar has, for another word."""
+    found = [number for number, month in enumerate(MONTHS, start=1) if month.startswith(name.lower())]
+    return str(found[0] if len(found) == 1 else 0)
 
 
 def _too_fine(cells: Cells, name: str, row: int) -> InputError:
