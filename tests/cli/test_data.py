@@ -175,6 +175,38 @@ def test_a_file_that_cannot_be_used_changes_nothing(project, say, change, option
     assert not (project / OWN).exists()
 
 
+def test_repairs_are_asked_for_on_the_command_line(project, say):
+    def change(i, cells):
+        day, hour = cells[0].split(" ")
+        year, month, number = day.split("-")
+        return [f"{number}/{month}/{year} {hour[:5]}", "" if i == 9 else cells[1], cells[2]]
+
+    lines = shop(project / "shop.csv", change=change).read_text(encoding="utf-8").splitlines()
+    rows = [f"{line},sunny" if number else f"{line},note" for number, line in enumerate(lines)]
+    rows = [*rows[:50], *rows[52:100], rows[101], rows[100], *rows[101:]]
+    (project / "shop.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    given = ("--name", "Shop", "--context", 48, "--horizon", 12, "--day-first", "--drop", "note", "--sort")
+    given += ("--fill", "previous", "--duplicates", "mean")
+    printed = say("data", "add", "shop.csv", *given).stdout
+    assert "added to config/local/datasets.yaml" in printed and "left out: note" in printed
+    assert "dates are day-first" in printed and "2 missing rows added, 5 cells filled (previous)" in printed
+    mine = load_catalogue(project / "config/datasets.yaml")["Shop"]
+    assert mine.reading.chosen == {
+        "dates": "day-first",
+        "drop": ["note"],
+        "sort": True,
+        "duplicates": "mean",
+        "fill": "previous",
+    }
+    assert mine.repairs.counted == {"moved_rows": 1, "merged_rows": 1, "added_rows": 2, "filled_cells": 5}
+    assert "Shop" in say("data", "list", "Shop").stdout
+    assert "is not one of" in say("data", "add", "shop.csv", "--name", "S", "--fill", "cubic", code=2).stderr
+
+
+def test_git_ignores_the_own_catalogue(root):
+    assert subprocess.run(["git", "check-ignore", "-q", OWN], cwd=root).returncode == 0
+
+
 def test_oddities_are_declared_only_when_they_are_meant(project, say):
     shop(project / "shop.csv", change=lambda i, cells: [cells[0], "-9999", cells[2]] if i in (9, 10) else cells)
     say("data", "add", "shop.csv", "--name", "Shop", "--context", 48, "--horizon", 12, "--accept-quirks")

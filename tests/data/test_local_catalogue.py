@@ -63,6 +63,9 @@ def test_a_name_or_a_place_of_both_is_refused(desk):
         ({"reading": {"fill": "cubic"}}, "reading.fill"),
         ({"reading": {"separator": "::"}}, "reading.separator"),
         ({"reading": {"sorted": True}}, "sorted"),
+        ({"reading": {"align": "common"}}, r"reading\.align: is for a long file"),
+        ({"reading": {"id_column": "a"}}, r"reading\.value_column: is missing"),
+        ({"reading": {"id_column": "a", "value_column": "b", "drop": ["c"]}}, r"reading\.drop: is for a file with"),
         ({"repairs": {"filled_cells": -1}}, "repairs.filled_cells"),
     ],
 )

@@ -1,6 +1,7 @@
 """What `config/datasets.yaml` may hold: the models behind `config/schema/datasets.json`; docs/data.md explains it."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -180,7 +181,22 @@ class DatasetEntry(Model):
         elif self.frequency != STEP and not self.time_column:
             rule = f"is missing; only rows of the frequency `{STEP}`, which are numbered, do without a time column"
             problems.append((("time_column",), None, rule))
+        problems += [(("reading", key), value, rule) for key, value, rule in self._of_reading()]
         return problems
+
+    def _of_reading(self) -> Iterator[tuple[str, Any, str]]:
+        """Keys of `reading` that would have no effect beside its others."""
+        chosen = self.reading.chosen
+        if self.reading.id_column is None:
+            for key in ("value_column", "align"):
+                if key in chosen:
+                    yield key, chosen[key], "is for a long file; name the column of its series with `id_column`"
+            return
+        if self.reading.value_column is None:
+            yield "value_column", None, "is missing; a long file needs it beside `id_column`"
+        for key in ("keep", "drop"):
+            if key in chosen:
+                yield key, chosen[key], "is for a file with a column a variate, not for one with `id_column`"
 
     def _of_text(self) -> list[tuple[tuple, Any, str]]:
         problems = []
