@@ -199,7 +199,10 @@ def _from_text(cells: Cells, name: str, dates: str) -> tuple[np.ndarray, np.ndar
     parts = _parts(cells, name, form)
     if form == TWO_FIRST:
         if dates == YEAR_FIRST:
-            raise InputError(f"{cells.where(0, name)}: {column.iloc[0]!r} is not year first; say --day-first or not")
+            raise InputError(
+                f"{cells.where(0, name)}: {column.iloc[0]!r} is not year first; set reading.dates of the entry "
+                "to day-first or month-first"
+            )
         order = ("day", "month") if dates == "day-first" else ("month", "day")
         parts = parts.rename(columns=dict(zip(("one", "two"), order, strict=True)))
     if form == QUARTER:
@@ -207,9 +210,7 @@ def _from_text(cells: Cells, name: str, dates: str) -> tuple[np.ndarray, np.ndar
     if "name" in parts:
         parts["month"] = parts["name"].map(_month)
     number = {part: _whole(parts, part) for part in ("year", "month", "day", "hour", "minute", "second")}
-    number = {
-        part: np.ones_like(n) if part in ("month", "day") and part not in parts else n for part, n in number.items()
-    }
+    number |= {part: np.ones_like(number[part]) for part in ("month", "day") if part not in parts}
     hour = _hour(parts, number["hour"])
     months = ((number["year"] - 1970) * 12 + number["month"] - 1).astype("datetime64[M]")
     days = months.astype("datetime64[D]") + (number["day"] - 1)
