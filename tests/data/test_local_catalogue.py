@@ -17,6 +17,8 @@ from timellama.data.detect import Asked
 from timellama.data.reading import Reading, Repairs
 from timellama.experiments import matrix as plan_module
 from timellama.experiments.matrix import make_matrix
+from timellama.reports.failures import with_remarks
+from timellama.reports.render.cells import Table
 from timellama.reports.report_facts import report_facts
 
 
@@ -111,6 +113,8 @@ def test_tables_and_descriptions_say_what_was_repaired(planned, desk):
     facts = report_facts(planned(), "long_term", absent=())
     assert facts["repaired"] == "Own was repaired before use: 1 cell filled (linear)."
     assert "repaired" not in report_facts(planned(repairs=Repairs()), "long_term", absent=())
+    bare = Table(columns="l", blocks=(), notes=("Before.",), caption="", label="")
+    assert with_remarks(bare, facts | {"remark": ""}).notes == ("Before.", facts["repaired"])
     [rows] = describe(desk.last)["recordSet"]
     assert "timellama repairs it: 1 cell filled (linear)." in rows["description"]
 
