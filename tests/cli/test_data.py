@@ -28,6 +28,9 @@ def project(make_project, monkeypatch) -> Path:
     return folder
 
 
+OWN = "config/local/datasets.yaml"
+
+
 def shop(path: Path, rows: int = 400, change=lambda i, cells: cells) -> Path:
     start = datetime(2024, 1, 1)
     lines = ['when,sales,"sun, hours"']
@@ -103,7 +106,7 @@ def test_verify_names_a_file_that_was_changed(project, say):
 
 
 def test_an_own_file_goes_round(project, say):
-    """Added, planned, fetched, read: and the catalogue keeps every byte that it had."""
+    """Added, planned, fetched, read: and the published catalogue keeps every byte that it had."""
     before = (project / "config/datasets.yaml").read_text(encoding="utf-8")
     known = load_catalogue(project / "config/datasets.yaml")
     shop(project / "shop.csv")
@@ -114,8 +117,8 @@ def test_an_own_file_goes_round(project, say):
     )
     # 280, 40 and 80 target rows: 280 - 48 - 12 + 1, 40 - 12 + 1, 80 - 12 + 1.
     assert told["windows"] == {"train": 221, "validation": 29, "test": 69}
-    after = (project / "config/datasets.yaml").read_text(encoding="utf-8")
-    assert after.startswith(before) and after != before
+    assert (project / "config/datasets.yaml").read_text(encoding="utf-8") == before
+    assert list(yaml.safe_load((project / OWN).read_text(encoding="utf-8"))["datasets"]) == ["Shop"]
     loaded = load_catalogue(project / "config/datasets.yaml")
     assert {name: loaded[name] for name in known} == known
     mine = loaded["Shop"]
@@ -135,10 +138,11 @@ def test_a_second_entry_of_a_name_or_a_file_is_refused(project, say):
     shop(project / "shop.csv")
     small = ("--context", 48, "--horizon", 12)
     say("data", "add", "shop.csv", "--name", "Shop", *small)
-    before = (project / "config/datasets.yaml").read_bytes()
-    assert "has a data set 'shop' already" in say("data", "add", "shop.csv", "--name", "shop", *small, code=2).stderr
+    before = (project / OWN).read_bytes()
+    assert "has a data set 'Shop' already" in say("data", "add", "shop.csv", "--name", "shop", *small, code=2).stderr
     assert "already, as Shop" in say("data", "add", "shop.csv", "--name", "Other", *small, code=2).stderr
-    assert (project / "config/datasets.yaml").read_bytes() == before
+    assert "config/datasets.yaml has" in say("data", "add", "shop.csv", "--name", "etth1", *small, code=2).stderr
+    assert (project / OWN).read_bytes() == before
 
 
 def drop(column):
@@ -149,10 +153,14 @@ def drop(column):
     ("change", "options", "message"),
     [
         (drop(1), (), "line 11, column 'sales': the cell is empty"),
-        (lambda i, cells: [cells[0], "nan", cells[2]] if i == 9 else cells, (), "is not a finite plain number"),
-        (lambda i, cells: ["01/02/2024", *cells[1:]], (), "no column holds time stamps"),
+        (lambda i, cells: [cells[0], "inf", cells[2]] if i == 9 else cells, (), "is not a finite plain number"),
+        (lambda i, cells: ["01/02/2024", *cells[1:]], (), "may be day first or month first"),
         (lambda i, cells: ["2023-01-01", *cells[1:]] if i == 9 else cells, (), "sort the rows by time"),
-        (lambda i, cells: [cells[0], "-9999", cells[2]] if i == 9 else cells, (), "1 sentinel cells"),
+        (
+            lambda i, cells: [cells[0], "-9999", cells[2]] if i == 9 else cells,
+            (),
+            "1 sentinel cell (the first at 2024-01-01 09:00:00)",
+        ),
         (lambda i, cells: cells, ("--context", 300), "leave no train and"),
         (lambda i, cells: cells, ("--time-column", "day"), "no column 'day'"),
         (lambda i, cells: cells, ("--split", "0.5/0.5"), "three shares"),
@@ -162,10 +170,41 @@ def drop(column):
 )
 def test_a_file_that_cannot_be_used_changes_nothing(project, say, change, options, message):
     shop(project / "shop.csv", change=change)
-    before = (project / "config/datasets.yaml").read_bytes()
     given = ["--name", "Shop", "--context", 48, "--horizon", 12, *options]
     assert message in say("data", "add", "shop.csv", *given, code=2).stderr
-    assert (project / "config/datasets.yaml").read_bytes() == before
+    assert not (project / OWN).exists()
+
+
+def test_repairs_are_asked_for_on_the_command_line(project, say):
+    def change(i, cells):
+        day, hour = cells[0].split(" ")
+        year, month, number = day.split("-")
+        return [f"{number}/{month}/{year} {hour[:5]}", "" if i == 9 else cells[1], cells[2]]
+
+    lines = shop(project / "shop.csv", change=change).read_text(encoding="utf-8").splitlines()
+    rows = [f"{line},sunny" if number else f"{line},note" for number, line in enumerate(lines)]
+    rows = [*rows[:50], *rows[52:100], rows[101], rows[100], *rows[101:]]
+    (project / "shop.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    given = ("--name", "Shop", "--context", 48, "--horizon", 12, "--day-first", "--drop", "note", "--sort")
+    given += ("--fill", "previous", "--duplicates", "mean")
+    printed = say("data", "add", "shop.csv", *given).stdout
+    assert "added to config/local/datasets.yaml" in printed and "left out: note" in printed
+    assert "dates are day-first" in printed and "2 missing rows added, 5 cells filled (previous)" in printed
+    mine = load_catalogue(project / "config/datasets.yaml")["Shop"]
+    assert mine.reading.chosen == {
+        "dates": "day-first",
+        "drop": ["note"],
+        "sort": True,
+        "duplicates": "mean",
+        "fill": "previous",
+    }
+    assert mine.repairs.counted == {"moved_rows": 1, "merged_rows": 1, "added_rows": 2, "filled_cells": 5}
+    assert "Shop" in say("data", "list", "Shop").stdout
+    assert "is not one of" in say("data", "add", "shop.csv", "--name", "S", "--fill", "cubic", code=2).stderr
+
+
+def test_git_ignores_the_own_catalogue(root):
+    assert subprocess.run(["git", "check-ignore", "-q", OWN], cwd=root).returncode == 0
 
 
 def test_oddities_are_declared_only_when_they_are_meant(project, say):
@@ -176,10 +215,9 @@ def test_oddities_are_declared_only_when_they_are_meant(project, say):
 
 def test_a_dry_run_prints_the_entry_and_writes_nothing(project, say):
     shop(project / "shop.csv")
-    before = (project / "config/datasets.yaml").read_bytes()
     given = ("--name", "Shop", "--context", 48, "--horizon", 12, "--no-pin", "--dry-run")
     printed = say("data", "add", "shop.csv", *given).stdout
-    assert (project / "config/datasets.yaml").read_bytes() == before
+    assert not (project / OWN).exists()
     entry = yaml.safe_load(printed.split("Shop: 400 rows of")[0])["Shop"]
     assert entry["files"] == [{"path": "own/Shop.csv", "source": "shop.csv"}]
 
@@ -189,12 +227,12 @@ def test_a_dry_run_prints_the_entry_and_writes_nothing(project, say):
     [(timedelta(minutes=15), 400, "15min", 96), (timedelta(days=1), 400, "D", 7), (timedelta(days=7), 400, "7D", 52)],
 )
 def test_the_step_and_the_season_are_found(project, step, rows, frequency, season):
-    from timellama.data.add_csv import inspect_csv
+    from timellama.data.add_file import inspect_file
 
     start = datetime(2020, 1, 1)
     lines = ["day,value", *(f"{start + i * step},{i}" for i in range(rows))]
     (project / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found = inspect_csv(project / "own.csv", time_column=None, frequency=None, season=None)
+    found = inspect_file(project / "own.csv")
     assert (found.frequency, found.season, found.quirks) == (frequency, season, {})
 
 
@@ -202,21 +240,21 @@ def test_the_step_and_the_season_are_found(project, step, rows, frequency, seaso
     ("frequency", "season"), [("MS", 12), ("ME", 12), ("QS-OCT", 4), ("QE-DEC", 4), ("YS-JAN", 1), ("YE-DEC", 1)]
 )
 def test_months_are_found(project, frequency, season):
-    from timellama.data.add_csv import inspect_csv
+    from timellama.data.add_file import inspect_file
 
     days = pd.date_range("2000-01-01", periods=30, freq=frequency)
     lines = ["month,value", *(f"{day.date()},{number}" for number, day in enumerate(days))]
     (project / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found = inspect_csv(project / "own.csv", time_column=None, frequency=None, season=None)
+    found = inspect_file(project / "own.csv")
     assert (found.frequency, found.season, found.quirks) == (frequency.partition("-")[0], season, {})
 
 
 def test_a_step_of_no_alias_is_told(project):
-    from timellama.data.add_csv import inspect_csv
+    from timellama.data.add_file import inspect_file
 
     (project / "own.csv").write_text("day,value\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n", encoding="utf-8")
-    with pytest.raises(InputError, match="--frequency is 'hourly'.* h, 15min"):
-        inspect_csv(project / "own.csv", time_column=None, frequency="hourly", season=None)
+    with pytest.raises(InputError, match="--frequency: the frequency 'hourly' .* h, 15min"):
+        inspect_file(project / "own.csv", frequency="hourly")
 
 
 def test_help_shows_examples(say):

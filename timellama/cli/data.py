@@ -20,8 +20,10 @@ from timellama.cli.console import (
 )
 from timellama.core import layout
 from timellama.core.errors import InputError, did_you_mean
+from timellama.data.reading_choices import Align, Decimal, Duplicates, Fill, Separator
 
 CATALOGUE = Path("config/datasets.yaml")
+LOCAL_CATALOGUE = Path("config/local/datasets.yaml")
 CACHE = layout.within(RESULTS, layout.CACHE)
 CONTEXT, HORIZON = 512, 96  # paper, section 4.1: the look-back, and the shortest horizon
 
@@ -147,7 +149,7 @@ def verify(names: Names = None, configfile: Config = None, as_json: Json = False
 
 
 def add(
-    csv: Annotated[Path, typer.Argument(help="A CSV with one column of time stamps and one column a variate.")],
+    file: Annotated[Path, typer.Argument(help="A CSV, Parquet or Excel file; a CSV may be packed with gzip.")],
     name: Annotated[str, typer.Option(help="What configurations call it.")],
     licence: Annotated[str, typer.Option(help="The terms of the data.")] = "our own",
     domain: Annotated[str, typer.Option(help="What the data are about, in a word or two.")] = "own data",
@@ -155,8 +157,36 @@ def add(
         str | None,
         typer.Option(help="Two to four sentences for the language model; {context} and {horizon} are filled in."),
     ] = None,
-    time_column: Annotated[str | None, typer.Option(help="The column of time stamps, where it is not clear.")] = None,
-    frequency: Annotated[str | None, typer.Option(help="The step from row to row: h, 15min, D, 7D, MS.")] = None,
+    time_column: Annotated[str | None, typer.Option(help="The column of time, where it is not clear.")] = None,
+    day_first: Annotated[
+        bool | None, typer.Option("--day-first/--month-first", help="The order of dates such as 02/03/2024.")
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="The zone of stamps that name none: Europe/Berlin. They are kept in UTC.")
+    ] = None,
+    separator: Annotated[
+        Separator | None, typer.Option(help="What parts the cells of a text file, where it is not clear.")
+    ] = None,
+    decimal: Annotated[Decimal | None, typer.Option(help="The decimal mark, where it is not clear.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="The sheet of an Excel file that has several.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="In a long file, the column that names the series.")] = None,
+    value_column: Annotated[str | None, typer.Option(help="In a long file, the column of the values.")] = None,
+    align: Annotated[
+        Align | None, typer.Option(help="Of series that differ in length, keep the time that all span.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option(help="Read this column of values and no other; may be repeated.")
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="Leave this column out; may be repeated.")] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="Put the rows in order of time.")] = False,
+    duplicates: Annotated[
+        Duplicates | None, typer.Option(help="What stands for the rows of one stamp: the first, the last, their mean.")
+    ] = None,
+    fill: Annotated[
+        Fill | None,
+        typer.Option(help="Fill missing cells and rows: a line, the previous value, the value a season before."),
+    ] = None,
+    frequency: Annotated[str | None, typer.Option(help="The step from row to row: h, 15min, D, B, 7D, MS.")] = None,
     season: Annotated[int | None, typer.Option(min=1, help="Steps of a season; a day in hourly data.")] = None,
     split: Annotated[str, typer.Option(help="Shares of training, validation and test rows.")] = "0.7/0.1/0.2",
     context: Annotated[int, typer.Option(min=1, help="The look-back that must leave windows.")] = CONTEXT,
@@ -168,27 +198,50 @@ def add(
     dry_run: Annotated[bool, typer.Option(help="Print the entry and write nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a CSV of your own and append its entry to config/datasets.yaml.
+    """Check a file of your own and add its entry to config/local/datasets.yaml, which git ignores.
 
-    Every cell must be a finite number, every stamp a date in order; the split must leave windows in each part. What is
-    odd but real (repeated stamps, gaps, -9999) is counted, and declared only with --accept-quirks. Nothing that stands
-    in the catalogue changes; a name or a file that it has already is refused.
+    The form of the file is found out: separator, decimal mark, order of dates, frequency, wide or long. What may mean
+    two things is asked for. Nothing is repaired unless you say how (--sort, --duplicates, --fill, --drop, --align); the
+    repairs are counted in the entry and in quirks.json, and another repair is another run. What is odd but real
+    (repeated stamps, gaps, -9999) is counted, and declared only with --accept-quirks. A name or a file that the
+    catalogues have already is refused.
 
     Examples:
       timellama data add data/shop.csv --name Shop --domain sales --dry-run
       timellama data add data/shop.csv --name Shop --context 96 --horizon 24
       timellama data add load.csv --name Load --frequency 15min --split 0.6/0.2/0.2 --accept-quirks
+      timellama data add sales.parquet --name Sales --fill seasonal --sort --duplicates mean --drop note
+      timellama data add meter.csv.gz --name Meter --zone Europe/Berlin --day-first
     """
-    from timellama.data.add_csv import add_entry, as_text, describe, inspect_csv, require_windows
+    from timellama.data.add_file import add_entry, as_text, describe, inspect_file, require_windows
+    from timellama.data.detect import Asked
     from timellama.data.sources import sha256_of
     from timellama.data.splits import Split
 
     catalogue = project() / CATALOGUE
     shares = _shares(split)
-    found = inspect_csv(csv, time_column=time_column, frequency=frequency, season=season)
+    asked = Asked(
+        time_column=time_column,
+        separator=separator,
+        decimal=decimal,
+        day_first=day_first,
+        zone=zone,
+        sheet=sheet,
+        id_column=id_column,
+        value_column=value_column,
+        align=align,
+        columns=tuple(columns or ()),
+        drop=tuple(drop or ()),
+        sort=sort,
+        duplicates=duplicates,
+        fill=fill,
+    )
+    found = inspect_file(file, asked=asked, frequency=frequency, season=season)
     if found.quirks and not accept_quirks:
-        listed = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in found.quirks.items())
-        raise InputError(f"{csv}: {listed}; correct the file, or declare them with --accept-quirks if they are real")
+        raise InputError(
+            f"{file}: {found.oddities}; correct the file, repair it (--fill adds missing rows, --duplicates merges "
+            "repeated stamps, --zone reads local time), or declare them with --accept-quirks if they are real"
+        )
     windows = require_windows(
         found,
         Split(rule="ratio", **dict(zip(("train", "validation", "test"), shares, strict=True))),
@@ -198,27 +251,29 @@ def add(
     entry = describe(
         found,
         name=name,
-        source=str(csv),
-        sha256=sha256_of(csv) if pin else None,
-        size=csv.stat().st_size,
+        source=str(file),
+        sha256=sha256_of(file) if pin else None,
+        size=file.stat().st_size,
         ratio=shares,
         licence=licence,
         domain=domain,
         prompt=prompt,
     )
-    dataset = add_entry(catalogue, name, entry, csv, write=not dry_run)
+    dataset = add_entry(catalogue, name, entry, file, write=not dry_run)
     if as_json:
-        print_json({"name": name, "written": not dry_run, "windows": windows, "entry": entry})
+        print_json({"name": name, "written": not dry_run, "windows": windows, "told": found.told, "entry": entry})
         return
     out = console()
     if dry_run:
         out.print(as_text(name, entry), end="", soft_wrap=True)
     numbers = ", ".join(f"{number} {part}" for part, number in windows.items())
-    done = "would be added" if dry_run else f"added to {CATALOGUE}"
+    done = "would be added" if dry_run else f"added to {LOCAL_CATALOGUE}"
     out.print(
         f"{name}: {dataset.rows} rows of {dataset.variates} variate(s), every {dataset.frequency}, {done}",
         soft_wrap=True,
     )
+    for line in (f"from {found.first} to {found.last}", *found.told):
+        out.print(line, soft_wrap=True)
     out.print(f"windows at context {context} and horizon {horizon}: {numbers}", soft_wrap=True)
     if not dry_run:
         out.print("name it under an experiment's `datasets` in a configuration:", soft_wrap=True)

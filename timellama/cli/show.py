@@ -55,6 +55,8 @@ def show(
         _print_router(metrics["router"])
 
     rows = [("commit", describe_commit(origin)), ("code", origin["source_digest"]), ("data", origin["data_sha256"])]
+    if spec.reading:
+        rows.append(("data read", spec.reading))
     rows.append(("hardware", origin["hardware"]["host_class"]))
     rows.append(("versions", ", ".join(f"{name} {version}" for name, version in sorted(origin["versions"].items()))))
     rows.append(("started", origin["started"]))

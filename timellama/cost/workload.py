@@ -77,6 +77,7 @@ def shape_run(run: Run) -> Run:
         task="",
         dataset="",
         data_sha256=None,
+        reading=None,
         split=ANY_SPLIT,
         train_percent=100,
         variant=run.method,

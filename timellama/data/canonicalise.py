@@ -1,7 +1,8 @@
 """Turns the raw files of a data set into one canonical file, and writes down what is odd about them.
 
-What is odd is recorded and never repaired. It has to be what the catalogue's entry says under `quirks`: a file with
-other counts, or with anything that cannot be read without guessing, is refused.
+What is odd is recorded. It is repaired only where the entry's `reading` says so. What is odd and what was repaired has
+to be what the entry says under `quirks` and `repairs`: a file with other counts, or with anything that cannot be read
+without guessing, is refused.
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,11 @@ from timellama.core.errors import InputError
 from timellama.core.files import write_json
 from timellama.core.outside import loaded
 from timellama.data.catalogue import Dataset
+from timellama.data.catalogue_models import FILE
 from timellama.data.download import sha256_of
+from timellama.data.frequency import offset_of
 from timellama.data.reader import Rows, reader_of
+from timellama.data.reading import Repairs
 from timellama.data.series import Series, load_series, save_series
 
 SENTINEL = -9999.0  # data loggers' usual mark for "missing"
@@ -94,6 +98,7 @@ def _facts(dataset: Dataset, raw: Sequence[Path], rows: Rows) -> dict[str, Any]:
     """What a person should know of the data before trusting a number made from them."""
     values, time, columns = rows.values, rows.time, rows.columns
     repeated, irregular = _steps(dataset, time)
+    repaired = Repairs(**rows.facts.get("repairs", {})).sentence(dataset.reading)
     sentinels = (values == SENTINEL).sum(axis=0)
     constant = values.max(axis=0) == values.min(axis=0)
     return {
@@ -112,14 +117,14 @@ def _facts(dataset: Dataset, raw: Sequence[Path], rows: Rows) -> dict[str, Any]:
         "irregular_steps": {
             "count": len(irregular),
             "first": [
-                {"from": str(time[i - 1]), "to": str(time[i]), "seconds": int((time[i] - time[i - 1]).astype(int))}
+                {"from": str(time[i - 1]), "to": str(time[i]), "seconds": _seconds(time[i] - time[i - 1])}
                 for i in irregular[:LISTED]
             ],
         },
         "sentinel_cells": {name: int(n) for name, n in zip(columns, sentinels, strict=True) if n},
         "constant_columns": [name for name, same in zip(columns, constant, strict=True) if same],
         "far_cells": _far_cells(values, time, columns),
-        "notes": list(dataset.quirks.notes),
+        "notes": [*dataset.quirks.notes, *([f"Repaired: {repaired}."] if repaired else [])],
         "interpolated_cells": {},
         "replacement_characters": 0,
         **rows.facts,
@@ -129,17 +134,16 @@ def _facts(dataset: Dataset, raw: Sequence[Path], rows: Rows) -> dict[str, Any]:
 def _steps(dataset: Dataset, time: np.ndarray) -> tuple[list[int], list[int]]:
     """The rows whose stamp repeats the one before, and those that otherwise do not follow by one step."""
     index = pd.DatetimeIndex(time)
-    try:
-        offset = pd.tseries.frequencies.to_offset(dataset.frequency)
-        expected = index[:-1] + offset
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"the frequency {dataset.frequency!r} of {dataset.name} is no pandas alias ({error}); write for example h, "
-            f"15min, D, 7D or MS in the catalogue"
-        ) from error
+    expected = index[:-1] + offset_of(dataset.frequency, of=f" of {dataset.name}")
     same = index[1:] == index[:-1]
     odd = (index[1:] != expected) & ~same
     return (np.flatnonzero(same) + 1).tolist(), (np.flatnonzero(odd) + 1).tolist()
+
+
+def _seconds(step: np.timedelta64) -> int | float:
+    """A whole number where the step is one."""
+    seconds = float(step / np.timedelta64(1, "s"))
+    return int(seconds) if seconds.is_integer() else seconds
 
 
 def _far_cells(values: np.ndarray, time: np.ndarray, columns: Sequence[str]) -> dict[str, dict]:
@@ -164,6 +168,10 @@ def _check_quirks(dataset: Dataset, where: str, facts: dict[str, Any]) -> None:
         "replacement_characters": facts["replacement_characters"],
     }
     known = asdict(dataset.quirks)
+    if dataset.reader == FILE:
+        counts |= facts["repairs"]
+        known |= asdict(dataset.repairs)
+        facts = facts | facts["repairs"]
     problems = [
         f"{name}: {found} found ({facts[name]}), the catalogue's entry says {known[name]}"
         for name, found in counts.items()
@@ -172,5 +180,6 @@ def _check_quirks(dataset: Dataset, where: str, facts: dict[str, Any]) -> None:
     if problems:
         raise InputError(
             "\n  - ".join([f"{where}: other oddities than the entry of {dataset.name} declares", *problems])
-            + f"\nCorrect the file; or, if it is meant to be so, declare the counts under quirks of {dataset.name}."
+            + f"\nCorrect the file; or, if it is meant to be so, declare the counts under quirks of {dataset.name}"
+            + (", or under repairs what `reading` repairs." if dataset.reader == FILE else ".")
         )

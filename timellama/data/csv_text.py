@@ -5,9 +5,11 @@ encoding, a cell that is no number, a date in a local order) is an InputError.
 """
 
 import csv
+import gzip
 import io
 import math
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +19,7 @@ from timellama.core.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+GZIP = b"\x1f\x8b"  # the first bytes of a gzip file (RFC 1952, section 2.3.1)
 REPLACEMENT = "\ufffd"  # what decoders put for a byte that they could not read
 STAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 
@@ -37,22 +40,20 @@ class Text:
         return sum(name.count(REPLACEMENT) for name in self.header)
 
 
-def read_text(path: Path, *, ragged: bool = False) -> Text:
-    """Opens a CSV; `ragged` lets rows be shorter than the header.
+def read_text(path: Path, *, ragged: bool = False, separator: str = ",", lone: bool = False) -> Text:
+    """Opens a CSV whose cells are parted by `separator`; one that is packed with gzip is unpacked.
 
+    `ragged` lets rows be shorter than the header. `lone` lets the file have one column, and the first column no name.
     Raises InputError when the file is absent, empty, not UTF-8, without a header or, while `rows` is read, malformed.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error}); fetch the file again") from error
+    raw = unpacked(path)
     if not raw.removeprefix(BOM).strip():
         raise InputError(f"{path}: the file is empty; fetch it again, or give one with a header and rows")
     text = _decode(path, raw)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     rows = _rows(path, reader, ragged)
     _, header = next(rows)
-    _check_header(path, header)
+    _check_header(path, header, lone)
     return Text(
         path=path,
         header=tuple(header),
@@ -60,6 +61,20 @@ def read_text(path: Path, *, ragged: bool = False) -> Text:
         byte_order_mark=raw.startswith(BOM),
         line_ends=_line_ends(raw),
     )
+
+
+def unpacked(path: Path) -> bytes:
+    """The bytes of a file, of one packed with gzip those within. Raises InputError where there are none."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error}); fetch the file again") from error
+    if not raw.startswith(GZIP):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: is gzip, but cannot be unpacked ({error}); fetch the file again") from error
 
 
 def written(text: Text) -> dict[str, object]:
@@ -137,15 +152,15 @@ def _rows(path: Path, reader: Iterator[list[str]], ragged: bool) -> Iterator[tup
         ) from error
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    if len(header) == 1:
+def _check_header(path: Path, header: list[str], lone: bool) -> None:
+    if len(header) == 1 and not lone:
         other = next((mark for mark in (";", "\t", "|") if mark in header[0]), None)
         hint = (
             f"its header is parted by {other!r}; use commas" if other else "it needs a time column and a value column"
         )
         raise InputError(f"{path}, line 1: only one column, {header[0]!r}: {hint}")
     for i, name in enumerate(header):
-        if not name.strip():
+        if not name.strip() and not (lone and i == 0):
             raise InputError(f"{path}, line 1: column {i + 1} has no name; name every column")
         if name in header[:i]:
             raise InputError(f"{path}, line 1: two columns are named {name!r}; give each its own name")

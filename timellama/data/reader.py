@@ -19,10 +19,11 @@ GROUP = "timellama.readers"  # of entry points
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """What a reader finds: values float64 [rows, N], stamps datetime64[s] [rows], the N names, and facts.
+    """What a reader finds: values float64 [rows, N], stamps datetime64[s or ms] [rows], the N names, and facts.
 
     facts: what a person should know of the file. A reader that fills cells counts them by column under
-    `interpolated_cells`. A reader of text gives `replacement_characters`, `byte_order_mark` and `line_ends`.
+    `interpolated_cells`. The reader `file` counts its `repairs`. A reader of text gives `replacement_characters`,
+    `byte_order_mark` and `line_ends`.
     """
 
     values: "np.ndarray"
@@ -50,6 +51,7 @@ READERS = {
     reader.name: reader
     for reader in (
         Reader(name="table", read="timellama.data.table:read", stamped=True),
+        Reader(name="file", read="timellama.data.file_reader:read"),
         Reader(name="nycflights13", read="timellama.data.nycflights13:read"),
         Reader(name="m4", read="timellama.data.m4.archive:normalise", files=2, separate=True),
     )

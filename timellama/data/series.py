@@ -9,14 +9,16 @@ from timellama.core.errors import InputError
 from timellama.core.files import read_arrays, write_arrays
 
 ARRAYS = ("values", "time", "columns", "raw_sha256")
+STAMPS = (np.dtype("datetime64[s]"), np.dtype("datetime64[ms]"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
     """A multivariate series.
 
-    `values` float64 [rows, N], finite, in the units of the source; `time` datetime64[s] [rows], ascending; `columns`
-    the N names; `raw_sha256` the SHA-256 of the raw file it was made from.
+    `values` float64 [rows, N], finite, in the units of the source; `time` datetime64[s] [rows], ascending, or
+    datetime64[ms] where stamps have a fraction of a second; `columns` the N names; `raw_sha256` the SHA-256 of the raw
+    file it was made from.
     """
 
     values: np.ndarray
@@ -36,7 +38,7 @@ def load_series(path: Path) -> Series:
     arrays = read_arrays(path, ARRAYS)
     values, time, columns = arrays["values"], arrays["time"], arrays["columns"]
     shaped = values.ndim == 2 and time.shape == values.shape[:1] and columns.shape == values.shape[1:]
-    if not shaped or values.dtype != np.float64 or time.dtype != np.dtype("datetime64[s]"):
+    if not shaped or values.dtype != np.float64 or time.dtype not in STAMPS:
         raise InputError(
             f"{path}: values {values.shape} {values.dtype}, time {time.shape} {time.dtype} and columns "
             f"{columns.shape} do not belong together; delete the file and let it be made again"

@@ -159,9 +159,10 @@ def _sweeps(section: Efficiency | None, *catalogues) -> Iterator[Sweep]:
     shape = DatasetSetting(context=section.context, horizons=(section.horizon,))
     chosen = {"backbones": section.backbones} if section.backbones else {}
     alike = Experiment(datasets={section.settings_of: shape}, methods=section.methods, seeds=(0,), **chosen)
+    shared = {"task": EFFICIENCY, "data_sha256": None, "reading": None}
     for run in _runs(EFFICIENCY, alike, *catalogues):
         yield Sweep(
-            run=dataclasses.replace(run, task=EFFICIENCY, data_sha256=None, training=run.training and Training()),
+            run=dataclasses.replace(run, **shared, training=run.training and Training()),
             variates=section.variates,
             batch_sizes=section.batch_sizes,
             threads=section.threads,
@@ -212,6 +213,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
                     task="short-term" if entry.split.rule == "published" else experiment_task(section.train_percent),
                     dataset=dataset,
                     data_sha256=entry.sha256 or _digest_of_own(entry),
+                    reading=entry.reading_text,
                     split=entry.split,
                     season=entry.season,
                     variates=entry.variates,
@@ -369,7 +371,9 @@ def _prompt(
 
     kind = prompt_kind(getattr(options, "prompt", Descriptive.name))
     if kind.of_another:
-        entry = datasets[other_dataset(entry.name, domains={name: of.domain for name, of in datasets.items()})]
+        # Not one that the user has added, or adding data would change other runs.
+        domains = {name: of.domain for name, of in datasets.items() if not of.local or of is entry}
+        entry = datasets[other_dataset(entry.name, domains=domains)]
     return kind.text(filled(entry))
 
 

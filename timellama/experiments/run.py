@@ -113,6 +113,8 @@ class Run:
     # The folders of the trials among which `training` and `options` are chosen by validation loss when the run is
     # trained; until then the two are those of the first trial. None: they stand.
     trials: Annotated[tuple[str, ...], ADDED] = ()
+    # How the data set's file is read and repaired, as `Dataset.reading_text` has it; None: nothing was chosen.
+    reading: Annotated[str | None, ADDED] = None
 
     @functools.cached_property  # planning asks for the folder of each run many times
     def digest(self) -> str:

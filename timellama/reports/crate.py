@@ -25,6 +25,7 @@ PROFILES = {
 }
 LICENCE = "https://spdx.org/licenses/Apache-2.0"
 WORKFLOW = "Snakefile"
+LOCAL_CATALOGUE = "config/local/datasets.yaml"
 PARTS = ("workflow", "config", "LICENSE")  # copied beside the workflow's first file
 FORMATS = {
     ".json": "application/json",
@@ -52,6 +53,8 @@ def write_crate(
     inputs = [configfile.as_posix()]
     outputs = [*index["reports"], *results, "reports/provenance.json"]
     parts = [path.relative_to(root).as_posix() for name in PARTS for path in _files(root / name)]
+    if not any(datasets[name].local for name in index["data"]):  # then the user's own data sets are nobody's business
+        parts = [path for path in parts if path != LOCAL_CATALOGUE]
     files = list(dict.fromkeys([WORKFLOW, *inputs, *outputs, *parts]))
     absent = [file for file in files if not (root / file).is_file()]
     if absent:

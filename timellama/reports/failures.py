@@ -8,8 +8,9 @@ import dataclasses
 import json
 import shlex
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from timellama.core.job_state import read_error, read_progress
 from timellama.reports.render.cells import Block, Cell, Table
@@ -105,6 +106,13 @@ def remark(absent: int, planned: int) -> str:
 def mark(absent: int, planned: int) -> str:
     """The same in a few words, for a picture."""
     return f"{absent} of {planned} runs missing" if absent else ""
+
+
+def with_remarks(table: Table, facts: Mapping[str, Any]) -> Table:
+    """The table with a note on the data sets that were repaired, where there are some, and as `remarked` makes it."""
+    if "repaired" in facts:
+        table = dataclasses.replace(table, notes=(*table.notes, facts["repaired"]))
+    return remarked(table, facts["remark"])
 
 
 def remarked(table: Table, text: str) -> Table:

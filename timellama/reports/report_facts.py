@@ -39,9 +39,19 @@ def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) ->
         "remark": remark_on(planned_files(matrix, experiment), absent),
         "models": {name: entry.note for name, entry in matrix.backbones.items() if entry.note},
         "generated": [name for name, entry in matrix.datasets.items() if entry.generated],
+        **_repaired(matrix, experiment),
         **_trials(matrix, experiment),
         **user_metrics(matrix),
     }
+
+
+def _repaired(matrix: Matrix, experiment: str) -> dict[str, str]:
+    """Under `repaired` a sentence for each data set of an experiment that was repaired as its entry says."""
+    used = dict.fromkeys(run.dataset for run in matrix.runs.get(experiment, ()))
+    entries = [matrix.datasets[name] for name in used]
+    told = [(entry.name, entry.repairs.sentence(entry.reading)) for entry in entries]
+    sentences = [f"{name} was repaired before use: {what}." for name, what in told if what]
+    return {"repaired": " ".join(sentences)} if sentences else {}
 
 
 def _trials(matrix: Matrix, experiment: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def table(
     if not metrics and facts["remark"]:
         return failures.without_results(name, text=facts["remark"])
     made = _table(name, metrics=metrics, published=published, facts=facts, title=title, settings=settings)
-    return failures.remarked(made, facts["remark"])
+    return failures.with_remarks(made, facts)
 
 
 def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[str, Any]) -> Table:

@@ -6,6 +6,7 @@ weights) is an error; other code is a warning, since most edits change no foreca
 """
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.core.files import atomic
 from timellama.core.layout import RECORD
+from timellama.core.schema import read_json
 from timellama.data.download import sha256_of
 from timellama.data.series import Series, load_series
 from timellama.data.splits import train_rows
@@ -87,7 +89,7 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
         device=device,
         columns=None if data is None else data.columns,
         scaler=scaler,
-        seconds=None if data is None else float(np.diff(data.time).astype(float).mean()),
+        seconds=None if data is None else float((np.diff(data.time) / np.timedelta64(1, "s")).mean()),
         warnings=()
         if code_of_run(finished.run) == origin["source_digest"]
         else ("the code has changed since this run was trained",),
@@ -139,6 +141,16 @@ def write_forecast(path: Path, forecast: Forecast) -> None:
         file.write(text.getvalue().encode())
 
 
+def _read_as(quirks: Path) -> dict[str, object]:
+    """How the series beside `quirks.json` was read and repaired; empty where nothing was chosen."""
+    if not quirks.is_file():
+        return {}
+    remedy = "Delete it and let snakemake prepare the data again."
+    found = read_json(quirks, absent=remedy, damaged=remedy)
+    reading = found.get("reading", {})
+    return reading | ({"frequency": found["frequency"]} if "fill" in reading else {})
+
+
 def _series(finished: Finished, digest: str) -> Series:
     """The run's training data, with the columns in the run's order."""
     path = layout.within(finished.results, layout.SERIES, dataset=finished.run.dataset)
@@ -148,6 +160,12 @@ def _series(finished: Finished, digest: str) -> Series:
             f"{layout.SERIES.format(dataset=finished.run.dataset)}"
         )
     data = load_series(path)
+    there, trained = _read_as(path.with_name("quirks.json")), json.loads(finished.run.reading or "{}")
+    if there != trained:
+        raise InputError(
+            f"{path} was read and repaired as {there or 'it stands'}, but what the run was trained on as "
+            f"{trained or 'it stands'}; restore the entry of {finished.run.dataset}, or train the run again"
+        )
     if data.raw_sha256 != digest:
         raise InputError(
             f"{path} was made from other raw data (SHA-256 {data.raw_sha256}) than the run was trained on ({digest}); "

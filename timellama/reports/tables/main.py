@@ -89,7 +89,7 @@ def table(given: ReportContext) -> Table:
         rule=len(HEADINGS) + trained * len(metrics) if ruled else None,
         numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
-    return failures.remarked(explained(made, summary, extra), facts["remark"])
+    return failures.with_remarks(explained(made, summary, extra), facts)
 
 
 def reproduction(given: ReportContext) -> Table:

@@ -67,7 +67,7 @@ def table(given: ReportContext) -> Table:
         ),
         numbers=numbers_of(shown.units.rows, [MSE.name]),
     )
-    return failures.remarked(made, facts["remark"])
+    return failures.with_remarks(made, facts)
 
 
 def described(units: Units) -> str:

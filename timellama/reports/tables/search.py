@@ -65,7 +65,7 @@ def table(given: ReportContext) -> Table:
         landscape=True,
         numbers=_numbers(cells, methods=facts["methods"]),
     )
-    return failures.remarked(made, facts["remark"])
+    return failures.with_remarks(made, facts)
 
 
 def _counts(trials: int) -> list[int]:

@@ -1,0 +1,147 @@
+"""The user's own data sets stand beside the published ones; another repair is another version of a data set."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tests.data.reading_desk import ReadingDesk
+from timellama.core.errors import InputError
+from timellama.data.catalogue import load_catalogue
+from timellama.data.croissant import describe
+from timellama.data.detect import Asked
+from timellama.data.reading import Reading, Repairs
+from timellama.experiments import matrix as plan_module
+from timellama.experiments.matrix import make_matrix
+from timellama.reports.failures import with_remarks
+from timellama.reports.render.cells import Table
+from timellama.reports.report_facts import report_facts
+
+
+@pytest.fixture
+def desk(tmp_path) -> ReadingDesk:
+    """A desk on which a file with a hole was read."""
+    data = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=20, freq="h"), "a": np.arange(20.0)})
+    data.loc[4, "a"] = np.nan
+    data.to_csv(tmp_path / "own.csv", index=False)
+    made = ReadingDesk(tmp_path)
+    made.read(tmp_path / "own.csv", asked=Asked(fill="linear"))
+    return made
+
+
+def rename(desk: ReadingDesk, name: str, **changes: object) -> None:
+    content = yaml.safe_load(desk.own.read_text(encoding="utf-8"))
+    content["datasets"] = {name: next(iter(content["datasets"].values())) | changes}
+    desk.own.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_both_files_are_read_and_the_published_one_is_as_it_was(desk):
+    found = load_catalogue(desk.catalogue)
+    assert list(found) == ["Known", "Own"]
+    assert (found["Known"].local, found["Own"].local) == (False, True)
+    assert "Own" not in desk.catalogue.read_text(encoding="utf-8")
+    assert desk.own.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=../schema/datasets.json")
+    assert found["Own"].reading == Reading(fill="linear") and found["Own"].repairs == Repairs(filled_cells=1)
+
+
+def test_a_name_or_a_place_of_both_is_refused(desk):
+    rename(desk, "known")
+    with pytest.raises(InputError, match=r"local/datasets.yaml: the data set 'known' has the name of 'Known' in"):
+        load_catalogue(desk.catalogue)
+    rename(desk, "Other", files=[{"path": "known.csv", "source": "own.csv", "sha256": "0" * 64}])
+    with pytest.raises(InputError, match="the path known.csv of Other is that of a file of Known"):
+        load_catalogue(desk.catalogue)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reader": "table"}, "reading: .*is for the reader `file`, not for `table`"),
+        ({"time_column": None}, "time_column: is missing; only rows of the frequency `step`"),
+        ({"reading": {"fill": "cubic"}}, "reading.fill"),
+        ({"reading": {"separator": "::"}}, "reading.separator"),
+        ({"reading": {"sorted": True}}, "sorted"),
+        ({"reading": {"align": "common"}}, r"reading\.align: is for a long file"),
+        ({"reading": {"id_column": "a"}}, r"reading\.value_column: is missing"),
+        ({"reading": {"id_column": "a", "value_column": "b", "drop": ["c"]}}, r"reading\.drop: is for a file with"),
+        ({"repairs": {"filled_cells": -1}}, "repairs.filled_cells"),
+    ],
+)
+def test_an_entry_that_cannot_be_read_so_is_refused(desk, changes, message):
+    rename(desk, "Own", **changes)
+    with pytest.raises(InputError, match=message):
+        load_catalogue(desk.catalogue)
+
+
+@pytest.fixture
+def planned(root, desk, monkeypatch):
+    """Plans one run of dlinear on the user's data set, with its entry changed."""
+    config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
+    section = {"datasets": {"Own": {"context": 4, "horizons": [1]}}, "methods": ["dlinear"]}
+    config["experiments"] = {"long_term": section}
+    known = load_catalogue(root / "config/datasets.yaml")
+
+    def plan(**changes: object) -> plan_module.Matrix:
+        catalogue = known | {"Own": dataclasses.replace(desk.last, **changes)}
+        monkeypatch.setattr(plan_module, "load_catalogue", lambda _: catalogue)
+        return make_matrix(config, root=root)
+
+    return plan
+
+
+def test_another_repair_is_another_run(planned):
+    readings = [Reading(fill=fill) for fill in ("linear", "previous", "seasonal")]
+    readings += [
+        Reading(),
+        Reading(fill="linear", sort=True),
+        Reading(fill="linear", drop=("b",)),
+        Reading(decimal=","),
+    ]
+    runs = [set(planned(reading=reading).every_run()) for reading in readings]
+    runs.append(set(planned(reading=Reading(fill="linear"), frequency="30min").every_run()))
+    assert len(set.union(*runs)) == sum(map(len, runs))
+    # Without a choice the identity is that of a data set without the key.
+    plain = planned(reading=Reading()).every_run().values()
+    assert all(run.reading is None and "reading" not in run.to_json() for run in plain)
+
+
+def test_tables_and_descriptions_say_what_was_repaired(planned, desk):
+    facts = report_facts(planned(), "long_term", absent=())
+    assert facts["repaired"] == "Own was repaired before use: 1 cell filled (linear)."
+    assert "repaired" not in report_facts(planned(repairs=Repairs()), "long_term", absent=())
+    bare = Table(columns="l", blocks=(), notes=("Before.",), caption="", label="")
+    assert with_remarks(bare, facts | {"remark": ""}).notes == ("Before.", facts["repaired"])
+    [rows] = describe(desk.last)["recordSet"]
+    assert "timellama repairs it: 1 cell filled (linear)." in rows["description"]
+
+
+def test_the_description_of_a_packed_and_a_long_file(desk):
+    file = dataclasses.replace(desk.last.files[0], path="own/Own.parquet")
+    long = Reading(id_column="shop", value_column="sold")
+    description = describe(dataclasses.replace(desk.last, files=(file,), reading=long, repairs=Repairs()))
+    assert description["distribution"][0]["encodingFormat"] == "application/vnd.apache.parquet"
+    assert [field["name"] for field in description["recordSet"][0]["field"]] == ["date", "shop", "sold"]
+
+
+def test_a_users_data_set_does_not_mislead_the_runs_on_published_ones(root, monkeypatch, desk):
+    """The prompt `other` describes the next data set of another domain: never one that somebody added."""
+    config = yaml.safe_load((root / "config/paper.yaml").read_text(encoding="utf-8"))
+    known = load_catalogue(root / "config/datasets.yaml")
+    before = sorted(make_matrix(config, root=root).every_run())
+    with_own = {"Own": desk.last, **known, "Own2": dataclasses.replace(desk.last, name="Own2", domain="elsewhere")}
+    monkeypatch.setattr(plan_module, "load_catalogue", lambda _: with_own)
+    assert sorted(make_matrix(config, root=root).every_run()) == before
+
+
+def test_planning_with_own_data_sets_imports_no_arrays(desk):
+    code = (
+        "import sys; from pathlib import Path; from timellama.data.catalogue import load_catalogue; "
+        f"assert 'Own' in load_catalogue(Path({str(desk.catalogue)!r})); "
+        "print([m for m in ('numpy', 'pandas', 'torch', 'scipy', 'pyarrow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,94 @@
+"""How the reader `file` takes a file, and what it repaired: the keys `reading` and `repairs` of a catalogue's entry.
+
+Every choice that changes a number stands here, so that the same entry and the same bytes give the same series.
+Standard library and pydantic only: planning reads these keys.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from timellama.core.values import Distinct, Flag, Text, Whole
+from timellama.data.reading_choices import Align, Dates, Decimal, Duplicates, Fill, Separator
+
+STEP = "step"  # the frequency of rows that are numbered and not dated: row i stands at second i of 1970
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a file is written, and what is to be repaired in it; at the defaults nothing is repaired."""
+
+    separator: Annotated[Separator, Field(description="What parts the cells of a text file.")] = ","
+    decimal: Annotated[Decimal, Field(description="The decimal mark of a text file's numbers.")] = "."
+    dates: Annotated[
+        Dates, Field(description="The order of a date's parts - year-first, or which of two numbers before the year.")
+    ] = "year-first"
+    zone: Annotated[
+        Text | None,
+        Field(description="The zone of stamps that name none, for example Europe/Berlin; the series is kept in UTC."),
+    ] = None
+    sheet: Annotated[Text | None, Field(description="The sheet of an Excel file that has several.")] = None
+    id_column: Annotated[
+        Text | None, Field(description="Of a long file (a row is one value): the column that names the series.")
+    ] = None
+    value_column: Annotated[Text | None, Field(description="Of a long file: the column of the values.")] = None
+    align: Annotated[
+        Align | None,
+        Field(description="Of a long file whose series differ in length: common keeps the time that all of them span."),
+    ] = None
+    keep: Annotated[Distinct[Text], Field(description="The only columns of values that are read; none means all.")] = ()
+    drop: Annotated[Distinct[Text], Field(description="Columns that are left out.")] = ()
+    sort: Annotated[Flag, Field(description="Whether rows are put in order of time.")] = False
+    duplicates: Annotated[
+        Duplicates | None, Field(description="What stands for rows of one stamp - the first, the last or their mean.")
+    ] = None
+    fill: Annotated[
+        Fill | None,
+        Field(description="What stands for missing cells and rows - linear, previous (the last value) or seasonal."),
+    ] = None
+
+    @property
+    def chosen(self) -> dict[str, object]:
+        """The keys that are not at their default, as an entry and `quirks.json` have them."""
+        found = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                found[field.name] = list(value) if isinstance(value, tuple) else value
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repairs:
+    """What `reading` changed in a file, counted; a file in which other numbers are repaired is refused."""
+
+    moved_rows: Annotated[Whole, Field(description="Rows that stood behind a later one and were put in order.")] = 0
+    merged_rows: Annotated[Whole, Field(description="Rows that gave way to another of the same stamp.")] = 0
+    cut_rows: Annotated[
+        Whole, Field(description="Rows of a long file outside the time that all series span, which were left out.")
+    ] = 0
+    added_rows: Annotated[Whole, Field(description="Rows that were missing and were filled.")] = 0
+    filled_cells: Annotated[Whole, Field(description="Cells that were filled, those of added rows included.")] = 0
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """The counts that are not 0."""
+        return {name: count for name, count in dataclasses.asdict(self).items() if count}
+
+    def sentence(self, reading: Reading) -> str | None:
+        """What was repaired, for a person; None where nothing was."""
+        parts = (
+            (self.moved_rows, "row", "put in order of time"),
+            (self.merged_rows, "row", f"of a repeated stamp merged ({reading.duplicates})"),
+            (self.cut_rows, "row", "outside the common time cut off"),
+            (self.added_rows, "missing row", "added"),
+            (self.filled_cells, "cell", f"filled ({reading.fill})"),
+        )
+        return ", ".join(f"{plural(count, what)} {done}" for count, what, done in parts if count) or None
+
+
+def plural(count: int, what: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
