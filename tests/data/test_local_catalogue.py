@@ -13,8 +13,8 @@ from tests.data.reading_desk import ReadingDesk
 from timellama.core.errors import InputError
 from timellama.data.catalogue import load_catalogue
 from timellama.data.croissant import describe
-from timellama.data.detect import Asked
-from timellama.data.reading import Reading, Repairs
+from timellama.data.files.detect import Asked
+from timellama.data.files.reading import Reading, Repairs
 from timellama.experiments import matrix as plan_module
 from timellama.experiments.matrix import make_matrix
 from timellama.reports.failures import with_remarks

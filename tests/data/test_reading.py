@@ -11,7 +11,7 @@ import pytest
 
 from tests.data.reading_desk import ReadingDesk
 from timellama.core.errors import InputError
-from timellama.data.detect import Asked
+from timellama.data.files.detect import Asked
 
 ROWS = 60
 BERLIN = "Europe/Berlin"

@@ -20,7 +20,7 @@ from timellama.cli.console import (
 )
 from timellama.core import layout
 from timellama.core.errors import InputError, did_you_mean
-from timellama.data.reading_choices import Align, Decimal, Duplicates, Fill, Separator
+from timellama.data.files.reading_choices import Align, Decimal, Duplicates, Fill, Separator
 
 CATALOGUE = Path("config/datasets.yaml")
 LOCAL_CATALOGUE = Path("config/local/datasets.yaml")
@@ -214,7 +214,7 @@ def add(
       timellama data add meter.csv.gz --name Meter --zone Europe/Berlin --day-first
     """
     from timellama.data.add_file import add_entry, as_text, describe, inspect_file, require_windows
-    from timellama.data.detect import Asked
+    from timellama.data.files.detect import Asked
     from timellama.data.sources import sha256_of
     from timellama.data.splits import Split
 

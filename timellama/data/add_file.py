@@ -20,14 +20,14 @@ from timellama.core.files import atomic
 from timellama.data.canonicalise import SENTINEL, normalise
 from timellama.data.catalogue import Dataset, load_catalogue, local_catalogue
 from timellama.data.catalogue_models import FILE, NAME
-from timellama.data.detect import Asked, shape_of
 from timellama.data.download import sha256_of
-from timellama.data.file_reader import filled_rows, ordered_rows
-from timellama.data.frequency import NEEDED, frequency_of, offset_of, season_of
-from timellama.data.reading import STEP, Reading, Repairs, plural
-from timellama.data.repair import shown
+from timellama.data.files.detect import Asked, shape_of
+from timellama.data.files.file_reader import filled_rows, ordered_rows
+from timellama.data.files.frequency import NEEDED, frequency_of, offset_of, season_of
+from timellama.data.files.reading import STEP, Reading, Repairs, plural
+from timellama.data.files.repair import shown
+from timellama.data.files.stamps import in_zone
 from timellama.data.splits import Split, count_windows
-from timellama.data.stamps import in_zone
 
 STEPS = {"min": "minute", "h": "hour", "D": "day", "7D": "week", "MS": "month", "QS": "quarter", "YS": "year"}
 STEPS |= {"B": "business day", "ME": "month", "QE": "quarter", "YE": "year", STEP: "step"}

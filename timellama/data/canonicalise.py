@@ -19,9 +19,9 @@ from timellama.core.outside import loaded
 from timellama.data.catalogue import Dataset
 from timellama.data.catalogue_models import FILE
 from timellama.data.download import sha256_of
-from timellama.data.frequency import offset_of
+from timellama.data.files.frequency import offset_of
+from timellama.data.files.reading import Repairs
 from timellama.data.reader import Rows, reader_of
-from timellama.data.reading import Repairs
 from timellama.data.series import Series, load_series, save_series
 
 SENTINEL = -9999.0  # data loggers' usual mark for "missing"

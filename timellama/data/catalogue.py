@@ -14,7 +14,7 @@ from pathlib import Path
 from timellama.core.errors import InputError
 from timellama.core.schema import load_yaml
 from timellama.data.catalogue_models import DatasetEntry, Datasets, Quirks
-from timellama.data.reading import Reading, Repairs
+from timellama.data.files.reading import Reading, Repairs
 from timellama.data.sources import Artifact
 from timellama.data.splits import Split
 

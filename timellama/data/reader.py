@@ -51,7 +51,7 @@ READERS = {
     reader.name: reader
     for reader in (
         Reader(name="table", read="timellama.data.table:read", stamped=True),
-        Reader(name="file", read="timellama.data.file_reader:read"),
+        Reader(name="file", read="timellama.data.files.file_reader:read"),
         Reader(name="nycflights13", read="timellama.data.nycflights13:read"),
         Reader(name="m4", read="timellama.data.m4.archive:normalise", files=2, separate=True),
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError, did_you_mean
-from timellama.data.cells import Cells
+from timellama.data.files.cells import Cells
 
 # What programs write for a missing value: nothing, R's and pandas' marks, databases' and spreadsheets'.
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "<NA>", "null", "NULL", "None", "#N/A")

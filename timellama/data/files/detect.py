@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from timellama.core.errors import InputError
-from timellama.data.cells import UNNAMED, Cells, is_text, read_cells, separator_of
-from timellama.data.measured import decimal_of, is_numeric, selected
-from timellama.data.reading import Reading
-from timellama.data.stamps import NUMBERS, READABLE, date_order, form_of
+from timellama.data.files.cells import UNNAMED, Cells, is_text, read_cells, separator_of
+from timellama.data.files.measured import decimal_of, is_numeric, selected
+from timellama.data.files.reading import Reading
+from timellama.data.files.stamps import NUMBERS, READABLE, date_order, form_of
 
 # Our choice, from the long formats of Nixtla's libraries, GluonTS, Prophet and Darts, and from what files call them.
 IDS = ("unique_id", "series_id", "item_id", "ts_id", "series", "id", "ticker", "symbol", "sensor", "station", "store")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError, did_you_mean
-from timellama.data.cells import Cells
+from timellama.data.files.cells import Cells
 
 TIME = (
     r"(?:(?:T| +)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
