@@ -25,7 +25,7 @@ TOP = """<!-- Written by docs/write_configuration.py; edit the model or the data
 
 # Configuration
 
-A configuration says what is run: data sets, methods, horizons, seeds, language models, budgets. Four come with the
+A configuration says what is run: data sets, methods, horizons, seeds, language models, budgets. Five come with the
 project, in `config/`; one of your own is a copy with other values, named with `CONFIG=` (make) or `--configfile`
 (snakemake, timellama). It is checked before anything runs. Keys in bold must be given.
 
