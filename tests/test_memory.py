@@ -12,11 +12,12 @@ from tests.test_train import H, Linear, T, windows
 from timellama.core.errors import InputError
 from timellama.cost.flops import count
 from timellama.experiments.matrix import make_matrix
-from timellama.experiments.memory import TRAINED, WHOLE, Fit, fit_of, pass_bytes, weight_bytes
+from timellama.experiments.memory import TRAINED, WHOLE, Fit, fit_of, pass_bytes, weight_bounds
 from timellama.experiments.run import Training
 from timellama.methods.dlinear import DLinearOptions
 from timellama.methods.itransformer import ITransformerOptions
 from timellama.methods.patchtst import PatchTSTOptions
+from timellama.training import device
 from timellama.training.train import train
 
 GB = 1e9
@@ -31,7 +32,7 @@ def dlinear(sample_run, **training):
 def test_series_that_fit_counted_by_hand(sample_run):
     """One layer a variate, which keeps its T + H numbers; T H weights, two matrices."""
     run = dlinear(sample_run)
-    assert weight_bytes(run, width=None) == (0, TRAINED * 2 * 512 * 96)
+    assert weight_bounds(run, width=None) == (0, TRAINED * 2 * 512 * 96)
     series = (512 + 96) * 4
     assert pass_bytes(run, width=None, fit=WHOLE) == 64 * 10 * series  # forecasts of 64 windows; a step has 16
     free = 100 * series
@@ -49,6 +50,27 @@ def test_a_method_over_all_variates_computes_its_layers_again_and_forecasts_fewe
     assert cut.recompute and cut.step_series is None and cut.forecast_series is None
     assert 1 <= cut.forecast_windows < run.training.evaluation_batch_size
     assert pass_bytes(run, width=None, fit=cut) < pass_bytes(run, width=None, fit=WHOLE)
+
+
+def test_windows_of_a_forecast_are_as_many_as_fit(sample_run):
+    """iTransformer keeps scores of every pair of variates, so a window keeps more than its series would alone."""
+    given = {"options": ITransformerOptions(), "backbone": None, "prompt": None, "variates": 862}
+    run = dataclasses.replace(sample_run, method="itransformer", training=Training(batch_size=1), **given)
+    memory = GB + sum(weight_bounds(run, width=None))
+    cut = fit_of(run, width=None, memory=memory)
+    assert cut.forecast_windows and not cut.recompute
+    one = pass_bytes(run, width=None, fit=cut) / cut.forecast_windows
+    assert cut.forecast_windows * one <= GB < (cut.forecast_windows + 1) * one
+
+
+def test_memory_at_hand_is_the_threads_share_of_what_the_process_may_have(monkeypatch):
+    monkeypatch.setattr(device.provenance, "memory_bytes", lambda: 64 * 10**9)
+    monkeypatch.setattr(device.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(device, "memory_limits", list)
+    assert device.memory_at_hand("cpu", threads=2) == 0.5 * 64 * 10**9 / 4
+    monkeypatch.setattr(device, "memory_limits", lambda: [(16 * 10**9, 10**9), (32 * 10**9, 0)])
+    assert device.memory_at_hand("cpu", threads=2) == 0.5 * 16 * 10**9 / 4
+    assert device.memory_at_hand("cpu", threads=16) == 0.5 * 16 * 10**9, "threads beyond the cores take no more"
 
 
 def test_a_method_with_batch_statistics_cuts_forecasts_alone(sample_run):

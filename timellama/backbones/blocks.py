@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from timellama.backbones.families import Family, every_family
-from timellama.backbones.recompute import recomputed
+from timellama.backbones.recompute import Recomputing, recomputed
 from timellama.core.errors import InputError
 from timellama.core.layout import BLOCKS, RECORD
 
@@ -87,7 +87,7 @@ class Block(nn.Module):
         self.head_norms = nn.ModuleList(head_norms)  # Qwen3 normalises each head of Q and of K; the others none
 
 
-class Backbone(nn.Module):
+class Backbone(Recomputing):
     """The first L blocks, the final norm and the positions of a language model; every parameter is frozen.
 
     `weights` are those of the base model without its embedding table, under transformers' names. Raises ValueError for
@@ -116,7 +116,6 @@ class Backbone(nn.Module):
         self.position_table = nn.Parameter(weights[family.positions]) if family.positions else None
         frequencies = torch.tensor(architecture.frequencies, dtype=torch.float32)
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.recompute = False  # of what a block computes, only its input is kept for the backward pass
         self.requires_grad_(False)
 
     @property
@@ -165,7 +164,7 @@ class Backbone(nn.Module):
     ) -> Tensor:
         """One pre-norm block: h [B, S, D] -> [B, S, D]; all tokens also attend to those `before` them."""
         of_tokens = partial(self._block, self.layers[index], project, rope, causal, before)
-        return recomputed(of_tokens, h, on=self.recompute)
+        return recomputed(of_tokens, h, on=self.recomputes)
 
     def _block(
         self, layer: Block, project: Project, rope: Rope | None, causal: bool, before: Memory | None, h: Tensor

@@ -12,6 +12,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
+class Recomputing(nn.Module):
+    """A module with layers that `recomputed` calls: `recomputes` is its `on`."""
+
+    recomputes = False
+
+
 def recomputed(
     layer: Callable[[Tensor], Tensor], h: Tensor, *, on: bool, norms: Sequence[nn.BatchNorm1d] = ()
 ) -> Tensor:

@@ -46,11 +46,12 @@ def is_faster(
     if "avx512_bf16" not in flags:
         return False
     known = json.loads(cache.read_text(encoding="utf-8")) if cache.is_file() else {}
-    if processor() not in known:
-        known[processor()] = probe()
+    here = processor()
+    if here not in known:
+        known[here] = probe()
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_json(cache, known)
-    return known[processor()] >= FASTER
+    return known[here] >= FASTER
 
 
 def _flags(cpuinfo: Path) -> set[str]:

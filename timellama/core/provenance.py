@@ -54,9 +54,14 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def memory_bytes() -> int:
+    """Main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def memory_gib() -> int:
     """Main memory, rounded to GiB."""
-    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    return round(memory_bytes() / 2**30)
 
 
 def hardware() -> dict:

@@ -19,6 +19,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from timellama.core import provenance
+from timellama.core.control_groups import memory_limits
 from timellama.core.files import write_json
 from timellama.experiments.sweep import Cell, Sweep
 from timellama.methods.registry import method_of
@@ -51,16 +52,7 @@ def available_memory(
     """
     lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="utf-8").splitlines())
     free = [int(lines["MemAvailable"].split()[0]) * 1024]
-    memberships = own.read_text(encoding="utf-8").splitlines() if own.is_file() else []
-    # Version 2 has one line, 0::/path; of version 1 only the outermost group is looked at.
-    path = next((line.split("::", 1)[1].strip("/") for line in memberships if line.startswith("0::")), "")
-    folder = groups / path
-    around = [folder, *(parent for parent in folder.parents if parent.is_relative_to(groups))]
-    pairs = [(group / "memory.max", group / "memory.current") for group in around]
-    pairs.append((groups / "memory/memory.limit_in_bytes", groups / "memory/memory.usage_in_bytes"))
-    for limit, used in pairs:
-        if limit.is_file() and (allowed := limit.read_text(encoding="ascii").strip()) != "max":
-            free.append(int(allowed) - int(used.read_text(encoding="ascii")))
+    free += [allowed - used for allowed, used in memory_limits(groups, own)]
     return max(min(free), 0)
 
 

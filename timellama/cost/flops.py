@@ -27,7 +27,7 @@ from torch.utils.flop_counter import flop_registry
 from timellama.backbones.blocks import Architecture, Backbone
 from timellama.cost.backbone_shapes import BackboneShape
 from timellama.experiments.memory import WHOLE, Fit, fit_of
-from timellama.experiments.run import Run, Training
+from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama.prompts import prompt_kind
@@ -224,7 +224,7 @@ def count(run: Run, *, shape: BackboneShape | None, memory: float = math.inf) ->
     return Costs(
         step=step,
         forecast=forecast,
-        forecast_windows=_forecast_windows(run),
+        forecast_windows=run.evaluation_batch_size,
         frozen=sum(p.numel() for p in model.parameters() if not p.requires_grad),
         trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
         table=0 if table is None else table.numel(),
@@ -233,25 +233,21 @@ def count(run: Run, *, shape: BackboneShape | None, memory: float = math.inf) ->
     )
 
 
-def _forecast_windows(run: Run) -> int:
-    return (run.training or Training()).evaluation_batch_size
-
-
 def _passes(run: Run, model: Forecaster, fit: Fit) -> tuple[Counted | None, Counted]:
     """A step of training and a batch of forecasts."""
     static = [*model.parameters(), *model.buffers()]
     trained = [p for p in model.parameters() if p.requires_grad]
     step = None
     if run.training and trained:
-        variates = 1 if run.training.sampling == "variates" else run.variates
-        sizes, times = _part(run.training.batch_size, variates, series=fit.step_series)
+        drawn = run.training.drawn_of(run.variates)
+        sizes, times = _part(run.training.batch_size, drawn, series=fit.step_series)
         x, y = _sample(run, sizes, "meta")
         model.recompute(fit.recompute)
         step = _repeated(counted(lambda: one_step(run, model.train(), x, y), known=static), times)
         for parameter in trained:
             parameter.grad = None
     at_once = {"series": fit.forecast_series, "windows_at_once": fit.forecast_windows}
-    sizes, times = _part(_forecast_windows(run), run.variates, **at_once)
+    sizes, times = _part(run.evaluation_batch_size, run.variates, **at_once)
     x, _ = _sample(run, sizes, "meta")
     with torch.no_grad():
         return step, _repeated(counted(lambda: model.eval().forecast(x), known=static), times)

@@ -8,7 +8,7 @@ trainings on a CPU.
 
 from collections.abc import Mapping
 
-from timellama.experiments.memory import WHOLE, fit_of, pass_bytes, stack_of, weight_bytes
+from timellama.experiments.memory import WHOLE, fit_of, pass_bytes, stack_of, weight_bounds
 from timellama.experiments.run import Run, Training
 from timellama.experiments.work import windows_of, work_of
 
@@ -33,7 +33,7 @@ def memory(run: Run, *, rows: int, width: int | None, cuda: bool, memory_gb: flo
 
     `memory_gb` is what the run may take where it computes: what passes at once is cut to it.
     """
-    frozen, trained = weight_bytes(run, width=width)
+    frozen, trained = weight_bounds(run, width=width)
     fit = fit_of(run, width=width, memory=memory_gb * 1e9) if memory_gb else WHOLE
     passes = pass_bytes(run, width=width, fit=fit)
     series = rows * run.variates * COPIES
@@ -49,7 +49,7 @@ def minutes(run: Run, *, rows: int, frequency: str, width: int | None, cuda: boo
     of, training = stack_of(run, width=width), run.training or Training()
     work = work_of(run, windows_of(run, rows=rows, frequency=frequency))
     forecasts = (work.validation_batches + work.test_batches) * training.evaluation_batch_size
-    in_training = stack_of(run, width=width, variates=1) if training.sampling == "variates" else of
+    in_training = stack_of(run, width=width, variates=training.drawn_of(run.variates))
     # A backward pass is twice the work of a forward pass.
     seen = 3 * work.steps * training.batch_size * in_training.tokens + forecasts * of.tokens
     operations = 2 * seen * of.layers * of.parameters

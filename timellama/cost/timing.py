@@ -158,8 +158,8 @@ def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, 
     model = build_shape(run, shape=shape, device=device)
     label = f"T{run.context}-H{run.horizon}-N{run.variates}" + (f"-x{run.backbone.blocks}" if run.backbone else "")
     if costs.step:
-        variates = 1 if training.sampling == "variates" else run.variates
-        x, y = (torch.randn(training.batch_size, n, variates, device=device) for n in (run.context, run.horizon))
+        drawn = training.drawn_of(run.variates)
+        x, y = (torch.randn(training.batch_size, n, drawn, device=device) for n in (run.context, run.horizon))
         step = TrainingStep(
             model.train(),
             training=training,

@@ -23,7 +23,7 @@ from timellama.data.catalogue_models import FILE, NAME
 from timellama.data.download import sha256_of
 from timellama.data.files.detect import Asked, shape_of
 from timellama.data.files.file_reader import filled_rows, ordered_rows
-from timellama.data.files.frequency import NEEDED, frequency_of, offset_of, season_of
+from timellama.data.files.frequency import NEEDED, frequency_of, offset_of, season_of, steps_beside
 from timellama.data.files.reading import STEP, Reading, Repairs, plural
 from timellama.data.files.repair import shown
 from timellama.data.files.stamps import in_zone
@@ -108,14 +108,13 @@ def inspect_file(
     elif (frequency == STEP) != shape.steps:
         raise InputError(f"{path}: --frequency {STEP} is for rows that are numbered, and for no others")
     try:
-        offset = offset_of(frequency)
+        offset_of(frequency)
     except InputError as error:
         raise InputError(f"--frequency: {error}") from error
     season = season or season_of(frequency)
     rows = filled_rows(shape.cells, ordered, shape.reading, frequency=frequency, season=season)
     index = pd.DatetimeIndex(rows.time)
-    same = index[1:] == index[:-1]
-    odd = (index[1:] != index[:-1] + offset) & ~same
+    same, odd = steps_beside(rows.time, frequency)
     sentinels = (rows.values == SENTINEL).any(axis=1)
     counts = {
         "repeated_stamps": int(same.sum()),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.core.files import write_json
@@ -19,7 +18,7 @@ from timellama.core.outside import loaded
 from timellama.data.catalogue import Dataset
 from timellama.data.catalogue_models import FILE
 from timellama.data.download import sha256_of
-from timellama.data.files.frequency import offset_of
+from timellama.data.files.frequency import steps_beside
 from timellama.data.files.reading import Repairs
 from timellama.data.reader import Rows, reader_of
 from timellama.data.series import Series, load_series, save_series
@@ -97,7 +96,8 @@ def _check_shape(dataset: Dataset, where: str, read: Rows) -> None:
 def _facts(dataset: Dataset, raw: Sequence[Path], rows: Rows) -> dict[str, Any]:
     """What a person should know of the data before trusting a number made from them."""
     values, time, columns = rows.values, rows.time, rows.columns
-    repeated, irregular = _steps(dataset, time)
+    beside = steps_beside(time, dataset.frequency, of=f" of {dataset.name}")
+    repeated, irregular = ((np.flatnonzero(which) + 1).tolist() for which in beside)
     repaired = Repairs(**rows.facts.get("repairs", {})).sentence(dataset.reading)
     sentinels = (values == SENTINEL).sum(axis=0)
     constant = values.max(axis=0) == values.min(axis=0)
@@ -129,15 +129,6 @@ def _facts(dataset: Dataset, raw: Sequence[Path], rows: Rows) -> dict[str, Any]:
         "replacement_characters": 0,
         **rows.facts,
     }
-
-
-def _steps(dataset: Dataset, time: np.ndarray) -> tuple[list[int], list[int]]:
-    """The rows whose stamp repeats the one before, and those that otherwise do not follow by one step."""
-    index = pd.DatetimeIndex(time)
-    expected = index[:-1] + offset_of(dataset.frequency, of=f" of {dataset.name}")
-    same = index[1:] == index[:-1]
-    odd = (index[1:] != expected) & ~same
-    return (np.flatnonzero(same) + 1).tolist(), (np.flatnonzero(odd) + 1).tolist()
 
 
 def _seconds(step: np.timedelta64) -> int | float:

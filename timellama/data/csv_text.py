@@ -40,13 +40,16 @@ class Text:
         return sum(name.count(REPLACEMENT) for name in self.header)
 
 
-def read_text(path: Path, *, ragged: bool = False, separator: str = ",", lone: bool = False) -> Text:
+def read_text(
+    path: Path, *, raw: bytes | None = None, ragged: bool = False, separator: str = ",", lone: bool = False
+) -> Text:
     """Opens a CSV whose cells are parted by `separator`; one that is packed with gzip is unpacked.
 
-    `ragged` lets rows be shorter than the header. `lone` lets the file have one column, and the first column no name.
+    `raw` are its unpacked bytes, where they are at hand. `ragged` lets rows be shorter than the header. `lone` lets the
+    file have one column, and the first column no name.
     Raises InputError when the file is absent, empty, not UTF-8, without a header or, while `rows` is read, malformed.
     """
-    raw = unpacked(path)
+    raw = unpacked(path) if raw is None else raw
     if not raw.removeprefix(BOM).strip():
         raise InputError(f"{path}: the file is empty; fetch it again, or give one with a header and rows")
     text = _decode(path, raw)

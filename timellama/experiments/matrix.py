@@ -6,6 +6,7 @@ its values for a data set, the configuration's `training`, and the configuration
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Ma
     experiments = {
         name: with_floors(section, methods=methods, datasets=datasets) for name, section in experiments.items()
     }
-    catalogues = (checked, datasets, backbones, methods, origin)
+    catalogues = (checked, datasets, backbones, methods, functools.cache(lambda: _automatic(checked)), origin)
     runs = {}
     for experiment, section in experiments.items():
         found = list(_runs(experiment, section, *catalogues))
@@ -182,7 +183,7 @@ def _cells(section: Experiment) -> Iterator[tuple[str, int, int, str]]:
             yield extra.dataset, extra.context, horizon, extra.method
 
 
-def _runs(experiment, section, config, datasets, backbones, methods, origin) -> Iterator[Run]:
+def _runs(experiment, section, config, datasets, backbones, methods, automatic, origin) -> Iterator[Run]:
     where = f"{origin}, experiments.{experiment}"
     # What an experiment sets goes over what the configuration sets for all.
     overrides = [config.overrides, section.overrides]
@@ -200,7 +201,9 @@ def _runs(experiment, section, config, datasets, backbones, methods, origin) -> 
         of_dataset = section.datasets.get(dataset)
         settings = (method, dataset, methods, (config, of_dataset), overrides)
         chosen = _chosen(method, spec, section, config) if code.backbone else [None]
-        precision = _precision(method, spec, section, config)
+        precision = _override("precision", method, spec, section, config) or config.precision
+        if precision == "auto":
+            precision = automatic()
         if not chosen:
             raise InputError(
                 f"{where}: method {method!r} runs on a language model, but `backbones` names none; add for example "
@@ -331,12 +334,8 @@ def _chosen(method: str, spec: MethodEntry, section: Experiment, config: Configu
     return [LanguageModel(name=own.name, blocks=own.blocks, rank=rank)]
 
 
-def _precision(method: str, spec: MethodEntry, section: Experiment, config: Configuration) -> str:
-    """The precision of a method's runs; `auto` is resolved here, so that it stands in their identity."""
-    named = _override("precision", method, spec, section, config)
-    asked = named or config.precision
-    if asked != "auto":
-        return asked
+def _automatic(config: Configuration) -> str:
+    """What `auto` is here: found out once, and held by the runs' identity."""
     return "bfloat16" if is_faster(config.device, cache=Path(layout.BFLOAT16)) else "float32"
 
 

@@ -11,7 +11,7 @@ Bounds, not predictions: what a pass keeps comes from the method's own record (`
 
 from dataclasses import dataclass
 
-from timellama.experiments.run import Run, Training
+from timellama.experiments.run import Run
 from timellama.methods.method import VOCABULARY, Sizes, Stack
 from timellama.methods.registry import method_of
 
@@ -65,8 +65,8 @@ def stack_of(run: Run, *, width: int | None, variates: int | None = None) -> Sta
     return method_of(run.method).stack(run.options, sizes)
 
 
-def weight_bytes(run: Run, *, width: int | None) -> tuple[int, int]:
-    """Bytes of the frozen weights, and of all that is kept of the trained ones."""
+def weight_bounds(run: Run, *, width: int | None) -> tuple[int, int]:
+    """Bytes of the frozen weights, and of all that is kept of the trained ones, at most."""
     of = stack_of(run, width=width)
     number = 2 if run.precision == "bfloat16" else 4
     frozen = of.layers * of.parameters * number if run.backbone else 0
@@ -85,18 +85,21 @@ def fit_of(run: Run, *, width: int | None, memory: float, weights: int | None = 
 
     `weights` are the bytes that the weights and what is kept of them take, where they are known.
     """
-    free = max(0.0, memory - (sum(weight_bytes(run, width=width)) if weights is None else weights))
+    free = max(0.0, memory - (sum(weight_bounds(run, width=width)) if weights is None else weights))
     method = method_of(run.method)
     cuts_step, cuts_forecast = _step_bytes(run, width, WHOLE) > free, _forecast_bytes(run, width, WHOLE) > free
     alone = method.forecasts_alone(run.options)
-    of_series = stack_of(run, width=width, variates=1)
-    series = of_series.tokens * of_series.kept * NUMBER
-    window = stack_of(run, width=width).tokens * of_series.kept * NUMBER
     in_parts = alone and not method.batch_statistics
+
+    def fitting(bytes_of_one: int) -> int:
+        return max(1, int(free // bytes_of_one))
+
+    step = _step_bytes(run, width, Fit(step_series=1))
+    series, window = (_forecast_bytes(run, width, one) for one in (Fit(forecast_series=1), Fit(forecast_windows=1)))
     return Fit(
-        step_series=max(1, int(free // (of_series.layers * series))) if cuts_step and in_parts else None,
-        forecast_series=max(1, int(free // series)) if cuts_forecast and alone else None,
-        forecast_windows=max(1, int(free // window)) if cuts_forecast and not alone else None,
+        step_series=fitting(step) if cuts_step and in_parts else None,
+        forecast_series=fitting(series) if cuts_forecast and alone else None,
+        forecast_windows=fitting(window) if cuts_forecast and not alone else None,
         recompute=cuts_step and not in_parts,
     )
 
@@ -107,15 +110,14 @@ def _step_bytes(run: Run, width: int | None, fit: Fit) -> int:
     if fit.step_series:
         of = stack_of(run, width=width, variates=1)
         return fit.step_series * of.tokens * of.layers * of.kept * NUMBER
-    of = stack_of(run, width=width, variates=1 if run.training.sampling == "variates" else None)
+    of = stack_of(run, width=width, variates=run.training.drawn_of(run.variates))
     layer = run.training.batch_size * of.tokens * of.kept * NUMBER
     return layer + of.layers * layer // INPUT if fit.recompute else of.layers * layer
 
 
 def _forecast_bytes(run: Run, width: int | None, fit: Fit) -> int:
-    windows = (run.training or Training()).evaluation_batch_size
     if fit.forecast_series:
         of, count = stack_of(run, width=width, variates=1), fit.forecast_series
     else:
-        of, count = stack_of(run, width=width), fit.forecast_windows or windows
+        of, count = stack_of(run, width=width), fit.forecast_windows or run.evaluation_batch_size
     return count * of.tokens * of.kept * NUMBER

@@ -65,10 +65,14 @@ class Training:
     # a budget in series seen, a window of N variates being N of them; on top of `epochs`. Ours, none in the paper
     max_series: Annotated[Count | None, ADDED] = None
 
+    def drawn_of(self, variates: int) -> int:
+        """How many of N variates come with each entry of a batch."""
+        return 1 if self.sampling == "variates" else variates
+
     def steps(self, *, windows: int, variates: int) -> Steps:
         """The steps on so many training windows of N variates, of which the last batch of an epoch may be smaller."""
-        items, series = (windows * variates, 1) if self.sampling == "variates" else (windows, variates)
-        per_epoch = math.ceil(items / self.batch_size)
+        series = self.drawn_of(variates)
+        per_epoch = math.ceil(windows * variates // series / self.batch_size)
         seen = math.ceil(self.max_series / (self.batch_size * series)) if self.max_series else sys.maxsize
         total = min(self.epochs * per_epoch, self.max_steps or sys.maxsize, seen)
         often = (per_epoch // self.validations_per_epoch, total // self.least_validations)
@@ -143,6 +147,11 @@ class Run:
         """A searched run with the settings that were chosen for it, as `named_fields` gives them."""
         kind = method_of(self.method).options
         return dataclasses.replace(self, options=kind(**options), training=Training(**training), trials=())
+
+    @property
+    def evaluation_batch_size(self) -> int:
+        """Windows of a batch of forecasts; for a method that trains nothing the default."""
+        return (self.training or Training()).evaluation_batch_size
 
     @property
     def balance_weight(self) -> float:

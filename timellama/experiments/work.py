@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from timellama.data.m4.frequencies import RECENT_HORIZONS
 from timellama.data.splits import count_windows
-from timellama.experiments.run import Run, Training
+from timellama.experiments.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def windows_of(run: Run, *, rows: int, frequency: str) -> dict[str, int]:
 
 def work_of(run: Run, windows: Mapping[str, int]) -> Work:
     """The most that a run has to do, as `timellama.training.train` counts it."""
-    batch = (run.training or Training()).evaluation_batch_size
+    batch = run.evaluation_batch_size
     test = math.ceil(windows["test"] / batch)
     if run.training is None:
         return Work(steps=0, validations=0, validation_batches=0, test_batches=test)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from timellama.backbones.recompute import Recomputing
 from timellama.core.errors import InputError
 
 
@@ -20,7 +21,7 @@ class Forecast(NamedTuple):
     routings: Sequence[Any]
 
 
-class Forecaster(nn.Module):
+class Forecaster(Recomputing):
     """A method's network. A subclass defines `forward(x: [B, T, N]) -> [B, H, N]`; the hooks are its choice."""
 
     modules_routed: str = ""  # one letter for each module that a router chooses among
@@ -31,6 +32,9 @@ class Forecaster(nn.Module):
 
     def recompute(self, on: bool) -> None:
         """Whether layers are computed again in the backward pass in place of being kept; nothing without layers."""
+        for module in self.modules():
+            if isinstance(module, Recomputing):
+                module.recomputes = on
 
     def router_parameters(self) -> list[nn.Parameter]:
         """Parameters that are clipped apart from the rest."""

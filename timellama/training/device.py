@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from timellama.core import provenance
+from timellama.core.control_groups import memory_limits
 
 # Our choice: of a GPU's memory, beside what CUDA, its libraries and the allocator's gaps take.
 SHARE_OF_GPU = 0.85
@@ -65,10 +66,11 @@ def peak_memory(device: str) -> int:
 def memory_at_hand(device: str, *, threads: int) -> int:
     """Bytes that one run may take where it computes.
 
-    On a CPU it is the share of the machine's memory that its threads are of the cores.
+    On a CPU it is the share of the machine's memory, or of what a container or a cluster's job has of it, that its
+    threads are of the cores.
     It is the same at each start on a machine, whatever else runs there.
     """
     if device.startswith("cuda"):
         return int(SHARE_OF_GPU * torch.cuda.get_device_properties(device).total_memory)
-    of_machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    of_machine = min([provenance.memory_bytes(), *(allowed for allowed, _ in memory_limits())])
     return int(SHARE_OF_HOST * of_machine * min(1.0, threads / (os.cpu_count() or 1)))

@@ -45,17 +45,20 @@ def forecast_of(model: Forecaster, x: Tensor, *, series: int | None) -> tuple[Te
 
     Only a method that forecasts each variate alone may be given `series`.
     """
-    batch, _, variates = x.shape
-    if series is None or batch * variates <= series:
+    parts = parts_of(x, series=series)
+    if len(parts) == 1:
         forecast, _, routings = model.forecast(x)
         return forecast, routings
-    parts = torch.cat([model.forecast(part).values for part in as_series(x).split(series)])  # [B N, H, 1]
-    return parts.unflatten(0, (batch, variates)).squeeze(-1).transpose(1, 2), ()
+    batch, _, variates = x.shape
+    made = torch.cat([model.forecast(part).values for part in parts])  # [B N, H, 1]
+    return made.unflatten(0, (batch, variates)).squeeze(-1).transpose(1, 2), ()
 
 
-def as_series(x: Tensor) -> Tensor:
-    """x [B, T, N] as one variate a window: [B N, T, 1]."""
-    return x.transpose(1, 2).flatten(0, 1).unsqueeze(-1)
+def parts_of(x: Tensor, *, series: int | None) -> Sequence[Tensor]:
+    """What passes at once of x [B, T, N]: all of it, or, where it has more than `series` series, parts [S, T, 1]."""
+    if series is None or x.shape[0] * x.shape[2] <= series:
+        return [x]
+    return x.transpose(1, 2).flatten(0, 1).unsqueeze(-1).split(series)
 
 
 def with_choices(statistics: RouterStatistics | None, model: Forecaster, routings: list) -> RouterStatistics | None:

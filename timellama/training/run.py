@@ -29,7 +29,7 @@ from timellama.core.values import named_fields
 from timellama.data.series import Series, load_series
 from timellama.data.windows import prepare
 from timellama.experiments.memory import WHOLE, Fit, fit_of, in_words
-from timellama.experiments.run import Run, Training
+from timellama.experiments.run import Run
 from timellama.training.build import build, weight_bytes
 from timellama.training.checkpoint import Checkpoint
 from timellama.training.choice import settled
@@ -138,7 +138,7 @@ def run_experiment(
                 model,
                 parts.test,
                 columns=list(data.columns),
-                batch_size=evaluation_batch_size(used),
+                batch_size=used.evaluation_batch_size,
                 device=device,
                 precision=run.precision,
                 fit=fit,
@@ -279,11 +279,6 @@ def in_order(data: Series, order: int) -> Series:
     columns = np.random.default_rng(order).permutation(len(data.columns))
     named = tuple(data.columns[column] for column in columns)
     return dataclasses.replace(data, values=data.values[:, columns], columns=named)
-
-
-def evaluation_batch_size(run: Run) -> int:
-    """Windows of a batch of forecasts; for a method that trains nothing the default."""
-    return (run.training or Training()).evaluation_batch_size
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from timellama.training.choice import settled
 from timellama.training.evaluation import shown_forecasts
 from timellama.training.m4_scores import Reference
 from timellama.training.predictions import predictions, with_choices
-from timellama.training.run import Outputs, Prepared, Scored, carry_out, evaluation_batch_size
+from timellama.training.run import Outputs, Prepared, Scored, carry_out
 
 COLUMN = "value"  # our choice: what the one variate of a series is called in the forecasts shown
 
@@ -57,7 +57,7 @@ def run_m4_experiment(
         parts = prepare_m4(data, context=run.context, frequency=reference.frequency)
 
         def score(model: nn.Module, device: str, fit: Fit) -> Scored:
-            batch_size, test = evaluation_batch_size(used), parts.test.to(device)
+            batch_size, test = used.evaluation_batch_size, parts.test.to(device)
             forecast, router = forecasts(
                 model, test, batch_size=batch_size, device=device, precision=run.precision, fit=fit
             )

@@ -11,7 +11,7 @@ from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training.metrics import smape_loss
-from timellama.training.predictions import as_series, autocast
+from timellama.training.predictions import autocast, parts_of
 
 LOSSES = {"mse": nn.functional.mse_loss, "smape": smape_loss}
 
@@ -32,11 +32,8 @@ def gradients(
     With `series`, for a method that forecasts each variate alone, at most so many of the B N series pass at a time. The
     gradients are those of the whole batch within rounding, where nothing is drawn: dropout masks are each part's own.
     """
-    if series is None or x.shape[0] * x.shape[2] <= series:
-        parts = [(x, y)]
-    else:
-        parts = list(zip(as_series(x).split(series), as_series(y).split(series), strict=True))
     losses, balances = [], []
+    parts = zip(parts_of(x, series=series), parts_of(y, series=series), strict=True)
     for number, (part, truth) in enumerate(parts):
         share = truth.numel() / y.numel()
         with autocast(device, precision):

@@ -43,14 +43,14 @@ class Cells:
         return f"{self.path}, {self.word} {self.lines[row]}, column {column!r}"
 
 
-def is_text(path: Path) -> bool:
-    """Whether a file is neither Parquet nor Excel. Raises InputError where it cannot be read."""
-    return not unpacked(path).startswith((PARQUET, ZIP, OLD_EXCEL))
+def is_text(raw: bytes) -> bool:
+    """Whether the bytes of a file are neither those of Parquet nor of Excel."""
+    return not raw.startswith((PARQUET, ZIP, OLD_EXCEL))
 
 
-def separator_of(path: Path) -> str:
+def separator_of(raw: bytes) -> str:
     """The separator that parts the header into most cells and each of the next lines into as many; else a comma."""
-    lines = io.StringIO(unpacked(path).removeprefix(BOM).decode("utf-8", errors="replace"), newline="")
+    lines = io.StringIO(raw.removeprefix(BOM).decode("utf-8", errors="replace"), newline="")
     first = [line for line in (lines.readline() for _ in range(SNIFFED)) if line.strip()]
     best, most = ",", 1
     for separator in SEPARATORS:
@@ -66,9 +66,12 @@ def separator_of(path: Path) -> str:
     return max(SEPARATORS, key=first[0].count)
 
 
-def read_cells(path: Path, *, separator: str, sheet: str | None) -> Cells:
-    """The cells of the file at `path`. Raises InputError naming file, place and remedy where it cannot be read."""
-    raw = unpacked(path)
+def read_cells(path: Path, *, separator: str, sheet: str | None, raw: bytes | None = None) -> Cells:
+    """The cells of the file at `path`, of whose unpacked bytes `raw` may be at hand.
+
+    Raises InputError naming file, place and remedy where it cannot be read.
+    """
+    raw = unpacked(path) if raw is None else raw
     if raw.startswith(PARQUET):
         cells = _parquet(path, raw)
     elif raw.startswith(OLD_EXCEL):
@@ -76,14 +79,14 @@ def read_cells(path: Path, *, separator: str, sheet: str | None) -> Cells:
     elif raw.startswith(ZIP):
         cells = _excel(path, raw, sheet)
     else:
-        cells = _text(path, separator)
+        cells = _text(path, raw, separator)
     if not len(cells.frame):
         raise InputError(f"{path}: has a header but no rows; give a file with rows")
     return cells
 
 
-def _text(path: Path, separator: str) -> Cells:
-    text = read_text(path, separator=separator, lone=True)
+def _text(path: Path, raw: bytes, separator: str) -> Cells:
+    text = read_text(path, raw=raw, separator=separator, lone=True)
     lines, rows = [], []
     for line, cells in text.rows:
         lines.append(line)

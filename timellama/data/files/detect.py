@@ -10,32 +10,18 @@ from pathlib import Path
 import pandas as pd
 
 from timellama.core.errors import InputError
+from timellama.data.csv_text import unpacked
 from timellama.data.files.cells import UNNAMED, Cells, is_text, read_cells, separator_of
 from timellama.data.files.measured import decimal_of, is_numeric, selected
 from timellama.data.files.reading import Reading
-from timellama.data.files.stamps import NUMBERS, READABLE, date_order, form_of
+from timellama.data.files.stamps import NUMBERS, READABLE, TWO_FIRST, WHOLE, YEAR_FIRST, date_order, form_of
 
 # Our choice, from the long formats of Nixtla's libraries, GluonTS, Prophet and Darts, and from what files call them.
 IDS = ("unique_id", "series_id", "item_id", "ts_id", "series", "id", "ticker", "symbol", "sensor", "station", "store")
-TIMES = (
-    "ds",
-    "date",
-    "time",
-    "timestamp",
-    "datetime",
-    "date_time",
-    "day",
-    "month",
-    "quarter",
-    "week",
-    "year",
-    "period",
-    "when",
-)
+TIMES = ("ds", "date", "time", "timestamp", "datetime", "date_time", "day", "month", "quarter", "week", "year")
+TIMES += ("period", "when")
 TARGETS = ("y", "value", "target", "values")
 INDEXES = (UNNAMED, "step", "t", "n", "idx", "row", "time_idx", "ds", "time", "timestamp")
-
-
 REPEATED = 0.5  # our choice: rows of a stamp that was there before, from which on a file looks long: two series or more
 
 
@@ -72,8 +58,9 @@ class Shape:
 
 def shape_of(path: Path, *, asked: Asked) -> Shape:
     """The shape of the file at `path`. Raises InputError naming what is not clear and the option that decides it."""
-    separator = asked.separator or (separator_of(path) if is_text(path) else ",")
-    cells = read_cells(path, separator=separator, sheet=asked.sheet)
+    raw = unpacked(path)
+    separator = asked.separator or (separator_of(raw) if is_text(raw) else ",")
+    cells = read_cells(path, separator=separator, sheet=asked.sheet, raw=raw)
     _require_header(cells)
     time_column, steps = _time_column(cells, asked)
     id_column = asked.id_column or _id_column(cells, asked, time_column)
@@ -142,14 +129,18 @@ def _time_column(cells: Cells, asked: Asked) -> tuple[str | None, bool]:
     unread = [name for name in open_ if name.lower() in TIMES and not is_numeric(cells, name, decimal=".")]
     if unread:
         return unread[0], False  # reading it says which cell is no stamp, and what it should look like
-    texts = [name for name in open_ if not asked.columns or name in asked.columns]
-    texts = [name for name in texts if not any(is_numeric(cells, name, decimal=mark) for mark in ".,")]
-    if texts:
+    if texts := _texts(cells, open_, asked):
         raise InputError(
             f"{cells.path}: no column holds time stamps ({READABLE}), and {', '.join(map(repr, texts))} hold(s) text; "
             "name the column of time with --time-column, or leave text out with --drop to have the rows numbered"
         )
     return None, True
+
+
+def _texts(cells: Cells, names: Sequence[str], asked: Asked) -> list[str]:
+    """Those of the columns that are read and hold no numbers, whatever their decimal mark."""
+    read = [name for name in names if not asked.columns or name in asked.columns]
+    return [name for name in read if not any(is_numeric(cells, name, decimal=mark) for mark in ".,")]
 
 
 def _dated(cells: Cells, name: str, *, named: bool) -> bool:
@@ -165,16 +156,16 @@ def _dated(cells: Cells, name: str, *, named: bool) -> bool:
 
 def _whole(cells: Cells, name: str) -> bool:
     text = cells.frame[name].astype("str").str.strip()
-    return bool(text.str.fullmatch(r"-?\d{1,15}(?:\.0)?").all())
+    return bool(text.str.fullmatch(WHOLE).all())
 
 
 def _dates(cells: Cells, time_column: str | None, steps: bool, day_first: bool | None) -> str:
     if time_column is None or steps:
-        return "year-first"
+        return YEAR_FIRST
     if day_first is None:
         return date_order(cells, time_column)
     column = cells.frame[time_column]
-    if pd.api.types.is_datetime64_any_dtype(column) or form_of(column) != "two numbers":
+    if pd.api.types.is_datetime64_any_dtype(column) or form_of(column) != TWO_FIRST:
         raise InputError(
             f"{cells.where(0, time_column)}: --day-first and --month-first are for dates such as 31/01/2024, but "
             f"{column.iloc[0]} is none; leave the option out"
@@ -192,8 +183,7 @@ def _id_column(cells: Cells, asked: Asked, time_column: str | None) -> str | Non
     names = [name for name in cells.frame.columns if name != time_column and name not in asked.drop]
     if found := [name for name in names if name.lower() in IDS]:
         return min(found, key=lambda name: IDS.index(name.lower()))
-    read = [name for name in names if not asked.columns or name in asked.columns]
-    texts = [name for name in read if not any(is_numeric(cells, name, decimal=mark) for mark in ".,")]
+    texts = _texts(cells, names, asked)
     if texts and cells.frame[time_column].duplicated().mean() >= REPEATED:
         raise InputError(
             f"{cells.path}: most stamps stand more than once, as in a long file, and {', '.join(map(repr, texts))} "

@@ -31,6 +31,16 @@ def offset_of(frequency: str, *, of: str = "") -> pd.tseries.offsets.BaseOffset:
         ) from error
 
 
+def steps_beside(time: np.ndarray, frequency: str, *, of: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Of each row behind another, bool [rows - 1]: whether its stamp repeats, and whether it otherwise is not due.
+
+    Raises InputError as `offset_of`.
+    """
+    index = pd.DatetimeIndex(time)
+    same = index[1:] == index[:-1]
+    return same, (index[1:] != index[:-1] + offset_of(frequency, of=of)) & ~same
+
+
 def frequency_of(path: object, index: pd.DatetimeIndex) -> str:
     """The alias of the step that most rows take; `path` begins the message. The stamps are in order.
 

@@ -37,6 +37,7 @@ NUMBERS = (COMPACT, YEAR)  # forms that a measured value may have too
 READABLE = "2024-01-31, 2024-01-31 13:05:00, 31/01/2024 13:05, 2024Q1, 2024-01 or 2024"
 BETWEEN = ", "  # the offsets of a file that has several
 GLANCED = 20  # our choice: cells of which one must be a stamp before a whole column is looked at
+WHOLE = re.compile(r"-?\d{1,15}(?:\.0)?", re.ASCII)  # a row's number, also as a float
 NANOSECONDS = 10**6  # of a millisecond
 EPOCH = 10**8  # our choice: whole numbers from here on are seconds since 1970 (from 1973) rather than numbered rows
 
@@ -141,7 +142,7 @@ def numbered(cells: Cells, name: str) -> np.ndarray:
     """
     column = cells.frame[name]
     text = column.astype("str").str.strip()
-    whole = text.str.fullmatch(re.compile(r"-?\d{1,15}(?:\.0)?", re.ASCII)).to_numpy(bool)
+    whole = text.str.fullmatch(WHOLE).to_numpy(bool)
     if not whole.all():
         row = int((~whole).argmax())
         raise InputError(

@@ -33,10 +33,6 @@ class GPT4TS(Forecaster):
             parameter.requires_grad_(True)
         self.head = nn.Linear(patches * backbone.width, horizon)
 
-    def recompute(self, on: bool) -> None:
-        """Keep of each block its input alone, where it is `on`."""
-        self.backbone.recompute = on
-
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]."""
         normal = instance_normalise(x)

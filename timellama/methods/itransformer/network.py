@@ -35,7 +35,6 @@ class ITransformer(Forecaster):
         super().__init__()
         if width % heads:
             raise InputError(f"width is {width}, no multiple of {heads} heads; change width or heads")
-        self.recomputes = False
         self.embed = nn.Sequential(nn.Linear(context, width), nn.Dropout(dropout))
         # nn.TransformerEncoder would start every layer with copies of the same weights.
         self.layers = nn.ModuleList(
@@ -52,10 +51,6 @@ class ITransformer(Forecaster):
         )
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, horizon)
-
-    def recompute(self, on: bool) -> None:
-        """Keep of each layer its input alone, where it is `on`."""
-        self.recomputes = on
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]."""

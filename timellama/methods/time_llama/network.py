@@ -147,11 +147,6 @@ class TimeLlama(Forecaster):
     def _adapted(self, block: int, gates: Tensor, group: str, x: Tensor) -> tuple[Tensor, ...]:
         return self.adapters[block](group, x, self.backbone.matrices(block, group), gates)
 
-    def recompute(self, on: bool) -> None:
-        """Keep of each block its input alone, where it is `on`."""
-        if self.backbone is not None:
-            self.backbone.recompute = on
-
     @property
     def modules_routed(self) -> str:
         """The letters of a block's LoRA modules, in the order of the gates."""

@@ -93,10 +93,6 @@ class TimeLLM(Forecaster):
         self.head = nn.Linear(patches * features, horizon)
         self.dropout = nn.Dropout(dropout)
 
-    def recompute(self, on: bool) -> None:
-        """Keep of each block its input alone, where it is `on`."""
-        self.backbone.recompute = on
-
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]."""
         normal = instance_normalise(x)

@@ -51,7 +51,6 @@ class TimesNet(Forecaster):
         if width % 2:
             raise InputError(f"width is {width}: sine and cosine positions come in pairs; set an even width")
         self.horizon = horizon
-        self.recomputes = False
         self.values = nn.Conv1d(variates, width, kernel_size=3, padding=1, padding_mode="circular", bias=False)
         nn.init.kaiming_normal_(self.values.weight, mode="fan_in", nonlinearity="leaky_relu")
         self.register_buffer("positions", sinusoids(context, width), persistent=False)
@@ -62,10 +61,6 @@ class TimesNet(Forecaster):
         )
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, variates)
-
-    def recompute(self, on: bool) -> None:
-        """Keep of each block its input alone, where it is `on`."""
-        self.recomputes = on
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]."""
