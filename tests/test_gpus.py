@@ -49,6 +49,18 @@ def test_so_many_trainings_share_a_gpu_as_are_asked_for(start):
     assert seen[4][0] >= min(end for _, end, _ in seen[:4])
 
 
+def test_places_on_a_gpu_are_taken_without_waiting_until_all_are(tmp_path, root):
+    """In a process of its own, which keeps what it takes."""
+    code = (
+        "import sys; from pathlib import Path; from timellama.core import gpus\n"
+        "def wait(seconds): sys.exit('waits')\n"
+        "gpus.time.sleep = wait\n"
+        "for _ in range(5): print(gpus.take_gpu(['0', '1'], locks=Path(sys.argv[1]), runs=2), flush=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root, capture_output=True, text=True)
+    assert (done.stdout.split(), done.stderr.strip()) == (["0", "1", "0", "1"], "waits")
+
+
 @pytest.mark.parametrize("asked", ["0", "-1", "two", ""])
 def test_a_number_of_trainings_that_is_none_is_an_error(start, asked):
     code, out = said(start("echo ran", "0", TIMELLAMA_RUNS_PER_GPU=asked))
