@@ -170,6 +170,17 @@ def test_the_heatmap_is_of_the_grid_whatever_stands_beside_it(root, smoke):
     assert heatmap(matrix) == before
 
 
+def test_a_single_run_has_seeds_of_its_own(root, smoke):
+    section = smoke["experiments"]["long_term"]
+    (name, setting), *_ = section["datasets"].items()
+    single = {"dataset": name, "method": "timesnet", "context": setting["context"], "horizons": setting["horizons"]}
+    section["also"] = [single | {"seeds": [5, 7]}]
+    matrix = make_matrix(smoke, root=root)
+    assert {run.seed for run in matrix.experiment("long_term") if run.variant == "timesnet"} == {5, 7}
+    others = {run.seed for run in matrix.experiment("long_term") if run.variant == "time-llama"}
+    assert others == set(smoke["seeds"])
+
+
 def test_a_single_season_has_no_mean_of_its_own(root, smoke):
     ili = {"context": 96, "horizons": [24]}
     smoke["experiments"]["long_term"] |= {"datasets": {"ILI": ili}, "also": []}

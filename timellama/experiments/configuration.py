@@ -97,6 +97,7 @@ class SingleRun(Model):
     method: str = Field(description="A key of config/methods.yaml.")
     context: Context
     horizons: Horizons
+    seeds: Maybe[Seeds] = Field(None, description="Instead of the experiment's seeds.")
 
 
 class Experiment(Model):

@@ -85,7 +85,7 @@ class Matrix:
         section = self.experiments[name]
         run, order = {run.variant for run in self.experiment(name)}, list(self.methods)
         planned = section.model_copy(update={"methods": [*section.methods, *section.not_run]})
-        found = list(dict.fromkeys(_cells(planned)))
+        found = list(dict.fromkeys(cell for cell, _ in _cells(planned)))
         places = {place: number for number, place in enumerate(dict.fromkeys(cell[:3] for cell in found))}
         found.sort(key=lambda cell: (places[cell[:3]], order.index(cell[3])))
         return [(*cell, method if method in run else self.methods[method].label) for *cell, method in found]
@@ -173,21 +173,26 @@ def _sweeps(section: Efficiency | None, *catalogues) -> Iterator[Sweep]:
         )
 
 
-def _cells(section: Experiment) -> Iterator[tuple[str, int, int, str]]:
+def _cells(section: Experiment) -> Iterator[tuple[tuple[str, int, int, str], tuple[int, ...] | None]]:
+    """Each (data set, context, horizon, method) of an experiment, and its seeds where it has its own."""
     for dataset, setting in section.datasets.items():
         for horizon in setting.horizons:
             for method in section.methods:
-                yield dataset, setting.context, horizon, method
+                yield (dataset, setting.context, horizon, method), setting.seeds
     for extra in section.also:
+        of_dataset = section.datasets.get(extra.dataset)
         for horizon in extra.horizons:
-            yield extra.dataset, extra.context, horizon, extra.method
+            yield (
+                (extra.dataset, extra.context, horizon, extra.method),
+                extra.seeds or (of_dataset and of_dataset.seeds),
+            )
 
 
 def _runs(experiment, section, config, datasets, backbones, methods, automatic, origin) -> Iterator[Run]:
     where = f"{origin}, experiments.{experiment}"
     # What an experiment sets goes over what the configuration sets for all.
     overrides = [config.overrides, section.overrides]
-    for dataset, context, horizon, method in _cells(section):
+    for (dataset, context, horizon, method), own_seeds in _cells(section):
         entry = _named(datasets, dataset, f"{where}: dataset")
         spec = _named(methods, method, f"{where}: method")
         for heavy in section.not_run:
@@ -210,7 +215,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, automatic, 
                 "`backbones: [{name: SmolLM2-135M, blocks: 6, rank: 8}]` to the configuration, or take the method out"
             )
         for backbone in chosen:
-            for seed in (of_dataset and of_dataset.seeds) or section.seeds or config.seeds:
+            for seed in own_seeds or section.seeds or config.seeds:
                 options = _options(spec, backbone, _settings("options", *settings))
                 run = Run(
                     task="short-term" if entry.split.rule == "published" else experiment_task(section.train_percent),
