@@ -5,13 +5,15 @@ Another configuration: `snakemake -j8 <target> --configfile config/cpu.yaml`.
 
 from snakemake.utils import min_version
 
+from timellama.core.shipped import shipped
+
 min_version("9.0")
 
 
 # A second configfile would be merged into the first key by key, and a run of both is a run of neither.
 if not workflow.config_settings.configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: shipped("config/config.yaml")
 
 
 report: "workflow/report/workflow.rst"

@@ -191,10 +191,10 @@ def test_a_single_season_has_no_mean_of_its_own(root, smoke):
 
 def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monkeypatch):
     own = tmp_path / "own.csv"
-    catalogue = plan_module.load_catalogue(root / "config/datasets.yaml")
+    catalogue = plan_module.load_datasets(root)
     file = dataclasses.replace(catalogue["Synthetic"].files[0], source=str(own), sha256=None)
     entry = dataclasses.replace(catalogue["Synthetic"], files=(file,))
-    monkeypatch.setattr(plan_module, "load_catalogue", lambda _: catalogue | {"Synthetic": entry})
+    monkeypatch.setattr(plan_module, "load_datasets", lambda _: catalogue | {"Synthetic": entry})
 
     def digests():
         return {run.digest for run in make_matrix(smoke, root=root).experiment("long_term")}

@@ -67,6 +67,7 @@ def test_a_wrong_configuration_is_told(project, say, file, text, message):
     assert message in say("status", "--configfile", file, code=2).stderr
 
 
-def test_another_folder_is_not_the_project(say, tmp_path, monkeypatch):
+def test_a_folder_without_a_project_has_what_came_with_the_package(say, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "is not the project's folder" in say("status", code=2).stderr
+    assert "configuration default" in say("status").stdout
+    assert "is no checkout" in say("reference", "check", code=2).stderr

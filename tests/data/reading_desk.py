@@ -49,7 +49,7 @@ class ReadingDesk:
         """The series of a file, by an entry that is written, loaded and normalised."""
         self.own.unlink(missing_ok=True)
         entry = self.entry(path, asked=asked or Asked(), frequency=frequency)
-        add_entry(self.catalogue, "Own", entry, path, write=True)
+        add_entry(self.catalogue, "Own", entry, path, own=self.own, write=True)
         self.last = load_catalogue(self.catalogue)["Own"]
         normalise(self.last, [path], self.folder / "series.npz", self.folder / "quirks.json")
         self.facts = json.loads((self.folder / "quirks.json").read_text(encoding="utf-8"))

@@ -87,7 +87,7 @@ def planned(root, desk, monkeypatch):
 
     def plan(**changes: object) -> plan_module.Matrix:
         catalogue = known | {"Own": dataclasses.replace(desk.last, **changes)}
-        monkeypatch.setattr(plan_module, "load_catalogue", lambda _: catalogue)
+        monkeypatch.setattr(plan_module, "load_datasets", lambda _: catalogue)
         return make_matrix(config, root=root)
 
     return plan
@@ -133,7 +133,7 @@ def test_a_users_data_set_does_not_mislead_the_runs_on_published_ones(root, monk
     known = load_catalogue(root / "config/datasets.yaml")
     before = sorted(make_matrix(config, root=root).every_run())
     with_own = {"Own": desk.last, **known, "Own2": dataclasses.replace(desk.last, name="Own2", domain="elsewhere")}
-    monkeypatch.setattr(plan_module, "load_catalogue", lambda _: with_own)
+    monkeypatch.setattr(plan_module, "load_datasets", lambda _: with_own)
     assert sorted(make_matrix(config, root=root).every_run()) == before
 
 

@@ -18,6 +18,7 @@ import yaml
 
 from timellama.core import schema as schema_module
 from timellama.core.errors import InputError
+from timellama.data.catalogue import load_catalogue
 from timellama.experiments import matrix as plan_module
 from timellama.experiments.matrix import make_matrix
 
@@ -152,7 +153,9 @@ def planned(root):
     """Plans a configuration; a file with content that was read before is not read again."""
     patch = pytest.MonkeyPatch()
     patch.setattr(schema_module, "read_yaml", once(schema_module.read_yaml))
-    for name in ("load_catalogue", "load_backbones", "load_methods"):
+    datasets = once(load_catalogue)
+    patch.setattr(plan_module, "load_datasets", lambda folder: datasets(folder / "config/datasets.yaml"))
+    for name in ("load_backbones", "load_methods"):
         patch.setattr(plan_module, name, once(getattr(plan_module, name)))
     yield functools.partial(make_matrix, root=root)
     patch.undo()

@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from packaging.specifiers import SpecifierSet
 from timellama.backbones.catalogue import BackboneEntry
 from timellama.core import layout
 from timellama.core.layout import RECORD
-from timellama.core.provenance import memory_gib, processor
+from timellama.core.provenance import PACKAGE, ROOT, memory_gib, processor
 from timellama.data import inventory, pypi
 from timellama.data.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
 from timellama.data.sources import Artifact
@@ -48,17 +47,16 @@ class Finding:
     remedy: str = ""
 
 
-def examine(matrix: Matrix, *, root: Path, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
+def examine(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
     """Every need of the plan's runs, in the order in which a person would meet them."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    yield python(project["requires-python"])
-    yield from libraries(project["dependencies"])
+    yield python(importlib.metadata.metadata(PACKAGE)["Requires-Python"])
+    yield from libraries(importlib.metadata.requires(PACKAGE) or ())
     yield from torch_and_device(matrix.config["device"], threads=matrix.config["threads"])
     yield memory()
     yield disk(results)
     yield from data(matrix, results=results, mirrors=mirrors, reach=reach)
     yield from backbones(matrix, results=results, mirrors=mirrors, reach=reach)
-    yield git(root)
+    yield git(ROOT.parent)
     yield latex()
 
 
@@ -81,6 +79,8 @@ def libraries(requirements: Iterable[str]) -> Iterator[Finding]:
     wrong, right = [], 0
     for text in requirements:
         requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):  # of an extra
+            continue
         try:
             version = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
@@ -258,7 +258,7 @@ def git(root: Path) -> Finding:
     found = shutil.which("git")
     if found and (root / ".git").exists():
         return Finding(name="git", state=OK, found="results name their commit")
-    what = "no git" if not found else "this folder is no clone"
+    what = "no git" if not found else "the package lies in no clone"
     return Finding(name="git", state=WARNING, found=f"{what}: results cannot name their commit", remedy="git clone")
 
 

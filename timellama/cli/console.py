@@ -104,18 +104,28 @@ def _plain(value: Any) -> Any:
 
 
 def load_plan(configfile: Path) -> "Matrix":
-    """The plan of a configuration of the project in this folder."""
+    """The plan of a configuration, of this folder or as it came with the package."""
     from timellama.core.schema import read_yaml
     from timellama.experiments.matrix import make_matrix
 
-    root = project()
-    return make_matrix(read_yaml(configfile), root=root, origin=str(configfile))
+    found = configuration(configfile)
+    return make_matrix(read_yaml(found), root=Path(), origin=str(found))
+
+
+def configuration(given: Path) -> Path:
+    """The file that `--configfile` names: in this folder, or else the one of that name that came with the package."""
+    from timellama.core.shipped import shipped
+
+    found = shipped(str(given))
+    return found if found.is_file() else given
 
 
 def project() -> Path:
-    """The project's folder, which is the one that the command runs in, as for snakemake."""
+    """The checkout that a command is for, which is the folder that it runs in."""
     if not Path("Snakefile").is_file() or not Path("config/datasets.yaml").is_file():
-        raise InputError(f"{Path.cwd()} is not the project's folder: change into it (it holds Snakefile and config/)")
+        raise InputError(
+            f"{Path.cwd()} is no checkout of the project, which holds Snakefile and config/: change into one"
+        )
     return Path()
 
 

@@ -15,15 +15,13 @@ from timellama.cli.console import (
     load_plan,
     print_json,
     print_table,
-    project,
     spell_bytes,
 )
 from timellama.core import layout
 from timellama.core.errors import InputError, did_you_mean
+from timellama.core.shipped import CATALOGUE, LOCAL_CATALOGUE, shipped
 from timellama.data.files.reading_choices import Align, Decimal, Duplicates, Fill, Separator
 
-CATALOGUE = Path("config/datasets.yaml")
-LOCAL_CATALOGUE = Path("config/local/datasets.yaml")
 CACHE = layout.within(RESULTS, layout.CACHE)
 CONTEXT, HORIZON = 512, 96  # paper, section 4.1: the look-back, and the shortest horizon
 
@@ -218,7 +216,6 @@ def add(
     from timellama.data.sources import sha256_of
     from timellama.data.splits import Split
 
-    catalogue = project() / CATALOGUE
     shares = _shares(split)
     asked = Asked(
         time_column=time_column,
@@ -259,7 +256,7 @@ def add(
         domain=domain,
         prompt=prompt,
     )
-    dataset = add_entry(catalogue, name, entry, file, write=not dry_run)
+    dataset = add_entry(shipped(CATALOGUE), name, entry, file, own=Path(LOCAL_CATALOGUE), write=not dry_run)
     if as_json:
         print_json({"name": name, "written": not dry_run, "windows": windows, "told": found.told, "entry": entry})
         return
@@ -298,9 +295,9 @@ def _mirrors(configfile: Path | None = None) -> list[str]:
 
 def chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:
     """The data sets that are named, or that a configuration uses, or all."""
-    from timellama.data.catalogue import load_catalogue
+    from timellama.data.catalogue import load_datasets
 
-    known = load_catalogue(project() / CATALOGUE)
+    known = load_datasets()
     if names:
         for name in names:
             if name not in known:

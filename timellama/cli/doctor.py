@@ -14,7 +14,6 @@ from timellama.cli.console import (
     load_plan,
     print_json,
     print_table,
-    project,
 )
 
 
@@ -38,7 +37,7 @@ def doctor(configfile: ConfigFile = DEFAULT_CONFIG, as_json: Json = False) -> No
 
     matrix = load_plan(configfile)
     mirrors = mirrors_from(os.environ, matrix.config.get("mirrors", ()))
-    findings = list(examine(matrix, root=project(), results=RESULTS, mirrors=mirrors, reach=functools.cache(reachable)))
+    findings = list(examine(matrix, results=RESULTS, mirrors=mirrors, reach=functools.cache(reachable)))
     able = can_run(findings)
     if as_json:
         told = [dataclasses.asdict(finding) for finding in findings]

@@ -11,6 +11,7 @@ from timellama.cli import (
     forecast,
     plan,
     reference,
+    run,
     show,
     status,
     tensorboard,
@@ -23,14 +24,15 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="A reproducibility benchmark harness for Time-LlaMA. Run it in the project's folder. Experiments are run by "
-    "snakemake; no command here trains.\n\n"
+    help="A reproducibility benchmark harness for Time-LlaMA. It works in the folder that it is run in, with what "
+    "came with the package. Only `run` and `bench` train.\n\n"
     "Examples:\n  timellama doctor\n  timellama plan --configfile config/cpu.yaml\n"
     "  timellama data fetch --configfile config/cpu.yaml\n  timellama status --configfile config/cpu.yaml",
     epilog=CODES,
 )
 add(app, "doctor", doctor.doctor)
 add(app, "plan", plan.plan)
+add(app, "run", run.run)
 add(app, "status", status.status)
 add(app, "show", show.show)
 add(app, "compare", compare.compare)

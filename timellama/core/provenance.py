@@ -17,7 +17,12 @@ LIBRARIES = ("torch", "transformers", "numpy", "pandas", "safetensors", "tokeniz
 
 
 def commit() -> dict:
-    """The checkout's commit and whether tracked or new files differ from it; `unknown` where git cannot tell."""
+    """The checkout's commit and whether tracked or new files differ from it; `unknown` where git cannot tell.
+
+    An installed package may lie in the folder of somebody else's checkout, whose commit says nothing of it.
+    """
+    if not (ROOT.parent / ".git").exists():
+        return {"git_commit": "unknown", "git_dirty": None}
 
     def git(*arguments: str) -> str | None:
         try:

@@ -18,7 +18,7 @@ import yaml
 from timellama.core.errors import InputError
 from timellama.core.files import atomic
 from timellama.data.canonicalise import SENTINEL, normalise
-from timellama.data.catalogue import Dataset, load_catalogue, local_catalogue
+from timellama.data.catalogue import Dataset, load_catalogue
 from timellama.data.catalogue_models import FILE, NAME
 from timellama.data.download import sha256_of
 from timellama.data.files.detect import Asked, shape_of
@@ -222,16 +222,15 @@ def require_windows(found: Found, split: Split, *, context: int, horizon: int) -
     return counts
 
 
-def add_entry(catalogue: Path, name: str, entry: Mapping[str, Any], file: Path, *, write: bool) -> Dataset:
-    """Append an entry to the user's own catalogue beside `catalogue`, after both have been loaded and the file read.
+def add_entry(catalogue: Path, name: str, entry: Mapping[str, Any], file: Path, *, own: Path, write: bool) -> Dataset:
+    """Append an entry to the user's `own` catalogue, after both have been loaded and the file read.
 
     Raises InputError for a name that cannot be one or is taken, for a file that is in a catalogue already, and
     for everything that the catalogue's own checks and `normalise` refuse; the user's catalogue is then as it was.
     """
     if not re.fullmatch(NAME, name):
         raise InputError(f"{name!r}: a name is letters, digits, '_', '.' and '-' and starts with a letter or digit")
-    own = local_catalogue(catalogue)
-    before = load_catalogue(catalogue)
+    before = load_catalogue(catalogue, own=own)
     if known := next((known for known in before.values() if known.name.lower() == name.lower()), None):
         place = own if known.local else catalogue
         raise InputError(f"{place} has a data set {known.name!r} already; choose another --name than {name!r}")
@@ -246,11 +245,9 @@ def add_entry(catalogue: Path, name: str, entry: Mapping[str, Any], file: Path, 
     text += "" if text.endswith("\n") else "\n"
     text += ("\n" if own.is_file() else "") + as_text(name, entry)
     with tempfile.TemporaryDirectory(prefix="timellama-add-") as folder:
-        draft = Path(folder) / catalogue.name
-        draft.write_bytes(catalogue.read_bytes())
-        local_catalogue(draft).parent.mkdir()
-        local_catalogue(draft).write_text(text, encoding="utf-8")
-        after = load_catalogue(draft)
+        draft = Path(folder) / own.name
+        draft.write_text(text, encoding="utf-8")
+        after = load_catalogue(catalogue, own=draft)
         if {known: after.get(known) for known in before} != before or set(after) != {*before, name}:
             raise InputError(f"{own} does not end with its data sets; move what follows them to its beginning")
         normalise(after[name], [file], Path(folder) / "series.npz", Path(folder) / "quirks.json")

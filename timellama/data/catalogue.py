@@ -13,6 +13,7 @@ from pathlib import Path
 
 from timellama.core.errors import InputError
 from timellama.core.schema import load_yaml
+from timellama.core.shipped import CATALOGUE, LOCAL_CATALOGUE, shipped
 from timellama.data.catalogue_models import DatasetEntry, Datasets, Quirks
 from timellama.data.files.reading import Reading, Repairs
 from timellama.data.sources import Artifact
@@ -80,19 +81,19 @@ class Dataset:
         return any(file.source.startswith("synthetic:") for file in self.files)
 
 
-def local_catalogue(path: Path) -> Path:
-    """Where the user's own data sets stand beside the catalogue at `path`."""
-    return path.parent / LOCAL
+def load_datasets(folder: Path = Path()) -> dict[str, Dataset]:
+    """What `load_catalogue` gives for the project in `folder`, or for the published catalogue and the folder's own."""
+    return load_catalogue(shipped(CATALOGUE, folder=folder), own=folder / LOCAL_CATALOGUE)
 
 
-def load_catalogue(path: Path) -> dict[str, Dataset]:
-    """Every data set of the catalogue at `path`, by name, and then those of the user's own file beside it.
+def load_catalogue(path: Path, *, own: Path | None = None) -> dict[str, Dataset]:
+    """Every data set of the catalogue at `path`, by name, and then those of the user's `own` file, which is beside it.
 
     Raises InputError, listing every problem of a file, and for a name or a place of a file that both claim.
     """
     published = load_yaml(path, Datasets).datasets
     found = {name: _dataset(name, entry) for name, entry in published.items()}
-    own = local_catalogue(path)
+    own = own or path.parent / LOCAL
     if not own.is_file():
         return found
     names = {name.lower(): name for name in published}

@@ -18,7 +18,8 @@ from timellama.core import layout
 from timellama.core.bfloat16 import is_faster
 from timellama.core.errors import InputError, did_you_mean
 from timellama.core.schema import validate
-from timellama.data.catalogue import Dataset, load_catalogue
+from timellama.core.shipped import BACKBONES, METHODS, shipped
+from timellama.data.catalogue import Dataset, load_datasets
 from timellama.data.sources import sha256_of
 from timellama.data.splits import count_windows, part_rows, train_rows
 from timellama.experiments import search
@@ -103,14 +104,16 @@ class Matrix:
 def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Matrix:
     """Check a configuration and list its runs; `origin` is the file that it was read from, where that is known.
 
+    The catalogues are those of the project in `root`, and those that came with the package where it has none.
+
     Raises InputError naming key, value and remedy.
     """
     if origin is None:
         origin = f"the configuration {config.get('name', 'given with --configfile')!r}"
     checked = validate(config, Configuration, origin=origin)
-    datasets = load_catalogue(root / "config/datasets.yaml")
-    backbones = load_backbones(root / "config/backbones.yaml")
-    methods = load_methods(root / "config/methods.yaml", added=checked.methods)
+    datasets = load_datasets(root)
+    backbones = load_backbones(shipped(BACKBONES, folder=root))
+    methods = load_methods(shipped(METHODS, folder=root), added=checked.methods)
     experiments = {key: getattr(checked.experiments, key) for key in config["experiments"]}  # in the file's order
     efficiency = experiments.pop(EFFICIENCY, None)
     _check_overrides(checked.overrides, methods, datasets, f"{origin}, overrides")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from timellama.core.errors import InputError
-from timellama.data.catalogue import Dataset, local_catalogue
+from timellama.core.shipped import LOCAL_CATALOGUE
+from timellama.data.catalogue import Dataset
 from timellama.data.download import sha256_of
 
 METADATA = "ro-crate-metadata.json"
@@ -25,7 +26,6 @@ PROFILES = {
 }
 LICENCE = "https://spdx.org/licenses/Apache-2.0"
 WORKFLOW = "Snakefile"
-LOCAL_CATALOGUE = local_catalogue(Path("config/datasets.yaml")).as_posix()
 PARTS = ("workflow", "config", "LICENSE")  # copied beside the workflow's first file
 FORMATS = {
     ".json": "application/json",

@@ -28,7 +28,7 @@ def own_metrics():
 def matrix():
     """The plan, with a mistake in the configuration reported in one message."""
     try:
-        return make_matrix(config, root=Path(workflow.basedir))
+        return make_matrix(config, root=Path.cwd())
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

@@ -76,7 +76,7 @@ rule figure:
 rule run_page:
     input:
         results=every_result(),
-        published=PUBLISHED_CLAIMS,
+        published=[str(shipped(path)) for path in PUBLISHED_CLAIMS],
     output:
         report(
             "reports/README.md",

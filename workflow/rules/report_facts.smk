@@ -5,6 +5,7 @@ A slip in what was asked for becomes one message of the workflow.
 
 from timellama.reports import report_facts as report_plan
 from timellama.reports import planned, registry
+from timellama.core.shipped import shipped
 from timellama.reports.catalogue import PUBLISHED_CLAIMS
 
 NAMED = 3  # our choice: methods that a label names; of more it says how many
@@ -46,7 +47,7 @@ def read_by_report(wildcards):
 
 def published_of_report(wildcards):
     """The paper's numbers that a report stands beside."""
-    return list(report_of(wildcards).needs.published)
+    return [str(shipped(path)) for path in report_of(wildcards).needs.published]
 
 
 # What a job of a report is given, by the name of its parameter.

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from timellama.core.job_log import job_log
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue import load_datasets
 
 with job_log(snakemake.log[0]):
     normalise(
-        load_catalogue(Path("config/datasets.yaml"))[snakemake.wildcards.dataset],
+        load_datasets()[snakemake.wildcards.dataset],
         [Path(file) for file in snakemake.input],
         Path(snakemake.output.series),
         Path(snakemake.output.quirks),

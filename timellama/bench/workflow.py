@@ -1,0 +1,40 @@
+"""Starts Snakemake on the rules of the project, wherever the folder of work is."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from timellama.core.shipped import SNAKEFILE, shipped
+
+BARS = "workflow/profiles/default"
+
+
+def run_workflow(
+    targets: Sequence[str],
+    *,
+    configfile: Path,
+    folder: Path = Path(),
+    jobs: int | None = None,
+    dry_run: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Make `targets` in `folder` and return Snakemake's exit code.
+
+    A run that fails fails alone. At a terminal there are bars. `quiet` leaves Snakemake's own lines out. Ctrl-C goes to
+    Snakemake, which stops its jobs, and this waits for it.
+    """
+    snakefile = shipped(SNAKEFILE, folder=folder).resolve()
+    words = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--directory", str(folder)]
+    words += ["--cores", str(jobs or len(os.sched_getaffinity(0))), "--keep-going", "--rerun-incomplete"]
+    if sys.stdout.isatty() and sys.stderr.isatty() and not dry_run:
+        words += ["--workflow-profile", str(shipped(BARS, folder=folder).resolve())]
+    words += ["--dry-run"] if dry_run else []
+    words += ["--quiet", "all"] if quiet else []
+    process = subprocess.Popen([*words, "--configfile", str(configfile.resolve()), "--", *targets])
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue

@@ -1,0 +1,30 @@
+"""`timellama run`: the workflow in any folder, with the rules and catalogues that came with the package."""
+
+from typing import Annotated
+
+import typer
+
+from timellama.cli.console import DEFAULT_CONFIG, ConfigFile, configuration
+
+
+def run(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Files to make; none means all.", show_default=False)
+    ] = None,
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs side by side; without it one a core.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and run nothing.")] = False,
+) -> None:
+    """Make files of the workflow in this folder, as snakemake does in a checkout.
+
+    Results, logs and reports lie in this folder. What is finished is not done again; after Ctrl-C the same command goes
+    on. A file of this folder, such as config/methods.yaml, goes before the one that came with the package. For other
+    options of snakemake, give it the rules with `snakemake -s`, as the first line of the output names them.
+
+    Examples:
+      timellama run reports/table_long_term.tex
+      timellama run --configfile config/cpu.yaml --jobs 2
+    """
+    from timellama.bench.workflow import run_workflow
+
+    raise typer.Exit(run_workflow(targets or ["all"], configfile=configuration(configfile), jobs=jobs, dry_run=dry_run))
