@@ -88,6 +88,20 @@ def print_table(
     console().print(table)
 
 
+def progress_line() -> Callable[[str], None]:
+    """A line that writes over itself, where somebody looks; an empty text ends it."""
+    from tqdm import tqdm
+
+    bar = tqdm(bar_format="{desc}", disable=None, leave=False)
+
+    def on_progress(text: str) -> None:
+        bar.set_description_str(text)
+        if not text:
+            bar.close()
+
+    return on_progress
+
+
 def print_json(value: Any) -> None:
     """Indented JSON; a number that is not finite is null, a path is text."""
     typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))

@@ -17,10 +17,31 @@ from timellama.cli.console import (
     print_table,
     spell_bytes,
 )
+from timellama.cli.reading_options import (
+    SPLIT,
+    AcceptQuirks,
+    AlignOption,
+    Columns,
+    DayFirst,
+    DecimalOption,
+    Drop,
+    DuplicatesOption,
+    FillOption,
+    Frequency,
+    IdColumn,
+    Season,
+    SeparatorOption,
+    Shares,
+    Sheet,
+    Sort,
+    TimeColumn,
+    ValueColumn,
+    Zone,
+    shares_of,
+)
 from timellama.core import layout
 from timellama.core.errors import InputError, did_you_mean
 from timellama.core.shipped import CATALOGUE, LOCAL_CATALOGUE, shipped
-from timellama.data.files.reading_choices import Align, Decimal, Duplicates, Fill, Separator
 
 CACHE = layout.within(RESULTS, layout.CACHE)
 CONTEXT, HORIZON = 512, 96  # paper, section 4.1: the look-back, and the shortest horizon
@@ -155,44 +176,29 @@ def add(
         str | None,
         typer.Option(help="Two to four sentences for the language model; {context} and {horizon} are filled in."),
     ] = None,
-    time_column: Annotated[str | None, typer.Option(help="The column of time, where it is not clear.")] = None,
-    day_first: Annotated[
-        bool | None, typer.Option("--day-first/--month-first", help="The order of dates such as 02/03/2024.")
-    ] = None,
-    zone: Annotated[
-        str | None, typer.Option(help="The zone of stamps that name none: Europe/Berlin. They are kept in UTC.")
-    ] = None,
-    separator: Annotated[
-        Separator | None, typer.Option(help="What parts the cells of a text file, where it is not clear.")
-    ] = None,
-    decimal: Annotated[Decimal | None, typer.Option(help="The decimal mark, where it is not clear.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="The sheet of an Excel file that has several.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="In a long file, the column that names the series.")] = None,
-    value_column: Annotated[str | None, typer.Option(help="In a long file, the column of the values.")] = None,
-    align: Annotated[
-        Align | None, typer.Option(help="Of series that differ in length, keep the time that all span.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None, typer.Option(help="Read this column of values and no other; may be repeated.")
-    ] = None,
-    drop: Annotated[list[str] | None, typer.Option(help="Leave this column out; may be repeated.")] = None,
-    sort: Annotated[bool, typer.Option("--sort", help="Put the rows in order of time.")] = False,
-    duplicates: Annotated[
-        Duplicates | None, typer.Option(help="What stands for the rows of one stamp: the first, the last, their mean.")
-    ] = None,
-    fill: Annotated[
-        Fill | None,
-        typer.Option(help="Fill missing cells and rows: a line, the previous value, the value a season before."),
-    ] = None,
-    frequency: Annotated[str | None, typer.Option(help="The step from row to row: h, 15min, D, B, 7D, MS.")] = None,
-    season: Annotated[int | None, typer.Option(min=1, help="Steps of a season; a day in hourly data.")] = None,
-    split: Annotated[str, typer.Option(help="Shares of training, validation and test rows.")] = "0.7/0.1/0.2",
+    time_column: TimeColumn = None,
+    day_first: DayFirst = None,
+    zone: Zone = None,
+    separator: SeparatorOption = None,
+    decimal: DecimalOption = None,
+    sheet: Sheet = None,
+    id_column: IdColumn = None,
+    value_column: ValueColumn = None,
+    align: AlignOption = None,
+    columns: Columns = None,
+    drop: Drop = None,
+    sort: Sort = False,
+    duplicates: DuplicatesOption = None,
+    fill: FillOption = None,
+    frequency: Frequency = None,
+    season: Season = None,
+    split: Shares = SPLIT,
     context: Annotated[int, typer.Option(min=1, help="The look-back that must leave windows.")] = CONTEXT,
     horizon: Annotated[int, typer.Option(min=1, help="The horizon that must leave windows.")] = HORIZON,
     pin: Annotated[
         bool, typer.Option(help="Refuse the file once it has changed; else a change is another run.")
     ] = True,
-    accept_quirks: Annotated[bool, typer.Option(help="Declare repeated stamps, gaps and -9999 as meant.")] = False,
+    accept_quirks: AcceptQuirks = False,
     dry_run: Annotated[bool, typer.Option(help="Print the entry and write nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -216,7 +222,7 @@ def add(
     from timellama.data.sources import sha256_of
     from timellama.data.splits import Split
 
-    shares = _shares(split)
+    shares = shares_of(split)
     asked = Asked(
         time_column=time_column,
         separator=separator,
@@ -275,16 +281,6 @@ def add(
     if not dry_run:
         out.print("name it under an experiment's `datasets` in a configuration:", soft_wrap=True)
         out.print(f"      {name}: {{context: {context}, horizons: [{horizon}]}}", soft_wrap=True)
-
-
-def _shares(text: str) -> tuple[float, float, float]:
-    try:
-        shares = tuple(float(part) for part in text.split("/"))
-    except ValueError:
-        shares = ()
-    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
-        raise InputError(f"--split is {text!r}; it must be three shares above 0 that add up to 1, such as 0.7/0.1/0.2")
-    return shares
 
 
 def _mirrors(configfile: Path | None = None) -> list[str]:

@@ -3,6 +3,7 @@
 import typer
 
 from timellama.cli import (
+    bench,
     compare,
     crate,
     croissant,
@@ -26,10 +27,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="A reproducibility benchmark harness for Time-LlaMA. It works in the folder that it is run in, with what "
     "came with the package. Only `run` and `bench` train.\n\n"
-    "Examples:\n  timellama doctor\n  timellama plan --configfile config/cpu.yaml\n"
+    "Examples:\n  timellama bench sales.csv --horizon 28\n  timellama doctor\n"
+    "  timellama plan --configfile config/cpu.yaml\n"
     "  timellama data fetch --configfile config/cpu.yaml\n  timellama status --configfile config/cpu.yaml",
     epilog=CODES,
 )
+add(app, "bench", bench.bench)
 add(app, "doctor", doctor.doctor)
 add(app, "plan", plan.plan)
 add(app, "run", run.run)

@@ -15,6 +15,7 @@ from timellama.cli.console import (
     Json,
     load_plan,
     print_json,
+    progress_line,
 )
 from timellama.cli.plan_text import print_plan
 from timellama.core.errors import InputError
@@ -66,7 +67,7 @@ def plan(
     made = _without(load_plan(configfile), without or [])
     if not made.every_run():
         raise InputError(f"{configfile} has no runs to plan: name one that has experiments beside `efficiency`")
-    on_progress = _progress()
+    on_progress = progress_line()
 
     import torch
 
@@ -146,20 +147,6 @@ def _without(plan: Any, methods: list[str]) -> Any:
         name: [run for run in runs if not {run.variant, run.method} & set(methods)] for name, runs in plan.runs.items()
     }
     return dataclasses.replace(plan, runs={name: runs for name, runs in kept.items() if runs})
-
-
-def _progress():
-    """A line that writes over itself, where somebody looks."""
-    from tqdm import tqdm
-
-    bar = tqdm(bar_format="{desc}", disable=None, leave=False)
-
-    def on_progress(text: str) -> None:
-        bar.set_description_str(text)
-        if not text:
-            bar.close()
-
-    return on_progress
 
 
 def _of_measured(speed: Any, device: str) -> dict[str, Any]:

@@ -25,6 +25,6 @@ def run(
       timellama run reports/table_long_term.tex
       timellama run --configfile config/cpu.yaml --jobs 2
     """
-    from timellama.bench.workflow import run_workflow
+    from timellama.own_data.workflow import run_workflow
 
     raise typer.Exit(run_workflow(targets or ["all"], configfile=configuration(configfile), jobs=jobs, dry_run=dry_run))

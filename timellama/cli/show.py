@@ -35,8 +35,9 @@ def show(
         for name, value in errors_of(metrics).items()
     ]
     rows.append(("test windows", metrics["n_windows"]))
-    if spec.training:
+    if metrics["validation_loss"] is not None:
         rows.append(("validation loss", f"{metrics['validation_loss']:.6f}"))
+    if spec.training:
         rows.append(("steps", f"{metrics['steps']}, the best one {metrics['best_step']}"))
     parameters = metrics["parameters"]
     rows.append(("parameters", f"{parameters['total']:,}, of them trained {parameters['trainable']:,}"))

@@ -27,8 +27,9 @@ NAMED = 8  # our choice: columns named in a message
 class ContextRows:
     """The last T rows of a file.
 
-    `values` float64 [T, N] and `columns` in the file's order; `time` the T stamps; `step` leads from a row to the next;
-    `dates` says whether the file writes its stamps without a time of day.
+    `values` float64 [T, N] and `columns` in the file's order; `time` the T stamps, in UTC where there is a `zone`, in
+    which they are then shown; `step` leads from a row to the next; `dates` says whether the file writes its stamps
+    without a time of day, `numbered` that rows are counted instead of dated, row i at second i of 1970.
     """
 
     path: Path
@@ -38,6 +39,8 @@ class ContextRows:
     time: pd.DatetimeIndex
     step: pd.offsets.BaseOffset
     dates: bool
+    zone: str | None = None
+    numbered: bool = False
 
     def following(self, rows: int) -> pd.DatetimeIndex:
         """The next `rows` stamps."""
@@ -49,6 +52,10 @@ class ContextRows:
 
     def written(self, time: pd.DatetimeIndex) -> list[str]:
         """Stamps as text, as the file writes its own: without a time of day where it has none."""
+        if self.numbered:
+            return [str(step) for step in time.astype("datetime64[s]").astype("int64")]
+        if self.zone:
+            return [stamp.isoformat() for stamp in time.tz_localize("UTC").tz_convert(self.zone)]
         midnights = self.dates and bool((time == time.normalize()).all())
         return list(time.strftime("%Y-%m-%d" if midnights else "%Y-%m-%d %H:%M:%S"))
 

@@ -29,7 +29,7 @@ from timellama.core.values import named_fields
 from timellama.data.series import Series, load_series
 from timellama.data.windows import prepare
 from timellama.experiments.memory import WHOLE, Fit, fit_of, in_words
-from timellama.experiments.run import Run
+from timellama.experiments.run import Run, Training
 from timellama.training.build import build, weight_bytes
 from timellama.training.checkpoint import Checkpoint
 from timellama.training.choice import settled
@@ -43,7 +43,7 @@ from timellama.training.device import (
 )
 from timellama.training.evaluation import evaluate
 from timellama.training.metric_objects import EXTRA, FORECAST, Metric, definitions, record
-from timellama.training.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state
+from timellama.training.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state, validate
 from timellama.training.trial import try_metrics, try_network
 
 log = logging.getLogger(__name__)
@@ -222,6 +222,7 @@ def carry_out(
         before = time.perf_counter()
         # Of the processes that were cut off, whose training this one went on with.
         earlier = max(0.0, trained.seconds - (before - begun)) if trained else 0.0
+        loss = trained.validation_loss if trained else _untrained_loss(model, used, parts, device, fit)
         scored = prepared.score(model, device, fit)
         now = time.perf_counter()
         metrics = {
@@ -234,7 +235,7 @@ def carry_out(
             "method": run.variant,
             "backbone": run.backbone.name if run.backbone else None,
             "seed": run.seed,
-            **_numbers(trained, scored),
+            **_numbers(trained, scored, loss),
             "parameters": count_parameters(model),
             "seconds": {
                 "train": trained.seconds if trained else 0.0,
@@ -319,6 +320,17 @@ def train_model(
     )
 
 
+def _untrained_loss(model: nn.Module, run: Run, parts: TaskParts, device: str, fit: Fit) -> float | None:
+    """The loss on the validation part of a method that trains nothing, so that one can choose between it and others.
+
+    On single series there is none: the end that is held out there is part of what such a method reads.
+    """
+    if run.task == "short-term":
+        return None
+    whole = Training(evaluation_batch_size=run.evaluation_batch_size)
+    return validate(model, parts.validation, training=whole, device=device, precision=run.precision, fit=fit)[0]
+
+
 def _with_records(errors: Mapping[str, float], metrics: Mapping[str, Metric]) -> dict:
     """The task's own errors by name, and under one key the records of user-supplied metrics, where there are any."""
     own = {metric.name: errors[metric.name] for metric in FORECAST}
@@ -332,11 +344,11 @@ def _with_records(errors: Mapping[str, float], metrics: Mapping[str, Metric]) ->
     return own | ({EXTRA: records} if records else {})
 
 
-def _numbers(trained: Trained | None, scored: Scored) -> dict:
+def _numbers(trained: Trained | None, scored: Scored, validation_loss: float | None) -> dict:
     return {
         **scored.errors,
         "n_windows": scored.windows,
-        "validation_loss": trained.validation_loss if trained else None,
+        "validation_loss": validation_loss,
         "steps": trained.steps if trained else 0,
         "best_step": trained.best_step if trained else 0,
         "router": scored.router,

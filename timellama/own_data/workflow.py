@@ -31,7 +31,7 @@ def run_workflow(
     if sys.stdout.isatty() and sys.stderr.isatty() and not dry_run:
         words += ["--workflow-profile", str(shipped(BARS, folder=folder).resolve())]
     words += ["--dry-run"] if dry_run else []
-    words += ["--quiet", "all"] if quiet else []
+    words += ["--quiet", "rules", "host", "reason"] if quiet else []
     process = subprocess.Popen([*words, "--configfile", str(configfile.resolve()), "--", *targets])
     while True:
         try:

@@ -1,0 +1,139 @@
+"""A bench from a file or a DataFrame to the leaderboard and the forecast, by the workflow itself."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import timellama
+from timellama.cli.main import app
+from timellama.data.series import load_series
+from timellama.results.leaderboard import leaderboards, log_ratio
+
+HORIZON, CONTEXT, ROWS = 6, 24, 300
+
+
+def frame() -> pd.DataFrame:
+    step = np.arange(ROWS)
+    noise = np.random.default_rng(0).normal(size=(ROWS, 2)) * 0.2
+    values = np.stack([np.sin(step * 2 * np.pi / 7), np.cos(step * 2 * np.pi / 7) * 5 + 20], axis=1) + noise
+    time = pd.date_range("2023-01-01", periods=ROWS, freq="D")
+    return pd.DataFrame(values, index=time, columns=["visits", "sales"])
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """A finished bench, from Python."""
+    folder = tmp_path_factory.mktemp("bench")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        sizes = {"horizon": HORIZON, "context": CONTEXT, "budget": 4.0, "folder": folder / "shop"}
+        return timellama.bench(frame(), methods=["dlinear"], name="shop", **sizes)
+
+
+def metrics(bench) -> dict[str, dict]:
+    files = (bench.folder / "results/long-term/shop").glob("*/*/metrics.json")
+    return {path.parent.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
+def test_the_leaderboard_is_what_the_runs_measured(bench):
+    found, board = metrics(bench), bench.leaderboard
+    naive = found["seasonal-naive"]["mse"]
+    for label, variant in (("DLinear", "dlinear"), ("Look-back mean", "look-back-mean")):
+        row = board.loc[label]
+        assert row["mse"] == found[variant]["mse"] and row["mae"] == found[variant]["mae"]
+        assert row["skill"] == pytest.approx(1 - found[variant]["mse"] / naive, rel=1e-12)
+        assert row["skill_low"] <= row["skill"] <= row["skill_high"]
+    assert board["mse"].is_monotonic_increasing
+    assert math.isnan(board.loc["Seasonal naive", "skill"])
+
+
+def test_the_method_is_chosen_on_validation_and_untrained_ones_have_a_loss_too(bench):
+    losses = {variant: result["validation_loss"] for variant, result in metrics(bench).items()}
+    assert None not in losses.values()
+    best = bench.outcome.board.chosen
+    assert best.variant == min(losses, key=losses.get)
+    assert bench.leaderboard.loc[bench.best, "chosen"] and bench.leaderboard["chosen"].sum() == 1
+
+
+def test_the_loss_of_an_untrained_method_is_that_of_its_forecasts_on_the_validation_rows(bench):
+    values = load_series(bench.folder / "results/data/shop/series.npz").values
+    train, test = int(ROWS * 0.7), int(ROWS * 0.2)
+    scaled = (values - values[:train].mean(axis=0)) / values[:train].std(axis=0)
+    errors = []
+    for first in range(train, ROWS - test - HORIZON + 1):
+        past, truth = scaled[first - 7 : first], scaled[first : first + HORIZON]
+        errors.append(((past[:HORIZON] - truth) ** 2).mean())
+    assert metrics(bench)["seasonal-naive"]["validation_loss"] == pytest.approx(np.mean(errors), rel=1e-5)
+
+
+def test_the_forecast_goes_on_after_the_last_row_in_the_datas_units(bench):
+    made = bench.forecast()
+    assert made["unique_id"].tolist() == ["visits"] * HORIZON + ["sales"] * HORIZON
+    assert made["ds"].iloc[0] == frame().index[-1] + pd.Timedelta(1, "D")
+    sales = made.loc[made["unique_id"] == "sales", "forecast"]
+    assert sales.between(10, 30).all()
+    written = pd.read_csv(bench.folder / "forecast.csv")
+    assert written["forecast"].to_numpy() == pytest.approx(made["forecast"].to_numpy(), rel=1e-8)
+
+
+def test_a_loaded_run_forecasts_the_same_from_the_data_alone(bench, monkeypatch):
+    monkeypatch.chdir(bench.folder)
+    run = timellama.load_run(bench.outcome.board.chosen.best_run.run.folder)
+    wide, made = frame(), bench.forecast()
+    for data in (wide, wide.rename_axis("ds").reset_index().melt("ds", var_name="unique_id", value_name="y")):
+        again = run.forecast(data)
+        assert again["forecast"].to_numpy() == pytest.approx(made["forecast"].to_numpy(), rel=1e-9)
+    assert run.forecast(wide.iloc[:-5])["ds"].iloc[0] == wide.index[-5]
+
+
+def test_the_same_command_trains_nothing_again_and_prints_the_leaderboard(bench, monkeypatch):
+    def times() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in bench.folder.glob("results/long-term/*/*/*/metrics.json")}
+
+    before = times()
+    file, sizes = bench.folder / "shop.parquet", ["--horizon", HORIZON, "--context", CONTEXT, "--budget", "4s"]
+    words = ["bench", file, *sizes, "--methods", "dlinear", "--folder", bench.folder, "--json"]
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+    assert times() == before
+    told = json.loads(done.stdout[done.stdout.index("{") :])
+    assert told["chosen"] == bench.best
+    assert [row["method"] for row in told["leaderboard"]] == list(bench.leaderboard.index)
+
+
+def test_the_page_holds_table_pictures_and_where_it_comes_from(bench):
+    page = bench.report.read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 2
+    assert bench.outcome.board.chosen.best_run.run.folder in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_interval_is_as_wide_as_the_test_period_is_uncertain(bench):
+    files = sorted((bench.folder / "results/long-term/shop").glob("*/*/metrics.json"))
+    [board] = leaderboards(files)
+    by_name = {standing.variant: standing.runs for standing in board.standings}
+    one = log_ratio(by_name["dlinear"], by_name["seasonal-naive"], horizon=HORIZON)
+    assert one.value == pytest.approx(-log_ratio(by_name["seasonal-naive"], by_name["dlinear"], horizon=HORIZON).value)
+    same = log_ratio(by_name["dlinear"], by_name["dlinear"], horizon=HORIZON)
+    assert same.value == 0 and same.part.variance == 0
+    assert one.part.variance > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--budget", "soon"], "--budget is 'soon'"),
+        (["--context", "many"], "--context is 'many'"),
+        (["--split", "0.5/0.5"], "--split"),
+    ],
+)
+def test_slips_are_named(tmp_path, words, message):
+    file = tmp_path / "shop.csv"
+    frame().rename_axis("date").to_csv(file)
+    done = CliRunner().invoke(app, ["bench", str(file), "--horizon", "6", *words])
+    assert done.exit_code == 2 and message in done.stderr

@@ -1,0 +1,87 @@
+"""DataFrames of both shapes become the same look-back, and forecasts come out long, in the data's zone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from timellama.core.errors import InputError
+from timellama.own_data.frames import context_rows_of, forecast_frame, write_frame
+from timellama.results.forecasting import Forecast
+
+TIME = pd.date_range("2024-03-30 20:00", periods=12, freq="h")
+
+
+@pytest.fixture
+def wide() -> pd.DataFrame:
+    return pd.DataFrame({"a": np.arange(12.0), "b": 100 - np.arange(12.0)}, index=TIME)
+
+
+def long_of(wide: pd.DataFrame) -> pd.DataFrame:
+    parts = [pd.DataFrame({"unique_id": name, "ds": wide.index, "y": wide[name].to_numpy()}) for name in wide]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_wide_long_and_a_column_of_stamps_are_read_alike(wide):
+    in_a_column = wide.rename_axis("when").reset_index()
+    for frame in (wide, long_of(wide), long_of(wide).sample(frac=1, random_state=0), in_a_column):
+        rows = context_rows_of(frame, columns=("a", "b"), context=3)
+        assert rows.values.tolist() == [[9.0, 91.0], [10.0, 90.0], [11.0, 89.0]]
+        assert rows.time.equals(TIME[-3:])
+        assert rows.following(2).equals(pd.date_range("2024-03-31 08:00", periods=2, freq="h"))
+
+
+def test_columns_come_in_the_order_of_the_run(wide):
+    assert context_rows_of(wide[["b", "a"]], columns=("a", "b"), context=3).values[0].tolist() == [9.0, 91.0]
+
+
+def test_a_zone_is_kept_over_the_change_of_its_clocks(wide):
+    local = wide.tz_localize("UTC").tz_convert("Europe/Berlin")  # 2024-03-31 has no 02:00 there
+    rows = context_rows_of(local, columns=("a", "b"), context=4)
+    assert rows.time.equals(TIME[-4:])
+    made = Forecast(context_rows=rows, values=np.zeros((2, 2)), time=rows.following(2))
+    stamps = forecast_frame(made, method="m")["ds"]
+    assert str(stamps[0]) == "2024-03-31 10:00:00+02:00"
+
+
+def test_a_forecast_is_long_with_a_column_a_quantile(wide):
+    rows = context_rows_of(wide, columns=("a", "b"), context=3)
+    values = np.array([[1.0, 2.0], [3.0, 4.0]])
+    made = Forecast(context_rows=rows, values=values, time=rows.following(2))
+    frame = forecast_frame(made, method="DLinear", quantiles={"q10": values - 1})
+    assert list(frame.columns) == ["unique_id", "ds", "method", "forecast", "q10"]
+    assert frame["unique_id"].tolist() == ["a", "a", "b", "b"]
+    assert frame["forecast"].tolist() == [1.0, 3.0, 2.0, 4.0]
+    assert (frame["forecast"] - frame["q10"]).eq(1).all()
+
+
+def with_hole(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.copy()
+    frame.iloc[-1, 1] = np.nan
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: frame.drop(columns="b"), "lacks the columns b"),
+        (lambda frame: frame.iloc[:2], "has 2 rows"),
+        (with_hole, "column 'b': is not a finite number"),
+        (lambda frame: frame.drop(index=TIME[-2]), "not evenly spaced"),
+        (lambda frame: frame.iloc[::-1], "not evenly spaced"),
+        (lambda frame: frame.reset_index(drop=True), "0 columns of time stamps"),
+        (lambda frame: frame.assign(b="x"), "no numbers"),
+        (lambda frame: pd.concat([long_of(frame)] * 2), "several rows of one unique_id"),
+    ],
+)
+def test_data_that_a_run_cannot_read_are_refused(wide, change, message):
+    with pytest.raises(InputError, match=message):
+        context_rows_of(change(wide), columns=("a", "b"), context=3)
+
+
+def test_a_frame_goes_through_a_file_unchanged(wide, tmp_path):
+    write_frame(wide, tmp_path / "made/data.parquet")
+    back = pd.read_parquet(tmp_path / "made/data.parquet")
+    assert list(back.columns) == ["time", "a", "b"]
+    assert back.set_index("time")["b"].tolist() == wide["b"].tolist()
+    with pytest.raises(InputError, match="a list"):
+        write_frame([1, 2], tmp_path / "data.parquet")

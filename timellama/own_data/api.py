@@ -1,0 +1,138 @@
+"""The way in from Python: `timellama.bench(df, horizon=28)` and `timellama.load_run(path)`.
+
+The parameters are those of the command `timellama bench`, which does the same to a file; the workflow trains here too.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from timellama.core.errors import InputError
+from timellama.core.layout import RESULTS
+from timellama.core.shipped import METHODS as METHODS_FILE
+from timellama.core.shipped import shipped
+from timellama.data.files.detect import Asked
+from timellama.data.splits import Split
+from timellama.experiments.methods_file import load_methods
+from timellama.own_data.bench import SPLIT, Wish, name_of, prepare
+from timellama.own_data.frames import forecast_frame, write_frame
+from timellama.own_data.outcome import PAGE, Outcome, TrainedRun, load, outcome_of, write_outcome
+from timellama.own_data.plan import METHODS
+from timellama.own_data.workflow import run_workflow
+from timellama.results.runs import find_run
+
+NAME = "data"  # what the data of a DataFrame are called where nothing else is given
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchResult:
+    """What a bench found.
+
+    Attributes:
+        leaderboard: a row a method in the order of test MSE. Columns: `mse` and `mae` on standardised values; `skill`,
+            1 - MSE / MSE of the seasonal naive forecast, with the ends `skill_low` and `skill_high` of its 95 %
+            interval; `validation_mse`; `seconds` of training and test; `chosen`, the method with the lowest validation
+            error.
+        best: the chosen method.
+        folder: where everything lies: bench.yaml, results, reports, report.html.
+    """
+
+    leaderboard: pd.DataFrame
+    best: str
+    folder: Path
+    outcome: Outcome
+
+    def forecast(self, data: pd.DataFrame | None = None) -> pd.DataFrame:
+        """The next H rows by the chosen method, in the long shape `unique_id`, `ds`, `method`, `forecast`.
+
+        data: rows, wide or long, after whose last one it begins; None: the data of the bench.
+        Raises InputError for data that the method cannot read.
+        """
+        if data is None:
+            return forecast_frame(self.outcome.next_steps(), method=self.best)
+        return self.outcome.best().forecast(data)
+
+    @property
+    def report(self) -> Path:
+        """The page with leaderboard, forecast and where they come from."""
+        return self.folder / PAGE
+
+
+def bench(
+    data: pd.DataFrame | Path | str,
+    *,
+    horizon: int,
+    context: int | None = None,
+    methods: Sequence[str] = METHODS,
+    budget: float = Wish.seconds,
+    seeds: int = 1,
+    folder: Path | str | None = None,
+    name: str | None = None,
+    split: tuple[float, float, float] = (SPLIT.train, SPLIT.validation, SPLIT.test),
+    frequency: str | None = None,
+    season: int | None = None,
+    fill: str | None = None,
+    sort: bool = False,
+    duplicates: str | None = None,
+    accept_quirks: bool = False,
+    on_progress: Callable[[str], None] = lambda text: None,
+) -> BenchResult:
+    """Say which method forecasts the data best, and by how much.
+
+    Args:
+        data: a DataFrame, wide (stamps as index or in one column) or long (`unique_id`, `ds`, `y`), or a file.
+        horizon: H, how many rows to forecast.
+        context: T, how many rows a forecast looks back on; None chooses.
+        methods: keys of config/methods.yaml. The untrained floors come beside them.
+        budget: seconds for all trainings together.
+        seeds: trainings of each method, from seed 0 on.
+        folder: where everything goes, and what the same call goes on in; None: a new folder among the temporary ones.
+        name: what the data are called; None: the file's name, or `data`.
+        split: shares of training, validation and test rows, in the order of time.
+        frequency, season: the step as pandas' alias, and its steps a season; None finds them out.
+        fill, sort, duplicates, accept_quirks: repairs, as those of the command; nothing is repaired unasked.
+        on_progress: hears what is being timed.
+
+    Raises:
+        InputError: for data that cannot be read or leave no windows, a method that is not known, and where no run of
+            the bench ended.
+    """
+    folder = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="timellama-bench-"))
+    if isinstance(data, pd.DataFrame):
+        file = folder / f"{name or NAME}.parquet"
+        write_frame(data, file)
+    elif isinstance(data, (str, Path)):
+        file = Path(data)
+    else:
+        raise InputError(f"data is a {type(data).__name__}; give a pandas DataFrame or the path of a file")
+    wish = Wish(
+        horizon=horizon,
+        context=context,
+        methods=tuple(methods),
+        seeds=tuple(range(seeds)),
+        seconds=budget,
+        split=Split(rule="ratio", train=split[0], validation=split[1], test=split[2]),
+        frequency=frequency,
+        season=season,
+        accept_quirks=accept_quirks,
+    )
+    asked = Asked(fill=fill, sort=sort, duplicates=duplicates)
+    made = prepare(file, wish, asked=asked, folder=folder, name=name or name_of(file), on_progress=on_progress)
+    run_workflow(made.targets, configfile=made.configfile, folder=folder, quiet=True)
+    outcome = outcome_of(made)
+    write_outcome(outcome)
+    return BenchResult(leaderboard=outcome.leaderboard(), best=outcome.method, folder=folder, outcome=outcome)
+
+
+def load_run(path: Path | str, *, device: str = "auto") -> TrainedRun:
+    """A finished run, ready to forecast: its folder, or a part of its path below `results/` that no other has.
+
+    Raises InputError where there is none, and where a file that it needs is absent, damaged or another.
+    """
+    finished = find_run(str(path), results=Path(RESULTS))
+    known = load_methods(shipped(METHODS_FILE), added={})
+    variant = finished.run.variant
+    return load(finished, label=known[variant].label if variant in known else variant, device=device)

@@ -1,0 +1,227 @@
+"""A bench: a file becomes a data set and a configuration in a folder of its own, the workflow runs it, and what came
+out is read back.
+
+The folder is a whole project: `bench.yaml` is the configuration, `config/local/datasets.yaml` says how the file is
+read, results and reports lie where the workflow puts them. So the same call goes on where another was stopped, and
+every command of timellama works in it.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from timellama.core import layout
+from timellama.core.errors import InputError, did_you_mean
+from timellama.core.files import atomic
+from timellama.core.layout import METRICS
+from timellama.core.schema import read_yaml
+from timellama.core.shipped import CATALOGUE, LOCAL_CATALOGUE, SHIPPED, shipped
+from timellama.core.shipped import METHODS as METHODS_FILE
+from timellama.data.add_file import Found, add_entry, describe, inspect_file, require_windows
+from timellama.data.catalogue import load_datasets
+from timellama.data.download import sha256_of
+from timellama.data.files.detect import Asked
+from timellama.data.splits import Split
+from timellama.experiments.matrix import Matrix, make_matrix
+from timellama.experiments.methods_file import load_methods
+from timellama.own_data.budget import Budget, fitted
+from timellama.own_data.plan import METHODS, configuration_text, context_of
+from timellama.results.leaderboard import Leaderboard, leaderboards
+
+CONFIGURATION = "bench.yaml"
+MADE = "bench.json"  # what the configuration was written for, and its digest then
+SCHEMA = "config/schema/config.json"
+SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # Autoformer's, as the paper's own data sets have
+TARGETS = ("reports/table_leaderboard.html", "reports/figures/forecasts_{dataset}.png")
+MOST_PASSES = 50  # our choice: passes over the training windows after which nothing is learned that lasts
+OWN = "-own"  # behind the name of a file that a published data set has
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a person asks for: H, T (None: chosen from the rows), methods, seeds, seconds for all trainings together."""
+
+    horizon: int
+    context: int | None = None
+    methods: tuple[str, ...] = METHODS
+    seeds: tuple[int, ...] = (0,)
+    seconds: float = 300.0  # our choice: time for a coffee
+    split: Split = SPLIT
+    frequency: str | None = None
+    season: int | None = None
+    accept_quirks: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A bench that is ready to run in `folder`.
+
+    told: what a person should know of how the file was read. edited: whether the configuration is the person's own.
+    budget: how it was fitted into the time; None where an earlier configuration stays.
+    """
+
+    folder: Path
+    dataset: str
+    time_column: str | None
+    told: tuple[str, ...]
+    edited: bool
+    budget: Budget | None = None
+
+    @property
+    def configfile(self) -> Path:
+        """The configuration."""
+        return self.folder / CONFIGURATION
+
+    @property
+    def results(self) -> Path:
+        """Where runs lie."""
+        return self.folder / layout.RESULTS
+
+    @property
+    def targets(self) -> list[str]:
+        """The files of the workflow that a bench makes."""
+        return [target.format(dataset=self.dataset) for target in TARGETS]
+
+    def matrix(self) -> Matrix:
+        """Its runs."""
+        return make_matrix(read_yaml(self.configfile), root=self.folder, origin=str(self.configfile))
+
+    def leaderboard(self) -> Leaderboard:
+        """What came out. Raises InputError where no run is finished."""
+        planned = self.matrix().experiment("long_term")
+        files = [self.results / run.folder / METRICS for run in planned]
+        found = leaderboards(file for file in files if file.is_file())
+        if not found:
+            raise InputError(
+                f"{self.results} has no finished run of {self.configfile}; see {self.folder / layout.LOGS}"
+            )
+        return found[0]
+
+
+def prepare(
+    file: Path,
+    wish: Wish,
+    *,
+    asked: Asked,
+    folder: Path,
+    name: str,
+    on_progress: Callable[[str], None],
+) -> Bench:
+    """Check the file and write what the workflow needs into `folder`.
+
+    A configuration that stands for the same file and wish stays as it is. Otherwise a few steps are timed, to fit the
+    trainings into the time; `on_progress` hears what is being timed.
+
+    Raises InputError for a file that cannot be read or leaves no windows, for a method that there is not, and where an
+    edited configuration was written for another file or wish.
+    """
+    found = inspect_file(file, asked=asked, frequency=wish.frequency, season=wish.season)
+    if found.quirks and not wish.accept_quirks:
+        raise InputError(
+            f"{file}: {found.oddities}; correct the file, repair it (--fill linear, previous or seasonal adds missing "
+            "rows, --duplicates first, last or mean merges repeated stamps), or declare them with --accept-quirks"
+        )
+    _require_methods(wish.methods)
+    context = wish.context or context_of(wish.split, rows=found.rows)
+    windows = require_windows(found, wish.split, context=context, horizon=wish.horizon)
+    made_for = {"file": sha256_of(file), "wish": asdict(wish), "asked": asdict(asked)}
+    written = _written(folder)
+    text = (folder / CONFIGURATION).read_text(encoding="utf-8") if (folder / CONFIGURATION).is_file() else None
+    edited = text is not None and text != written.get("configuration")
+    same = written.get("made_for") == json.loads(json.dumps(made_for))
+    if edited and not same:
+        raise InputError(
+            f"{folder / CONFIGURATION} was edited, and stands for another file or other settings: give another "
+            f"--folder, or delete {folder / CONFIGURATION}"
+        )
+    dataset = _free(name, folder)
+    bench = Bench(
+        folder=folder,
+        dataset=dataset,
+        time_column=found.time_column,
+        told=tuple(found.told),
+        edited=edited,
+    )
+    if text is not None and same:
+        return bench
+    _add(file, found, dataset, wish, folder)
+    _share_downloads(folder)
+    sizes = {"context": context, "horizon": wish.horizon, "methods": wish.methods, "seeds": wish.seeds}
+    schema = os.path.relpath(SHIPPED / SCHEMA, folder.resolve())
+
+    def text_of(series: int) -> str:
+        return configuration_text(dataset, **sizes, series=series, schema=schema)
+
+    def plan(series: int) -> Matrix:
+        return make_matrix(yaml.safe_load(text_of(series)), root=folder, origin=str(bench.configfile))
+
+    most = MOST_PASSES * windows["train"] * len(found.columns)
+    budget = fitted(plan, seconds=wish.seconds, most=most, results=bench.results, on_progress=on_progress)
+    made = text_of(budget.series)
+    with atomic(folder / MADE) as out:
+        out.write(json.dumps({"made_for": made_for, "configuration": made}, indent=1).encode())
+    with atomic(bench.configfile) as out:
+        out.write(made.encode())
+    return replace(bench, budget=budget)
+
+
+def _require_methods(names: Sequence[str]) -> None:
+    known = load_methods(shipped(METHODS_FILE), added={})
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"method {name!r} is not known{did_you_mean(name, known)}; it is one of {', '.join(known)}"
+            )
+
+
+def _written(folder: Path) -> dict:
+    try:
+        return json.loads((folder / MADE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def name_of(file: Path) -> str:
+    """The file's name without endings, in letters that a folder may have."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", file.name.split(".")[0]).strip("-_") or "data"
+
+
+def _free(stem: str, folder: Path) -> str:
+    """A name for the data set: the one that was given, where that is not one of the catalogue's."""
+    published = {name.lower() for name, entry in load_datasets(folder).items() if not entry.local}
+    return stem + OWN if stem.lower() in published else stem
+
+
+def _add(file: Path, found: Found, name: str, wish: Wish, folder: Path) -> None:
+    """The data set's entry, in the place of that of an earlier file or reading."""
+    entry = describe(
+        found,
+        name=name,
+        source=str(file.resolve()),
+        sha256=sha256_of(file),
+        size=file.stat().st_size,
+        ratio=(wish.split.train, wish.split.validation, wish.split.test),
+        licence="our own",
+        domain="own data",
+        prompt=None,
+    )
+    own = folder / LOCAL_CATALOGUE
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.unlink(missing_ok=True)
+    add_entry(shipped(CATALOGUE), name, entry, file, own=own, write=True)
+
+
+def _share_downloads(folder: Path) -> None:
+    """What is fetched is kept for the next bench too: the folder's cache is a link to the user's."""
+    cache = folder / layout.CACHE
+    base = os.environ.get("XDG_CACHE_HOME")
+    shared = (Path(base) if base else Path.home() / ".cache") / "timellama"
+    if not cache.exists():
+        shared.mkdir(parents=True, exist_ok=True)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.symlink_to(shared, target_is_directory=True)

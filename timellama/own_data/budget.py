@@ -1,0 +1,74 @@
+"""How much training fits into a time: as many series for every method, by the estimate of `timellama plan`."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from timellama.cost.efficiency_sweep import available_memory
+from timellama.cost.estimate import make_estimate, shapes_of
+from timellama.cost.timing import calibrate, start
+from timellama.cost.workload import CUDA_CONTEXT, makespan
+from timellama.experiments.matrix import Matrix
+from timellama.training.device import memory_at_hand
+
+LEAST_SERIES = 2048  # our choice: below it no method has more than a few steps
+STEPS = 12  # our choice: halvings of the range of budgets, which leave it within a few per cent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How many series each training sees, how long all runs take by count, and how many run side by side."""
+
+    series: int
+    seconds: float
+    at_once: int
+
+
+def fitted(
+    plan: Callable[[int], Matrix], *, seconds: float, most: int, results: Path, on_progress: Callable[[str], None]
+) -> Budget:
+    """The largest budget of series up to `most` with which the runs that are left end within `seconds`.
+
+    `plan` gives the matrix of a budget. A few steps of each shape are timed, on random inputs. Where even
+    `LEAST_SERIES` take longer, it is those. Without a run that is left, the seconds are 0.
+    """
+    whole = plan(most)
+    gpu = torch.cuda.is_available()
+    device, threads = "cuda" if gpu else "cpu", whole.config["threads"]
+    of_a_run = memory_at_hand(device, threads=threads)
+    costs, backbones, shapes = shapes_of(whole, results=results, memory=of_a_run, on_progress=on_progress)
+    free = torch.cuda.mem_get_info()[0] if gpu else available_memory()
+    speed = calibrate(
+        costs,
+        backbones,
+        threads=threads,
+        device=device,
+        memory=free // 2,
+        on_progress=lambda kind: on_progress(f"timing {kind}"),
+    )
+    overhead, held = start()
+    at_once = 1 if gpu else max(1, len(os.sched_getaffinity(0)) // threads)
+
+    def taken(series: int) -> float:
+        estimate = make_estimate(
+            plan(series),
+            results=results,
+            costs=costs,
+            shapes=shapes,
+            speed=speed,
+            overhead=overhead,
+            base_bytes=CUDA_CONTEXT if gpu else held,
+            on_host=not gpu,
+        )
+        return makespan([job.seconds.total for job in estimate.jobs], at_once)
+
+    low, high = min(LEAST_SERIES, most), most
+    if taken(high) <= seconds:
+        low = high
+    for _ in range(STEPS if low < high else 0):
+        middle = round((low * high) ** 0.5)  # geometric: budgets differ by orders of magnitude
+        low, high = (middle, high) if taken(middle) <= seconds else (low, middle)
+    return Budget(series=low, seconds=taken(low), at_once=at_once)

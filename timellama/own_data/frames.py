@@ -1,0 +1,113 @@
+"""DataFrames in and out, in the two shapes that forecasting libraries share.
+
+Wide: a row a stamp, a column a variate; the stamps are the index or one column. Long: a row a value, with the columns
+`unique_id`, `ds` and `y`, as Nixtla's libraries have them. Forecasts come out long.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from timellama.core.errors import InputError
+from timellama.results.context_rows import ContextRows, even_step
+from timellama.results.forecasting import Forecast
+
+ID, TIME, VALUE = LONG = ("unique_id", "ds", "y")
+GIVEN = Path("the DataFrame")  # what messages call it
+
+
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """Write a wide or long DataFrame as Parquet, a named or dated index with it.
+
+    Raises InputError for what is no DataFrame, or has no rows.
+    """
+    if not isinstance(frame, pd.DataFrame) or frame.empty:
+        what = "an empty DataFrame" if isinstance(frame, pd.DataFrame) else f"a {type(frame).__name__}"
+        raise InputError(f"data is {what}; give a pandas DataFrame with rows, wide or with {', '.join(LONG)}")
+    dated = isinstance(frame.index, pd.DatetimeIndex)
+    named = frame.rename_axis("time") if dated and frame.index.name is None else frame
+    kept = named.reset_index() if dated or frame.index.name is not None else named
+    kept = kept.rename(columns=str)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept.to_parquet(path, index=False)
+
+
+def context_rows_of(frame: pd.DataFrame, *, columns: Sequence[str] | None, context: int) -> ContextRows:
+    """The last `context` rows of a DataFrame, wide or long, as a trained run reads them.
+
+    columns: those that have to be there, in any order; None takes the one that there is.
+    Raises InputError for columns that are absent, too few rows, cells that are no finite number, and stamps that are
+    not in order or not evenly spaced.
+    """
+    wide = _wide(frame)
+    names = tuple(map(str, wide.columns))
+    wanted = tuple(columns) if columns else names
+    if lacking := [name for name in wanted if name not in names]:
+        raise InputError(f"data lacks the columns {', '.join(lacking)} of the run; it has {', '.join(names)}")
+    if columns is None and len(names) != 1:
+        raise InputError(f"data has {len(names)} series, but this run forecasts one at a time; give one of them")
+    if len(wide) < context:
+        raise InputError(f"data has {len(wide)} rows, but this run looks back on {context}; give more rows")
+    last = wide.set_axis(names, axis=1)[list(wanted)].iloc[-context:]
+    try:
+        values = last.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"data has cells that are no numbers ({error}); leave those columns out") from error
+    if not np.isfinite(values).all():
+        row, column = (int(place[0]) for place in np.nonzero(~np.isfinite(values)))
+        raise InputError(
+            f"data, {last.index[row]}, column {wanted[column]!r}: is not a finite number; a forecast reads every cell "
+            f"of the last {context} rows, so fill it first"
+        )
+    zone = getattr(last.index, "tz", None)
+    time = last.index.tz_convert("UTC").tz_localize(None) if zone else last.index
+    step = even_step(time) if time.is_monotonic_increasing else None  # backwards is evenly spaced too
+    if step is None or not pd.date_range(time[0], periods=context, freq=step).equals(time):
+        raise InputError(f"data: its last {context} stamps are not evenly spaced; sort them, and fill what is missing")
+    return ContextRows(
+        path=GIVEN,
+        time_column=str(wide.index.name or TIME),
+        columns=wanted,
+        values=values,
+        time=pd.DatetimeIndex(time.to_numpy()),
+        step=step,
+        dates=bool((time == time.normalize()).all()),
+        zone=str(zone) if zone else None,
+    )
+
+
+def forecast_frame(forecast: Forecast, *, method: str, quantiles: dict[str, np.ndarray] | None = None) -> pd.DataFrame:
+    """A forecast in the long shape: `unique_id`, `ds`, `method`, `forecast`, and a column a quantile [H, N]."""
+    rows, time = forecast.context_rows, forecast.time
+    if rows.numbered:
+        stamps = time.to_numpy().astype("datetime64[s]").astype(np.int64)
+    else:
+        stamps = time.tz_localize("UTC").tz_convert(rows.zone) if rows.zone else time
+    parts = [
+        pd.DataFrame(
+            {ID: name, TIME: stamps, "method": method, "forecast": forecast.values[:, place]}
+            | {quantile: values[:, place] for quantile, values in (quantiles or {}).items()}
+        )
+        for place, name in enumerate(rows.columns)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _wide(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with stamps as its index and a column a variate."""
+    if set(LONG) <= set(frame.columns):
+        if frame.duplicated([ID, TIME]).any():
+            raise InputError(f"data has several rows of one {ID} and {TIME}; leave one of each")
+        order = list(dict.fromkeys(frame[ID]))
+        return frame.pivot(index=TIME, columns=ID, values=VALUE)[order]
+    if isinstance(frame.index, pd.DatetimeIndex):
+        return frame
+    dated = [name for name in frame.columns if pd.api.types.is_datetime64_any_dtype(frame[name])]
+    if len(dated) != 1:
+        raise InputError(
+            f"data has {len(dated)} columns of time stamps and no index of them; make it one with "
+            "`frame.set_index(pd.to_datetime(...))`"
+        )
+    return frame.set_index(dated[0])

@@ -1,0 +1,137 @@
+"""What a bench found: the leaderboard, the forecast of the next H steps, and a page of both."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from timellama.core.files import atomic
+from timellama.own_data.bench import CONFIGURATION, Bench
+from timellama.own_data.frames import context_rows_of, forecast_frame
+from timellama.own_data.leaderboard import LEADERBOARD, as_rows, worth
+from timellama.own_data.series_rows import last_rows
+from timellama.reports.figures.forecasts import draw_forecast
+from timellama.reports.render.web_table import STYLE
+from timellama.results.forecasting import Forecast, Forecaster, load_forecaster
+from timellama.results.forecasting import forecast as apply
+from timellama.results.leaderboard import Leaderboard
+from timellama.results.runs import Finished
+
+FORECAST, PICTURE, PAGE = "forecast.csv", "forecast.png", "report.html"
+DIGITS = "%.9g"  # what a float32 needs to be read back as it was
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRun:
+    """A run that was trained, for use: `forecast(data)` gives what comes after the last rows of a DataFrame."""
+
+    finished: Finished
+    label: str
+    forecaster: Forecaster
+
+    def forecast(self, data: pd.DataFrame) -> pd.DataFrame:
+        """The H rows after `data`, wide or long (`unique_id`, `ds`, `y`), in the long shape.
+
+        Columns: `unique_id`, `ds`, `method` and `forecast`, in the units of the data.
+        Raises InputError for data that the run cannot read: see `context_rows_of`.
+        """
+        rows = context_rows_of(data, columns=self.forecaster.columns, context=self.forecaster.run.context)
+        return forecast_frame(apply(self.forecaster, rows), method=self.label)
+
+
+def load(finished: Finished, *, label: str, device: str = "auto") -> TrainedRun:
+    """A finished run with its model. Raises InputError where a file that it needs is absent, damaged or another."""
+    return TrainedRun(finished=finished, label=label, forecaster=load_forecaster(finished, device=device))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A bench that has run. `labels` are the methods' names in tables, by variant."""
+
+    bench: Bench
+    board: Leaderboard
+    labels: Mapping[str, str]
+
+    @property
+    def method(self) -> str:
+        """The name of the method that the validation part chooses."""
+        return self.labels.get(self.board.chosen.variant, self.board.chosen.variant)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """A row a method, in the order of test MSE, as `leaderboard.as_rows` has it."""
+        return pd.DataFrame(as_rows(self.board, self.labels)).set_index("method")
+
+    def best(self) -> TrainedRun:
+        """The chosen method's run with the lowest validation loss, with its model."""
+        return load(self.board.chosen.best_run, label=self.method)
+
+    def next_steps(self) -> Forecast:
+        """The H steps after the last row of the data, by the chosen method."""
+        rows = last_rows(
+            self.bench.results, self.board.dataset, context=self.board.context, time_column=self.bench.time_column
+        )
+        return apply(self.best().forecaster, rows)
+
+
+def outcome_of(bench: Bench) -> Outcome:
+    """What the finished runs of a bench say. Raises InputError where there is none."""
+    labels = {variant: entry.label for variant, entry in bench.matrix().methods.items()}
+    return Outcome(bench=bench, board=bench.leaderboard(), labels=labels)
+
+
+def write_outcome(outcome: Outcome) -> Forecast:
+    """Write the forecast as CSV and picture, and the page, into the bench's folder; the forecast."""
+    folder, made = outcome.bench.folder, outcome.next_steps()
+    frame = forecast_frame(made, method=outcome.method)
+    frame["ds"] = [*made.context_rows.written(made.time)] * len(made.context_rows.columns)
+    text = io.StringIO(newline="")
+    frame.to_csv(text, index=False, float_format=DIGITS, lineterminator="\n")
+    with atomic(folder / FORECAST) as file:
+        file.write(text.getvalue().encode())
+    draw_forecast(made, label=outcome.method, path=folder / PICTURE)
+    with atomic(folder / PAGE) as file:
+        file.write(_page(outcome).encode())
+    return made
+
+
+def _page(outcome: Outcome) -> str:
+    """One file without links to others but those of the workflow: table, pictures, and where they come from."""
+    folder, board = outcome.bench.folder, outcome.board
+    table = (folder / f"reports/{LEADERBOARD.name}.html").read_text(encoding="utf-8")
+    body = table[table.index("<body>") + len("<body>") : table.index("</body>")]
+    windows = folder / f"reports/figures/forecasts_{board.dataset}.png"
+    origin = board.chosen.best_run.metrics["provenance"]
+    run = board.chosen.best_run
+    facts = [
+        *outcome.bench.told,
+        f"The forecast is by {outcome.method}, which has the lowest validation error: {run.run.folder}.",
+        f"timellama {origin['versions']['timellama']}, commit {origin['git_commit']}, data {origin['data_sha256']}.",
+        f"The settings are in {CONFIGURATION}; `timellama run --configfile {CONFIGURATION}` makes every other report.",
+    ]
+    title = f"{board.dataset}: the next {board.horizon} steps"
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{escape(worth(board.worth))}</p>" if board.worth else "",
+        f"<h2>The forecast</h2>{_image(folder / PICTURE, f'Forecast of {board.dataset}')}",
+        f"<h2>Leaderboard</h2>{body}",
+        f"<h2>Test windows</h2>{_image(windows, 'Forecasts of three test windows')}" if windows.is_file() else "",
+        "<h2>Where this comes from</h2><ul>",
+        *(f"<li>{escape(fact)}</li>" for fact in facts if fact),
+        "</ul>",
+    ]
+    style = f"{STYLE}\n  img {{ max-width: 100%; height: auto; }}\n"
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head>{head}<style>{style}</style></head>\n<body>\n'
+        + "\n".join(part for part in parts if part)
+        + "\n</body></html>\n"
+    )
+
+
+def _image(path: Path, about: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<p><img alt="{escape(about)}" src="data:image/png;base64,{data}"></p>'

@@ -1,0 +1,35 @@
+"""The end of a prepared series as the look-back of a forecast: what comes after the last row that was given."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from timellama.core import layout
+from timellama.core.schema import read_json
+from timellama.data.files.frequency import offset_of
+from timellama.data.files.reading import STEP
+from timellama.data.series import load_series
+from timellama.results.context_rows import ContextRows
+
+
+def last_rows(results: Path, dataset: str, *, context: int, time_column: str | None) -> ContextRows:
+    """The last `context` rows of a data set that the workflow prepared in `results`, repairs included.
+
+    Raises InputError where the prepared files are absent or damaged.
+    """
+    series = load_series(layout.within(results, layout.SERIES, dataset=dataset))
+    remedy = "Delete it and let the workflow prepare the data again."
+    facts = read_json(layout.within(results, layout.QUIRKS, dataset=dataset), absent=remedy, damaged=remedy)
+    time = pd.DatetimeIndex(series.time[-context:])
+    in_utc = facts.get("stamps_in") == "UTC"
+    return ContextRows(
+        path=Path(dataset),
+        time_column=time_column or "step",
+        columns=tuple(series.columns),
+        values=series.values[-context:],
+        time=time,
+        step=offset_of(facts["frequency"]),
+        dates=bool((time == time.normalize()).all()),
+        zone=facts.get("zone") if in_utc else None,
+        numbered=facts["frequency"] == STEP,
+    )
