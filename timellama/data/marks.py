@@ -15,9 +15,9 @@ SCALED: dict[str, Callable[[pd.DatetimeIndex], np.ndarray]] = {
     "second-of-minute": lambda time: time.second / 59,
     "minute-of-hour": lambda time: time.minute / 59,
     "hour-of-day": lambda time: time.hour / 23,
-    "day-of-week": lambda time: time.dayofweek / 6,  # from Monday
+    "day-of-week": lambda time: time.day_of_week / 6,  # from Monday
     "day-of-month": lambda time: (time.day - 1) / 30,
-    "day-of-year": lambda time: (time.dayofyear - 1) / 365,
+    "day-of-year": lambda time: (time.day_of_year - 1) / 365,
     "week-of-year": lambda time: (time.isocalendar().week.to_numpy(float) - 1) / 52,
     "month-of-year": lambda time: (time.month - 1) / 11,
 }
