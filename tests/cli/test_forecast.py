@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from tests.cli.conftest import START, carry_out
 from timellama.data.calendar import features_of
+from timellama.data.series import load_series
 from timellama.data.windows import Scaler
 from timellama.methods.itransformer import ITransformerOptions
+from timellama.training.run import calendar_of
 
 
 def write_csv(path: Path, values: np.ndarray, *, start="2024-03-01", freq="h", columns=("load", "oil temperature")):
@@ -55,6 +57,7 @@ def test_a_run_with_a_calendar_reads_the_stamps_of_the_file(made, say, zone):
         (made.folder / "results/data/ETTh1/quirks.json").write_text(quirks, encoding="utf-8")
     run = dataclasses.replace(made.runs["dlinear-0"], **given)
     carry_out(made.folder, run)
+    assert calendar_of(run, load_series(made.folder / "results/data/ETTh1/series.npz")).zone == zone
     place = made.folder / "results" / run.folder
     kept = np.load(place / "forecasts.npz", allow_pickle=False)
     begin = int(0.8 * len(made.values)) + int(kept["start"][1]) - 16
