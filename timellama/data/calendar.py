@@ -1,6 +1,6 @@
 """Which features of the calendar go with which step of a series.
 
-Reference thuml/Time-Series-Library at 4e938a1, utils/timefeatures.py (`embed='timeF'`), which took them from GluonTS:
+Reference thuml/Time-Series-Library at a74605f0, utils/timefeatures.py (`embed='timeF'`), which took them from GluonTS:
 those that change from row to row and those that are slower, down to the month. Standard library only: planning counts
 them, and `timellama.data.marks` computes them.
 """

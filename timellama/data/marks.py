@@ -1,6 +1,6 @@
 """The calendar features of time stamps as numbers from -0.5 to 0.5, one column a feature.
 
-Reference thuml/Time-Series-Library at 4e938a1, utils/timefeatures.py: each feature counts from 0 and is divided by the
+Reference thuml/Time-Series-Library at a74605f0, utils/timefeatures.py: each feature counts from 0 and is divided by the
 most that it can be. They are what a clock of the series' own zone shows, since people, and what is measured of them,
 keep to that clock: at eight in the morning work begins in summer and in winter, in UTC an hour apart.
 """
