@@ -11,7 +11,7 @@ SMALL = {"width": 8, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.1
 
 
 def small() -> ITransformer:
-    return ITransformer(context=24, horizon=6, **SMALL).eval()
+    return ITransformer(context=24, horizon=6, calendar=0, **SMALL).eval()
 
 
 def by_the_equations(model, x):
@@ -52,7 +52,7 @@ def test_count_of_the_published_settings(checks, context, width, layers, feed_fo
     feed = width * feed_forward + feed_forward + feed_forward * width + width
     expected = context * width + width + layers * (attention + feed + 4 * width) + 2 * width + width * 96 + 96
     settings = {"width": width, "layers": layers, "heads": 8, "feed_forward": feed_forward, "dropout": 0.1}
-    assert checks.trained_count(ITransformer(context=context, horizon=96, **settings)) == expected
+    assert checks.trained_count(ITransformer(context=context, horizon=96, calendar=0, **settings)) == expected
 
 
 def test_variates_are_mixed_whatever_their_order(checks):
@@ -83,4 +83,4 @@ def test_layers_start_from_different_weights():
 
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(InputError, match="3 heads"):
-        ITransformer(context=24, horizon=6, **(SMALL | {"heads": 3}))
+        ITransformer(context=24, horizon=6, calendar=0, **(SMALL | {"heads": 3}))

@@ -81,7 +81,7 @@ def test_defaults_keep_their_own_rules(methods, name):
     ],
 )
 def test_options_are_what_a_constructor_asks_for_beside_sizes_and_backbone(name, kind):
-    given = {"context", "horizon", "variates", "season", "backbone", "tokenise", "description"}
+    given = {"context", "horizon", "variates", "season", "calendar", "backbone", "tokenise", "description"}
     given |= {"embedding_table", "embedding_scale"}
     parameters = inspect.signature(kind).parameters
     assert {field.name for field in dataclasses.fields(method_of(name).options)} == set(parameters) - given

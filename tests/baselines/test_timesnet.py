@@ -12,7 +12,7 @@ SMALL = {"width": 4, "feed_forward": 6, "layers": 2, "periods": 3, "kernels": 2,
 
 
 def small() -> TimesNet:
-    return TimesNet(context=24, horizon=8, variates=3, **SMALL).eval()
+    return TimesNet(context=24, horizon=8, variates=3, calendar=0, **SMALL).eval()
 
 
 def wave(period: float, steps: int) -> torch.Tensor:
@@ -128,7 +128,10 @@ def test_count_of_the_published_settings(checks, context, variates, width, feed_
     extend = context * (context + 96) + context + 96
     expected = 3 * variates * width + extend + 2 * block + 2 * width + width * variates + variates
     settings = {"width": width, "feed_forward": feed_forward, "layers": 2, "periods": 5, "kernels": 6, "dropout": 0.1}
-    assert checks.trained_count(TimesNet(context=context, horizon=96, variates=variates, **settings)) == expected
+    assert (
+        checks.trained_count(TimesNet(context=context, horizon=96, variates=variates, calendar=0, **settings))
+        == expected
+    )
 
 
 def test_variates_scale_batch_and_gradient(checks):
@@ -146,6 +149,6 @@ def test_a_constant_look_back_is_forecast_finitely():
 
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="periods is 5"):
-        TimesNet(context=6, horizon=3, variates=1, **(SMALL | {"periods": 5}))
+        TimesNet(context=6, horizon=3, variates=1, calendar=0, **(SMALL | {"periods": 5}))
     with pytest.raises(InputError, match="width is 5"):
-        TimesNet(context=24, horizon=8, variates=1, **(SMALL | {"width": 5}))
+        TimesNet(context=24, horizon=8, variates=1, calendar=0, **(SMALL | {"width": 5}))

@@ -1,6 +1,7 @@
 """`timellama forecast`: the run's own forecasts come out again, in the file's units, and wrong input loses nothing."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.cli.conftest import START, carry_out
+from timellama.data.calendar import features_of
+from timellama.data.series import load_series
 from timellama.data.windows import Scaler
+from timellama.methods.itransformer import ITransformerOptions
+from timellama.training.run import calendar_of
 
 
 def write_csv(path: Path, values: np.ndarray, *, start="2024-03-01", freq="h", columns=("load", "oil temperature")):
@@ -38,6 +44,32 @@ def test_a_window_of_the_test_part_gets_the_forecast_that_the_run_itself_made(ma
     scaler = Scaler.fit(made.values[: int(0.6 * len(made.values))])
     expected = scaler.inverse(kept["forecast"][1].astype(float))
     assert np.allclose(np.array([row[1:] for row in rows], dtype=float), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+def test_a_run_with_a_calendar_reads_the_stamps_of_the_file(made, say, zone):
+    """The stamps are those of the run's own window, and give its forecast; others give another one."""
+    options = ITransformerOptions(width=8, heads=2, feed_forward=8)
+    given = {"method": "itransformer", "variant": "itransformer", "options": options, "calendar": features_of("h")}
+    if zone:
+        given["reading"] = json.dumps({"zone": zone})
+        quirks = json.dumps({"frequency": "h", "reading": {"zone": zone}})
+        (made.folder / "results/data/ETTh1/quirks.json").write_text(quirks, encoding="utf-8")
+    run = dataclasses.replace(made.runs["dlinear-0"], **given)
+    carry_out(made.folder, run)
+    assert calendar_of(run, load_series(made.folder / "results/data/ETTh1/series.npz")).zone == zone
+    place = made.folder / "results" / run.folder
+    kept = np.load(place / "forecasts.npz", allow_pickle=False)
+    begin = int(0.8 * len(made.values)) + int(kept["start"][1]) - 16
+    found = []
+    for name, start in (("same", START + begin * np.timedelta64(1, "h")), ("other", "2024-03-01")):
+        write_csv(made.folder / f"{name}.csv", made.values[begin : begin + 16], start=start)
+        say("forecast", "--run", place, "--csv", f"{name}.csv", "--out", f"out/{name}.csv")
+        found.append(np.array([row[1:] for row in read_csv(made.folder / f"out/{name}.csv")[1]], dtype=float))
+    scaler = Scaler.fit(made.values[: int(0.6 * len(made.values))])
+    expected = scaler.inverse(kept["forecast"][1].astype(float))
+    assert np.allclose(found[0], expected, rtol=1e-5)
+    assert not np.allclose(found[1], expected, rtol=1e-5)
 
 
 def test_the_order_of_columns_and_the_rows_before_change_nothing_but_the_order(made, say):

@@ -229,7 +229,7 @@ def measure(cell: Cell, say: Callable[[dict], None]) -> None:
     folder = Path(cell.backbone_folder) if cell.backbone_folder else None
     model = build(run, backbone_folder=folder).to(device).eval()
     try_network(model, run, device=device)
-    x = torch.randn(cell.batch_size, run.context, run.variates, device=device)
+    x = torch.randn(cell.batch_size, run.context, run.columns, device=device)
     y = torch.randn(cell.batch_size, run.horizon, run.variates, device=device)
     say(
         {

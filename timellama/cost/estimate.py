@@ -138,7 +138,7 @@ def make_estimate(
         dataset, cost = matrix.datasets[run.dataset], costs[workload.shape_run(run)]
         work = work_of(run, windows_of(run, rows=dataset.rows, frequency=dataset.frequency))
         shape = shapes[run.backbone.name, run.backbone.blocks] if run.backbone else None
-        base = base_bytes + (workload.host_bytes(dataset, shape, cost) if on_host else 0)
+        base = base_bytes + (workload.host_bytes(run, dataset, shape, cost) if on_host else 0)
         held = workload.HELD_ON_CPU if on_host else 1.0
         most = base + workload.device_bytes(run, cost, held=held)[1]
         largest = max(cost.step.bytes if cost.step else 0, cost.forecast.bytes)

@@ -31,7 +31,7 @@ from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama.prompts import prompt_kind
-from timellama.training.build import constructed, model_class, weight_bytes
+from timellama.training.build import constructed, model_class, sizes_of, weight_bytes
 from timellama.training.step import gradients
 from timellama.training.trial import try_network
 
@@ -153,8 +153,7 @@ def build_shape(run: Run, *, shape: BackboneShape | None, device: str) -> Foreca
 
     It differs from `build.build` in that nothing is read: the language model has its shape alone.
     """
-    given = {name: getattr(run, name) for name in ("context", "horizon", "variates", "season")}
-    given |= dataclasses.asdict(run.options)
+    given = sizes_of(run) | dataclasses.asdict(run.options)
     kind = model_class(run.method)
     with torch.device(device):
         if shape is not None:
@@ -270,7 +269,7 @@ def _repeated(one: Counted, times: float) -> Counted:
 
 def _sample(run: Run, sizes: tuple[int, int], device: str) -> tuple[Tensor, Tensor]:
     windows, variates = sizes
-    shape = (windows, run.context, variates), (windows, run.horizon, variates)
+    shape = (windows, run.context, variates + len(run.calendar)), (windows, run.horizon, variates)
     return torch.randn(shape[0], device=device), torch.randn(shape[1], device=device)
 
 

@@ -36,7 +36,7 @@ def memory(run: Run, *, rows: int, width: int | None, cuda: bool, memory_gb: flo
     frozen, trained = weight_bounds(run, width=width)
     fit = fit_of(run, width=width, memory=memory_gb * 1e9) if memory_gb else WHOLE
     passes = pass_bytes(run, width=width, fit=fit)
-    series = rows * run.variates * COPIES
+    series = rows * run.columns * COPIES
     if cuda:
         # The weights pass through the machine's memory: as the file has them, and as the GPU gets them.
         host, device = 2 * frozen + trained + series, frozen + trained + passes

@@ -159,7 +159,9 @@ def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, 
     label = f"T{run.context}-H{run.horizon}-N{run.variates}" + (f"-x{run.backbone.blocks}" if run.backbone else "")
     if costs.step:
         drawn = training.drawn_of(run.variates)
-        x, y = (torch.randn(training.batch_size, n, drawn, device=device) for n in (run.context, run.horizon))
+        columns = drawn + len(run.calendar)
+        x = torch.randn(training.batch_size, run.context, columns, device=device)
+        y = torch.randn(training.batch_size, run.horizon, drawn, device=device)
         step = TrainingStep(
             model.train(),
             training=training,
@@ -175,7 +177,7 @@ def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, 
 
         seconds, ratio = _fastest(call, device)
         yield Point(shape=label, windows=len(x), counted=costs.step, seconds=seconds), ratio, True
-    x = torch.randn(training.evaluation_batch_size, run.context, run.variates, device=device)
+    x = torch.randn(training.evaluation_batch_size, run.context, run.columns, device=device)
     model.eval()
 
     def forecast() -> None:

@@ -140,11 +140,12 @@ def device_bytes(run: Run, costs: Costs, *, held: float) -> tuple[int, int]:
     return static + between * size // 4, static + between
 
 
-def host_bytes(dataset: Dataset, shape: BackboneShape | None, costs: Costs) -> int:
-    """Memory beside the device's: the series (as read in 8 bytes a number, standardised, and in 4 bytes), the file of a
-    language model's blocks, mapped beside the weights made of it, and a checkpoint while it is written."""
+def host_bytes(run: Run, dataset: Dataset, shape: BackboneShape | None, costs: Costs) -> int:
+    """Memory beside the device's: the series with its calendar (as read in 8 bytes a number, standardised, and in 4
+    bytes), the file of a language model's blocks, mapped beside the weights made of it, and a checkpoint while it is
+    written."""
     blocks = 4 * sum(math.prod(size) for size in shape.tensors.values()) if shape else 0
-    return dataset.rows * dataset.variates * (8 + 8 + 4) + blocks + 4 * CHECKPOINT_COPIES * costs.trained
+    return dataset.rows * run.columns * (8 + 8 + 4) + blocks + 4 * CHECKPOINT_COPIES * costs.trained
 
 
 def prepared_bytes(shape: BackboneShape, *, number: int) -> int:

@@ -48,6 +48,7 @@ class Dataset:
     quirks: Quirks
     reading: Reading = field(default_factory=Reading)
     repairs: Repairs = field(default_factory=Repairs)
+    calendar: bool = False  # whether methods that read the calendar are given it, where a configuration says nothing
     local: bool = False  # whether it is the user's own, of LOCAL
 
     @property

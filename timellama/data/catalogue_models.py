@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from timellama.core.errors import InputError
 from timellama.core.schema import Model, broken
-from timellama.core.values import AsWritten, Count, Positive, Several, Sha256, Text, Whole, open_choice, refused
+from timellama.core.values import AsWritten, Count, Flag, Positive, Several, Sha256, Text, Whole, open_choice, refused
+from timellama.data.calendar import features_of
 from timellama.data.files.reading import STEP, Reading, Repairs
 from timellama.data.reader import READERS, Reader, reader_of
 from timellama.data.sources import Artifact
@@ -140,6 +142,12 @@ class DatasetEntry(Model):
         Repairs(), description="What was repaired, counted; other counts than these are refused (file only)."
     )
 
+    calendar: Flag = Field(
+        False,
+        description="Whether methods that read the calendar are given features of the time stamps; a configuration may "
+        "say otherwise.",
+    )
+
     @property
     def how(self) -> Reader:
         """The record of the reader."""
@@ -182,6 +190,11 @@ class DatasetEntry(Model):
             rule = f"is missing; only rows of the frequency `{STEP}`, which are numbered, do without a time column"
             problems.append((("time_column",), None, rule))
         problems += [(("reading", key), value, rule) for key, value, rule in self._of_reading()]
+        try:
+            if self.calendar:
+                features_of(self.frequency, separate=self.how.separate)
+        except InputError as error:
+            problems.append((("calendar",), True, str(error)))
         return problems
 
     def _of_reading(self) -> Iterator[tuple[str, Any, str]]:

@@ -49,20 +49,21 @@ class Scaler:
 class SplitWindows:
     """The windows of one part: window i has its context in rows i .. i + T - 1 and its targets in the H rows after.
 
-    `rows` float32 [T + target rows, N] is shared, not copied. `len` is target rows - H + 1.
+    `rows` float32 [T + target rows, N + C] is shared, not copied. Its last C columns, `calendar`, are known features of
+    the stamps: they stand in the context, behind the variates, and are no target. `len` is target rows - H + 1.
     """
 
-    def __init__(self, *, rows: Tensor, context: int, horizon: int) -> None:
+    def __init__(self, *, rows: Tensor, context: int, horizon: int, calendar: int = 0) -> None:
         """Raises InputError when the rows hold no window."""
         if len(rows) < context + horizon:
             raise InputError(
                 f"{len(rows)} rows hold no window of context {context} and horizon {horizon}, which takes "
                 f"{context + horizon} rows; shorten one of them"
             )
-        self.rows, self.context, self.horizon = rows, context, horizon
-        self.contexts = rows[: len(rows) - horizon].unfold(0, context, 1)  # [windows, N, T]
-        self.variates = rows.shape[1]
-        self.targets = rows[context:].unfold(0, horizon, 1)  # [windows, N, H]
+        self.rows, self.context, self.horizon, self.calendar = rows, context, horizon, calendar
+        self.contexts = rows[: len(rows) - horizon].unfold(0, context, 1)  # [windows, N + C, T]
+        self.variates = rows.shape[1] - calendar
+        self.targets = rows[context:, : self.variates].unfold(0, horizon, 1)  # [windows, N, H]
 
     def __len__(self) -> int:
         """How many windows there are."""
@@ -70,18 +71,22 @@ class SplitWindows:
 
     def to(self, device: str) -> "SplitWindows":
         """The same windows of rows on a device, where batches are then gathered."""
-        return SplitWindows(rows=self.rows.to(device), context=self.context, horizon=self.horizon)
+        rows = self.rows.to(device)
+        return SplitWindows(rows=rows, context=self.context, horizon=self.horizon, calendar=self.calendar)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts x [B, T, N] and targets y [B, H, N] of the windows `indices` int64 [B]."""
+        """Contexts x [B, T, N + C] and targets y [B, H, N] of the windows `indices` int64 [B]."""
         indices = indices.to(self.rows.device)
         return self.contexts[indices].transpose(1, 2), self.targets[indices].transpose(1, 2)
 
     def series(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts x [B, T, 1] and targets y [B, H, 1] of single variates, of which each window has N in a row."""
+        """Contexts x [B, T, 1 + C] and targets y [B, H, 1] of single variates, of which each window has N in a row."""
         indices = indices.to(self.rows.device)
-        places = indices // self.variates, indices % self.variates
-        return self.contexts[places].unsqueeze(-1), self.targets[places].unsqueeze(-1)
+        window, variate = indices // self.variates, indices % self.variates
+        x, y = self.contexts[window, variate].unsqueeze(-1), self.targets[window, variate].unsqueeze(-1)
+        if self.calendar:
+            x = torch.cat([x, self.contexts[window, self.variates :].transpose(1, 2)], dim=2)
+        return x, y
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +99,16 @@ class Parts:
     scaler: Scaler
 
 
-def prepare(series: Series, split: Split, *, context: int, horizon: int, train_percent: int) -> Parts:
-    """The windows of `series` under `split`.
+def prepare(
+    series: Series,
+    split: Split,
+    *,
+    context: int,
+    horizon: int,
+    train_percent: int,
+    marks: np.ndarray | None = None,
+) -> Parts:
+    """The windows of `series` under `split`, with the calendar's `marks` float32 [rows, C] behind the variates.
 
     The scaler is fitted on all training rows, also where a few-shot run trains on fewer: GPT4TS does so, whose
     protocol the paper's table 3 follows, and so all runs of a data set share one scale and their errors can be
@@ -116,10 +129,14 @@ def prepare(series: Series, split: Split, *, context: int, horizon: int, train_p
         scaler = Scaler.fit(values[: train_rows(split, rows=len(values))])
         standardised = scaler.transform(values)
     _check_range(series, standardised, scaler)
-    tensor = torch.from_numpy(standardised.astype(np.float32))
+    variates, calendar = values.shape[1], 0 if marks is None else marks.shape[1]
+    tensor = torch.empty(len(values), variates + calendar)
+    tensor[:, :variates] = torch.from_numpy(standardised)
+    if calendar:
+        tensor[:, variates:] = torch.from_numpy(marks)
+    sizes = {"context": context, "horizon": horizon, "calendar": calendar}
     train, validation, test = (
-        SplitWindows(rows=tensor[part.start - context : part.stop], context=context, horizon=horizon)
-        for part in parts.values()
+        SplitWindows(rows=tensor[part.start - context : part.stop], **sizes) for part in parts.values()
     )
     return Parts(train=train, validation=validation, test=test, scaler=scaler)
 

@@ -88,6 +88,11 @@ class DatasetSetting(Model):
         description="Training settings of all methods on this data set; they go over those of the configuration, and "
         "overrides go over them.",
     )
+    calendar: Maybe[Flag] = Field(
+        None,
+        description="Whether methods that read the calendar are given features of the time stamps; without it, what "
+        "the data set's entry says.",
+    )
 
 
 class SingleRun(Model):

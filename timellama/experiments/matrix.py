@@ -23,6 +23,7 @@ from timellama.data.catalogue import Dataset, load_datasets
 from timellama.data.sources import sha256_of
 from timellama.data.splits import count_windows, part_rows, train_rows
 from timellama.experiments import search
+from timellama.experiments.calendar import calendar_of
 from timellama.experiments.configuration import (
     Configuration,
     DatasetSetting,
@@ -225,6 +226,7 @@ def _runs(experiment, section, config, datasets, backbones, methods, automatic, 
                     dataset=dataset,
                     data_sha256=entry.sha256 or _digest_of_own(entry),
                     reading=entry.reading_text,
+                    calendar=calendar_of(entry, of_dataset, method=code, where=where),
                     split=entry.split,
                     season=entry.season,
                     variates=entry.variates,

@@ -58,6 +58,7 @@ def stack_of(run: Run, *, width: int | None, variates: int | None = None) -> Sta
         context=run.context,
         horizon=run.horizon,
         variates=variates or run.variates,
+        calendar=len(run.calendar),
         words=len(run.prompt or "") // LETTERS,
         blocks=run.backbone.blocks if run.backbone else 0,
         width=width or 0,

@@ -119,6 +119,9 @@ class Run:
     trials: Annotated[tuple[str, ...], ADDED] = ()
     # How the data set's file is read and repaired, as `Dataset.reading_text` has it; None: nothing was chosen.
     reading: Annotated[str | None, ADDED] = None
+    # The C features of the calendar that stand behind the N variates of x, as `timellama.data.calendar` names them;
+    # only of a method that reads them.
+    calendar: Annotated[tuple[str, ...], ADDED] = ()
 
     @functools.cached_property  # planning asks for the folder of each run many times
     def digest(self) -> str:
@@ -149,6 +152,16 @@ class Run:
         return dataclasses.replace(self, options=kind(**options), training=Training(**training), trials=())
 
     @property
+    def zone(self) -> str | None:
+        """The zone whose clocks the calendar follows; None where the stamps stand as they are."""
+        return json.loads(self.reading or "{}").get("zone")
+
+    @property
+    def columns(self) -> int:
+        """N + C: the variates of x and the features of the calendar behind them."""
+        return self.variates + len(self.calendar)
+
+    @property
     def evaluation_batch_size(self) -> int:
         """Windows of a batch of forecasts; for a method that trains nothing the default."""
         return (self.training or Training()).evaluation_batch_size
@@ -170,5 +183,5 @@ class Run:
         fields["options"] = method_of(fields["method"]).options(**fields["options"])
         fields["training"] = fields["training"] and Training(**fields["training"])
         fields["backbone"] = fields["backbone"] and Backbone(**fields["backbone"])
-        fields["trials"] = tuple(fields.get("trials", ()))
+        fields |= {name: tuple(fields.get(name, ())) for name in ("trials", "calendar")}
         return cls(**fields)

@@ -22,12 +22,16 @@ class Forecast(NamedTuple):
 
 
 class Forecaster(Recomputing):
-    """A method's network. A subclass defines `forward(x: [B, T, N]) -> [B, H, N]`; the hooks are its choice."""
+    """A method's network. A subclass defines `forward(x: [B, T, N]) -> [B, H, N]`; the hooks are its choice.
+
+    One that reads the calendar sets `calendar` to C, and is given x [B, T, N + C].
+    """
 
     modules_routed: str = ""  # one letter for each module that a router chooses among
+    calendar: int = 0
 
     def forecast(self, x: Tensor) -> Forecast:
-        """x [B, T, N] to the forecast and what comes with it."""
+        """x [B, T, N + C] to the forecast and what comes with it."""
         return Forecast(values=self(x), balance=None, routings=())
 
     def recompute(self, on: bool) -> None:
@@ -58,20 +62,26 @@ class Forecaster(Recomputing):
 class _Adapted(Forecaster):
     """A plain module from outside the package, given the hooks."""
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, *, calendar: int):
         super().__init__()
-        self.module = module
+        self.module, self.calendar = module, calendar
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [B, T, N] to the forecast [B, H, N]."""
+        """x [B, T, N + C] to the forecast [B, H, N]."""
         return self.module(x)
 
 
-def as_forecaster(module: nn.Module) -> Forecaster:
+def as_forecaster(module: nn.Module, *, calendar: int = 0) -> Forecaster:
     """The module itself, or, for a plain module from outside the package, one with the hooks around it.
+
+    `calendar` is C, the features of the calendar that it was made for.
 
     Raises InputError for what is no module.
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"the network is of type {type(module).__name__}; make its class one of torch.nn.Module")
-    return module if isinstance(module, Forecaster) else _Adapted(module)
+    if not isinstance(module, Forecaster):
+        return _Adapted(module, calendar=calendar)
+    if calendar:
+        module.calendar = calendar
+    return module

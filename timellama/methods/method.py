@@ -20,13 +20,14 @@ VOCABULARY = 128_256  # tokens, Llama-3.2's; Gemma has twice as many
 class Sizes:
     """What a method's work depends on beside its options.
 
-    context T, horizon H, variates N; words: tokens of the prompt; blocks L and width D of the language model, 0 without
-    one.
+    context T, horizon H, variates N, calendar C (0 where there is none); words: tokens of the prompt; blocks L and
+    width D of the language model, 0 without one.
     """
 
     context: int
     horizon: int
     variates: int
+    calendar: int
     words: int
     blocks: int
     width: int
@@ -62,8 +63,9 @@ class Method:
     backbone: it runs on a prepared language model. prompt: it reads a text. table: it reads the whole embedding table.
     trains: it has parameters to train. alone: it forecasts each variate from that variate alone and with the same
     weights, so that x [B N, T, 1] gives what x [B, T, N] gives; a function of the options where they decide it.
-    batch_statistics: in training it normalises over the whole batch. seasons: whole seasons that its look-back must
-    hold.
+    calendar: it reads features of the calendar, C columns behind the variates of x, which are no variates and not
+    forecast; its network's parameter `calendar` is C, 0 where there are none. batch_statistics: in training it
+    normalises over the whole batch. seasons: whole seasons that its look-back must hold.
 
     power: the power of N that its work grows with. stack: how its layers grow with the sizes, for what a scheduler is
     asked for. space: what a search varies beside what it varies of every method. assumed: `module:NAME` of a mapping
@@ -78,6 +80,7 @@ class Method:
     table: bool = False
     trains: bool = True
     alone: bool | Callable[[Any], bool] = False
+    calendar: bool = False
     batch_statistics: bool = False
     seasons: int = 0
     power: int = 1

@@ -23,7 +23,7 @@ from timellama.methods.method import Method
 
 GROUP = "timellama.methods"
 # What `training.build.build` gives a network beside its options.
-SIZES = ("context", "horizon", "variates", "season")
+SIZES = ("context", "horizon", "variates", "season", "calendar")
 OF_BACKBONE = ("backbone", "prompt", "description", "embedding_table", "embedding_scale", "tokenise")
 
 
@@ -91,6 +91,7 @@ def _of_class(place: str, network: type) -> Method:
         backbone=bool(names & set(OF_BACKBONE)),
         prompt=bool(names & {"prompt", "description"}),
         table="embedding_table" in names,
+        calendar="calendar" in names,
     )
 
 

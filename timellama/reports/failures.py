@@ -109,9 +109,9 @@ def mark(absent: int, planned: int) -> str:
 
 
 def with_remarks(table: Table, facts: Mapping[str, Any]) -> Table:
-    """The table with a note on the data sets that were repaired, where there are some, and as `remarked` makes it."""
-    if "repaired" in facts:
-        table = dataclasses.replace(table, notes=(*table.notes, facts["repaired"]))
+    """The table with notes on repaired data sets and on the calendar, where due, and as `remarked` makes it."""
+    said = [facts[key] for key in ("repaired", "calendar") if key in facts]
+    table = dataclasses.replace(table, notes=(*table.notes, *said))
     return remarked(table, facts["remark"])
 
 

@@ -40,6 +40,7 @@ def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) ->
         "models": {name: entry.note for name, entry in matrix.backbones.items() if entry.note},
         "generated": [name for name, entry in matrix.datasets.items() if entry.generated],
         **_repaired(matrix, experiment),
+        **_with_calendar(matrix, experiment),
         **_trials(matrix, experiment),
         **user_metrics(matrix),
     }
@@ -52,6 +53,16 @@ def _repaired(matrix: Matrix, experiment: str) -> dict[str, str]:
     told = [(entry.name, entry.repairs.sentence(entry.reading)) for entry in entries]
     sentences = [f"{name} was repaired before use: {what}." for name, what in told if what]
     return {"repaired": " ".join(sentences)} if sentences else {}
+
+
+def _with_calendar(matrix: Matrix, experiment: str) -> dict[str, str]:
+    """Under `calendar` a sentence on the methods of an experiment that are given more than the others' look-back."""
+    read: dict[str, dict[str, None]] = {}
+    for run in matrix.runs.get(experiment, ()):
+        if run.calendar:
+            read.setdefault(matrix.methods[run.variant].label, {})[run.dataset] = None
+    parts = [f"{label} ({', '.join(datasets)})" for label, datasets in read.items()]
+    return {"calendar": f"Also given features of the calendar: {'; '.join(parts)}."} if parts else {}
 
 
 def _trials(matrix: Matrix, experiment: str) -> dict[str, Any]:

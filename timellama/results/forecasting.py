@@ -26,6 +26,7 @@ from timellama.core.files import atomic
 from timellama.core.layout import RECORD
 from timellama.core.schema import read_json
 from timellama.data.download import sha256_of
+from timellama.data.marks import Calendar
 from timellama.data.series import Series, load_series
 from timellama.data.splits import train_rows
 from timellama.data.windows import Scaler
@@ -36,7 +37,7 @@ from timellama.results.runs import Finished
 from timellama.training.build import build
 from timellama.training.device import pick_device
 from timellama.training.predictions import autocast
-from timellama.training.run import in_order
+from timellama.training.run import calendar_of, in_order
 from timellama.training.train import trainable_state
 
 DIGITS = 9  # what a float32 needs to be read back as it was
@@ -48,6 +49,7 @@ class Forecaster:
     """A trained model with what it takes to use it.
 
     `columns` are the variates in the model's order, None for a run on single series, which has no scaler either.
+    `calendar` is what the model reads of time stamps, which may be nothing; None where there are no stamps.
     `seconds` is the mean step of the training series, None where it has no stamps. `warnings` are for a person.
     """
 
@@ -56,6 +58,7 @@ class Forecaster:
     device: str
     columns: tuple[str, ...] | None
     scaler: Scaler | None
+    calendar: Calendar | None
     seconds: float | None
     warnings: tuple[str, ...]
 
@@ -89,6 +92,7 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
         device=device,
         columns=None if data is None else data.columns,
         scaler=scaler,
+        calendar=None if data is None else calendar_of(run, data),
         seconds=None if data is None else float((np.diff(data.time) / np.timedelta64(1, "s")).mean()),
         warnings=()
         if code_of_run(finished.run) == origin["source_digest"]
@@ -101,6 +105,8 @@ def forecast(forecaster: Forecaster, context_rows: ContextRows) -> Forecast:
     columns = forecaster.columns or context_rows.columns
     values = context_rows.in_order(columns)
     given = values if forecaster.scaler is None else forecaster.scaler.transform(values)
+    if forecaster.calendar is not None:
+        given = np.concatenate([given, forecaster.calendar.marks(context_rows.time)], axis=1)
     x = torch.from_numpy(given.astype(np.float32))[None].to(forecaster.device)
     with torch.inference_mode(), autocast(forecaster.device, forecaster.run.precision):
         y = forecaster.model(x)

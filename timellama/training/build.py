@@ -16,7 +16,7 @@ from timellama.core.errors import InputError
 from timellama.core.outside import failure, is_own, loaded
 from timellama.experiments.memory import TRAINED
 from timellama.experiments.run import Run
-from timellama.methods.registry import OF_BACKBONE, method_of
+from timellama.methods.registry import OF_BACKBONE, SIZES, method_of
 from timellama.methods.time_llama.prompts import prompt_code, prompt_kind
 
 BACKBONE_MODULES = ("timellama.backbones.blocks", "timellama.backbones.prepared")
@@ -41,8 +41,7 @@ def build(run: Run, *, backbone_folder: Path | None) -> Any:
     and InputError as `constructed`.
     """
     kind = model_class(run.method)
-    given = {name: getattr(run, name) for name in ("context", "horizon", "variates", "season")}
-    given |= dataclasses.asdict(run.options)
+    given = sizes_of(run) | dataclasses.asdict(run.options)
     parts = _backbone_parts(run, backbone_folder)
     arguments = {}
     for name in inspect.signature(kind).parameters:
@@ -55,12 +54,17 @@ def build(run: Run, *, backbone_folder: Path | None) -> Any:
     return constructed(run, kind, arguments)
 
 
+def sizes_of(run: Run) -> dict[str, int]:
+    """What a constructor may ask of a run's sizes, by the names of `registry.SIZES`."""
+    return {name: getattr(run, name) for name in SIZES} | {"calendar": len(run.calendar)}
+
+
 def constructed(run: Run, kind: type, arguments: Mapping[str, Any]) -> Any:
     """The network of class `kind` with the hooks. Raises InputError for one from outside that cannot be made."""
     from timellama.methods.forecaster import as_forecaster
 
     try:
-        return as_forecaster(kind(**arguments))
+        return as_forecaster(kind(**arguments), calendar=len(run.calendar))
     except Exception as error:  # whatever the constructor does
         if isinstance(error, InputError) or is_own(method_of(run.method).network):
             raise

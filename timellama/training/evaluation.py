@@ -73,7 +73,7 @@ def shown_forecasts(
     _, forecasts, truths, _ = zip(*made, strict=True)
     forecast, truth = torch.cat(forecasts), torch.cat(truths)
     context, _ = windows.batch(start)
-    kept = slice(0, SHOWN_VARIATES)
+    kept = slice(0, min(SHOWN_VARIATES, len(columns)))  # behind the variates, a context has the calendar
     shown = {"context": context, "truth": truth, "forecast": forecast}
     arrays = {name: tensor[:, :, kept].float().cpu().numpy() for name, tensor in shown.items()}
     return arrays | {"columns": np.array(columns[kept]), "start": start.numpy()}

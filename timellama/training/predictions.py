@@ -41,24 +41,31 @@ def predictions(
 
 
 def forecast_of(model: Forecaster, x: Tensor, *, series: int | None) -> tuple[Tensor, Sequence]:
-    """The forecast [B, H, N] of x [B, T, N], at most `series` of its B N series at a time, and the routings.
+    """The forecast [B, H, N] of x [B, T, N + C], at most `series` of its B N series at a time, and the routings.
 
     Only a method that forecasts each variate alone may be given `series`.
     """
-    parts = parts_of(x, series=series)
+    parts = parts_of(x, series=series, calendar=model.calendar)
     if len(parts) == 1:
         forecast, _, routings = model.forecast(x)
         return forecast, routings
-    batch, _, variates = x.shape
+    batch, variates = x.shape[0], x.shape[2] - model.calendar
     made = torch.cat([model.forecast(part).values for part in parts])  # [B N, H, 1]
     return made.unflatten(0, (batch, variates)).squeeze(-1).transpose(1, 2), ()
 
 
-def parts_of(x: Tensor, *, series: int | None) -> Sequence[Tensor]:
-    """What passes at once of x [B, T, N]: all of it, or, where it has more than `series` series, parts [S, T, 1]."""
-    if series is None or x.shape[0] * x.shape[2] <= series:
+def parts_of(x: Tensor, *, series: int | None, calendar: int = 0) -> Sequence[Tensor]:
+    """What passes at once of x [B, T, N + C]: all of it, or, of more than `series` series, parts [S, T, 1 + C].
+
+    `calendar` is C, the columns that come with each series.
+    """
+    variates = x.shape[2] - calendar
+    if series is None or x.shape[0] * variates <= series:
         return [x]
-    return x.transpose(1, 2).flatten(0, 1).unsqueeze(-1).split(series)
+    alone = x[..., :variates].transpose(1, 2).flatten(0, 1).unsqueeze(-1)
+    if calendar:
+        alone = torch.cat([alone, x[..., variates:].repeat_interleave(variates, dim=0)], dim=2)
+    return alone.split(series)
 
 
 def with_choices(statistics: RouterStatistics | None, model: Forecaster, routings: list) -> RouterStatistics | None:

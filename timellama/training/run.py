@@ -26,6 +26,7 @@ from timellama.core.interruption import Interrupted, Signals
 from timellama.core.job_state import ProgressWriter
 from timellama.core.lock import locked
 from timellama.core.values import named_fields
+from timellama.data.marks import Calendar
 from timellama.data.series import Series, load_series
 from timellama.data.windows import prepare
 from timellama.experiments.memory import WHOLE, Fit, fit_of, in_words
@@ -65,7 +66,7 @@ class Outputs:
 
 
 class TaskWindows(Protocol):
-    """Windows of one part: `batch` gives contexts [B, T, N] and targets [B, H, N] of the windows at some indices."""
+    """Windows of one part: `batch` gives contexts [B, T, N + C] and targets [B, H, N] of windows at some indices."""
 
     def __len__(self) -> int: ...
 
@@ -131,7 +132,8 @@ def run_experiment(
 
     def load() -> Prepared:
         data = in_order(load_series(series), getattr(used.options, "column_order", 0))
-        parts = prepare(data, run.split, context=run.context, horizon=run.horizon, train_percent=run.train_percent)
+        sizes = {"context": run.context, "horizon": run.horizon, "train_percent": run.train_percent}
+        parts = prepare(data, run.split, **sizes, marks=calendar_of(run, data).marks(data.time))
 
         def score(model: nn.Module, device: str, fit: Fit) -> Scored:
             evaluation = evaluate(
@@ -271,6 +273,11 @@ def _write(outputs: Outputs, *, metrics: dict, model: nn.Module, trained: Traine
     write_arrays(outputs.forecasts, scored.shown)
     write_arrays(outputs.windows, scored.of_windows)
     write_json(outputs.metrics, metrics)
+
+
+def calendar_of(run: Run, data: Series) -> Calendar:
+    """The run's calendar, for stamps as those of its series."""
+    return Calendar.of_series(data.time, features=run.calendar, zone=run.zone)
 
 
 def in_order(data: Series, order: int) -> Series:

@@ -27,13 +27,13 @@ def gradients(
     precision: str,
     series: int | None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Add the gradients of one batch x [B, T, N], y [B, H, N]; the forecast loss and the balance loss, detached.
+    """Add the gradients of one batch x [B, T, N + C], y [B, H, N]; the forecast loss and the balance loss, detached.
 
     With `series`, for a method that forecasts each variate alone, at most so many of the B N series pass at a time. The
     gradients are those of the whole batch within rounding, where nothing is drawn: dropout masks are each part's own.
     """
     losses, balances = [], []
-    parts = zip(parts_of(x, series=series), parts_of(y, series=series), strict=True)
+    parts = zip(parts_of(x, series=series, calendar=model.calendar), parts_of(y, series=series), strict=True)
     for number, (part, truth) in enumerate(parts):
         share = truth.numel() / y.numel()
         with autocast(device, precision):
@@ -76,7 +76,7 @@ class TrainingStep:
     def __call__(
         self, x: Tensor, y: Tensor, *, learning_rate: float, step: int, total_steps: int
     ) -> tuple[Tensor, Tensor | None]:
-        """Make step `step` (from 1) of `total_steps` on x [B, T, N] and y [B, H, N]; the two losses before it."""
+        """Make step `step` (from 1) of `total_steps` on x [B, T, N + C] and y [B, H, N]; the two losses before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         self.optimiser.zero_grad(set_to_none=True)

@@ -37,8 +37,9 @@ def try_network(model: Forecaster, run: Run, *, device: str) -> None:
         raise InputError(
             f"{said} has no parameter to train; give it one, or name a {Method.__module__}.Method with trains=False"
         )
-    on = f"x [B {WINDOWS}, T {run.context}, N {run.variates}]"
-    x = torch.randn(WINDOWS, run.context, run.variates, generator=torch.Generator().manual_seed(0)).to(device)
+    behind = f" + C {len(run.calendar)}" if run.calendar else ""
+    on = f"x [B {WINDOWS}, T {run.context}, N {run.variates}{behind}]"
+    x = torch.randn(WINDOWS, run.context, run.columns, generator=torch.Generator().manual_seed(0)).to(device)
     with _untouched(model), autocast(device, run.precision):
         for mode in (True, False):
             try:

@@ -20,8 +20,9 @@ class ITransformerOptions:
 
 
 def stack(options: ITransformerOptions, sizes: Sizes) -> Stack:
-    """Encoder layers over the variates."""
-    return encoder(options, sizes, tokens=sizes.variates, partners=sizes.variates, ends=1)
+    """Encoder layers over the variates and the features of the calendar."""
+    tokens = sizes.variates + sizes.calendar
+    return encoder(options, sizes, tokens=tokens, partners=tokens, ends=1)
 
 
 METHODS = (
@@ -29,6 +30,7 @@ METHODS = (
         name="itransformer",
         options=ITransformerOptions,
         network="timellama.methods.itransformer.network:ITransformer",
+        calendar=True,
         power=2,  # attends over the variates
         stack=stack,
         space={"dropout": DROPOUT},

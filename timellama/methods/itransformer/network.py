@@ -1,9 +1,10 @@
 """iTransformer: each variate's whole look-back is one token, and attention runs between variates.
 
-Liu et al., ICLR 2024 (arXiv 2310.06625), section 3; reference thuml/iTransformer, model/iTransformer.py. The
-reference also makes tokens of calendar features; no method here is given a calendar, so those are left out.
+Liu et al., ICLR 2024 (arXiv 2310.06625), section 3; reference thuml/iTransformer, model/iTransformer.py and
+layers/Embed.py, class DataEmbedding_inverted.
 """
 
+import torch
 from torch import Tensor, nn
 
 from timellama.backbones.recompute import recomputed
@@ -17,7 +18,8 @@ class ITransformer(Forecaster):
 
     Embed is one linear layer R^T -> R^D and Projection one R^D -> R^H, both shared by all variates. A block
     normalises after each sublayer, as the original Transformer does, and a last layer norm follows the blocks.
-    Tokens have no positions: variates have no order.
+    Tokens have no positions: variates have no order. As in the reference, each of the C features of the calendar is one
+    more token, as it is and by the same Embed; what comes out at those tokens is no forecast and is dropped.
     """
 
     def __init__(
@@ -25,6 +27,7 @@ class ITransformer(Forecaster):
         *,
         context: int,
         horizon: int,
+        calendar: int,
         width: int,
         layers: int,
         heads: int,
@@ -36,6 +39,7 @@ class ITransformer(Forecaster):
         if width % heads:
             raise InputError(f"width is {width}, no multiple of {heads} heads; change width or heads")
         self.embed = nn.Sequential(nn.Linear(context, width), nn.Dropout(dropout))
+        self.calendar = calendar
         # nn.TransformerEncoder would start every layer with copies of the same weights.
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
@@ -53,10 +57,12 @@ class ITransformer(Forecaster):
         self.project = nn.Linear(width, horizon)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [B, T, N] to the forecast [B, H, N]."""
-        normal = instance_normalise(x)
-        h = self.embed(normal.values.transpose(1, 2))  # [B, N, D]
+        """x [B, T, N + C] to the forecast [B, H, N]."""
+        variates = x.shape[2] - self.calendar
+        normal = instance_normalise(x[..., :variates])
+        tokens = torch.cat([normal.values, x[..., variates:]], dim=2) if self.calendar else normal.values
+        h = self.embed(tokens.transpose(1, 2))  # [B, N + C, D]
         for layer in self.layers:
             h = recomputed(layer, h, on=self.recomputes)
-        y = self.project(self.norm(h))  # [B, N, H]
+        y = self.project(self.norm(h[:, :variates]))  # [B, N, H]
         return normal.undo(y.transpose(1, 2))

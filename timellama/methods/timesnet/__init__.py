@@ -26,7 +26,8 @@ def stack(options: TimesNetOptions, sizes: Sizes) -> Stack:
     parameters = 2 * INCEPTION * options.width * options.feed_forward
     kept = 2 * options.periods * (options.kernels + 2) * max(options.width, options.feed_forward)
     tokens, layers = sizes.context + sizes.horizon, options.layers
-    return Stack(tokens=tokens, layers=layers, parameters=parameters, kept=kept, trained=layers * parameters)
+    trained = layers * parameters + sizes.calendar * options.width
+    return Stack(tokens=tokens, layers=layers, parameters=parameters, kept=kept, trained=trained)
 
 
 METHODS = (
@@ -34,6 +35,7 @@ METHODS = (
         name="timesnet",
         options=TimesNetOptions,
         network="timellama.methods.timesnet.network:TimesNet",
+        calendar=True,
         # All variates are in one embedding: what its convolutions take depends on the periods, which N does not change.
         power=0,
         stack=stack,

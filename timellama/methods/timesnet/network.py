@@ -6,8 +6,7 @@ layers/Conv_Blocks.py, layers/Embed.py. Where paper and reference differ, or the
 - the paper rounds a period T/f up, the reference down: down, as the published numbers were made;
 - the reference looks for periods in the mean spectrum of the whole batch, so that a forecast depends on its
   neighbours in the batch. Equation 1 has no batch: each sample has its own periods, and samples of equal period are
-  convolved together;
-- the reference adds calendar features to the embedding; no method here is given a calendar, so they are left out.
+  convolved together.
 """
 
 import math
@@ -26,8 +25,9 @@ class TimesNet(Forecaster):
     """Embed x_norm, extend it to T + H steps, refine it with TimesBlocks, map D -> N, keep the last H steps (figure 3).
 
     The embedding [B, T, D] is a convolution over 3 neighbouring steps of all variates, the look-back taken as a
-    circle, plus sine and cosine positions. One linear layer over time extends it. One layer norm, shared, follows
-    each block.
+    circle, plus sine and cosine positions, plus, where there is a calendar, a linear map of its C features without a
+    bias (DataEmbedding and TimeFeatureEmbedding of the reference). One linear layer over time extends it. One layer
+    norm, shared, follows each block.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class TimesNet(Forecaster):
         context: int,
         horizon: int,
         variates: int,
+        calendar: int,
         width: int,
         feed_forward: int,
         layers: int,
@@ -50,9 +51,10 @@ class TimesNet(Forecaster):
             raise InputError(f"periods is {periods}, but {steps} steps have {steps // 2} frequencies; set it no higher")
         if width % 2:
             raise InputError(f"width is {width}: sine and cosine positions come in pairs; set an even width")
-        self.horizon = horizon
+        self.horizon, self.calendar = horizon, calendar
         self.values = nn.Conv1d(variates, width, kernel_size=3, padding=1, padding_mode="circular", bias=False)
         nn.init.kaiming_normal_(self.values.weight, mode="fan_in", nonlinearity="leaky_relu")
+        self.marks = nn.Linear(calendar, width, bias=False) if calendar else None
         self.register_buffer("positions", sinusoids(context, width), persistent=False)
         self.dropout = nn.Dropout(dropout)
         self.extend = nn.Linear(context, steps)
@@ -63,9 +65,12 @@ class TimesNet(Forecaster):
         self.project = nn.Linear(width, variates)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [B, T, N] to the forecast [B, H, N]."""
-        normal = instance_normalise(x)
+        """x [B, T, N + C] to the forecast [B, H, N]."""
+        variates = x.shape[2] - self.calendar
+        normal = instance_normalise(x[..., :variates])
         values = self.values(normal.values.transpose(1, 2)).transpose(1, 2)
+        if self.marks is not None:
+            values = values + self.marks(x[..., variates:])
         h = self.dropout(values + self.positions)  # [B, T, D]
         h = self.extend(h.transpose(1, 2)).transpose(1, 2)  # [B, T + H, D]
         for block in self.blocks:

@@ -1,0 +1,238 @@
+"""The calendar from a configuration to a run: who is given it, under which identity, in parts and in memory."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from tests import made_up
+from timellama.core.errors import InputError
+from timellama.core.schema import load_yaml
+from timellama.cost import job_limits, workload
+from timellama.cost.flops import count
+from timellama.data.calendar import features_of
+from timellama.data.catalogue_models import Datasets
+from timellama.data.windows import SplitWindows
+from timellama.experiments import matrix as plan_module
+from timellama.experiments.matrix import make_matrix
+from timellama.experiments.memory import Fit, pass_bytes, weight_bounds
+from timellama.experiments.run import Run
+from timellama.methods.forecaster import as_forecaster
+from timellama.methods.itransformer import ITransformerOptions
+from timellama.methods.timesnet import TimesNetOptions
+from timellama.reports.failures import with_remarks
+from timellama.reports.render.cells import Table
+from timellama.reports.report_facts import report_facts
+from timellama.training.build import build
+from timellama.training.evaluation import evaluate
+from timellama.training.predictions import predictions
+from timellama.training.step import gradients
+
+HOURLY = features_of("h")
+METHODS = ["itransformer", "timesnet", "dlinear", "patchtst"]
+
+
+@pytest.fixture
+def plan(root, monkeypatch):
+    """The plan of four methods on ETTh1, with keys of its `setting` and of the catalogue's `entry`."""
+    config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
+    load = plan_module.load_catalogue
+
+    def made(setting: dict | None = None, entry: dict | None = None, dataset: str = "ETTh1", **sizes):
+        sizes = {"context": 96, "horizons": [24]} | sizes | (setting or {})
+        section = {"datasets": {dataset: sizes}, "methods": METHODS}
+        catalogue = load(root / "config/datasets.yaml")
+        catalogue[dataset] = dataclasses.replace(catalogue[dataset], **entry or {})
+        monkeypatch.setattr(plan_module, "load_catalogue", lambda _: catalogue)
+        return make_matrix(config | {"seeds": [0], "experiments": {"long_term": section}}, root=root)
+
+    return made
+
+
+def test_who_reads_the_calendar_is_another_run_and_all_others_are_the_same(plan):
+    without, off, on = (
+        {run.variant: run for run in plan(setting).every_run().values()}
+        for setting in ({}, {"calendar": False}, {"calendar": True})
+    )
+    assert without == off and not any("calendar" in run.to_json() for run in off.values())
+    changed = {variant for variant, run in on.items() if run.folder != off[variant].folder}
+    assert changed == {"itransformer", "timesnet"}
+    assert on["itransformer"].calendar == HOURLY and on["itransformer"].columns == 7 + 4
+    assert Run.from_json(on["timesnet"].to_json()) == on["timesnet"]
+
+
+def test_the_catalogues_word_goes_where_a_configuration_has_none(plan):
+    entry = {"calendar": True}
+    of_setting, of_entry = ({**plan(setting=entry).every_run()}, {**plan(entry=entry).every_run()})
+    assert list(of_setting) == list(of_entry)
+    assert list(plan({"calendar": False}, entry).every_run()) == list(plan().every_run())
+    assert any(run.calendar for run in of_entry.values())
+
+
+def test_another_zone_is_another_run(plan):
+    from timellama.data.files.reading import Reading
+
+    runs = [plan({"calendar": True}, {"reading": Reading(zone=zone)}).every_run() for zone in ("UTC", "Europe/Berlin")]
+    first, second = ({run.variant: run for run in each.values()}["itransformer"] for each in runs)
+    assert (first.zone, second.zone) == ("UTC", "Europe/Berlin") and first.digest != second.digest
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"dataset": "M4-Hourly", "context": 96, "horizons": [48]},
+            "calendar is true for M4-Hourly, but separate series",
+        ),
+        ({"entry": {"frequency": "step"}}, "calendar is true for ETTh1, but numbered rows have no time stamps"),
+        ({"entry": {"frequency": "YE"}}, "calendar is true for ETTh1, but a step of 'YE' has no features"),
+    ],
+)
+def test_data_that_have_no_calendar_are_refused_with_the_remedy(plan, given, message):
+    with pytest.raises(InputError, match=f"experiments.long_term: {message}.*set calendar to false"):
+        plan({"calendar": True}, **given)
+
+
+def test_an_entry_that_cannot_have_a_calendar_is_refused(root, tmp_path):
+    content = yaml.safe_load((root / "config/datasets.yaml").read_text(encoding="utf-8"))
+    content["datasets"] = {name: content["datasets"][name] | {"calendar": True} for name in ("ETTh1", "M4-Weekly")}
+    path = tmp_path / "datasets.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(InputError, match=r"datasets.M4-Weekly.calendar.*separate series have no time stamps") as told:
+        load_yaml(path, Datasets)
+    assert "ETTh1" not in str(told.value)
+
+
+def test_a_table_says_who_was_given_the_calendar(plan):
+    bare = Table(columns="l", blocks=(), notes=("Before.",), caption="", label="")
+    facts = report_facts(plan({"calendar": True}), "long_term", absent=())
+    said = "Also given features of the calendar: iTransformer (ETTh1); TimesNet (ETTh1)."
+    assert with_remarks(bare, facts | {"remark": ""}).notes == ("Before.", said)
+    assert "calendar" not in report_facts(plan(), "long_term", absent=())
+
+
+def test_memory_and_work_count_the_tokens_of_the_calendar(plan):
+    off, on = (
+        {run.variant: run for run in plan({"calendar": wanted}).every_run().values()} for wanted in (False, True)
+    )
+    plain, run = off["itransformer"], on["itransformer"]
+    options = run.options
+    # Tokens of a layer: 7 + 4, and of each 10 D + 4 F numbers and a score for each pair in each head, four bytes each.
+    kept = 10 * options.width + 4 * options.feed_forward + 4 * options.heads * (7 + 4)
+    window = (7 + 4) * kept * 4
+    assert pass_bytes(run, width=None, fit=Fit(forecast_windows=1, recompute=True)) >= window
+    forecasts = dataclasses.replace(run, training=None)
+    assert pass_bytes(forecasts, width=None, fit=Fit(forecast_windows=3)) == 3 * window
+    costs = {
+        each: count(workload.shape_run(each), shape=None) for each in (plain, run, off["timesnet"], on["timesnet"])
+    }
+    # Embed takes T D products a token, and all of B (N + C) tokens pass it and the layers.
+    assert costs[run].trained == costs[plain].trained and costs[run].forecast.flops > costs[plain].forecast.flops * 1.4
+    of_map = 4 * on["timesnet"].options.width
+    assert costs[on["timesnet"]].trained - costs[off["timesnet"]].trained == of_map
+    bounds = [weight_bounds(each["timesnet"], width=None)[1] for each in (off, on)]
+    assert bounds[1] - bounds[0] == 9 * 4 * of_map  # nine numbers of four bytes a trained parameter
+    asked = [job_limits.memory(each, rows=10**6, width=None, cuda=False)["host"] for each in (plain, run)]
+    assert asked[1] - asked[0] >= 4 * 3 * 8  # MB: four columns of a million rows
+
+
+class Alone(nn.Module):
+    """A method from outside the package that forecasts each variate from itself and the calendar."""
+
+    def __init__(self, *, context: int, horizon: int, calendar: int):
+        super().__init__()
+        self.calendar_columns = calendar
+        self.values, self.marks = nn.Linear(context, horizon), nn.Linear(context * calendar, horizon)
+
+    def forward(self, x):
+        values, marks = x[..., : x.shape[2] - self.calendar_columns], x[..., x.shape[2] - self.calendar_columns :]
+        return self.values(values.transpose(1, 2)).transpose(1, 2) + self.marks(marks.flatten(1))[..., None]
+
+
+@pytest.fixture
+def windows() -> SplitWindows:
+    torch.manual_seed(0)
+    return SplitWindows(rows=torch.randn(60, 3 + 4), context=10, horizon=6, calendar=4)
+
+
+def test_parts_of_a_batch_have_the_calendar_of_their_windows(windows):
+    model = as_forecaster(Alone(context=10, horizon=6, calendar=4), calendar=4)
+    given = {"indices": torch.arange(20), "batch_size": 8, "device": "cpu", "precision": "float32"}
+    whole, parts = (
+        torch.cat([forecast for _, forecast, _, _ in predictions(model, windows, **given, fit=fit)])
+        for fit in (Fit(), Fit(forecast_series=5))
+    )
+    assert whole.shape == (20, 6, 3)
+    torch.testing.assert_close(parts, whole)
+    x, y = windows.batch(torch.arange(7))
+    found = []
+    for series in (None, 4):
+        model.zero_grad()
+        settings = {"loss": "mse", "balance_weight": 0.0, "device": "cpu", "precision": "float32"}
+        loss, _ = gradients(model, x, y, series=series, **settings)
+        found.append([loss, *(parameter.grad.clone() for parameter in model.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+    assert found[0][-1].abs().sum() > 0
+
+
+def test_a_network_from_outside_that_asks_for_a_calendar_has_one():
+    from timellama.methods.registry import method_of
+
+    found = method_of(f"{__name__}:Alone")
+    assert found.calendar and found.options() == type(found.options())()
+
+
+def test_errors_and_the_forecasts_shown_are_of_the_variates_alone():
+    """Two variates and four columns of the calendar: what is shown must not take one of them for a third variate."""
+    torch.manual_seed(0)
+    windows = SplitWindows(rows=torch.randn(60, 2 + 4), context=10, horizon=6, calendar=4)
+    model = as_forecaster(Alone(context=10, horizon=6, calendar=4), calendar=4)
+    made = evaluate(model, windows, columns=["a", "b"], batch_size=16, device="cpu", precision="float32")
+    assert {name: made.shown[name].shape for name in ("context", "truth", "forecast")} == {
+        "context": (3, 10, 2),
+        "truth": (3, 6, 2),
+        "forecast": (3, 6, 2),
+    }
+    x, y = windows.batch(torch.arange(len(windows)))
+    with torch.no_grad():
+        assert made.errors["mse"] == pytest.approx((model(x) - y).double().square().mean().item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("method", "options"), [("itransformer", ITransformerOptions), ("timesnet", TimesNetOptions)])
+def test_a_run_learns_what_the_calendar_alone_can_tell(sample_run, tmp_path, method, options):
+    """Both series are noise that falls by six deviations at noon: six hours do not show when, the clock does."""
+    rows = 24 * 100
+    time = np.datetime64("2024-01-01", "s") + np.arange(rows) * np.timedelta64(3600, "s")
+    hour = np.arange(rows) % 24
+    noise = np.random.default_rng(0).normal(size=(rows, 2))
+    values = noise + np.where(hour < 12, 6.0, 0.0)[:, None]
+    series = made_up.walk(tmp_path / "series.npz", rows, values=values, time=time, sha256=sample_run.data_sha256)
+    small = {"width": 16, "feed_forward": 16} | (
+        {"layers": 1, "kernels": 2, "periods": 2} if method == "timesnet" else {}
+    )
+    plain = made_up.small(
+        sample_run, variant=method, method=method, options=options(**small), context=6, horizon=4, season=24
+    )
+    training = dataclasses.replace(
+        plain.training, max_steps=300, learning_rate=0.005, batch_size=32, schedule="constant"
+    )
+    errors = []
+    for calendar in ((), HOURLY):
+        run = dataclasses.replace(plain, calendar=calendar, training=training)
+        made_up.carry_out(run, tmp_path / run.digest, series=series, kept=tmp_path / f"kept-{run.digest}")
+        metrics = json.loads((tmp_path / run.digest / "metrics.json").read_text(encoding="utf-8"))
+        errors.append(metrics["mse"])
+        assert metrics["run"].get("calendar", []) == list(calendar)
+    assert errors[1] < 0.85 * errors[0], errors
+
+
+def test_without_a_calendar_a_network_is_what_it_was(sample_run):
+    run = made_up.small(sample_run, method="timesnet", options=TimesNetOptions())
+    torch.manual_seed(0)
+    model = build(run, backbone_folder=None)
+    assert model.calendar == 0 and not any("marks" in name for name in model.state_dict())
