@@ -20,7 +20,7 @@ from timellama.cli.console import (
 )
 from timellama.core import layout
 from timellama.core.errors import InputError, did_you_mean
-from timellama.data.files.reading_choices import Align, Decimal, Duplicates, Fill, Separator
+from timellama.data.files.reading_choices import Align, Decimal, Duplicates, Fill, Missing, Separator
 
 CATALOGUE = Path("config/datasets.yaml")
 LOCAL_CATALOGUE = Path("config/local/datasets.yaml")
@@ -172,7 +172,10 @@ def add(
     id_column: Annotated[str | None, typer.Option(help="In a long file, the column that names the series.")] = None,
     value_column: Annotated[str | None, typer.Option(help="In a long file, the column of the values.")] = None,
     align: Annotated[
-        Align | None, typer.Option(help="Of series that differ in length, keep the time that all span.")
+        Align | None,
+        typer.Option(
+            help="Of series that differ in length, keep the time that all of them span, or that any of them does."
+        ),
     ] = None,
     columns: Annotated[
         list[str] | None, typer.Option(help="Read this column of values and no other; may be repeated.")
@@ -185,6 +188,10 @@ def add(
     fill: Annotated[
         Fill | None,
         typer.Option(help="Fill missing cells and rows: a line, the previous value, the value a season before."),
+    ] = None,
+    missing: Annotated[
+        Missing | None,
+        typer.Option(help="Leave missing cells and rows missing: they count in no loss and in no error."),
     ] = None,
     frequency: Annotated[str | None, typer.Option(help="The step from row to row: h, 15min, D, B, 7D, MS.")] = None,
     season: Annotated[int | None, typer.Option(min=1, help="Steps of a season; a day in hourly data.")] = None,
@@ -201,16 +208,17 @@ def add(
     """Check a file of your own and add its entry to config/local/datasets.yaml, which git ignores.
 
     The form of the file is found out: separator, decimal mark, order of dates, frequency, wide or long. What may mean
-    two things is asked for. Nothing is repaired unless you say how (--sort, --duplicates, --fill, --drop, --align); the
-    repairs are counted in the entry and in quirks.json, and another repair is another run. What is odd but real
-    (repeated stamps, gaps, -9999) is counted, and declared only with --accept-quirks. A name or a file that the
-    catalogues have already is refused.
+    two things is asked for. Nothing is repaired unless you say how (--sort, --duplicates, --fill or --missing mask,
+    --drop, --align); the repairs are counted in the entry and in quirks.json, and another repair is another run. What
+    is odd but real (repeated stamps, gaps, -9999) is counted, and declared only with --accept-quirks. A name or a file
+    that the catalogues have already is refused.
 
     Examples:
       timellama data add data/shop.csv --name Shop --domain sales --dry-run
       timellama data add data/shop.csv --name Shop --context 96 --horizon 24
       timellama data add load.csv --name Load --frequency 15min --split 0.6/0.2/0.2 --accept-quirks
       timellama data add sales.parquet --name Sales --fill seasonal --sort --duplicates mean --drop note
+      timellama data add sensors.csv --name Sensors --missing mask
       timellama data add meter.csv.gz --name Meter --zone Europe/Berlin --day-first
     """
     from timellama.data.add_file import add_entry, as_text, describe, inspect_file, require_windows
@@ -235,12 +243,14 @@ def add(
         sort=sort,
         duplicates=duplicates,
         fill=fill,
+        missing=missing,
     )
     found = inspect_file(file, asked=asked, frequency=frequency, season=season)
     if found.quirks and not accept_quirks:
         raise InputError(
-            f"{file}: {found.oddities}; correct the file, repair it (--fill adds missing rows, --duplicates merges "
-            "repeated stamps, --zone reads local time), or declare them with --accept-quirks if they are real"
+            f"{file}: {found.oddities}; correct the file, repair it (--fill and --missing add missing rows, "
+            "--duplicates merges repeated stamps, --zone reads local time), or declare them with "
+            "--accept-quirks if they are real"
         )
     windows = require_windows(
         found,

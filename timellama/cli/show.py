@@ -35,6 +35,8 @@ def show(
         for name, value in errors_of(metrics).items()
     ]
     rows.append(("test windows", metrics["n_windows"]))
+    if "n_targets" in metrics:
+        rows.append(("observed targets", f"{metrics['n_targets']:,}; missing ones count nowhere"))
     if spec.training:
         rows.append(("validation loss", f"{metrics['validation_loss']:.6f}"))
         rows.append(("steps", f"{metrics['steps']}, the best one {metrics['best_step']}"))
@@ -57,6 +59,8 @@ def show(
     rows = [("commit", describe_commit(origin)), ("code", origin["source_digest"]), ("data", origin["data_sha256"])]
     if spec.reading:
         rows.append(("data read", spec.reading))
+    if missing := origin.get("missing_targets"):
+        rows.append(("missing cells", ", ".join(f"{number} {part}" for part, number in missing.items())))
     rows.append(("hardware", origin["hardware"]["host_class"]))
     rows.append(("versions", ", ".join(f"{name} {version}" for name, version in sorted(origin["versions"].items()))))
     rows.append(("started", origin["started"]))
