@@ -20,6 +20,7 @@ def show(
     """
     import dataclasses
 
+    from timellama.data.splits import PARTS
     from timellama.results.aggregate import describe_backbone, describe_commit
     from timellama.results.runs import find_run
     from timellama.training.metric_objects import EXTRA, errors_of
@@ -60,7 +61,7 @@ def show(
     if spec.reading:
         rows.append(("data read", spec.reading))
     if missing := origin.get("missing_targets"):
-        rows.append(("missing cells", ", ".join(f"{number} {part}" for part, number in missing.items())))
+        rows.append(("missing cells", ", ".join(f"{missing[part]} {part}" for part in PARTS)))
     rows.append(("hardware", origin["hardware"]["host_class"]))
     rows.append(("versions", ", ".join(f"{name} {version}" for name, version in sorted(origin["versions"].items()))))
     rows.append(("started", origin["started"]))

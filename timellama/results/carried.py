@@ -42,25 +42,26 @@ class Carried:
         """
         path = self.text.path
         whole = pd.date_range(end=time[-1], periods=context, freq=step, unit="s")
-        if len(whole) < context or whole[-1] != time[-1] or time[0] > whole[0]:
+        places = whole.get_indexer(time)
+        twice = np.concatenate([[False], time[1:] == time[:-1]])
+        if (odd := ((places < 0) & (time >= whole[0])) | twice).any():
+            row = int(odd.argmax())
+            what = "a duplicate timestamp" if twice[row] else f"between the steps of {step.freqstr}"
+            raise InputError(
+                f"{path}, line {lines[row]}: {time[row]} is {what}; give one row a step, or none where it is missing"
+            )
+        if time[0] > whole[0]:
             raise InputError(
                 f"{path}: has rows from {time[0]} to {time[-1]}, but this run looks back on {context} steps of "
-                f"{step.freqstr}, from {whole[0]} to {whole[-1]}; give a longer file, or take a run with a shorter "
-                "look-back"
+                f"{step.freqstr}, from {whole[0]}; give a longer file, or take a run with a shorter look-back"
             )
-        values, places = np.full((context, len(self.names)), np.nan), whole.get_indexer(time)
-        filled = np.zeros(context, bool)
-        for when, line, cells, place in zip(time, lines, rows, places, strict=True):
-            if when < whole[0]:
+        values = np.full((context, len(self.names)), np.nan)
+        for line, cells, place in zip(lines, rows, places, strict=True):
+            if place < 0:
                 self.pass_by(line, cells)
-                continue
-            if place < 0 or filled[place]:
-                what = f"between the steps of {step.freqstr}" if place < 0 else "a duplicate timestamp"
-                raise InputError(
-                    f"{path}, line {line}: {when} is {what}; give one row a step, or none where it is missing"
-                )
-            values[place], filled[place] = self._row(line, cells), True
-        return values, whole, int((~filled).sum())
+            else:
+                values[place] = self._row(line, cells)
+        return values, whole, context - int((places >= 0).sum())
 
     def _row(self, line: int, cells: Sequence[str]) -> np.ndarray:
         """The numbers of a row [N], NaN where a cell is missing."""
