@@ -137,8 +137,12 @@ def test_windows_and_series_without_a_target_are_not_drawn():
     assert windows.with_targets(alone=False).tolist() == [0, 1, 2, 5, 6, 7]
     alone = windows.with_targets(alone=True)
     assert alone.tolist() == [i * N + n for i in (0, 1, 2, 5, 6, 7) for n in range(N) if (i, n) != (0, 1)]
-    done = run(model(), train_on=windows, batch_size=4, epochs=2)
+    seen: list[float] = []
+    net = model()
+    net.register_forward_pre_hook(lambda _, given: seen.extend(given[0][:, 0, 0].tolist()) if net.training else None)
+    done = run(net, train_on=windows, batch_size=4, epochs=2)
     assert done.steps == 2 * 2, "of 6 windows an epoch has two batches"
+    assert sorted(seen) == sorted(2 * windows.rows[[0, 1, 2, 5, 6, 7], 0].tolist())
     done = run(model(), train_on=windows, batch_size=4, epochs=1, sampling="variates")
     assert done.steps == 5, "of 17 series there are five"
 

@@ -65,7 +65,12 @@ class Outputs:
 
 
 class TaskWindows(Protocol):
-    """Windows of one part: `batch` gives contexts [B, T, N] and targets [B, H, N] of the windows at some indices."""
+    """Windows of one part: `batch` gives contexts [B, T, N] and targets [B, H, N] of the windows at some indices.
+
+    masked: whether targets may be missing, which are then NaN.
+    """
+
+    masked: bool
 
     def __len__(self) -> int: ...
 
