@@ -105,8 +105,8 @@ def filled(
         name = timed.columns[column]
         raise InputError(
             f"{timed.path}, column {name!r}: {plural(left[:, column].sum(), 'missing cell')}, the first at "
-            f"{shown(grid[row])}: --fill {fill} has nothing to take there; try another --fill or --missing mask, leave the "
-            "column out with --drop, or cut the rows off"
+            f"{shown(grid[row])}: --fill {fill} has nothing to take there; try another --fill or --missing mask, leave "
+            "the column out with --drop, or cut the rows off"
         )
     rows = dict(zip(places.tolist(), range(len(places)), strict=True))
 
