@@ -34,7 +34,7 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
     work = work_of(dataclasses.replace(sample_run, training=training), windows)
 
     class Sized:
-        batch, series, variates = None, None, sample_run.variates
+        batch, series, variates, masked = None, None, sample_run.variates, False
 
         def __len__(self):
             return windows["train"]

@@ -213,6 +213,25 @@ def test_oddities_are_declared_only_when_they_are_meant(project, say):
     assert load_catalogue(project / "config/datasets.yaml")["Shop"].quirks.sentinel_cells == 2
 
 
+def test_missing_values_stay_so_by_choice_and_are_part_of_the_run(project, say):
+    """Two empty cells and a row that is not there."""
+
+    def change(i, cells):
+        return [cells[0], "", cells[2]] if i in (9, 10) else cells
+
+    lines = shop(project / "shop.csv", change=change).read_text(encoding="utf-8").splitlines()
+    (project / "shop.csv").write_text("\n".join(lines[:300] + lines[301:]) + "\n", encoding="utf-8")
+    given = ("data", "add", "shop.csv", "--name", "Shop", "--context", 48, "--horizon", 12)
+    told = "filled or masked, not both; leave one of --fill and --missing out"
+    assert told in say(*given, "--missing", "mask", "--fill", "linear", code=2).stderr
+    told = "repaired: 1 missing row added, 4 missing cells masked (in no loss and no error)"
+    assert told in say(*given, "--missing", "mask").stdout
+    config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
+    section = {"datasets": {"Shop": {"context": 48, "horizons": [12]}}, "methods": ["dlinear"]}
+    runs = make_matrix(config | {"experiments": {"long_term": section}}, root=project).every_run().values()
+    assert {run.grid for run in runs} == {"h"} and "masked_cells: 4" in (project / OWN).read_text(encoding="utf-8")
+
+
 def test_a_dry_run_prints_the_entry_and_writes_nothing(project, say):
     shop(project / "shop.csv")
     given = ("--name", "Shop", "--context", 48, "--horizon", 12, "--no-pin", "--dry-run")

@@ -239,7 +239,7 @@ def test_a_series_file_that_is_not_one_is_told(desk: Desk) -> None:
     save_series(desk.out, dataclasses.replace(series, time=series.time[:2]))
     with pytest.raises(InputError, match="do not belong together"):
         load_series(desk.out)
-    save_series(desk.out, dataclasses.replace(series, values=series.values * np.nan))
+    save_series(desk.out, dataclasses.replace(series, values=series.values * np.inf))
     with pytest.raises(InputError, match="not finite"):
         load_series(desk.out)
 

@@ -207,7 +207,7 @@ def test_missing_cells_and_rows_are_filled_by_choice_and_counted(desk, tmp_path,
     }[fill]
     assert series.values[[5, 6, 30], 0].tolist() == pytest.approx(list(expected))
     counts = {"moved_rows": 0, "merged_rows": 0, "cut_rows": 0, "added_rows": 2, "filled_cells": 7}
-    assert desk.facts["repairs"] == dataclasses.asdict(desk.last.repairs) == counts
+    assert desk.facts["repairs"] == desk.last.repairs.facts == counts
     assert desk.facts["filled_cells"] == {"load": 5, "oil temperature": 2}
     assert desk.facts["added_rows"]["first"] == ["2024-01-02 16:00:00", "2024-01-02 17:00:00"]
     assert desk.facts["notes"] == [f"Repaired: 2 missing rows added, 7 cells filled ({fill})."]

@@ -19,6 +19,7 @@ from timellama.cli.reading_options import (
     FillOption,
     Frequency,
     IdColumn,
+    MissingOption,
     Season,
     SeparatorOption,
     Shares,
@@ -63,6 +64,7 @@ def bench(
     sort: Sort = False,
     duplicates: DuplicatesOption = None,
     fill: FillOption = None,
+    missing: MissingOption = None,
     frequency: Frequency = None,
     season: Season = None,
     split: Shares = SPLIT,
@@ -112,6 +114,7 @@ def bench(
         sort=sort,
         duplicates=duplicates,
         fill=fill,
+        missing=missing,
     )
     folder = folder or Path(f"{PREFIX}{name_of(file)}")
     on_progress = progress_line()

@@ -29,6 +29,7 @@ from timellama.cli.reading_options import (
     FillOption,
     Frequency,
     IdColumn,
+    MissingOption,
     Season,
     SeparatorOption,
     Shares,
@@ -190,6 +191,7 @@ def add(
     sort: Sort = False,
     duplicates: DuplicatesOption = None,
     fill: FillOption = None,
+    missing: MissingOption = None,
     frequency: Frequency = None,
     season: Season = None,
     split: Shares = SPLIT,
@@ -205,16 +207,17 @@ def add(
     """Check a file of your own and add its entry to config/local/datasets.yaml, which git ignores.
 
     The form of the file is found out: separator, decimal mark, order of dates, frequency, wide or long. What may mean
-    two things is asked for. Nothing is repaired unless you say how (--sort, --duplicates, --fill, --drop, --align); the
-    repairs are counted in the entry and in quirks.json, and another repair is another run. What is odd but real
-    (repeated stamps, gaps, -9999) is counted, and declared only with --accept-quirks. A name or a file that the
-    catalogues have already is refused.
+    two things is asked for. Nothing is repaired unless you say how (--sort, --duplicates, --fill or --missing mask,
+    --drop, --align); the repairs are counted in the entry and in quirks.json, and another repair is another run. What
+    is odd but real (repeated stamps, gaps, -9999) is counted, and declared only with --accept-quirks. A name or a file
+    that the catalogues have already is refused.
 
     Examples:
       timellama data add data/shop.csv --name Shop --domain sales --dry-run
       timellama data add data/shop.csv --name Shop --context 96 --horizon 24
       timellama data add load.csv --name Load --frequency 15min --split 0.6/0.2/0.2 --accept-quirks
       timellama data add sales.parquet --name Sales --fill seasonal --sort --duplicates mean --drop note
+      timellama data add sensors.csv --name Sensors --missing mask
       timellama data add meter.csv.gz --name Meter --zone Europe/Berlin --day-first
     """
     from timellama.data.add_file import add_entry, as_text, describe, inspect_file, require_windows
@@ -238,12 +241,14 @@ def add(
         sort=sort,
         duplicates=duplicates,
         fill=fill,
+        missing=missing,
     )
     found = inspect_file(file, asked=asked, frequency=frequency, season=season)
     if found.quirks and not accept_quirks:
         raise InputError(
-            f"{file}: {found.oddities}; correct the file, repair it (--fill adds missing rows, --duplicates merges "
-            "repeated stamps, --zone reads local time), or declare them with --accept-quirks if they are real"
+            f"{file}: {found.oddities}; correct the file, repair it (--fill and --missing add missing rows, "
+            "--duplicates merges repeated stamps, --zone reads local time), or declare them with "
+            "--accept-quirks if they are real"
         )
     windows = require_windows(
         found,

@@ -24,7 +24,8 @@ def forecast(
 
     A file has the run's columns under their names, in any order, and one column of time stamps; the last rows must be
     evenly spaced. The forecast has the file's units, and its stamps go on at the file's step. Of several files those
-    that can be read are forecast; each other one is named, and the exit code is 2.
+    that can be read are forecast; each other one is named, and the exit code is 2. A file with missing cells or rows
+    is refused, but for a run whose data set was added with --missing mask: the last value before stands for each.
 
     Examples:
       timellama forecast --run 1f2e3d4c5b --csv my.csv --out forecast.csv
@@ -42,7 +43,7 @@ def forecast(
 
     from timellama.results.context_rows import read_context_rows
     from timellama.results.forecasting import forecast as apply
-    from timellama.results.forecasting import load_forecaster, step_warning, write_forecast
+    from timellama.results.forecasting import gap_warning, load_forecaster, step_warning, write_forecast
 
     forecaster = load_forecaster(finished, device=device)
     for message in forecaster.warnings:
@@ -51,15 +52,19 @@ def forecast(
     for file, target, picture in jobs:
         try:
             context_rows = read_context_rows(
-                file, columns=forecaster.columns, context=forecaster.run.context, time_column=time_column
+                file,
+                columns=forecaster.columns,
+                context=forecaster.run.context,
+                time_column=time_column,
+                grid=forecaster.run.grid,
             )
             made = apply(forecaster, context_rows)
         except InputError as error:
             failures.append({"csv": str(file), "error": str(error)})
             continue
-        warning = step_warning(forecaster, context_rows)
-        if warning:
-            warn(warning)
+        warnings = [each for each in (step_warning(forecaster, context_rows), gap_warning(context_rows)) if each]
+        for message in warnings:
+            warn(message)
         write_forecast(target, made)
         if picture:
             from timellama.reports.figures.forecasts import draw_forecast
@@ -67,7 +72,14 @@ def forecast(
             draw_forecast(made, label=forecaster.run.variant, path=picture)
         ends = context_rows.written(made.time[[0, -1]])
         done.append(
-            {"csv": file, "out": target, "plot": picture, "first": ends[0], "last": ends[1], "warning": warning}
+            {
+                "csv": file,
+                "out": target,
+                "plot": picture,
+                "first": ends[0],
+                "last": ends[1],
+                "warning": " ".join(warnings) or None,
+            }
         )
     if as_json:
         print_json({"run": forecaster.run.folder, "forecasts": done, "failures": failures})

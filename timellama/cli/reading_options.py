@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from timellama.core.errors import InputError
-from timellama.data.files.reading_choices import Align, Decimal, Duplicates, Fill, Separator
+from timellama.data.files.reading_choices import Align, Decimal, Duplicates, Fill, Missing, Separator
 
 TimeColumn = Annotated[str | None, typer.Option(help="The column of time, where it is not clear.")]
 DayFirst = Annotated[
@@ -22,7 +22,8 @@ Sheet = Annotated[str | None, typer.Option(help="The sheet of an Excel file that
 IdColumn = Annotated[str | None, typer.Option(help="In a long file, the column that names the series.")]
 ValueColumn = Annotated[str | None, typer.Option(help="In a long file, the column of the values.")]
 AlignOption = Annotated[
-    Align | None, typer.Option(help="Of series that differ in length, keep the time that all span.")
+    Align | None,
+    typer.Option(help="Of series that differ in length, keep the time that all span, or that any does."),
 ]
 Columns = Annotated[list[str] | None, typer.Option(help="Read this column of values and no other; may be repeated.")]
 Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out; may be repeated.")]
@@ -33,6 +34,9 @@ DuplicatesOption = Annotated[
 FillOption = Annotated[
     Fill | None,
     typer.Option(help="Fill missing cells and rows: a line, the previous value, the value a season before."),
+]
+MissingOption = Annotated[
+    Missing | None, typer.Option(help="Leave missing cells and rows missing: they count in no loss and in no error.")
 ]
 Frequency = Annotated[str | None, typer.Option(help="The step from row to row: h, 15min, D, B, 7D, MS.")]
 Season = Annotated[int | None, typer.Option(min=1, help="Steps of a season; a day in hourly data.")]

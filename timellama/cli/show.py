@@ -20,6 +20,7 @@ def show(
     """
     import dataclasses
 
+    from timellama.data.splits import PARTS
     from timellama.results.aggregate import describe_backbone, describe_commit
     from timellama.results.runs import find_run
     from timellama.training.metric_objects import EXTRA, errors_of
@@ -35,6 +36,8 @@ def show(
         for name, value in errors_of(metrics).items()
     ]
     rows.append(("test windows", metrics["n_windows"]))
+    if "n_targets" in metrics:
+        rows.append(("observed targets", f"{metrics['n_targets']:,}; missing ones count nowhere"))
     if metrics["validation_loss"] is not None:
         rows.append(("validation loss", f"{metrics['validation_loss']:.6f}"))
     if spec.training:
@@ -58,6 +61,8 @@ def show(
     rows = [("commit", describe_commit(origin)), ("code", origin["source_digest"]), ("data", origin["data_sha256"])]
     if spec.reading:
         rows.append(("data read", spec.reading))
+    if missing := origin.get("missing_targets"):
+        rows.append(("missing cells", ", ".join(f"{missing[part]} {part}" for part in PARTS)))
     rows.append(("hardware", origin["hardware"]["host_class"]))
     rows.append(("versions", ", ".join(f"{name} {version}" for name, version in sorted(origin["versions"].items()))))
     rows.append(("started", origin["started"]))

@@ -66,8 +66,8 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
                 np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, "np.ndarray"]:
-    """The arrays `names` of an `.npz` that `write_arrays` made.
+def read_arrays(path: Path, names: tuple[str, ...], *, perhaps: tuple[str, ...] = ()) -> dict[str, "np.ndarray"]:
+    """The arrays `names`, and those of `perhaps` that are there, of an `.npz` that `write_arrays` made.
 
     Raises InputError when the file is absent, damaged, or holds other arrays.
     """
@@ -75,9 +75,9 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, "np.ndarray"]:
 
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if set(archive.files) != set(names):
+            if set(archive.files) - set(perhaps) != set(names):
                 raise InputError(f"{path}: holds the arrays {archive.files}, expected {list(names)}; make it again")
-            return {name: archive[name] for name in names}
+            return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         if isinstance(error, InputError):
             raise

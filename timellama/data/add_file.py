@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -27,7 +28,7 @@ from timellama.data.files.frequency import NEEDED, frequency_of, offset_of, seas
 from timellama.data.files.reading import STEP, Reading, Repairs, plural
 from timellama.data.files.repair import shown
 from timellama.data.files.stamps import in_zone
-from timellama.data.splits import Split, count_windows
+from timellama.data.splits import Split, count_windows, train_rows
 
 STEPS = {"min": "minute", "h": "hour", "D": "day", "7D": "week", "MS": "month", "QS": "quarter", "YS": "year"}
 STEPS |= {"B": "business day", "ME": "month", "QE": "quarter", "YE": "year", STEP: "step"}
@@ -47,6 +48,7 @@ class Found:
     time_column: None where rows are numbered as they stand. first, last: stamps, in the zone where there is
     one. dated: whether stamps with a zone are its dates, and not moments. quirks: counts that are not 0, by the
     catalogue's names. places: the stamp of the first of each. constant: the columns in which nothing changes.
+    late: the row of the first value of each column in which the rows before it are missing.
     """
 
     time_column: str | None
@@ -63,6 +65,7 @@ class Found:
     reading: Reading
     repairs: Repairs
     constant: tuple[str, ...]
+    late: Mapping[str, int]
 
     @property
     def oddities(self) -> str:
@@ -126,7 +129,8 @@ def inspect_file(
     places = {
         name: shown(rows.time[int(where.argmax()) + behind]) for name, (where, behind) in at.items() if where.any()
     }
-    constant = rows.values.max(axis=0) == rows.values.min(axis=0)
+    constant = np.nanmax(rows.values, axis=0) == np.nanmin(rows.values, axis=0)
+    first_values = (~np.isnan(rows.values)).argmax(axis=0)
     zone = ordered.zone
     first, last = (in_zone(rows.time[i], zone) if zone and not ordered.dated else str(index[i]) for i in (0, -1))
     return Found(
@@ -144,6 +148,7 @@ def inspect_file(
         reading=shape.reading,
         repairs=Repairs(**rows.facts["repairs"]),
         constant=tuple(name for name, still in zip(rows.columns, constant, strict=True) if still),
+        late={name: int(row) for name, row in zip(rows.columns, first_values, strict=True) if row},
     )
 
 
@@ -210,7 +215,17 @@ def as_text(name: str, entry: Mapping[str, Any]) -> str:
 
 
 def require_windows(found: Found, split: Split, *, context: int, horizon: int) -> dict[str, int]:
-    """Windows of each part. Raises InputError where a part has none, naming what would have some."""
+    """Windows of each part.
+
+    Raises InputError where a part has none, naming what would have some, and for a column that begins after training.
+    """
+    fitted = train_rows(split, rows=found.rows)
+    for name, row in found.late.items():
+        if row >= fitted:
+            raise InputError(
+                f"the column {name!r} has no value in the {fitted} training rows, which its scale is taken from; leave "
+                "it out with --drop, or change --split"
+            )
     counts = count_windows(split, rows=found.rows, context=context, horizon=horizon, train_percent=100)
     empty = [part for part, number in counts.items() if number < 1]
     if empty:

@@ -47,7 +47,7 @@ def normalise(dataset: Dataset, raw: Sequence[Path], out: Path, quirks: Path) ->
         return
     rows = read(dataset, raw)
     where = ", ".join(map(str, raw))
-    _check_rows(dataset, where, rows)
+    _check_rows(dataset, where, rows, masked=dataset.reading.missing is not None)
     _check_shape(dataset, where, rows)
     facts = _facts(dataset, raw, rows)
     _check_quirks(dataset, where, facts)
@@ -57,8 +57,11 @@ def normalise(dataset: Dataset, raw: Sequence[Path], out: Path, quirks: Path) ->
     write_json(quirks, facts)
 
 
-def _check_rows(dataset: Dataset, where: str, rows: Rows) -> None:
-    """What each of this package's readers holds by itself, for one from outside: shapes, numbers, stamps in order."""
+def _check_rows(dataset: Dataset, where: str, rows: Rows, *, masked: bool) -> None:
+    """What each of this package's readers holds by itself, for one from outside: shapes, numbers, stamps in order.
+
+    masked: whether NaN may stand for a missing cell.
+    """
     remedy = f"correct the reader {dataset.reader!r}"
     if not isinstance(rows, Rows):
         raise InputError(f"{where}: the reader gave a {type(rows).__name__}, not a data.reader.Rows; {remedy}")
@@ -68,8 +71,9 @@ def _check_rows(dataset: Dataset, where: str, rows: Rows) -> None:
             f"{where}: the reader gave values {rows.values.dtype} {list(rows.values.shape)}, but {count} stamps and "
             f"{len(rows.columns)} columns; values must be float64 of that shape; {remedy}"
         )
-    if not np.isfinite(rows.values).all():
-        row, column = np.argwhere(~np.isfinite(rows.values))[0]
+    odd = np.isinf(rows.values) if masked else ~np.isfinite(rows.values)
+    if odd.any():
+        row, column = np.argwhere(odd)[0]
         raise InputError(
             f"{where}: {rows.columns[column]!r} at {rows.time[row]} is {rows.values[row, column]}, no finite number; "
             f"{remedy}, which may fill and count it under interpolated_cells"
@@ -100,7 +104,7 @@ def _facts(dataset: Dataset, raw: Sequence[Path], rows: Rows) -> dict[str, Any]:
     repeated, irregular = ((np.flatnonzero(which) + 1).tolist() for which in beside)
     repaired = Repairs(**rows.facts.get("repairs", {})).sentence(dataset.reading)
     sentinels = (values == SENTINEL).sum(axis=0)
-    constant = values.max(axis=0) == values.min(axis=0)
+    constant = np.nanmax(values, axis=0) == np.nanmin(values, axis=0)
     return {
         "dataset": dataset.name,
         "raw": [
@@ -139,11 +143,11 @@ def _seconds(step: np.timedelta64) -> int | float:
 
 def _far_cells(values: np.ndarray, time: np.ndarray, columns: Sequence[str]) -> dict[str, dict]:
     """For each column with values beyond FAR standard deviations: how many, and the farthest."""
-    distance = np.abs(values - values.mean(axis=0))
-    far = distance > FAR * values.std(axis=0)
+    distance = np.abs(values - np.nanmean(values, axis=0))
+    far = distance > FAR * np.nanstd(values, axis=0)
     found = {}
     for i in np.flatnonzero(far.any(axis=0)):
-        row = int(distance[:, i].argmax())
+        row = int(np.nanargmax(distance[:, i]))
         farthest = {"time": str(time[row]), "value": float(values[row, i])}
         found[columns[i]] = {"count": int(far[:, i].sum()), "farthest": farthest}
     return found
@@ -160,9 +164,10 @@ def _check_quirks(dataset: Dataset, where: str, facts: dict[str, Any]) -> None:
     }
     known = asdict(dataset.quirks)
     if dataset.reader == FILE:
-        counts |= facts["repairs"]
+        repairs = asdict(Repairs(**facts["repairs"]))
+        counts |= repairs
         known |= asdict(dataset.repairs)
-        facts = facts | facts["repairs"]
+        facts = facts | repairs
     problems = [
         f"{name}: {found} found ({facts[name]}), the catalogue's entry says {known[name]}"
         for name, found in counts.items()

@@ -73,7 +73,7 @@ class Dataset:
 
         Which rows are missing depends on the frequency.
         """
-        chosen = self.reading.chosen | ({"frequency": self.frequency} if self.reading.fill else {})
+        chosen = self.reading.chosen | ({"frequency": self.frequency} if self.reading.on_grid else {})
         return json.dumps(chosen, sort_keys=True) if chosen else None
 
     @property

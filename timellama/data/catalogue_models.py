@@ -11,7 +11,7 @@ from timellama.core.errors import InputError
 from timellama.core.schema import Model, broken
 from timellama.core.values import AsWritten, Count, Flag, Positive, Several, Sha256, Text, Whole, open_choice, refused
 from timellama.data.calendar import features_of
-from timellama.data.files.reading import STEP, Reading, Repairs
+from timellama.data.files.reading import FILLED_OR_MASKED, STEP, Reading, Repairs
 from timellama.data.reader import READERS, Reader, reader_of
 from timellama.data.sources import Artifact
 
@@ -200,6 +200,8 @@ class DatasetEntry(Model):
     def _of_reading(self) -> Iterator[tuple[str, Any, str]]:
         """Keys of `reading` that would have no effect beside its others."""
         chosen = self.reading.chosen
+        if self.reading.fill and self.reading.missing:
+            yield "missing", self.reading.missing, f"cannot stand beside `fill`: {FILLED_OR_MASKED}"
         if self.reading.id_column is None:
             for key in ("value_column", "align"):
                 if key in chosen:

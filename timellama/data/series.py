@@ -9,6 +9,7 @@ from timellama.core.errors import InputError
 from timellama.core.files import read_arrays, write_arrays
 
 ARRAYS = ("values", "time", "columns", "raw_sha256")
+OBSERVED = "observed"  # the array that says which cells are not missing; only where some are
 STAMPS = (np.dtype("datetime64[s]"), np.dtype("datetime64[ms]"))
 
 
@@ -16,9 +17,9 @@ STAMPS = (np.dtype("datetime64[s]"), np.dtype("datetime64[ms]"))
 class Series:
     """A multivariate series.
 
-    `values` float64 [rows, N], finite, in the units of the source; `time` datetime64[s] [rows], ascending, or
-    datetime64[ms] where stamps have a fraction of a second; `columns` the N names; `raw_sha256` the SHA-256 of the raw
-    file it was made from.
+    `values` float64 [rows, N] in the units of the source, NaN where a cell is missing and was to stay so, else finite;
+    `time` datetime64[s] [rows], ascending, or datetime64[ms] where stamps have a fraction of a second; `columns` the N
+    names; `raw_sha256` the SHA-256 of the raw file it was made from.
     """
 
     values: np.ndarray
@@ -30,12 +31,17 @@ class Series:
 def save_series(path: Path, series: Series) -> None:
     """Writes `series` as `.npz`, the same bytes for the same series, atomically."""
     columns, digest = np.array(series.columns, dtype=np.str_), np.array([series.raw_sha256], dtype=np.str_)
-    write_arrays(path, {"values": series.values, "time": series.time, "columns": columns, "raw_sha256": digest})
+    arrays = {"values": series.values, "time": series.time, "columns": columns, "raw_sha256": digest}
+    observed = ~np.isnan(series.values)
+    write_arrays(path, arrays if observed.all() else arrays | {OBSERVED: observed})
 
 
 def load_series(path: Path) -> Series:
-    """Reads what `save_series` wrote; InputError when the file is absent, damaged or holds something else."""
-    arrays = read_arrays(path, ARRAYS)
+    """Reads what `save_series` wrote; InputError when the file is absent, damaged or holds something else.
+
+    A value is NaN where the file itself says that it was not observed, and nowhere else.
+    """
+    arrays = read_arrays(path, ARRAYS, perhaps=(OBSERVED,))
     values, time, columns = arrays["values"], arrays["time"], arrays["columns"]
     shaped = values.ndim == 2 and time.shape == values.shape[:1] and columns.shape == values.shape[1:]
     if not shaped or values.dtype != np.float64 or time.dtype not in STAMPS:
@@ -43,6 +49,12 @@ def load_series(path: Path) -> Series:
             f"{path}: values {values.shape} {values.dtype}, time {time.shape} {time.dtype} and columns "
             f"{columns.shape} do not belong together; delete the file and let it be made again"
         )
-    if not np.isfinite(values).all():
+    observed = arrays.get(OBSERVED, np.True_)
+    if OBSERVED in arrays and (observed.shape != values.shape or observed.dtype != np.bool_):
+        raise InputError(
+            f"{path}: {OBSERVED} {observed.shape} {observed.dtype} does not belong to values {values.shape}; delete "
+            "the file and let it be made again"
+        )
+    if not (np.isfinite(values) == observed).all() or np.isinf(values).any():
         raise InputError(f"{path}: holds values that are not finite; delete the file and let it be made again")
     return Series(values=values, time=time, columns=tuple(columns.tolist()), raw_sha256=str(arrays["raw_sha256"][0]))

@@ -3,13 +3,18 @@
 All windows are views of one float32 tensor [rows, N]; only a batch is copied. Every window of every part is served,
 the last one too: nothing is dropped to fill a batch. The scaler is that of Time-Series-Library and GPT4TS: mean and
 standard deviation (divisor n) of all training rows.
+
+A missing cell that was to stay missing is NaN in a target, so that whatever counts it by mistake gives no number. A
+network needs a number in its place: that of the variate's last observed value, never of a later one, which a forecaster
+would not have known; before the first one it is the mean of the training rows. That is our choice.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from timellama.core.errors import InputError
 from timellama.data.series import Series
@@ -33,9 +38,11 @@ class Scaler:
 
     @classmethod
     def fit(cls, values: np.ndarray) -> "Scaler":
-        """The scaler of the rows `values` [rows, N]."""
-        constant = values.max(axis=0) == values.min(axis=0)
-        return cls(mean=values.mean(axis=0), std=np.where(constant, 1.0, values.std(axis=0)))
+        """The scaler of the rows `values` [rows, N], of which NaN do not count."""
+        constant = np.nanmax(values, axis=0) == np.nanmin(values, axis=0)
+        # Apart, since numpy does not promise the same bits of both where nothing is missing.
+        mean, std = (np.nanmean, np.nanstd) if np.isnan(values).any() else (np.mean, np.std)
+        return cls(mean=mean(values, axis=0), std=np.where(constant, 1.0, std(values, axis=0)))
 
     def transform(self, values: np.ndarray) -> np.ndarray:
         """Standardised `values` [..., N]."""
@@ -46,14 +53,24 @@ class Scaler:
         return values * self.std + self.mean
 
 
+def carried_forward(values: np.ndarray, *, before: float | np.ndarray) -> np.ndarray:
+    """`values` [rows, N] with the last number above it in place of each NaN, and `before` where there is none."""
+    rows = np.arange(len(values))[:, None]
+    last = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)
+    return np.where(last < 0, before, np.take_along_axis(values, np.maximum(last, 0), axis=0))
+
+
 class SplitWindows:
     """The windows of one part: window i has its context in rows i .. i + T - 1 and its targets in the H rows after.
 
     `rows` float32 [T + target rows, N + C] is shared, not copied. Its last C columns, `calendar`, are known features of
-    the stamps: they stand in the context, behind the variates, and are no target. `len` is target rows - H + 1.
+    the stamps: they stand in the context, behind the variates, and are no target. `len` is target rows - H + 1. `truth`
+    [target rows, N] is given where targets are missing, and has NaN there; `masked` says whether it was.
     """
 
-    def __init__(self, *, rows: Tensor, context: int, horizon: int, calendar: int = 0) -> None:
+    def __init__(
+        self, *, rows: Tensor, context: int, horizon: int, calendar: int = 0, truth: Tensor | None = None
+    ) -> None:
         """Raises InputError when the rows hold no window."""
         if len(rows) < context + horizon:
             raise InputError(
@@ -63,7 +80,8 @@ class SplitWindows:
         self.rows, self.context, self.horizon, self.calendar = rows, context, horizon, calendar
         self.contexts = rows[: len(rows) - horizon].unfold(0, context, 1)  # [windows, N + C, T]
         self.variates = rows.shape[1] - calendar
-        self.targets = rows[context:, : self.variates].unfold(0, horizon, 1)  # [windows, N, H]
+        self.masked, self.truth = truth is not None, rows[context:, : self.variates] if truth is None else truth
+        self.targets = self.truth.unfold(0, horizon, 1)  # [windows, N, H]
 
     def __len__(self) -> int:
         """How many windows there are."""
@@ -71,8 +89,14 @@ class SplitWindows:
 
     def to(self, device: str) -> "SplitWindows":
         """The same windows of rows on a device, where batches are then gathered."""
-        rows = self.rows.to(device)
-        return SplitWindows(rows=rows, context=self.context, horizon=self.horizon, calendar=self.calendar)
+        sizes = {"context": self.context, "horizon": self.horizon, "calendar": self.calendar}
+        return SplitWindows(rows=self.rows.to(device), truth=self.truth.to(device) if self.masked else None, **sizes)
+
+    def with_targets(self, *, alone: bool) -> Tensor:
+        """The indices of the windows that have an observed target or, with `alone`, of their single series."""
+        so_far = nn.functional.pad((~self.truth.isnan()).cumsum(dim=0), (0, 0, 1, 0))  # [target rows + 1, N]
+        observed = so_far[self.horizon :] > so_far[: -self.horizon]  # [windows, N]
+        return (observed.flatten() if alone else observed.any(dim=1)).nonzero().squeeze(1).cpu()
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts x [B, T, N + C] and targets y [B, H, N] of the windows `indices` int64 [B]."""
@@ -112,8 +136,9 @@ def prepare(
 
     The scaler is fitted on all training rows, also where a few-shot run trains on fewer: GPT4TS does so, whose
     protocol the paper's table 3 follows, and so all runs of a data set share one scale and their errors can be
-    compared. It sees no validation or test row. Raises InputError, with the numbers, when a part holds no window, and
-    where a standardised value is beyond `LIMIT` or cannot be computed.
+    compared. It sees no validation or test row, and no missing value. Raises InputError, with the numbers, when a part
+    holds no window or no observed target, when a variate has no observed training value, and where a standardised value
+    is beyond `LIMIT` or cannot be computed.
     """
     values = series.values
     asked = {"rows": len(values), "context": context, "horizon": horizon, "train_percent": train_percent}
@@ -125,20 +150,57 @@ def prepare(
                 f"which hold no window of context {context} and horizon {horizon} (train_percent {train_percent}); "
                 "shorten context or horizon, or take more rows"
             )
+    missing = np.isnan(values)
+    if missing.any():
+        _check_observed(series, missing, parts, fitted=train_rows(split, rows=len(values)))
     with np.errstate(all="ignore"):
         scaler = Scaler.fit(values[: train_rows(split, rows=len(values))])
         standardised = scaler.transform(values)
-    _check_range(series, standardised, scaler)
+    known = carried_forward(standardised, before=0.0) if missing.any() else standardised
+    _check_range(series, known, scaler)
     variates, calendar = values.shape[1], 0 if marks is None else marks.shape[1]
     tensor = torch.empty(len(values), variates + calendar)
-    tensor[:, :variates] = torch.from_numpy(standardised)
+    tensor[:, :variates] = torch.from_numpy(known)
     if calendar:
         tensor[:, variates:] = torch.from_numpy(marks)
-    sizes = {"context": context, "horizon": horizon, "calendar": calendar}
+    truth = torch.from_numpy(standardised.astype(np.float32)) if missing.any() else tensor
     train, validation, test = (
-        SplitWindows(rows=tensor[part.start - context : part.stop], **sizes) for part in parts.values()
+        SplitWindows(
+            rows=tensor[part.start - context : part.stop],
+            context=context,
+            horizon=horizon,
+            calendar=calendar,
+            truth=truth[part.start : part.stop] if missing[part.start : part.stop].any() else None,
+        )
+        for part in parts.values()
     )
     return Parts(train=train, validation=validation, test=test, scaler=scaler)
+
+
+def missing_targets(series: Series, split: Split, *, context: int, horizon: int, train_percent: int) -> dict[str, int]:
+    """How many cells of the target rows of each part are missing; empty where the whole series has none."""
+    missing = np.isnan(series.values)
+    if not missing.any():
+        return {}
+    asked = {"context": context, "horizon": horizon, "train_percent": train_percent}
+    parts = part_rows(split, rows=len(missing), **asked)
+    return {name: int(missing[part.start : part.stop].sum()) for name, part in parts.items()}
+
+
+def _check_observed(series: Series, missing: np.ndarray, parts: Mapping[str, range], *, fitted: int) -> None:
+    """InputError for a variate that no scaler can be fitted to, and for a part that nothing can be counted on."""
+    if (unseen := missing[:fitted].all(axis=0)).any():
+        column = int(unseen.argmax())
+        raise InputError(
+            f"column {series.columns[column]!r} has no observed value in the {fitted} training rows, which its scale "
+            "is taken from; leave it out with --drop, or give more training rows with --split"
+        )
+    for name, part in parts.items():
+        if missing[part.start : part.stop].all():
+            raise InputError(
+                f"the {name} part has target rows {part.start} to {part.stop - 1}, and none of their values is "
+                "observed; move the parts with --split, or give other rows"
+            )
 
 
 def _check_range(series: Series, standardised: np.ndarray, scaler: Scaler) -> None:
@@ -147,7 +209,7 @@ def _check_range(series: Series, standardised: np.ndarray, scaler: Scaler) -> No
     fits = (np.abs(standardised) <= LIMIT) & np.isfinite(scaler.std)
     if fits.all():
         return
-    of_column = np.where(fits, -1.0, np.abs(series.values))
+    of_column = np.where(fits | np.isnan(series.values), -1.0, np.abs(series.values))
     row, column = np.unravel_index(of_column.argmax(), of_column.shape)
     raise InputError(
         f"column {series.columns[column]!r}, row {row} ({series.time[row]}): {series.values[row, column]:g} is more "

@@ -167,6 +167,12 @@ class Run:
         return (self.training or Training()).evaluation_batch_size
 
     @property
+    def grid(self) -> str | None:
+        """The frequency of the rows of a data set whose missing cells stay missing; None for any other."""
+        reading = json.loads(self.reading or "{}")
+        return reading["frequency"] if "missing" in reading else None
+
+    @property
     def balance_weight(self) -> float:
         """What training multiplies a router's balance loss by; 0 for a method without routers."""
         return getattr(self.options, "balance_weight", 0.0)

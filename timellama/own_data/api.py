@@ -75,6 +75,7 @@ def bench(
     frequency: str | None = None,
     season: int | None = None,
     fill: str | None = None,
+    missing: str | None = None,
     sort: bool = False,
     duplicates: str | None = None,
     accept_quirks: bool = False,
@@ -93,7 +94,7 @@ def bench(
         name: what the data are called; None: the file's name, or `data`.
         split: shares of training, validation and test rows, in the order of time.
         frequency, season: the step as pandas' alias, and its steps a season; None finds them out.
-        fill, sort, duplicates, accept_quirks: repairs, as those of the command; nothing is repaired unasked.
+        fill, missing, sort, duplicates, accept_quirks: repairs, as those of the command; nothing is repaired unasked.
         on_progress: hears what is being timed.
 
     Raises:
@@ -119,7 +120,7 @@ def bench(
         season=season,
         accept_quirks=accept_quirks,
     )
-    asked = Asked(fill=fill, sort=sort, duplicates=duplicates)
+    asked = Asked(fill=fill, missing=missing, sort=sort, duplicates=duplicates)
     made = prepare(file, wish, asked=asked, folder=folder, name=name or name_of(file), on_progress=on_progress)
     run_workflow(made.targets, configfile=made.configfile, folder=folder, quiet=True)
     outcome = outcome_of(made)

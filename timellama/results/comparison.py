@@ -22,8 +22,9 @@ from timellama.results.run_files import read_windows
 from timellama.results.runs import METRICS, Finished, same_but_seed
 from timellama.training.metric_objects import EXTRA, errors_of
 
-# What two runs must share, or their errors are of different things. The look-back may differ: test targets do not.
-SHARED = ("task", "dataset", "horizon", "split", "variates")
+# What two runs must share, or their errors are of different things: another reading repairs other targets. The
+# look-back may differ: test targets do not.
+SHARED = ("task", "dataset", "reading", "horizon", "split", "variates")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The last look-back of a user-supplied CSV file, read strictly, and the time stamps that come after it.
 
-What a forecast reads are the last T rows; of the rows before, the stamps alone are looked at. Nothing is filled in,
-sorted or repaired: a file that would need it is refused with line and column.
+What a forecast reads are the last T rows; of the rows before, the stamps alone are looked at. Nothing is sorted or
+repaired: a file that would need it is refused with line and column. What is missing is refused too, but for a run that
+was trained with missing values; there it stays missing, and `before` has the last values that were observed earlier.
 """
 
 import difflib
@@ -17,6 +18,9 @@ from pandas.tseries.frequencies import to_offset
 
 from timellama.core.errors import InputError
 from timellama.data.csv_text import Text, numbers, read_text, stamp
+from timellama.data.files.frequency import offset_of
+from timellama.data.files.reading import STEP
+from timellama.results.carried import Carried
 
 DATE = len("2024-06-01")
 SHORTEST_MONTH = np.timedelta64(28, "D")  # from here on two stamps do not distinguish days from a calendar step
@@ -29,7 +33,9 @@ class ContextRows:
 
     `values` float64 [T, N] and `columns` in the file's order; `time` the T stamps, in UTC where there is a `zone`, in
     which they are then shown; `step` leads from a row to the next; `dates` says whether the file writes its stamps
-    without a time of day, `numbered` that rows are counted instead of dated, row i at second i of 1970.
+    without a time of day, `numbered` that rows are counted instead of dated, row i at second i of 1970. Where values
+    may be missing, they are NaN, `before` [N] has the last number of each column above the T rows, or NaN, and `added`
+    rows are not in the file.
     """
 
     path: Path
@@ -41,14 +47,17 @@ class ContextRows:
     dates: bool
     zone: str | None = None
     numbered: bool = False
+    before: np.ndarray | None = None
+    added: int = 0
 
     def following(self, rows: int) -> pd.DatetimeIndex:
         """The next `rows` stamps."""
         return pd.date_range(self.time[-1], periods=rows + 1, freq=self.step)[1:]
 
-    def in_order(self, columns: Sequence[str]) -> np.ndarray:
-        """The values [T, N] with the columns in the order that is given."""
-        return self.values[:, [self.columns.index(name) for name in columns]]
+    def in_order(self, columns: Sequence[str], values: np.ndarray | None = None) -> np.ndarray:
+        """The values [T, N], or others [rows, N], with the columns in the order that is given."""
+        values = self.values if values is None else values
+        return values[:, [self.columns.index(name) for name in columns]]
 
     def written(self, time: pd.DatetimeIndex) -> list[str]:
         """Stamps as text, as the file writes its own: without a time of day where it has none."""
@@ -61,9 +70,12 @@ class ContextRows:
 
 
 def read_context_rows(
-    path: Path, *, columns: Sequence[str] | None, context: int, time_column: str | None
+    path: Path, *, columns: Sequence[str] | None, context: int, time_column: str | None, grid: str | None = None
 ) -> ContextRows:
     """The last `context` rows of the CSV at `path`.
+
+    grid: the frequency of a run that was trained with missing values, which may be missing here too; the rows are then
+    those of the last `context` steps.
 
     columns: the value columns that have to be there, in any order; None takes one column of any name. time_column: its
     name, or None for the one column that is left (the first one where `columns` is None).
@@ -75,7 +87,7 @@ def read_context_rows(
     at = text.header.index(time_column)
     names = text.header[:at] + text.header[at + 1 :]
     kept: deque[tuple[int, list[str]]] = deque(maxlen=context)
-    stamps, dates = [], True
+    stamps, dates, carried = [], True, Carried(text, names) if grid else None
     for line, cells in text.rows:
         cell = cells.pop(at)
         when = stamp(text, line, cell, time_column)
@@ -83,7 +95,15 @@ def read_context_rows(
             raise InputError(f"{path}, line {line}: the stamp {when} comes after {stamps[-1]}; sort the rows by time")
         stamps.append(when)
         dates = dates and len(cell) == DATE
+        if carried and len(kept) == context:
+            carried.pass_by(*kept[0])
         kept.append((line, cells))
+    if carried and kept:
+        time, (lines, rows) = pd.DatetimeIndex(np.array(stamps, dtype="datetime64[s]")), zip(*kept, strict=True)
+        step = _step(path, time, context, lines) if grid == STEP else offset_of(grid)
+        values, whole, added = carried.on_grid(time[-len(kept) :], lines, rows, context=context, step=step)
+        facts = {"columns": names, "values": values, "before": carried.values, "added": added, "dates": dates}
+        return ContextRows(path=path, time_column=time_column, time=whole, step=step, **facts)
     if len(kept) < context:
         raise InputError(
             f"{path}: has {len(kept)} rows, but this run looks back on {context}; give a longer file, or take a run "

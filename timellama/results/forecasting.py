@@ -26,10 +26,11 @@ from timellama.core.files import atomic
 from timellama.core.layout import RECORD
 from timellama.core.schema import read_json
 from timellama.data.download import sha256_of
+from timellama.data.files.reading import plural
 from timellama.data.marks import Calendar
 from timellama.data.series import Series, load_series
 from timellama.data.splits import train_rows
-from timellama.data.windows import Scaler
+from timellama.data.windows import Scaler, carried_forward
 from timellama.experiments.run import RANDOM_SEED, Run
 from timellama.results.context_rows import ContextRows
 from timellama.results.digests import code_of_run
@@ -105,6 +106,9 @@ def forecast(forecaster: Forecaster, context_rows: ContextRows) -> Forecast:
     columns = forecaster.columns or context_rows.columns
     values = context_rows.in_order(columns)
     given = values if forecaster.scaler is None else forecaster.scaler.transform(values)
+    if context_rows.before is not None:  # as in training: the last value before, else the mean of the training rows
+        before = forecaster.scaler.transform(context_rows.in_order(columns, context_rows.before[None]))
+        given = carried_forward(given, before=np.nan_to_num(before))
     if forecaster.calendar is not None:
         given = np.concatenate([given, forecaster.calendar.marks(context_rows.time)], axis=1)
     x = torch.from_numpy(given.astype(np.float32))[None].to(forecaster.device)
@@ -136,6 +140,18 @@ def step_warning(forecaster: Forecaster, context_rows: ContextRows) -> str | Non
     )
 
 
+def gap_warning(context_rows: ContextRows) -> str | None:
+    """What a forecast made of missing cells and rows; None where nothing is missing."""
+    cells = int(np.isnan(context_rows.values).sum())
+    if not cells:
+        return None
+    rows = f", {plural(context_rows.added, 'missing row')} among them" if context_rows.added else ""
+    return (
+        f"{context_rows.path}: {plural(cells, 'missing cell')} of the last {len(context_rows.time)} steps{rows}; the "
+        "last value before stands for each, or the mean of the training data"
+    )
+
+
 def write_forecast(path: Path, forecast: Forecast) -> None:
     """Write a CSV like the file's own, one row a forecast step, atomically."""
     context_rows = forecast.context_rows
@@ -154,7 +170,7 @@ def _read_as(quirks: Path) -> dict[str, object]:
     remedy = "Delete it and let snakemake prepare the data again."
     found = read_json(quirks, absent=remedy, damaged=remedy)
     reading = found.get("reading", {})
-    return reading | ({"frequency": found["frequency"]} if "fill" in reading else {})
+    return reading | ({"frequency": found["frequency"]} if {"fill", "missing"} & set(reading) else {})
 
 
 def _series(finished: Finished, digest: str) -> Series:

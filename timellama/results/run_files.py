@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError
+from timellama.data.series import OBSERVED
 
 ARRAYS = ("context", "truth", "forecast", "columns", "start")
 
@@ -36,6 +37,10 @@ def read_forecasts(path: Path) -> dict[str, np.ndarray]:
 def read_windows(path: Path) -> dict[str, np.ndarray]:
     """The errors of each test window, a float64 array [W] a metric, from a run's `windows.npz`.
 
+    Where targets are missing, windows count by what was observed of them: an error is multiplied by the window's share
+    of all observed targets times W. So the mean over windows is the run's error as everywhere, a window without targets
+    has 0, and the ratio of two runs' means moves with a window as a ratio of sums does.
+
     Raises:
         InputError: the file cannot be read, is empty, or its arrays differ in length.
     """
@@ -47,6 +52,9 @@ def read_windows(path: Path) -> dict[str, np.ndarray]:
     if len({array.shape for array in arrays.values()}) != 1 or next(iter(arrays.values())).ndim != 1:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise InputError(f"{path}: the arrays must be of one length ({shapes or 'none'}). Delete it and run again.")
+    if (targets := arrays.pop(OBSERVED, None)) is not None:
+        share = targets / targets.mean()
+        arrays = {name: np.where(targets > 0, error, 0.0) * share for name, error in arrays.items()}
     return arrays
 
 

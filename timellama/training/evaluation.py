@@ -1,4 +1,7 @@
-"""Evaluation on the test part: every window counts once, whatever the batch size (paper, section 4.2)."""
+"""Evaluation on the test part: every window counts once, whatever the batch size (paper, section 4.2).
+
+Where targets are missing, every observed target counts once: the sum over them all, divided once by their number.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from timellama.data.series import OBSERVED
 from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.training.metric_objects import FORECAST, Metric
@@ -25,7 +29,9 @@ class Evaluation:
     windows: int
     router: dict | None
     shown: dict[str, np.ndarray]
-    of_windows: dict[str, np.ndarray]  # MSE and MAE of each window [W], float32
+    # MSE and MAE of each window [W], float32; where targets are missing also OBSERVED, how many each is over
+    of_windows: dict[str, np.ndarray]
+    targets: int | None  # how many target values were observed; None where none is missing
 
 
 def evaluate(
@@ -44,21 +50,25 @@ def evaluate(
     The windows shown are evenly spaced, the variates the first ones.
     """
     windows = windows.to(device)
-    errors, statistics = Errors(metrics), None
+    errors, statistics = Errors(metrics, masked=windows.masked), None
     everything = torch.arange(len(windows))
     for _, forecast, y, routings in predictions(
         model, windows, indices=everything, batch_size=batch_size, device=device, precision=precision, fit=fit
     ):
         errors.add(forecast, y)
         statistics = with_choices(statistics, model, routings)
-    if errors.windows != len(windows):
-        raise RuntimeError(f"{errors.windows} windows were counted, the test part has {len(windows)}")
+    wanted = len(windows.with_targets(alone=False)) if windows.masked else len(windows)
+    if errors.windows != wanted:
+        raise RuntimeError(f"{errors.windows} windows were counted, the test part has {wanted}")
+    of_windows = {metric.name: errors.of_windows(metric.name).numpy() for metric in FORECAST}
+    targets = errors.targets if windows.masked else None
     return Evaluation(
         errors=errors.means(),
         windows=errors.windows,
         router=statistics.summary() if statistics else None,
         shown=shown_forecasts(model, windows, columns=columns, device=device, precision=precision, fit=fit),
-        of_windows={metric.name: errors.of_windows(metric.name).numpy() for metric in FORECAST},
+        of_windows=of_windows if targets is None else of_windows | {OBSERVED: targets.numpy()},
+        targets=None if targets is None else int(targets.sum()),
     )
 
 

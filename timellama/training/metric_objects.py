@@ -28,7 +28,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = frozenset(
     (
         *("path", "identity", "task", "dataset", "context", "horizon", "train_percent", "variant", "method", "seed"),
-        *("precision", "label", "floor", "backbone", "n_windows", "validation_loss", "steps", "best_step"),
+        *("precision", "label", "floor", "backbone", "n_windows", "n_targets", "validation_loss", "steps", "best_step"),
         *("parameters_total", "parameters_trainable", "seconds_train", "seconds_evaluate", "seconds_total"),
         *("peak_memory_bytes", "collapsed_blocks", "routed_blocks", "commit", "device", "settings", "paired"),
         *("run", "router"),

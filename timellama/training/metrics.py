@@ -14,14 +14,24 @@ from torch import Tensor
 
 from timellama.training.metric_objects import FORECAST, Metric
 
+A_SCORE_A_VALUE = (
+    "where targets are missing, a metric's function must return a score a value, [B, H, N], so that those of missing "
+    "targets can be left out"
+)
 COLLAPSE_SHARE = 0.95  # our choice: one pattern for more than this share of the windows is called a collapsed block
 
 
 class Errors:
-    """The means of metrics over all windows, steps and variates."""
+    """The means of metrics over all windows, steps and variates.
 
-    def __init__(self, metrics: Sequence[Metric] = FORECAST) -> None:
-        self.windows = 0
+    `masked`: the truth has NaN where it is missing. A mean is then over what was observed, `windows` counts those that
+    have something observed, and `targets` [W] holds how many values of each window are. The error of one without any
+    is NaN.
+    """
+
+    def __init__(self, metrics: Sequence[Metric] = FORECAST, *, masked: bool = False) -> None:
+        self.windows, self.masked = 0, masked
+        self._targets: list[Tensor] = []
         self._of_windows: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
         self._functions = {metric.name: metric.function for metric in metrics}
         self._sums = dict.fromkeys(self._functions, 0.0)
@@ -36,6 +46,9 @@ class Errors:
         if forecast.shape != truth.shape:
             raise ValueError(f"the forecast's shape {tuple(forecast.shape)} is not the truth's {tuple(truth.shape)}")
         forecast, truth = forecast.double(), truth.double()
+        if self.masked:
+            self._add_observed(forecast, truth)
+            return
         windows = self.windows + len(truth)
         for name, function in self._functions.items():
             scores = function(forecast, truth)
@@ -50,6 +63,29 @@ class Errors:
             self._counts[name] = count
             self._of_windows[name].append(scores.reshape(len(truth), -1).mean(dim=1))
         self.windows = windows
+
+    def _add_observed(self, forecast: Tensor, truth: Tensor) -> None:
+        """Add a batch whose missing truth is NaN.
+
+        Raises ValueError where a metric does not give a score a value: which scores count would not be known.
+        """
+        missing = truth.isnan()
+        targets = (~missing).sum(dim=(1, 2))
+        for name, function in self._functions.items():
+            scores = function(forecast, truth)
+            if scores.shape != truth.shape:
+                raise ValueError(f"{name} gives scores of shape {tuple(scores.shape)}; {A_SCORE_A_VALUE}")
+            of_windows = torch.where(missing, 0.0, scores.double()).sum(dim=(1, 2))
+            self._sums[name] += float(of_windows.sum())
+            self._counts[name] += int(targets.sum())
+            self._of_windows[name].append(of_windows / targets)
+        self._targets.append(targets)
+        self.windows += int((targets > 0).sum())
+
+    @property
+    def targets(self) -> Tensor:
+        """How many values of each window [W] were observed, int32 on the CPU; of a masked truth alone."""
+        return torch.cat(self._targets).int().cpu()
 
     def of_windows(self, name: str) -> Tensor:
         """A metric of each window [W], float32 on the CPU, in the order in which they were added."""

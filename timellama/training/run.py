@@ -28,7 +28,7 @@ from timellama.core.lock import locked
 from timellama.core.values import named_fields
 from timellama.data.marks import Calendar
 from timellama.data.series import Series, load_series
-from timellama.data.windows import prepare
+from timellama.data.windows import missing_targets, prepare
 from timellama.experiments.memory import WHOLE, Fit, fit_of, in_words
 from timellama.experiments.run import Run, Training
 from timellama.training.build import build, weight_bytes
@@ -66,7 +66,12 @@ class Outputs:
 
 
 class TaskWindows(Protocol):
-    """Windows of one part: `batch` gives contexts [B, T, N + C] and targets [B, H, N] of windows at some indices."""
+    """Windows of one part: `batch` gives contexts [B, T, N + C] and targets [B, H, N] of windows at some indices.
+
+    masked: whether targets may be missing, which are then NaN.
+    """
+
+    masked: bool
 
     def __len__(self) -> int: ...
 
@@ -85,7 +90,8 @@ class TaskParts(Protocol):
 class Scored:
     """A task's verdict on the test part: its `errors` by name, over `windows` windows, and the forecasts shown.
 
-    `of_windows` holds the errors of each window [W], float32, in the order of the test part.
+    `of_windows` holds the errors of each window [W], float32, in the order of the test part; where targets are missing
+    also how many each is over.
     """
 
     errors: dict
@@ -93,16 +99,18 @@ class Scored:
     router: dict | None
     shown: dict[str, np.ndarray]
     of_windows: dict[str, np.ndarray]
+    targets: int | None = None  # how many target values were observed; None where none is missing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What a task brings to a run: its windows, the SHA-256 of its raw data, and how a model on a device
-    is scored."""
+    """What a task brings to a run: its windows, the SHA-256 of its raw data, how a model on a device is scored, and
+    how many target cells of each part are missing; empty where no cell of the series is."""
 
     parts: TaskParts
     data_sha256: str
     score: Callable[[nn.Module, str, Fit], Scored]
+    missing: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def run_experiment(
@@ -127,7 +135,7 @@ def run_experiment(
     Raises InputError while another process is at work there, for a method or metric from outside the package that
     fails its trial, before anything is trained, and Interrupted when the process is asked to stop.
     """
-    try_metrics(metrics, horizon=run.horizon, variates=run.variates)
+    try_metrics(metrics, horizon=run.horizon, variates=run.variates, masked=run.grid is not None)
     used = settled(run, choice)
 
     def load() -> Prepared:
@@ -152,9 +160,12 @@ def run_experiment(
                 router=evaluation.router,
                 shown=evaluation.shown,
                 of_windows=evaluation.of_windows,
+                targets=evaluation.targets,
             )
 
-        return Prepared(parts=parts, data_sha256=data.raw_sha256, score=score)
+        return Prepared(
+            parts=parts, data_sha256=data.raw_sha256, score=score, missing=missing_targets(data, run.split, **sizes)
+        )
 
     return carry_out(
         run,
@@ -199,6 +210,8 @@ def carry_out(
             "%s: %d training, %d validation and %d test windows on %s",
             *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
         )
+        if prepared.missing:
+            log.info("missing target cells, which count nowhere: %s", prepared.missing)
         model = build(used, backbone_folder=backbone_folder).to(device)
         try_network(model, used, device=device)
         memory = memory_gb * 1e9 if memory_gb else memory_at_hand(device, threads=threads)
@@ -252,6 +265,7 @@ def carry_out(
                 "started": started.isoformat(timespec="seconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="seconds"),
                 "resumed_at": trained.resumed_at if trained else [],
+                **({"missing_targets": dict(prepared.missing)} if prepared.missing else {}),
             },
         }
         _write(outputs, metrics=metrics, model=model, trained=trained, scored=scored)
@@ -355,6 +369,7 @@ def _numbers(trained: Trained | None, scored: Scored, validation_loss: float | N
     return {
         **scored.errors,
         "n_windows": scored.windows,
+        **({} if scored.targets is None else {"n_targets": scored.targets}),
         "validation_loss": validation_loss,
         "steps": trained.steps if trained else 0,
         "best_step": trained.best_step if trained else 0,

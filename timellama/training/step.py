@@ -10,6 +10,7 @@ from torch import Tensor, nn, optim
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
+from timellama.training.masking import masked_loss, observed
 from timellama.training.metrics import smape_loss
 from timellama.training.predictions import autocast, parts_of
 
@@ -26,19 +27,25 @@ def gradients(
     device: str,
     precision: str,
     series: int | None,
+    masked: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """Add the gradients of one batch x [B, T, N + C], y [B, H, N]; the forecast loss and the balance loss, detached.
 
     With `series`, for a method that forecasts each variate alone, at most so many of the B N series pass at a time. The
     gradients are those of the whole batch within rounding, where nothing is drawn: dropout masks are each part's own.
+    `masked` says that y has NaN where a target is missing.
     """
+    whole = observed(y) if masked else None
     losses, balances = [], []
     parts = zip(parts_of(x, series=series, calendar=model.calendar), parts_of(y, series=series), strict=True)
     for number, (part, truth) in enumerate(parts):
         share = truth.numel() / y.numel()
         with autocast(device, precision):
             forecast, balance, _ = model.forecast(part)
-            of_forecast = share * LOSSES[loss](forecast.float(), truth)
+            if whole is None:
+                of_forecast = share * LOSSES[loss](forecast.float(), truth)
+            else:
+                of_forecast = masked_loss(LOSSES[loss], forecast.float(), truth, over=whole)
         total = of_forecast
         if balance is not None:
             balances.append(share * balance.detach())
@@ -62,8 +69,9 @@ class TrainingStep:
         device: str,
         precision: str,
         fit: Fit = WHOLE,
+        masked: bool = False,
     ) -> None:
-        self.model, self.training, self.fit = model, training, fit
+        self.model, self.training, self.fit, self.masked = model, training, fit, masked
         self.balance_weight, self.device, self.precision = balance_weight, device, precision
         self.router = list(model.router_parameters())
         in_router = {id(p) for p in self.router}
@@ -89,6 +97,7 @@ class TrainingStep:
             device=self.device,
             precision=self.precision,
             series=self.fit.step_series,
+            masked=self.masked,
         )
         nn.utils.clip_grad_norm_(self.rest, self.training.clip_norm)
         if self.router:

@@ -24,9 +24,9 @@ from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
-from timellama.training.predictions import predictions, spread, with_choices
 from timellama.training.schedule import learning_rate
-from timellama.training.step import LOSSES, TrainingStep
+from timellama.training.step import TrainingStep
+from timellama.training.validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -174,15 +174,24 @@ class _Trainer:
         self.model, self.validation, self.training = model, validation, training
         self.seed, self.device, self.precision, self.fit = seed, device, precision, fit
         self.make_step = TrainingStep(
-            model, training=training, balance_weight=balance_weight, device=device, precision=precision, fit=fit
+            model,
+            training=training,
+            balance_weight=balance_weight,
+            device=device,
+            precision=precision,
+            fit=fit,
+            masked=windows.masked,
         )
-        self.steps = training.steps(windows=len(windows), variates=windows.variates)
-        self.total = self.steps.total
         # What is drawn: windows, or single series of them.
         alone = training.sampling == "variates"
         self.items, self.batch = (
             (len(windows) * windows.variates, windows.series) if alone else (len(windows), windows.batch)
         )
+        if windows.masked:  # those without an observed target teach nothing
+            drawn, batch = windows.with_targets(alone=alone), self.batch
+            self.items, self.batch = len(drawn), lambda indices: batch(drawn[indices])
+        self.steps = training.steps(windows=self.items, variates=1 if alone else windows.variates)
+        self.total = self.steps.total
         self.progress = Progress(best_state=trainable_state(model))
         self.clock = time.perf_counter()
 
@@ -342,34 +351,6 @@ class _Trainer:
             router_history=progress.router_history,
             resumed_at=progress.resumed_at,
         )
-
-
-def validate(
-    model: Forecaster,
-    windows: SplitWindows,
-    *,
-    training: Training,
-    device: str,
-    precision: str,
-    fit: Fit = WHOLE,
-) -> tuple[float, list[dict]]:
-    """Mean loss over the validation windows, each counted once, and the router's choices for `ROUTER_HISTORY`."""
-    total, count, statistics = 0.0, 0, None
-    indices = spread(len(windows), training.validation_windows)
-    batch_size = training.evaluation_batch_size
-    for chosen, forecast, y, routings in predictions(
-        model, windows, indices=indices, batch_size=batch_size, device=device, precision=precision, fit=fit
-    ):
-        total += LOSSES[training.loss](forecast.double(), y.double()).item() * len(chosen)
-        count += len(chosen)
-        statistics = with_choices(statistics, model, routings)
-    summary = statistics.summary() if statistics else {"selection_rate": [], "modules": []}
-    rows = [
-        {"block": block, "module": module, "selection_rate": rate, "entropy": summary["entropy"][block]}
-        for block, rates in enumerate(summary["selection_rate"])
-        for module, rate in zip(summary["modules"], rates, strict=True)
-    ]
-    return total / count, rows
 
 
 def _log_validation(row: Mapping[str, Any], *, total: int) -> None:

@@ -77,11 +77,12 @@ def _untouched(model: nn.Module) -> Iterator[None]:
         restore_generators(drawn)
 
 
-def try_metrics(metrics: Mapping[str, Metric], *, horizon: int, variates: int) -> None:
+def try_metrics(metrics: Mapping[str, Metric], *, horizon: int, variates: int, masked: bool = False) -> None:
     """Score random forecasts of three windows and of one by each user-supplied metric, by place.
 
-    Raises InputError where that fails, where the scores are no finite tensor [B, ...], and where the metric changes
-    what it is given, which others are scored on.
+    masked: whether targets may be missing, for which a metric has to score each value by itself. Raises InputError
+    where that fails, where the scores are no finite tensor [B, ...], and where the metric changes what it is given,
+    which others are scored on.
     """
     draw = torch.Generator().manual_seed(0)
     for place, metric in metrics.items():
@@ -89,6 +90,8 @@ def try_metrics(metrics: Mapping[str, Metric], *, horizon: int, variates: int) -
         for windows in BATCHES:
             given = [torch.randn(windows, horizon, variates, generator=draw, dtype=torch.float64) for _ in range(2)]
             sizes.add(_scores_a_window(place, metric.function, *given))
+            if masked:
+                _require_a_score_a_value(place, metric.function, *given)
         if len(sizes) > 1:
             raise InputError(
                 f"metrics: {place} gives {sorted(sizes)} scores a window in batches of other sizes; {RETURN}"
@@ -119,6 +122,20 @@ def _scores_a_window(place: str, function: Callable[[Any, Any], Any], forecast: 
     if not (torch.equal(forecast, before[0]) and torch.equal(truth, before[1])):
         raise InputError(f"{said} changes the tensors that it is given; work on a copy, with operations without `_`")
     return scores.numel() // windows
+
+
+def _require_a_score_a_value(place: str, function: Callable[[Any, Any], Any], forecast: Tensor, truth: Tensor) -> None:
+    """InputError unless every value has a score, which no missing value of the truth changes."""
+    before = function(forecast, truth)
+    missing = torch.zeros_like(truth, dtype=torch.bool)
+    missing[0, 0, 0] = True
+    after = function(forecast, truth.masked_fill(missing, torch.nan))
+    if before.shape != truth.shape or not torch.equal(before[~missing], after[~missing]):
+        raise InputError(
+            f"metrics: {place} gives scores {list(before.shape)} of a truth {list(truth.shape)}, but the data set has "
+            "missing targets, which must count nowhere; return a tensor [B, H, N] whose every score depends on one "
+            "value alone, or fill the data set (--fill)"
+        )
 
 
 def _kind(value: Any) -> str:

@@ -13,7 +13,7 @@ from timellama.core.errors import InputError
 from timellama.data.csv_text import unpacked
 from timellama.data.files.cells import UNNAMED, Cells, is_text, read_cells, separator_of
 from timellama.data.files.measured import decimal_of, is_numeric, selected
-from timellama.data.files.reading import Reading
+from timellama.data.files.reading import FILLED_OR_MASKED, Reading
 from timellama.data.files.stamps import NUMBERS, READABLE, TWO_FIRST, WHOLE, YEAR_FIRST, date_order, form_of
 
 # Our choice, from the long formats of Nixtla's libraries, GluonTS, Prophet and Darts, and from what files call them.
@@ -43,6 +43,7 @@ class Asked:
     sort: bool = False
     duplicates: str | None = None
     fill: str | None = None
+    missing: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,10 @@ def shape_of(path: Path, *, asked: Asked) -> Shape:
         sort=asked.sort,
         duplicates=asked.duplicates,
         fill=asked.fill,
+        missing=asked.missing,
     )
+    if asked.fill and asked.missing:
+        raise InputError(f"{path}: {FILLED_OR_MASKED}; leave one of --fill and --missing out")
     if asked.align and not id_column:
         raise InputError(f"{path}: --align is for long files, but no column names series; name it with --id-column")
     if asked.zone and (steps or time_column is None):

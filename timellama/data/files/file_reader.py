@@ -74,16 +74,20 @@ def ordered_rows(cells: Cells, reading: Reading, *, time_column: str | None, ste
 
 
 def filled_rows(cells: Cells, ordered: Ordered, reading: Reading, *, frequency: str, season: int) -> Rows:
-    """The rows with what is missing filled, and all that was repaired among the facts."""
-    timed, added, by_column = filled(ordered.timed, fill=reading.fill, frequency=frequency, season=season)
-    repairs = dataclasses.replace(ordered.repairs, added_rows=len(added), filled_cells=sum(by_column.values()))
+    """The rows with what is missing filled, or NaN where it is masked, and all that was repaired among the facts."""
+    mask = reading.missing == "mask"
+    timed, added, by_column = filled(ordered.timed, fill=reading.fill, mask=mask, frequency=frequency, season=season)
+    holes = sum(by_column.values())
+    counts = {"masked_cells": holes} if mask else {"filled_cells": holes}
+    repairs = dataclasses.replace(ordered.repairs, added_rows=len(added), **counts)
     whole = timed.time.astype("datetime64[s]")
     facts: dict[str, object] = {
         **cells.facts,
         "reading": reading.chosen,
-        "repairs": dataclasses.asdict(repairs),
+        "repairs": repairs.facts,
         "added_rows": {"count": len(added), "first": listed(added)},
-        "filled_cells": by_column,
+        "filled_cells": {} if mask else by_column,
+        **({"masked_cells": by_column} if mask and holes else {}),
         "zone": ordered.zone,
         "stamps_in": ("dates of the zone" if ordered.dated else "UTC") if ordered.zone else None,
     }
@@ -157,7 +161,7 @@ def _from_long(cells: Cells, reading: Reading, *, time_column: str | None, steps
 
 
 def _aligned(cells: Cells, series: Mapping[str, Timed], *, align: str | None) -> tuple[dict[str, pd.Series], int]:
-    """Each series by its stamps, within the time that all of them span; and how many rows that leaves out.
+    """Each series by its stamps, within the time that all of them span, or whole; and how many rows are left out.
 
     Raises InputError where the series begin or end at different times and `align` is None, or share no time.
     """
@@ -172,8 +176,11 @@ def _aligned(cells: Cells, series: Mapping[str, Timed], *, align: str | None) ->
             f"{cells.path}: the series differ in length: {other!r} has {len(series[other].time)} rows from "
             f"{shown(spans[other][0])} to {shown(spans[other][1])}, {alike!r} has {len(series[alike].time)} from "
             f"{shown(usual[0])} to {shown(usual[1])}. Say --align common to keep what all {len(series)} series span "
-            f"({shared}), or give a file of those of one length; series of different lengths are not kept apart"
+            f"({shared}), or --align all --missing mask to keep all rows, with what a series lacks masked; or give a "
+            "file of those of one length. Series of different lengths are not kept apart"
         )
+    if align == "all":
+        return {name: pd.Series(one.values[:, 0], index=one.time) for name, one in series.items()}, 0
     if begin > end:
         raise InputError(
             f"{cells.path}: the {len(series)} series span no common time: one begins at {shown(begin)}, another ends "

@@ -11,9 +11,11 @@ from typing import Annotated
 from pydantic import Field
 
 from timellama.core.values import Distinct, Flag, Text, Whole
-from timellama.data.files.reading_choices import Align, Dates, Decimal, Duplicates, Fill, Separator
+from timellama.data.files.reading_choices import Align, Dates, Decimal, Duplicates, Fill, Missing, Separator
 
 STEP = "step"  # the frequency of rows that are numbered and not dated: row i stands at second i of 1970
+
+FILLED_OR_MASKED = "missing cells are filled or masked, not both"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,10 @@ class Reading:
     value_column: Annotated[Text | None, Field(description="Of a long file: the column of the values.")] = None
     align: Annotated[
         Align | None,
-        Field(description="Of a long file whose series differ in length: common keeps the time that all of them span."),
+        Field(
+            description="Of a long file whose series differ in length - common keeps the time that all of them span, "
+            "all the time that any of them spans, where cells are then missing."
+        ),
     ] = None
     keep: Annotated[Distinct[Text], Field(description="The only columns of values that are read; none means all.")] = ()
     drop: Annotated[Distinct[Text], Field(description="Columns that are left out.")] = ()
@@ -48,6 +53,18 @@ class Reading:
         Fill | None,
         Field(description="What stands for missing cells and rows - linear, previous (the last value) or seasonal."),
     ] = None
+    missing: Annotated[
+        Missing | None,
+        Field(
+            description="In place of `fill` - mask leaves missing cells and rows missing; they count in no loss and "
+            "in no error, and a look-back has the last value before them."
+        ),
+    ] = None
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether missing rows are found and added, which depends on the frequency."""
+        return self.fill is not None or self.missing is not None
 
     @property
     def chosen(self) -> dict[str, object]:
@@ -69,13 +86,22 @@ class Repairs:
     cut_rows: Annotated[
         Whole, Field(description="Rows of a long file outside the time that all series span, which were left out.")
     ] = 0
-    added_rows: Annotated[Whole, Field(description="Rows that were missing and were filled.")] = 0
+    added_rows: Annotated[Whole, Field(description="Rows that were missing and were filled or masked.")] = 0
     filled_cells: Annotated[Whole, Field(description="Cells that were filled, those of added rows included.")] = 0
+    masked_cells: Annotated[
+        Whole, Field(description="Cells that were left missing, those of added rows included; they count nowhere.")
+    ] = 0
 
     @property
     def counted(self) -> dict[str, int]:
         """The counts that are not 0."""
         return {name: count for name, count in dataclasses.asdict(self).items() if count}
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """The counts as `quirks.json` has them: all, but for that of a mask where there is none."""
+        counts = dataclasses.asdict(self)
+        return counts if self.masked_cells else {name: n for name, n in counts.items() if name != "masked_cells"}
 
     def sentence(self, reading: Reading) -> str | None:
         """What was repaired, for a person; None where nothing was."""
@@ -85,6 +111,7 @@ class Repairs:
             (self.cut_rows, "row", "outside the common time cut off"),
             (self.added_rows, "missing row", "added"),
             (self.filled_cells, "cell", f"filled ({reading.fill})"),
+            (self.masked_cells, "missing cell", "masked (in no loss and no error)"),
         )
         return ", ".join(f"{plural(count, what)} {done}" for count, what, done in parts if count) or None
 

@@ -74,16 +74,17 @@ def without_repeats(timed: Timed, *, duplicates: str | None) -> tuple[Timed, int
 
 
 def filled(
-    timed: Timed, *, fill: str | None, frequency: str, season: int
+    timed: Timed, *, fill: str | None, mask: bool, frequency: str, season: int
 ) -> tuple[Timed, list[np.datetime64], dict[str, int]]:
-    """The rows without a missing cell or row; the stamps of rows that were added, and the filled cells by column.
+    """The rows without a missing row; the stamps of rows that were added, and by column the cells that were missing.
 
     `linear` is a line between the neighbours in rows, `previous` the last value, `seasonal` the value one season before
-    or, where there is none, one season after. With `fill` None nothing is filled. Raises InputError for a missing cell
-    that nothing fills, and for stamps beside the grid of `frequency`.
+    or, where there is none, one season after. With `mask` missing cells stay NaN. With neither, nothing may be missing.
+    Raises InputError for a missing cell that nothing fills, for a column without any value, and for stamps beside the
+    grid of `frequency`.
     """
     missing = np.isnan(timed.values)
-    if fill is None:
+    if fill is None and not mask:
         if missing.any():
             raise InputError(_missing(timed, missing))
         return timed, [], {}
@@ -93,15 +94,19 @@ def filled(
     values[places] = timed.values
     added = np.setdiff1d(grid, timed.time)
     holes = np.isnan(values)
-    whole = _FILLS[fill](values, season)
+    whole = values if mask else _FILLS[fill](values, season)
     left = np.isnan(whole)
-    if left.any():
+    if mask:
+        if left.all(axis=0).any():
+            name = timed.columns[int(left.all(axis=0).argmax())]
+            raise InputError(f"{timed.path}, column {name!r}: has no value at all; leave it out with --drop")
+    elif left.any():
         row, column = (int(n) for n in np.argwhere(left)[0])
         name = timed.columns[column]
         raise InputError(
             f"{timed.path}, column {name!r}: {plural(left[:, column].sum(), 'missing cell')}, the first at "
-            f"{shown(grid[row])}: --fill {fill} has nothing to take there; try another --fill, leave the column out "
-            "with --drop, or cut the rows off"
+            f"{shown(grid[row])}: --fill {fill} has nothing to take there; try another --fill or --missing mask, leave "
+            "the column out with --drop, or cut the rows off"
         )
     rows = dict(zip(places.tolist(), range(len(places)), strict=True))
 
@@ -118,7 +123,7 @@ def _missing(timed: Timed, missing: np.ndarray) -> str:
     return (
         f"{timed.where(row, timed.columns[column])}: the cell is empty or marked as missing "
         f"({plural(missing.sum(), 'such cell')} in {plural(of, 'column')}); give finite numbers, or choose --fill "
-        "linear, previous or seasonal"
+        "linear, previous or seasonal, or --missing mask"
     )
 
 
@@ -130,7 +135,7 @@ def _grid(timed: Timed, frequency: str) -> np.ndarray:
         row = int(repeated.argmax()) + 1
         raise InputError(
             f"{timed.where(row, timed.time_column)}: the stamp {shown(time[row])} stands twice "
-            f"({plural(repeated.sum(), 'such row')}), so missing rows cannot be filled; say --duplicates too"
+            f"({plural(repeated.sum(), 'such row')}), so missing rows cannot be told; say --duplicates too"
         )
     grid = pd.date_range(time[0], time[-1], freq=offset_of(frequency), unit="ms").to_numpy()
     beside = ~np.isin(time, grid)
@@ -138,7 +143,7 @@ def _grid(timed: Timed, frequency: str) -> np.ndarray:
         row = int(beside.argmax())
         raise InputError(
             f"{timed.where(row, timed.time_column)}: the stamp {shown(time[row])} is not on the grid of {frequency} "
-            f"that begins at {shown(time[0])} ({plural(beside.sum(), 'such row')}), so no row can be filled in; "
+            f"that begins at {shown(time[0])} ({plural(beside.sum(), 'such row')}), so missing rows cannot be told; "
             "name the step with --frequency, or correct the stamps"
         )
     return grid

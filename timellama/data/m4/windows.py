@@ -26,6 +26,7 @@ class M4Windows:
     """
 
     variates = 1
+    masked = False  # no value is missing in M4
 
     def __init__(
         self,
