@@ -166,6 +166,39 @@ class Described(Document):
     identity: Text
 
 
+class CalibrationWindows(Document):
+    """How many validation windows intervals were calibrated on, of how many."""
+
+    windows: Count
+    of: Count
+
+
+class OfWeights(Commit):
+    """What intervals were made with."""
+
+    source_digest: str
+    weights_sha256: Sha256
+
+
+class IntervalScores(Document):
+    """`intervals.json`: what the intervals around a run's forecasts are worth, by level in per cent.
+
+    None stands for what is infinite, and for an interval of a coverage that cannot be told.
+    """
+
+    run: Text
+    n_windows: Count
+    calibration: CalibrationWindows
+    quantiles: Count
+    coverage: dict[str, Number]
+    coverage_interval: dict[str, tuple[Number, Number] | None]
+    coverage_of_thirds: dict[str, tuple[Number, ...]]
+    width: dict[str, Number | None]
+    pinball: Number | None
+    crps: Number | None
+    provenance: OfWeights
+
+
 class RawFile(Document):
     """A published file that a data set was made from."""
 
