@@ -53,7 +53,7 @@ def project(trained, tmp_path):
 
 
 def forecasts(project, run, part):
-    """Truth and forecast [W, H, N] of every window of a part, by a loop of its own."""
+    """Truth and forecast [W, H, N] and s [W, 1, N] of every window of a part, by a loop of its own."""
     forecaster = calibration.load_forecaster(read_run(project / "results" / run.folder), device="cpu")
     series = load_series(project / "results/data/ETTh1/series.npz").values
     scaled = torch.from_numpy(forecaster.scaler.transform(series).astype(np.float32))
@@ -61,22 +61,23 @@ def forecasts(project, run, part):
     truth = torch.stack([scaled[row : row + 4] for row in range(first, first + WINDOWS)])
     with torch.inference_mode():
         made = [forecaster.model(scaled[None, row - 16 : row])[0] for row in range(first, first + WINDOWS)]
-    return truth, torch.stack(made)
+    spreads = [scaled[row - 16 : row].numpy().std(axis=0, keepdims=True) for row in range(first, first + WINDOWS)]
+    return truth, torch.stack(made), torch.from_numpy(np.stack(spreads)) + 0.3
 
 
 def test_the_numbers_are_those_of_a_loop_over_all_windows(project, run):
     scores, arrays = calibrated(project, run)
-    truth, forecast = forecasts(project, run, "validation")
-    ordered = (truth - forecast).abs().sort(dim=0).values
+    truth, forecast, s = forecasts(project, run, "validation")
+    ordered = ((truth - forecast).abs() / s).sort(dim=0).values
     expected = torch.stack([ordered[rank(WINDOWS, percent) - 1] for percent in KEPT])
-    assert arrays["half_widths"].shape == (9, 4, 2) and arrays["levels"].tolist() == list(KEPT)
-    assert np.allclose(arrays["half_widths"], expected, atol=1e-6)
+    assert arrays["quantiles"].shape == (9, 4, 2) and arrays["levels"].tolist() == list(KEPT)
+    assert np.allclose(arrays["quantiles"], expected, atol=1e-6)
 
-    truth, forecast = forecasts(project, run, "test")
+    truth, forecast, s = forecasts(project, run, "test")
     assert scores["n_windows"] == WINDOWS
     assert scores["calibration"] == {"part": "validation", "windows": WINDOWS, "of": WINDOWS}
     for place, percent in enumerate((50, 80, 90)):
-        half = expected[KEPT.index(percent)]
+        half = expected[KEPT.index(percent)] * s
         held = ((truth - forecast).abs() <= half).double()
         assert scores["coverage"][str(percent)] == pytest.approx(float(held.mean()), abs=1e-9)
         assert np.allclose(arrays["coverage_of_steps"][place], held.mean(dim=(0, 2)), atol=1e-6)
@@ -84,7 +85,8 @@ def test_the_numbers_are_those_of_a_loop_over_all_windows(project, run):
         assert scores["width"][str(percent)] == pytest.approx(float(2 * half.mean()), rel=1e-5)
         assert len(scores["coverage_of_thirds"][str(percent)]) == 3
     quantiles = {50: forecast}
-    for half, percent in zip(expected, KEPT, strict=True):
+    for q, percent in zip(expected, KEPT, strict=True):
+        half = q * s
         quantiles |= {(100 - percent) // 2: forecast - half, (100 + percent) // 2: forecast + half}
     losses = {level: float(pinball(truth, q, level / 100).mean()) for level, q in quantiles.items()}
     assert sorted(losses) == list(range(5, 100, 5)) and scores["quantiles"] == 19
@@ -129,7 +131,7 @@ def test_no_test_row_is_in_the_calibration_and_every_one_is_in_the_count(project
     document["mse"] = float(str(told.value).split("a test MSE of ")[1].split(" ")[0])
     metrics.write_text(json.dumps(document), encoding="utf-8")
     scores, after = calibrated(project, run)
-    assert np.array_equal(before["half_widths"], after["half_widths"])
+    assert np.array_equal(before["quantiles"], after["quantiles"])
     # Contexts of later windows lie in the shifted rows too, where the forecast follows the shift.
     assert scores["coverage"]["90"] < 0.9
 
@@ -138,25 +140,25 @@ def test_of_many_windows_some_are_taken_evenly_and_it_is_told(project, run, monk
     monkeypatch.setattr(calibration, "MOST_WINDOWS", 20)
     scores, arrays = calibrated(project, run)
     assert scores["calibration"] == {"part": "validation", "windows": 20, "of": WINDOWS}
-    truth, forecast = forecasts(project, run, "validation")
+    truth, forecast, s = forecasts(project, run, "validation")
     chosen = [round(place * (WINDOWS - 1) / 19) for place in range(20)]
-    ordered = (truth - forecast)[chosen].abs().sort(dim=0).values
-    assert np.allclose(arrays["half_widths"][KEPT.index(90)], ordered[rank(20, 90) - 1], atol=1e-6)
+    ordered = ((truth - forecast).abs() / s)[chosen].sort(dim=0).values
+    assert np.allclose(arrays["quantiles"][KEPT.index(90)], ordered[rank(20, 90) - 1], atol=1e-6)
 
 
 def test_residuals_in_a_file_are_the_same_and_the_file_goes(project, run, monkeypatch):
     _, before = calibrated(project, run)
     monkeypatch.setattr(calibration, "HELD_BYTES", 1)
     _, after = calibrated(project, run)
-    assert np.array_equal(before["half_widths"], after["half_widths"])
+    assert np.array_equal(before["quantiles"], after["quantiles"])
     assert not list((project / "results" / run.folder).glob(".*"))
 
 
 def test_too_few_windows_give_infinite_ends_and_no_crps(project, run, monkeypatch):
     monkeypatch.setattr(calibration, "MOST_WINDOWS", 8)
     scores, arrays = calibrated(project, run)
-    assert np.isinf(arrays["half_widths"][KEPT.index(90)]).all()
-    assert np.isfinite(arrays["half_widths"][KEPT.index(80)]).all()
+    assert np.isinf(arrays["quantiles"][KEPT.index(90)]).all()
+    assert np.isfinite(arrays["quantiles"][KEPT.index(80)]).all()
     assert scores["coverage"]["90"] == 1 and scores["width"]["90"] is None
     assert scores["crps"] is None and scores["pinball"] is None and scores["width"]["80"] > 0
     assert read_scores(project / "results" / run.folder / "intervals.json").crps is None
@@ -197,10 +199,11 @@ def test_a_run_on_m4_is_refused(project, run):
 def test_batches_do_not_change_the_coverage():
     draw = torch.Generator().manual_seed(0)
     forecast, truth = torch.randn(7, 4, 2, generator=draw), torch.randn(7, 4, 2, generator=draw)
-    widths = torch.rand(len(KEPT), 4, 2, generator=draw).sort(dim=0).values
-    whole, parts = Coverage(widths), Coverage(widths)
-    whole.add(forecast, truth)
+    s = torch.rand(7, 1, 2, generator=draw)
+    q = torch.rand(len(KEPT), 4, 2, generator=draw).sort(dim=0).values
+    whole, parts = Coverage(q), Coverage(q)
+    whole.add(forecast, truth, s)
     for batch in (slice(0, 5), slice(5, 7)):
-        parts.add(forecast[batch], truth[batch])
+        parts.add(forecast[batch], truth[batch], s[batch])
     assert np.array_equal(whole.of_windows(), parts.of_windows()) and whole.windows == parts.windows == 7
-    assert whole.losses() == pytest.approx(parts.losses())
+    assert whole.losses() == pytest.approx(parts.losses()) and whole.widths() == pytest.approx(parts.widths())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from timellama.results import conformal
-from timellama.results.conformal import KEPT, QUANTILES, crps, half_widths, pinball, pinball_of_ends, rank
+from timellama.results.conformal import KEPT, QUANTILES, crps, pinball, pinball_of_ends, quantiles, rank, scale
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,10 @@ def test_the_rank_by_hand(count, percent, expected):
     assert rank(count, percent) == expected
 
 
-def test_half_widths_by_hand_and_infinite_where_there_are_too_few(monkeypatch):
+def test_quantiles_by_hand_and_infinite_where_there_are_too_few(monkeypatch):
     monkeypatch.setattr(conformal, "BLOCK_BYTES", 1)  # a column at a time
     distances = np.array([[0.3, 7], [0.1, 6], [0.2, 5], [0.4, 8]], dtype=np.float32)
-    found = half_widths(distances, (50, 80, 90))
+    found = quantiles(distances, (50, 80, 90))
     # Of four: (4 + 1) 0.5 = 2.5, the third; (4 + 1) 0.8 = 4, the fourth; 4.5 is above four.
     assert found.tolist() == [[pytest.approx(0.3), 7.0], [pytest.approx(0.4), 8.0], [math.inf, math.inf]]
     assert distances[0, 0] == np.float32(0.3), "what was given is not sorted in its place"
@@ -38,9 +38,9 @@ def test_half_widths_by_hand_and_infinite_where_there_are_too_few(monkeypatch):
 
 def test_blocks_of_columns_change_nothing(monkeypatch):
     distances = np.random.default_rng(0).random((31, 10), dtype=np.float32)
-    whole = half_widths(distances, KEPT)
+    whole = quantiles(distances, KEPT)
     monkeypatch.setattr(conformal, "BLOCK_BYTES", 31 * 4 * 3)
-    assert np.array_equal(half_widths(distances, KEPT), whole)
+    assert np.array_equal(quantiles(distances, KEPT), whole)
     assert np.array_equal(whole, np.sort(distances, axis=0)[[rank(31, percent) - 1 for percent in KEPT]])
 
 
@@ -81,7 +81,12 @@ def test_exchangeable_errors_are_covered_as_often_as_is_said(count):
     """Over many calibrations the coverage is k / (n + 1), which is at least the level and below it + 1 / (n + 1)."""
     draw, cases, percents = np.random.default_rng(count), 40_000, (50, 80, 90)
     distances, fresh = draw.exponential(size=(count, cases)), draw.exponential(size=cases)
-    held = (fresh <= half_widths(distances, percents)).mean(axis=1)
+    held = (fresh <= quantiles(distances, percents)).mean(axis=1)
     for share, percent in zip(held, percents, strict=True):
         assert percent / 100 - 0.01 < share < percent / 100 + 1 / (count + 1) + 0.01
         assert share == pytest.approx(rank(count, percent) / (count + 1), abs=0.01)
+
+
+def test_the_spread_of_a_look_back_by_hand():
+    context = torch.tensor([[[1.0, 5.0], [3.0, 5.0]]])  # deviations of 1 and 0
+    assert scale(context).tolist() == [[[pytest.approx(1.3), pytest.approx(0.3)]]]

@@ -1,9 +1,9 @@
 """The step after a training that calibrates intervals around its forecasts, and says how often they hold the truth.
 
-The residuals are those of validation windows: none of them was trained on, and all of their targets come before the
+The scores are those of validation windows: none of them was trained on, and all of their targets come before the
 test part. Every test window is counted. `conformal.py` has the method and its references.
 
-Memory: the residuals of at most `MOST_WINDOWS` windows, in a mapped file where they are many; of the test part sums
+Memory: the scores of at most `MOST_WINDOWS` windows, in a mapped file where they are many; of the test part sums
 alone, and a few numbers a window.
 """
 
@@ -28,7 +28,7 @@ from timellama.core.files import write_arrays, write_json
 from timellama.data.download import sha256_of
 from timellama.data.windows import Parts, SplitWindows, prepare
 from timellama.experiments.memory import Fit, fit_of
-from timellama.results.conformal import KEPT, QUANTILES, REPORTED, crps, half_widths, pinball_of_ends
+from timellama.results.conformal import FLOOR, KEPT, QUANTILES, REPORTED, crps, pinball_of_ends, quantiles, scale
 from timellama.results.forecasting import Forecaster, backbone_of, load_forecaster, training_series
 from timellama.results.runs import read_run
 from timellama.results.uncertainty import Estimate, Part, of_period, together
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 # Our choice: windows side by side share all but one of their targets, so that more of them say little more. Were 1000
 # apart, the coverage of an 80 % interval would still be within 1.3 points of 80 two times in three (Beta(801, 200)).
 MOST_WINDOWS = 1000
-HELD_BYTES = 2**28  # our choice: 256 MiB of residuals are held in memory, more of them in a file
+HELD_BYTES = 2**28  # our choice: 256 MiB of scores are held in memory, more of them in a file
 # Our choice: how far the test error that comes out again may be from the run's own, as a part of it. Float32 repeats
 # itself to 1e-8 on another machine (docs/protocol.md), bfloat16 to less; other weights or data are further off.
 SAME_ERROR = 0.01
@@ -51,25 +51,27 @@ THIRDS = 3  # parts of the test period, whose coverage shows whether it drifts
 
 
 class Coverage:
-    """How often intervals y' +- q hold the truth and what they cost, summed over windows; q is float32 [L, H, N]."""
+    """How often intervals y' +- q s hold the truth and what they cost, summed over windows; q is float32 [L, H, N]."""
 
-    def __init__(self, widths: Tensor) -> None:
-        self.widths = widths
+    def __init__(self, q: Tensor) -> None:
+        self.q = q
         self.windows = 0
+        self._scale = torch.zeros(q.shape[2], dtype=torch.float64)
         self._reported = [KEPT.index(percent) for percent in REPORTED]
         self._of_windows: list[Tensor] = []  # of each batch [B, reported levels]
-        self._of_steps = torch.zeros(len(REPORTED), widths.shape[1], dtype=torch.float64)
-        self._of_variates = torch.zeros(len(REPORTED), widths.shape[2], dtype=torch.float64)
+        self._of_steps = torch.zeros(len(REPORTED), q.shape[1], dtype=torch.float64)
+        self._of_variates = torch.zeros(len(REPORTED), q.shape[2], dtype=torch.float64)
         self._median, self._ends = 0.0, [0.0] * len(KEPT)
 
-    def add(self, forecast: Tensor, truth: Tensor) -> None:
-        """Add a batch; both [B, H, N]."""
+    def add(self, forecast: Tensor, truth: Tensor, s: Tensor) -> None:
+        """Add a batch: forecast and truth [B, H, N], and s [B, 1, N]."""
         distance = (truth - forecast).abs()
+        self._scale += s.double().sum(dim=(0, 1)).cpu()
         self.windows += len(distance)
         self._median += float(distance.double().sum()) / 2
         for place, percent in enumerate(KEPT):
-            self._ends[place] += float(pinball_of_ends(distance, self.widths[place], percent).double().sum())
-        held = [(distance <= self.widths[place]).double() for place in self._reported]
+            self._ends[place] += float(pinball_of_ends(distance, s * self.q[place], percent).double().sum())
+        held = [(distance <= s * self.q[place]).double() for place in self._reported]
         self._of_windows.append(torch.stack([each.mean(dim=(1, 2)) for each in held], dim=1).cpu())
         self._of_steps += torch.stack([each.mean(dim=2).sum(dim=0) for each in held]).cpu()
         self._of_variates += torch.stack([each.mean(dim=1).sum(dim=0) for each in held]).cpu()
@@ -78,6 +80,12 @@ class Coverage:
         """The share of each window's values that is held [W, reported levels]."""
         return torch.cat(self._of_windows).numpy()
 
+    def widths(self) -> dict[str, float | None]:
+        """The mean width of each reported interval; None where it is infinite."""
+        mean = self._scale / self.windows
+        of = {percent: self.q[place].double().cpu() for percent, place in zip(REPORTED, self._reported, strict=True)}
+        return {str(percent): _finite(float((2 * mean * q).mean())) for percent, q in of.items()}
+
     def arrays(self) -> dict[str, np.ndarray]:
         """The share that is held by step [reported levels, H] and by variate [reported levels, N]."""
         found = {"coverage_of_steps": self._of_steps, "coverage_of_variates": self._of_variates}
@@ -85,7 +93,7 @@ class Coverage:
 
     def losses(self) -> dict[str, float | None]:
         """`pinball`, the mean over the ends of the reported intervals, and `crps`; None where they are infinite."""
-        count = self.windows * math.prod(self.widths.shape[1:])
+        count = self.windows * math.prod(self.q.shape[1:])
         ends = [total / count for total in self._ends]
         of_reported = sum(ends[place] for place in self._reported) / len(REPORTED)
         return {"pinball": _finite(of_reported), "crps": _finite(crps(self._median / count, ends))}
@@ -96,8 +104,8 @@ def calibrate(
 ) -> dict:
     """Calibrate the intervals of the finished run in `folder`; write `widths` and `scores`, and return the latter.
 
-    `widths` gets `half_widths` float32 [levels, H, N] in standardised values at the `levels` in per cent, infinite
-    where the windows are too few, and the coverage by step and by variate. `memory_gb` as for a training.
+    `widths` gets q as `quantiles` float32 [levels, H, N] at the `levels` in per cent, infinite where the windows are
+    too few, the `floor` of s, and the coverage by step and by variate. `memory_gb` as for a training.
     Raises InputError for a run on M4, as `load_forecaster`, and where the run's test error does not come out again.
     """
     started, commit = datetime.now(UTC), provenance.commit()
@@ -120,11 +128,11 @@ def calibrate(
     chosen = spread(len(parts.validation), MOST_WINDOWS)
     log.info("%s: %d of %d validation windows", run.folder, len(chosen), len(parts.validation))
     with residuals(forecaster, parts.validation, chosen, fit=fit, beside=widths) as distances:
-        quantiles = half_widths(distances, KEPT).reshape(len(KEPT), run.horizon, len(series.columns))
-        calibration = _held(distances, quantiles)
-    coverage, errors = covered(forecaster, parts, quantiles, fit=fit)
+        q = quantiles(distances, KEPT).reshape(len(KEPT), run.horizon, len(series.columns))
+        calibration = _held(distances, q)
+    coverage, errors = covered(forecaster, parts, q, fit=fit)
     _require_same(errors[MSE.name], finished.metrics[MSE.name], run.folder)
-    arrays = {"levels": np.array(KEPT), "half_widths": quantiles, **coverage.arrays()}
+    arrays = {"levels": np.array(KEPT), "quantiles": q, "floor": np.array([FLOOR]), **coverage.arrays()}
     # Windows of the calibration are further apart than those of the test part, which are one step from each other.
     stride = max(1.0, (len(parts.validation) - 1) / max(1, len(chosen) - 1))
     found = {
@@ -134,10 +142,7 @@ def calibrate(
         "calibration": {"part": "validation", "windows": len(chosen), "of": len(parts.validation)},
         "quantiles": QUANTILES,
         **_coverages(coverage.of_windows(), calibration, horizon=run.horizon, stride=stride),
-        "width": {
-            str(percent): _finite(2 * float(quantiles[KEPT.index(percent)].mean(dtype=np.float64)))
-            for percent in REPORTED
-        },
+        "width": coverage.widths(),
         **coverage.losses(),
         **errors,
         "provenance": {
@@ -166,7 +171,7 @@ def calibrate(
 def residuals(
     forecaster: Forecaster, windows: SplitWindows, chosen: Tensor, *, fit: Fit, beside: Path
 ) -> Iterator[np.ndarray]:
-    """|y - y'| float32 [windows, H N] of the windows `chosen`, in a file beside `beside` where they are many."""
+    """|y - y'| / s float32 [windows, H N] of the windows `chosen`, in a file beside `beside` where they are many."""
     shape = (len(chosen), forecaster.run.horizon * windows.variates)
     with tempfile.TemporaryDirectory(dir=_made(beside.parent), prefix=".residuals-") as folder:
         if math.prod(shape) * np.dtype(np.float32).itemsize > HELD_BYTES:
@@ -174,20 +179,18 @@ def residuals(
         else:
             distances = np.empty(shape, dtype=np.float32)
         first = 0
-        for _, forecast, truth in _forecasts(forecaster, windows, chosen, fit):
-            distance = (truth - forecast).abs().flatten(1).cpu().numpy()
+        for forecast, truth, s in _forecasts(forecaster, windows, chosen, fit):
+            distance = ((truth - forecast).abs() / s).flatten(1).cpu().numpy()
             distances[first : first + len(distance)] = distance
             first += len(distance)
         yield distances
 
 
-def covered(
-    forecaster: Forecaster, parts: Parts, quantiles: np.ndarray, *, fit: Fit
-) -> tuple[Coverage, dict[str, float]]:
-    """The coverage of every test window by intervals of `quantiles` [L, H, N], and MSE and MAE of their middles."""
-    coverage, errors = Coverage(torch.from_numpy(quantiles).to(forecaster.device)), Errors(FORECAST)
-    for _, forecast, truth in _forecasts(forecaster, parts.test, torch.arange(len(parts.test)), fit):
-        coverage.add(forecast, truth)
+def covered(forecaster: Forecaster, parts: Parts, q: np.ndarray, *, fit: Fit) -> tuple[Coverage, dict[str, float]]:
+    """The coverage of every test window by intervals of q [L, H, N], and MSE and MAE of their middles."""
+    coverage, errors = Coverage(torch.from_numpy(q).to(forecaster.device)), Errors(FORECAST)
+    for forecast, truth, s in _forecasts(forecaster, parts.test, torch.arange(len(parts.test)), fit):
+        coverage.add(forecast, truth, s)
         errors.add(forecast, truth)
     if coverage.windows != len(parts.test):
         raise RuntimeError(f"{coverage.windows} windows were counted, the test part has {len(parts.test)}")
@@ -195,18 +198,20 @@ def covered(
 
 
 def _forecasts(forecaster: Forecaster, windows: SplitWindows, chosen: Tensor, fit: Fit) -> Iterator[tuple]:
-    """(indices, forecast, truth) of a batch, the latter two [B, H, N]."""
+    """(forecast, truth, s) of each batch: two of [B, H, N], and s [B, 1, N]."""
+    windows = windows.to(forecaster.device)
     run, device = forecaster.run, forecaster.device
     for indices, forecast, truth, _ in predictions(
         forecaster.model,
-        windows.to(device),
+        windows,
         indices=chosen,
         batch_size=run.evaluation_batch_size,
         device=device,
         precision=run.precision,
         fit=fit,
     ):
-        yield indices, forecast, truth
+        context, _ = windows.batch(indices)
+        yield forecast, truth, scale(context)
 
 
 def _fit(forecaster: Forecaster, backbone: Path | None, *, threads: int, memory_gb: float | None) -> Fit:
@@ -220,10 +225,10 @@ def _fit(forecaster: Forecaster, backbone: Path | None, *, threads: int, memory_
     )
 
 
-def _held(distances: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+def _held(distances: np.ndarray, q: np.ndarray) -> np.ndarray:
     """The share of each calibration window's residuals [n, H N] within their own q [n, reported levels]."""
-    shown = [quantiles[KEPT.index(percent)].ravel() for percent in REPORTED]
-    return np.array([[float((row <= q).mean()) for q in shown] for row in distances])
+    shown = [q[KEPT.index(percent)].ravel() for percent in REPORTED]
+    return np.array([[float((row <= of_level).mean()) for of_level in shown] for row in distances])
 
 
 def _coverages(test: np.ndarray, calibration: np.ndarray, *, horizon: int, stride: float) -> dict[str, dict]:

@@ -22,20 +22,22 @@ from timellama.results.documents import IntervalScores
 from timellama.results.forecasting import Forecast, Forecaster
 from timellama.results.runs import Finished
 
-ARRAYS = ("levels", "half_widths", "coverage_of_steps", "coverage_of_variates")
+ARRAYS = ("levels", "quantiles", "floor", "coverage_of_steps", "coverage_of_variates")
 MEDIAN = 50
 ENDS = ("lo", "hi")  # in the names of columns
 
 
 @dataclass(frozen=True, kw_only=True)
 class Intervals:
-    """Half-widths float32 [L, H, N] in standardised values of intervals of `levels` in per cent.
+    """Intervals y' +- q s of `levels` in per cent: `q` float32 [L, H, N], with the variates in the order of the run.
 
-    The variates are in the order of the run. `coverage` is the share of the test part that each reported level held.
+    s is the standard deviation of a look-back and `floor` times that of the training rows. `coverage` is the share of
+    the test part that each reported level held.
     """
 
     levels: tuple[int, ...]
-    half_widths: np.ndarray
+    q: np.ndarray
+    floor: float
     coverage: dict[str, float]
 
     def bounds(self, forecaster: Forecaster, forecast: Forecast, percent: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +49,8 @@ class Intervals:
             raise InputError(f"there is no interval of {percent} %; take one of {', '.join(map(str, self.levels))}")
         names = forecaster.columns
         order = [names.index(name) for name in forecast.context_rows.columns]
-        half = (self.half_widths[self.levels.index(percent)].astype(np.float64) * forecaster.scaler.std)[:, order]
+        s = forecast.context_rows.values.std(axis=0) + self.floor * forecaster.scaler.std[order]
+        half = self.q[self.levels.index(percent)].astype(np.float64)[:, order] * s
         return forecast.values - half, forecast.values + half
 
     def quantiles(
@@ -99,14 +102,14 @@ def read_intervals(finished: Finished) -> Intervals | None:
     if found.provenance.weights_sha256 != sha256_of(finished.folder / layout.WEIGHTS):
         return None
     arrays = read_arrays(finished.folder / layout.INTERVAL_WIDTHS, ARRAYS)
-    widths, levels = arrays["half_widths"], tuple(int(level) for level in arrays["levels"])
+    q, levels = arrays["quantiles"], tuple(int(level) for level in arrays["levels"])
     wanted = (len(levels), finished.run.horizon, finished.run.variates)
-    if widths.shape != wanted:
+    if q.shape != wanted:
         raise InputError(
-            f"{finished.folder / layout.INTERVAL_WIDTHS} holds half-widths of shape {widths.shape}, but the run has "
+            f"{finished.folder / layout.INTERVAL_WIDTHS} holds quantiles of shape {q.shape}, but the run has "
             f"{wanted}; {remedy(finished)}"
         )
-    return Intervals(levels=levels, half_widths=widths, coverage=found.coverage)
+    return Intervals(levels=levels, q=q, floor=float(arrays["floor"][0]), coverage=found.coverage)
 
 
 def read_scores(path: Path) -> IntervalScores:

@@ -57,7 +57,8 @@ def table(given: ReportContext) -> Table:
             f"Pinball: the mean loss of the {2 * len(REPORTED)} ends of these intervals. CRPS: twice the mean pinball "
             f"loss of {QUANTILES} quantiles, 5 % apart; of a forecast without intervals it would be the MAE. Bold: the "
             "lowest CRPS, which is no test.",
-            "Split-conformal, by step and variate, on absolute errors. Calibr., Test: windows. Overlapping windows are "
+            "Split-conformal by step and variate, on absolute errors over the spread of the look-back. Calibr., Test: "
+            "windows. Overlapping windows are "
             "not exchangeable, so the coverage is measured here and not guaranteed.",
             *_judged(summary),
             provenance(summary, configuration=facts["configuration"], generated=facts["generated"]),
@@ -123,9 +124,9 @@ def _line(row: Mapping[str, Any], *, first: bool, best: bool) -> Row:
         head = [Cell(text=row["dataset"]), *(tables.whole(int(count), absent=MISSING) for count in counts)]
     covered = [
         Cell(
-            text=fixed(row[f"coverage_{percent}_mean"], 1),
+            text=fixed(row[f"coverage_{percent}_mean"], 1) + (OFF if is_off(row, percent) else ""),
             value=row[f"coverage_{percent}_mean"],
-            spread=spread(row[f"coverage_{percent}_std"], 1) + (OFF if is_off(row, percent) else ""),
+            spread=spread(row[f"coverage_{percent}_std"], 1),
         )
         for percent in REPORTED
     ]
