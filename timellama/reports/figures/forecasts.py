@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from timellama.core.errors import InputError
 from timellama.core.files import atomic
@@ -16,7 +17,7 @@ from timellama.results.forecasting import Forecast
 METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}  # no dates: the same picture, the same bytes
 SHOWN_VARIATES = 6  # our choice: panels that can still be read on one page
 ACROSS = 2
-SHADE = 0.18  # our choice: three bands over each other can be told apart, and the line on them seen
+SHADE = 0.2  # our choice: three bands can be told apart, and the line on them seen
 HISTORY = 3  # our choice: as many horizons of look-back, so that the forecast fills a quarter of the width
 
 
@@ -65,8 +66,10 @@ def draw_forecast(
 def _bands(
     axis: Axes, forecast: Forecast, bounds: Mapping[int, tuple[np.ndarray, np.ndarray]], *, place: int, color: str
 ) -> None:
-    """The widest band first, so that narrower ones lie on it and are darker."""
-    for percent, (lower, upper) in sorted(bounds.items(), reverse=True):
+    """The widest band first. A narrower one lies on it and is darker, in the legend too, so none is transparent."""
+    for depth, (percent, (lower, upper)) in enumerate(sorted(bounds.items(), reverse=True), start=1):
         if np.isfinite(lower[:, place]).all():
+            paper = (1 - SHADE) ** depth
+            shade = [paper + (1 - paper) * part for part in to_rgb(color)]
             band = (lower[:, place], upper[:, place])
-            axis.fill_between(forecast.time, *band, color=color, alpha=SHADE, linewidth=0, label=f"{percent} %")
+            axis.fill_between(forecast.time, *band, color=shade, linewidth=0, label=f"{percent} %")
