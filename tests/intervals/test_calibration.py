@@ -13,7 +13,8 @@ from timellama.data.series import load_series, save_series
 from timellama.results import calibration
 from timellama.results.calibration import Coverage, calibrate
 from timellama.results.conformal import KEPT, pinball, rank
-from timellama.results.intervals import read_intervals, read_scores
+from timellama.results.documents import read_scores
+from timellama.results.intervals import read_intervals
 from timellama.results.runs import read_run
 
 ROWS = 400  # 240 training, 80 validation and 80 test rows

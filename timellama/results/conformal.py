@@ -12,9 +12,12 @@ gets a wider interval. `docs/intervals.md` has what constant s and signed residu
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor  # tables, which do not wait for torch, import this module
 
 REPORTED = (50, 80, 90)  # per cent: the intervals whose coverage is told
 # Per cent of each interval that is kept. Our choice: with the median, the ends are the quantiles 0.05, 0.10, ..., 0.95,
@@ -33,7 +36,7 @@ def rank(count: int, percent: int) -> int | None:
     return k if k <= count else None
 
 
-def scale(context: Tensor) -> Tensor:
+def scale(context: "Tensor") -> "Tensor":
     """s [B, 1, N] of standardised look-backs [B, T, N]."""
     return context.std(dim=1, correction=0, keepdim=True) + FLOOR
 
@@ -55,7 +58,7 @@ def quantiles(distances: np.ndarray, percents: Sequence[int]) -> np.ndarray:
     return found
 
 
-def pinball(truth: Tensor, quantile: Tensor, level: float) -> Tensor:
+def pinball(truth: "Tensor", quantile: "Tensor", level: float) -> "Tensor":
     """The loss of a quantile at `level`: level (y - q) where y is above q, and (1 - level) (q - y) where it is below.
 
     Koenker and Bassett 1978 (Econometrica 46).
@@ -64,7 +67,7 @@ def pinball(truth: Tensor, quantile: Tensor, level: float) -> Tensor:
     return (level * below).maximum((level - 1) * below)
 
 
-def pinball_of_ends(distance: Tensor, half_width: Tensor, percent: int) -> Tensor:
+def pinball_of_ends(distance: "Tensor", half_width: "Tensor", percent: int) -> "Tensor":
     """The mean of `pinball` of the two ends of y' +- q, from |y - y'|: a q + max(|y - y'| - q, 0) / 2.
 
     a = (1 - c) / 2 is the level of the lower end, 1 - a that of the upper one. Times 4 / (2 a) it is the interval score

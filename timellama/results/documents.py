@@ -272,3 +272,10 @@ def as_result(document: dict[str, Any], kind: type[D], path: Path) -> D:
     """A result as `kind`. Raises InputError naming the file, each key that is absent or wrong, and the remedy."""
     diverged = "If the training diverged, lower its learning rate. " if kind is Metrics else ""
     return check_json(document, kind, path=path, remedy=f"{diverged}{REMEDY}")
+
+
+def read_scores(path: Path) -> IntervalScores:
+    """The content of an `intervals.json`. Raises InputError where it is absent or damaged."""
+    again = "Delete it and let snakemake make it again."
+    found = read_json(path, absent="Let snakemake make it.", damaged=again)
+    return check_json(found, IntervalScores, path=path, remedy=again)

@@ -9,16 +9,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.core.files import read_arrays
-from timellama.core.schema import check_json, read_json
 from timellama.data.download import sha256_of
-from timellama.results.documents import IntervalScores
+from timellama.results.documents import read_scores
 from timellama.results.forecasting import Forecast, Forecaster
 from timellama.results.runs import Finished
 
@@ -110,13 +108,6 @@ def read_intervals(finished: Finished) -> Intervals | None:
             f"{wanted}; {remedy(finished)}"
         )
     return Intervals(levels=levels, q=q, floor=float(arrays["floor"][0]), coverage=found.coverage)
-
-
-def read_scores(path: Path) -> IntervalScores:
-    """The content of an `intervals.json`. Raises InputError where it is absent or damaged."""
-    again = "Delete it and let snakemake make it again."
-    found = read_json(path, absent="Let snakemake make it.", damaged=again)
-    return check_json(found, IntervalScores, path=path, remedy=again)
 
 
 def remedy(finished: Finished) -> str:

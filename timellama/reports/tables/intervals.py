@@ -15,8 +15,7 @@ from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.reports.report import ReportContext
 from timellama.results.aggregate import collect, summarise
 from timellama.results.conformal import QUANTILES, REPORTED
-from timellama.results.documents import IntervalScores
-from timellama.results.intervals import read_scores
+from timellama.results.documents import IntervalScores, read_scores
 from timellama.results.numbers import numbers_of
 
 WIDTH = 80  # per cent: the interval whose width has a column; the .csv has the others
