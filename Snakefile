@@ -29,6 +29,7 @@ if not PARTIAL:
 
     include: "workflow/rules/data.smk"
     include: "workflow/rules/train.smk"
+    include: "workflow/rules/intervals.smk"
     include: "workflow/rules/efficiency.smk"
 
 

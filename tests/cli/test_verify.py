@@ -10,7 +10,7 @@ import pytest
 from timellama.core.errors import InputError
 from timellama.experiments.run import Backbone
 from timellama.reports import provenance_index
-from timellama.results.digests import code_of_run, code_of_sweep
+from timellama.results.digests import code_of_intervals, code_of_run, code_of_sweep
 
 RAW = "results/raw/made/up.csv"
 FOLDER = "results/backbones/tiny/x2-pretrained"
@@ -101,6 +101,23 @@ def test_the_index_is_the_same_twice(indexed):
 
 def test_an_untouched_tree_matches(indexed, say):
     assert say("verify").stdout == "3 reports, 4 results, 26 files looked at: all match\n"
+
+
+def test_intervals_of_other_code_are_named(indexed, say):
+    made, paths, _ = indexed
+    levels = ("50", "80", "90")
+    scores = {
+        **{"run": "a", "n_windows": 9, "calibration": {"windows": 9, "of": 9}, "quantiles": 19},
+        **{"coverage": dict.fromkeys(levels, 0.5), "coverage_interval": dict.fromkeys(levels)},
+        **{"coverage_of_thirds": {key: [0.5] for key in levels}, "width": dict.fromkeys(levels), "pinball": None},
+        **{"crps": None, "provenance": {"git_commit": "1" * 40, "git_dirty": False, "weights_sha256": "0" * 64}},
+    }
+    place = (made.folder / paths["dlinear-0"]).with_name("intervals.json")
+    for digest, code in ((code_of_intervals(made.runs["dlinear-0"]), 0), ("of other code", 1)):
+        scores["provenance"]["source_digest"] = digest
+        place.write_text(json.dumps(scores))
+        told = say("verify", code=code).stdout
+        assert ("intervals.json has intervals of other code" in told) == bool(code)
 
 
 CASES = {  # what is tampered with: the problem that is told of it

@@ -11,7 +11,7 @@ import pytest
 from timellama.core.code_digest import _file as _module_file
 
 HEAVY = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "peft")
-NEEDS_TORCH = {"train.py"}  # the one that computes with a model in its own process
+NEEDS_TORCH = {"train.py", "calibrate.py"}  # those that compute with a model in their own process
 LOADS_IT_LATE = {"backbone.py"}  # needs torch, but not before its files are fetched
 DRAWS = {"figure.py"}
 

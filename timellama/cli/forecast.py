@@ -18,6 +18,7 @@ def forecast(
     plot: Annotated[Path | None, typer.Option(help="A .png or .pdf to draw; for several files a folder.")] = None,
     time_column: Annotated[str | None, typer.Option(help="The column of time stamps, where it is not clear.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    intervals: Annotated[bool, typer.Option(help="Write prediction intervals too, where the run has them.")] = True,
     as_json: Json = False,
 ) -> None:
     """Apply a trained run to the last look-back of your own CSV files.
@@ -41,12 +42,16 @@ def forecast(
         raise InputError(f"--device is {device!r}; it must be auto, cpu or cuda")
     finished = find_run(run, results=RESULTS)
 
+    from timellama.results.conformal import REPORTED
     from timellama.results.context_rows import read_context_rows
     from timellama.results.forecasting import forecast as apply
     from timellama.results.forecasting import gap_warning, load_forecaster, step_warning, write_forecast
+    from timellama.results.intervals import columns_of, read_intervals, without_intervals
 
     forecaster = load_forecaster(finished, device=device)
-    for message in forecaster.warnings:
+    around = read_intervals(finished) if intervals else None
+    said = without_intervals(finished) if intervals and around is None else None
+    for message in [*forecaster.warnings, *([said] if said else [])]:
         warn(message)
     done, failures = [], []
     for file, target, picture in jobs:
@@ -59,28 +64,22 @@ def forecast(
                 grid=forecaster.run.grid,
             )
             made = apply(forecaster, context_rows)
+            bounds = {percent: around.bounds(forecaster, made, percent) for percent in REPORTED} if around else {}
+            ends = columns_of(bounds, made)
         except InputError as error:
             failures.append({"csv": str(file), "error": str(error)})
             continue
         warnings = [each for each in (step_warning(forecaster, context_rows), gap_warning(context_rows)) if each]
         for message in warnings:
             warn(message)
-        write_forecast(target, made)
+        write_forecast(target, made, more=ends)
         if picture:
             from timellama.reports.figures.forecasts import draw_forecast
 
-            draw_forecast(made, label=forecaster.run.variant, path=picture)
-        ends = context_rows.written(made.time[[0, -1]])
-        done.append(
-            {
-                "csv": file,
-                "out": target,
-                "plot": picture,
-                "first": ends[0],
-                "last": ends[1],
-                "warning": " ".join(warnings) or None,
-            }
-        )
+            draw_forecast(made, label=forecaster.run.variant, path=picture, bounds=bounds)
+        first, last = context_rows.written(made.time[[0, -1]])
+        about = {"first": first, "last": last, "intervals": list(bounds), "warning": " ".join(warnings) or None}
+        done.append({"csv": file, "out": target, "plot": picture, **about})
     if as_json:
         print_json({"run": forecaster.run.folder, "forecasts": done, "failures": failures})
     elif done:

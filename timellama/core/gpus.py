@@ -3,7 +3,7 @@
 `python -m timellama.core.gpus COMMAND...` becomes COMMAND. The script of a training gets a GPU that no other has: the
 first that is free in CUDA_VISIBLE_DEVICES, which becomes all that it sees. It is taken by locking a file, and given
 back when the training and its children have ended, however they end. With TIMELLAMA_RUNS_PER_GPU=4 four trainings
-share a GPU. Other commands run as they are.
+share a GPU. The script that calibrates intervals counts as a training. Other commands run as they are.
 
 Only the standard library is imported, and this module by nothing that a number depends on.
 """
@@ -20,7 +20,8 @@ from pathlib import Path
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 RUNS = "TIMELLAMA_RUNS_PER_GPU"
-TRAINING = ".train.py"  # the end of Snakemake's copy of workflow/scripts/train.py
+# The ends of Snakemake's copies of the scripts in workflow/scripts that compute on a GPU beside each other.
+TRAINING = (".train.py", ".calibrate.py")
 WAIT = 0.5  # our choice, seconds between two looks for a free GPU
 
 

@@ -34,6 +34,8 @@ HISTORY = "history.csv"
 ROUTER = "router.csv"
 FORECASTS = "forecasts.npz"
 WINDOWS = "windows.npz"  # the errors of each test window
+INTERVALS = "intervals.json"  # how often intervals around the forecasts of a run hold the truth, by a step of its own
+INTERVAL_WIDTHS = "intervals.npz"
 CHECKPOINTS = f"{RESULTS}/checkpoints/{IDENTITY}"
 CHOICE = f"{RESULTS}/choices/{IDENTITY}.json"  # which trial the searched runs of a cell take
 SWEEP = f"{RESULTS}/efficiency/{{variant}}/{{identity}}.json"
@@ -43,6 +45,7 @@ FETCH_LOG = f"{LOGS}/fetch/{{path}}.log"
 NORMALISE_LOG = f"{LOGS}/normalise/{{dataset}}.log"
 BACKBONE_LOG = f"{LOGS}/backbone/{{backbone}}-x{{blocks}}-{{weights}}.log"
 TRAIN_LOG = f"{LOGS}/train/{IDENTITY}.log"
+CALIBRATE_LOG = f"{LOGS}/calibrate/{IDENTITY}.log"
 CHOICE_LOG = f"{LOGS}/choice/{IDENTITY}.log"
 SWEEP_LOG = f"{LOGS}/efficiency/{{variant}}/{{identity}}.log"
 BENCHMARK = f"{RESULTS}/benchmarks/{IDENTITY}.tsv"
@@ -67,6 +70,11 @@ def metrics_of(folder: str) -> str:
     return f"{RESULTS}/{folder}/{METRICS}"
 
 
+def intervals_of(folder: str) -> str:
+    """The scores of the intervals of the run in `folder`."""
+    return f"{RESULTS}/{folder}/{INTERVALS}"
+
+
 def choice_of(place: str) -> str:
     """The choice behind the searched runs of `Run.choice`."""
     return f"{RESULTS}/choices/{place}.json"
@@ -78,10 +86,11 @@ def sweep_of(folder: str) -> str:
 
 
 def log_of(result: str) -> str:
-    """The log of the job that makes the numbers in `result`, as `metrics_of` or `sweep_of` gives it."""
+    """The log of the job that makes the numbers in `result`, as `metrics_of`, `intervals_of` or `sweep_of` gives it."""
     name = result.removeprefix(f"{RESULTS}/")
-    if name.endswith(f"/{METRICS}"):
-        return f"{LOGS}/train/{name.removesuffix(f'/{METRICS}')}.log"
+    for file, step in ((METRICS, "train"), (INTERVALS, "calibrate")):
+        if name.endswith(f"/{file}"):
+            return f"{LOGS}/{step}/{name.removesuffix(f'/{file}')}.log"
     return f"{LOGS}/{name.removesuffix('.json')}.log"
 
 

@@ -252,4 +252,16 @@ class Configuration(Model):
         description="Reports beside those of the project, each as module:NAME of a timellama.reports.report.Report in "
         "a module of your own.",
     )
+    intervals: Flag = Field(
+        False,
+        description="Whether the runs of `long_term` get prediction intervals and `reports/table_intervals`: a step "
+        "more a run, which takes as long as its test and one validation. No run is trained again for it.",
+    )
     experiments: Experiments = Field(description="What is run; the key names the report.")
+
+    @model_validator(mode="after")
+    def _has_runs_for_intervals(self) -> "Configuration":
+        if self.intervals and self.experiments.long_term is None:
+            rule = "must be false where there is no experiment `long_term`, whose runs get them; add it, or remove this"
+            raise broken((("intervals",), True, rule))
+        return self

@@ -205,6 +205,17 @@ OWN = (
         needs=Needs(experiments=("long_term",)),
         build=f"{TABLES}.ranking:table",
     ),
+    Report(
+        name="table_intervals",
+        title="Table E11. Prediction intervals",
+        caption="How often intervals of 50, 80 and 90 % around each forecast held the truth in the test part, how wide "
+        "they are, and what they cost. The best intervals hold what they promise and are narrow; the CRPS takes both "
+        "together. docs/intervals.md says how they are made.",
+        needs=Needs(
+            experiments=("long_term",), runs=f"{SELECTION}:with_intervals", file=layout.INTERVALS, intervals=True
+        ),
+        build=f"{TABLES}.intervals:table",
+    ),
     _figure(
         "active_loras",
         title="Figure 2. Active LoRA modules",

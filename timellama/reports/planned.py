@@ -9,10 +9,11 @@ from timellama.core.code_digest import code_digest
 from timellama.core.outside import is_own
 from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import Run
-from timellama.reports.failures import Failure, mark
+from timellama.reports.failures import Failure, mark, remark
 from timellama.reports.registry import experiments_of, loaded
 from timellama.reports.report import Report
-from timellama.reports.report_facts import dataset_rows, remark_on, report_facts
+from timellama.reports.report_facts import dataset_rows, report_facts
+from timellama.reports.selection import with_intervals
 
 RENDERERS = {
     True: "timellama.reports.render.files",
@@ -47,30 +48,38 @@ def wanted(report: Report, matrix: Matrix) -> dict[str, dict[str, str]]:
 
 def results_of(report: Report, matrix: Matrix, *, absent: Collection[str]) -> list[str]:
     """The results that are there of those that a report is made from."""
-    found = (result for of in wanted(report, matrix).values() for result in of)
-    return [result for result in dict.fromkeys(found) if result not in absent]
+    return [result for result, file in _files(report, matrix).items() if result not in absent and file not in absent]
 
 
 def files_of(report: Report, matrix: Matrix, *, absent: Collection[str]) -> dict[str, list[str]]:
     """By experiment, the files that a report reads of the results that are there."""
     files = wanted(report, matrix)
-    return {name: [file for result, file in of.items() if result not in absent] for name, of in files.items()}
+    return {
+        name: [file for result, file in of.items() if result not in absent and file not in absent]
+        for name, of in files.items()
+    }
+
+
+def _files(report: Report, matrix: Matrix) -> dict[str, str]:
+    """`wanted` of all experiments together."""
+    return {result: file for of in wanted(report, matrix).values() for result, file in of.items()}
 
 
 def facts_of(report: Report, matrix: Matrix, *, absent: Mapping[str, Failure]) -> dict[str, Any]:
     """What a report has to know beside its results; of one on a single experiment also the planned cells."""
     names = experiments_of(report, matrix.config["experiments"])
-    planned = dict.fromkeys(result for of in wanted(report, matrix).values() for result in of)
+    planned = _files(report, matrix)
+    lacking = sum(result in absent or file in absent for result, file in planned.items())
     facts = report_facts(matrix, names[0] if len(report.needs.experiments) == 1 and names else "", absent=absent)
     facts |= {
-        "remark": remark_on(planned, absent),
-        "mark": mark(sum(result in absent for result in planned), len(planned)),
+        "remark": remark(lacking, len(planned)),
+        "mark": mark(lacking, len(planned)),
     }
     if report.needs.datasets:
         facts["datasets"] = dataset_rows(matrix)
     if report.needs.failures:
         facts["failures"] = [dataclasses.asdict(failure) for failure in absent.values()]
-        facts["results_planned"] = len(planned)
+        facts["results_planned"] = len(planned) + len(with_intervals(matrix))
     return facts
 
 

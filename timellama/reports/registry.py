@@ -22,10 +22,13 @@ FIGURE_FILES = ("pdf", "png", "txt")  # the last holds the remark
 NAME = re.compile(r"([A-Za-z0-9_-]|\{dataset\})+")
 
 
-def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> dict[str, Report]:
+def reports(
+    experiments: Mapping[str, Mapping], *, more: Iterable[str] = (), intervals: bool = False
+) -> dict[str, Report]:
     """The reports of a configuration by name, in the order of the page.
 
-    `experiments` are the configuration's, `more` its `reports`. A name with `{dataset}` becomes a report a data set.
+    `experiments`, `more` (its `reports`) and `intervals` are the configuration's. A name with `{dataset}` becomes a
+    report a data set.
     Raises InputError for an entry of `more` that is no report, and for a name that is taken.
     """
     known = [*OWN]
@@ -40,11 +43,29 @@ def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> 
         needs = report.needs
         if needs.experiments and not needs.optional and not set(needs.experiments) & {EVERY, *experiments}:
             continue
+        if needs.intervals and not intervals:
+            continue
         for one in _each(report, experiments):
             if one.name in found:
                 raise InputError(f"reports: two reports are called {one.name!r}; rename one of them")
             found[one.name] = one
     return found
+
+
+def of_configuration(config: Mapping[str, Any]) -> dict[str, Report]:
+    """`reports` of a configuration as Snakemake passes it on. Raises InputError as `reports`."""
+    given = {"more": config.get("reports", ()), "intervals": config.get("intervals", False)}
+    return reports(config["experiments"], **given)
+
+
+def why_not(name: str, config: Mapping[str, Any]) -> str:
+    """What a configuration lacks for a report that it does not have."""
+    if any(report.name == name and report.needs.intervals for report in OWN) and not config.get("intervals", False):
+        return "set `intervals: true` in it, beside the experiment `long_term`"
+    return (
+        "add its experiment under `experiments:`, or choose a configuration that has it with --configfile "
+        "config/cpu.yaml"
+    )
 
 
 def _require_buildable(report: Report, place: str) -> None:
@@ -149,6 +170,6 @@ def context_of_job(
     facts: Mapping,
 ) -> ReportContext:
     """`ReportContext` from what a job of the workflow holds; `config` is the configuration that Snakemake passes on."""
-    report = reports(config["experiments"], more=config.get("reports", ()))[name]
+    report = of_configuration(config)[name]
     paths = {experiment: [Path(file) for file in of] for experiment, of in files.items()}
     return ReportContext(report=report, files=paths, published=[Path(file) for file in published], facts=facts)

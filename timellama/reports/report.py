@@ -17,14 +17,15 @@ class Needs:
     `experiments` are keys of the configuration; a report is made where the configuration has one of them, or always
     where it needs none or they are `optional`. `runs` is the `module:function` that chooses among their runs, given
     the plan and the data set of a report with `{dataset}` in its name; without it all are taken. Of each run `file` is
-    read. `published` are files of the paper's numbers. `datasets` and `failures` ask for the catalogue's facts and for
-    the absent results.
+    read. With `intervals` the report is made where the configuration also has `intervals: true`. `published` are files
+    of the paper's numbers. `datasets` and `failures` ask for the catalogue's facts and for the absent results.
     """
 
     experiments: tuple[str, ...] = ()
     optional: bool = False
     runs: str = ""
     file: str = METRICS
+    intervals: bool = False
     published: tuple[str, ...] = ()
     datasets: bool = False
     failures: bool = False

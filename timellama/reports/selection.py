@@ -72,6 +72,12 @@ def prompts(matrix: Matrix, _: str | None) -> list[Run]:
     return _trained("prompts", matrix)
 
 
+def with_intervals(matrix: Matrix, _: str | None = None) -> list[Run]:
+    """Those of `long_term` that get intervals, where the configuration asks for them; a run on M4 has none."""
+    asked = matrix.runs.get("long_term", ()) if matrix.config.get("intervals", False) else ()
+    return [run for run in asked if run.task != "short-term"]
+
+
 def _trained(experiment: str, matrix: Matrix) -> list[Run]:
     return [run for run in matrix.experiment(experiment) if run.training is not None]
 

@@ -13,9 +13,11 @@ from typing import Any
 from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.data.download import sha256_of
+from timellama.experiments.run import Run
 from timellama.reports.provenance_index import reporting_code
 from timellama.results.aggregate import read_metrics
-from timellama.results.digests import code_of_run, code_of_sweep
+from timellama.results.digests import code_of_intervals, code_of_run, code_of_sweep
+from timellama.results.documents import read_scores
 from timellama.results.runs import METRICS, read_run
 
 
@@ -113,6 +115,7 @@ def _run(path: str, root: Path) -> Iterator[Mismatch]:
         if Path(path).name == METRICS:
             finished = read_run((root / path).parent)
             digest, origin = code_of_run(finished.run), finished.metrics["provenance"]
+            yield from _intervals(Path(path).with_name(layout.INTERVALS), finished.run, root)
         else:
             document = read_metrics(root / path)
             digest, origin = code_of_sweep(document["sweep"]["run"]["method"]), document["provenance"]
@@ -124,6 +127,16 @@ def _run(path: str, root: Path) -> Iterator[Mismatch]:
             path=path,
             problem=f"is of other code ({origin['source_digest'][:8]}) than there is now ({digest[:8]})",
             remedy=f"snakemake makes it again; or go back to commit {origin['git_commit'][:7]}",
+        )
+
+
+def _intervals(path: Path, run: Run, root: Path) -> Iterator[Mismatch]:
+    """Whether a run's intervals, where it has some, depend on the code that there is now."""
+    if (root / path).is_file() and read_scores(root / path).provenance.source_digest != code_of_intervals(run):
+        yield Mismatch(
+            path=path.as_posix(),
+            problem="has intervals of other code than there is now",
+            remedy="snakemake makes it again",
         )
 
 

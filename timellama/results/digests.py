@@ -35,6 +35,12 @@ def code_of_run(run: Run) -> str:
     return _code(step, "timellama.data.canonicalise:normalise", *readers, *entries_of(run.method, prompt=prompt))
 
 
+def code_of_intervals(run: Run) -> str:
+    """Of the intervals around a run's forecasts. The code of its training is that of the weights, which come before."""
+    prompt = getattr(run.options, "prompt", None)
+    return _code("timellama.results.calibration:calibrate", *entries_of(run.method, prompt=prompt))
+
+
 def code_of_data(dataset: Dataset) -> str:
     """Of a data set's canonical file; that of a reader from outside the package is part of it."""
     return code_digest("timellama.data.canonicalise", reader_of(dataset.reader).read)

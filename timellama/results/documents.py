@@ -166,6 +166,39 @@ class Described(Document):
     identity: Text
 
 
+class CalibrationWindows(Document):
+    """How many validation windows intervals were calibrated on, of how many."""
+
+    windows: Count
+    of: Count
+
+
+class OfWeights(Commit):
+    """What intervals were made with."""
+
+    source_digest: str
+    weights_sha256: Sha256
+
+
+class IntervalScores(Document):
+    """`intervals.json`: what the intervals around a run's forecasts are worth, by level in per cent.
+
+    None stands for what is infinite, and for an interval of a coverage that cannot be told.
+    """
+
+    run: Text
+    n_windows: Count
+    calibration: CalibrationWindows
+    quantiles: Count
+    coverage: dict[str, Number]
+    coverage_interval: dict[str, tuple[Number, Number] | None]
+    coverage_of_thirds: dict[str, tuple[Number, ...]]
+    width: dict[str, Number | None]
+    pinball: Number | None
+    crps: Number | None
+    provenance: OfWeights
+
+
 class RawFile(Document):
     """A published file that a data set was made from."""
 
@@ -239,3 +272,10 @@ def as_result(document: dict[str, Any], kind: type[D], path: Path) -> D:
     """A result as `kind`. Raises InputError naming the file, each key that is absent or wrong, and the remedy."""
     diverged = "If the training diverged, lower its learning rate. " if kind is Metrics else ""
     return check_json(document, kind, path=path, remedy=f"{diverged}{REMEDY}")
+
+
+def read_scores(path: Path) -> IntervalScores:
+    """The content of an `intervals.json`. Raises InputError where it is absent or damaged."""
+    again = "Delete it and let snakemake make it again."
+    found = read_json(path, absent="Let snakemake make it.", damaged=again)
+    return check_json(found, IntervalScores, path=path, remedy=again)

@@ -7,7 +7,7 @@ weights) is an error; other code is a warning, since most edits change no foreca
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,11 +80,11 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
     """
     run, origin = finished.used, finished.metrics["provenance"]
     single = run.task == "short-term"
-    data = None if single else _series(finished, origin["data_sha256"])
+    data = None if single else training_series(finished)
     with _as_input_error():
         device = pick_device(device)
     torch.manual_seed(RANDOM_SEED)
-    model = build(run, backbone_folder=_backbone(finished, origin["backbone_digest"])).to(device).eval()
+    model = build(run, backbone_folder=backbone_of(finished)).to(device).eval()
     _load_weights(model, finished.folder / layout.WEIGHTS)
     scaler = None if data is None else Scaler.fit(data.values[: train_rows(run.split, rows=len(data.values))])
     return Forecaster(
@@ -152,10 +152,11 @@ def gap_warning(context_rows: ContextRows) -> str | None:
     )
 
 
-def write_forecast(path: Path, forecast: Forecast) -> None:
-    """Write a CSV like the file's own, one row a forecast step, atomically."""
+def write_forecast(path: Path, forecast: Forecast, *, more: Mapping[str, np.ndarray] | None = None) -> None:
+    """Write a CSV like the file's own, one row a forecast step, atomically; columns [H] of `more` come last."""
     context_rows = forecast.context_rows
     frame = pd.DataFrame(forecast.values, columns=list(context_rows.columns))
+    frame = pd.concat([frame, pd.DataFrame(more)], axis=1) if more else frame
     frame.insert(0, context_rows.time_column, context_rows.written(forecast.time))
     text = io.StringIO(newline="")
     frame.to_csv(text, index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
@@ -173,8 +174,12 @@ def _read_as(quirks: Path) -> dict[str, object]:
     return reading | ({"frequency": found["frequency"]} if {"fill", "missing"} & set(reading) else {})
 
 
-def _series(finished: Finished, digest: str) -> Series:
-    """The run's training data, with the columns in the run's order."""
+def training_series(finished: Finished) -> Series:
+    """The series that a run was trained and tested on, with the columns in the run's order.
+
+    Raises InputError where it is absent, or not the one that the run was made with.
+    """
+    digest = finished.metrics["provenance"]["data_sha256"]
     path = layout.within(finished.results, layout.SERIES, dataset=finished.run.dataset)
     if not path.is_file():
         raise InputError(
@@ -196,9 +201,9 @@ def _series(finished: Finished, digest: str) -> Series:
     return in_order(data, getattr(finished.used.options, "column_order", 0))
 
 
-def _backbone(finished: Finished, digest: dict | None) -> Path | None:
-    """The prepared language model that the run was trained with."""
-    backbone = finished.run.backbone
+def backbone_of(finished: Finished) -> Path | None:
+    """The folder of the prepared language model of a run, checked as `training_series`; None without one."""
+    backbone, digest = finished.run.backbone, finished.metrics["provenance"]["backbone_digest"]
     if backbone is None:
         return None
     name = layout.backbone_folder(backbone)

@@ -9,9 +9,10 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from timellama.core import layout, time_left
-from timellama.results.digests import code_of_data, code_of_run, code_of_sweep
+from timellama.results.digests import code_of_data, code_of_intervals, code_of_run, code_of_sweep
 from timellama.core.errors import InputError, did_you_mean
 from timellama.reports.failures import REPORT, SWITCH, Failure, Step, absence, command, options
+from timellama.reports.selection import with_intervals
 from timellama.experiments.matrix import make_matrix
 from timellama.core.code_digest import code_digest
 from timellama.training.metric_objects import definitions, find_metrics
@@ -154,6 +155,11 @@ def training_code(wildcards):
     return code_of_run(run_of(wildcards))
 
 
+def calibration_code(wildcards):
+    """The digest of the code that makes a run's intervals from its weights."""
+    return code_of_intervals(run_of(wildcards))
+
+
 def training_metrics(wildcards):
     """The configuration's own metrics, with the digest of each: a run that was not measured by them is made again."""
     return {} if wildcards.task == "short-term" else METRICS
@@ -192,6 +198,10 @@ def absent():
     for sweep in SWEEPS.values():
         code, before = code_of_sweep(sweep.run.method), steps_of_backbone(sweep.run.backbone)
         wanted.append((layout.sweep_of(sweep.folder), code, before))
+    for run in with_intervals(MATRIX):
+        fields = dict(zip(("task", "dataset", "variant", "identity"), run.folder.split("/"), strict=True))
+        before = [step(f"the run {run.folder}", f"{layout.RUN}/{layout.METRICS}", layout.TRAIN_LOG, **fields)]
+        wanted.append((layout.intervals_of(run.folder), code_of_intervals(run), before))
     found = {}
     for file, code, before in wanted:
         log, kept = Path(layout.log_of(file)), Path(layout.checkpoints_of(file))

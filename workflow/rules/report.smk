@@ -7,6 +7,7 @@ Memory: our choice, several times the 139 MB that a figure of nine plots was mea
 rule table:
     input:
         results=results_of_report,
+        files=read_by_report,
         published=published_of_report,
     output:
         tex="reports/{table}.tex",

@@ -19,7 +19,7 @@ def asked(function, *arguments, **settings):
         raise WorkflowError(str(error)) from None
 
 
-REPORTS = asked(registry.reports, config["experiments"], more=config.get("reports", ()))
+REPORTS = asked(registry.of_configuration, config)
 
 
 def report_of(wildcards):
@@ -27,9 +27,8 @@ def report_of(wildcards):
     name = wildcards.get("table") or wildcards.get("figure")
     if name not in REPORTS:
         raise WorkflowError(
-            f"configuration {config['name']!r} has no report {name!r} (it has {', '.join(REPORTS)}): add its experiment "
-            "under `experiments:`, or choose a configuration that has it with --configfile config/cpu.yaml"
-            f"{did_you_mean(name, REPORTS)}"
+            f"configuration {config['name']!r} has no report {name!r} (it has {', '.join(REPORTS)}): "
+            f"{registry.why_not(name, config)}{did_you_mean(name, REPORTS)}"
         )
     return REPORTS[name]
 

@@ -29,6 +29,11 @@ def training_memory(wildcards, attempt):
     return attempt * (SNAKEMAKE + bounded(run)["host"])
 
 
+def calibration_memory(wildcards, attempt):
+    """As a training's, with the 256 MiB of residuals that are held and 64 MiB that are sorted, twice."""
+    return training_memory(wildcards, attempt) + attempt * 400
+
+
 def training_gpu_memory(wildcards):
     """Megabytes of the GPU's memory. Slurm grants whole GPUs: this is to choose the partition by, with `snakemake -n`."""
     run = run_of(wildcards)

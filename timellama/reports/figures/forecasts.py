@@ -2,7 +2,12 @@
 
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from timellama.core.errors import InputError
 from timellama.core.files import atomic
@@ -12,6 +17,7 @@ from timellama.results.forecasting import Forecast
 METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}  # no dates: the same picture, the same bytes
 SHOWN_VARIATES = 6  # our choice: panels that can still be read on one page
 ACROSS = 2
+SHADE = 0.2  # our choice: three bands can be told apart, and the line on them seen
 HISTORY = 3  # our choice: as many horizons of look-back, so that the forecast fills a quarter of the width
 
 
@@ -21,8 +27,14 @@ def require_format(path: Path) -> None:
         raise InputError(f"{path}: a plot's name must end in {' or '.join(METADATA)}")
 
 
-def draw_forecast(forecast: Forecast, *, label: str, path: Path) -> None:
-    """Draw the first variates of a forecast by the method `label` and write `path`, atomically."""
+def draw_forecast(
+    forecast: Forecast, *, label: str, path: Path, bounds: Mapping[int, tuple[np.ndarray, np.ndarray]] | None = None
+) -> None:
+    """Draw the first variates of a forecast by the method `label` and write `path`, atomically.
+
+    `bounds` are the ends [H, N] of intervals by level in per cent, which become bands; one that is infinite is left
+    out.
+    """
     require_format(path)
     context_rows = forecast.context_rows
     shown = context_rows.columns[:SHOWN_VARIATES]
@@ -34,6 +46,7 @@ def draw_forecast(forecast: Forecast, *, label: str, path: Path) -> None:
         [look] = style.looks([label]).values()
         for place, (axis, name) in enumerate(zip(axes, shown, strict=False)):
             axis.plot(context_rows.time[past], context_rows.values[past, place], color=style.CONTEXT, label="look-back")
+            _bands(axis, forecast, bounds or {}, place=place, color=look.color)
             axis.plot(forecast.time, forecast.values[:, place], color=look.color, linestyle=look.linestyle, label=label)
             axis.set_title(name, parse_math=False)
             axis.tick_params(axis="x", rotation=30)
@@ -42,9 +55,21 @@ def draw_forecast(forecast: Forecast, *, label: str, path: Path) -> None:
         more = len(context_rows.columns) - len(shown)
         rest = f" (the first {len(shown)} of {len(context_rows.columns)} columns)" if more else ""
         figure.suptitle(f"{context_rows.path.name}{rest}", parse_math=False)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2 + len(bounds or {}))
         picture = io.BytesIO()
         suffix = path.suffix.lower()
         figure.savefig(picture, format=suffix[1:], metadata=METADATA[suffix])
     with atomic(path) as file:
         file.write(picture.getvalue())
+
+
+def _bands(
+    axis: Axes, forecast: Forecast, bounds: Mapping[int, tuple[np.ndarray, np.ndarray]], *, place: int, color: str
+) -> None:
+    """The widest band first. A narrower one lies on it and is darker, in the legend too, so none is transparent."""
+    for depth, (percent, (lower, upper)) in enumerate(sorted(bounds.items(), reverse=True), start=1):
+        if np.isfinite(lower[:, place]).all():
+            paper = (1 - SHADE) ** depth
+            shade = [paper + (1 - paper) * part for part in to_rgb(color)]
+            band = (lower[:, place], upper[:, place])
+            axis.fill_between(forecast.time, *band, color=shade, linewidth=0, label=f"{percent} %")
