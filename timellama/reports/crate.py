@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from timellama.core.errors import InputError
+from timellama.core.files import sha256_of
 from timellama.data.catalogue import Dataset, local_catalogue
-from timellama.data.download import sha256_of
 
 METADATA = "ro-crate-metadata.json"
 CRATE = "https://w3id.org/ro/crate/1.1"
