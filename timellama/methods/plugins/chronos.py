@@ -86,7 +86,7 @@ def network(*, horizon: int, model: str, pin: str) -> "Forecaster":
     try:
         with torch.device("cpu"):
             pipeline = BaseChronosPipeline.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, trust_remote_code=False
             )
     except Exception as error:  # the library and transformers raise many kinds here, all of them about the files
         raise InputError(
