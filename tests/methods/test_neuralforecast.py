@@ -95,7 +95,7 @@ def test_the_networks_of_the_library_are_all_told_apart():
     from neuralforecast import models
 
     assert set(models.__all__) == {*neuralforecast.ALONE, *neuralforecast.TOGETHER, *neuralforecast.NEEDS}
-    together = {name for name in models.__all__ if getattr(models, name).MULTIVARIATE}
+    together = {name for name in models.__all__ if getattr(getattr(models, name), "MULTIVARIATE", False)}
     assert together == set(neuralforecast.TOGETHER)
 
 
@@ -104,7 +104,7 @@ def test_the_weights_are_of_the_runs_seed():
     def weights(seed: int):
         torch.manual_seed(seed)
         network = neuralforecast.network(model="TiDE", settings=SMALL["TiDE"], **SIZES)
-        return next(network.parameters())
+        return torch.cat([parameter.flatten() for parameter in network.parameters()])
 
     assert torch.equal(weights(1), weights(1)) and not torch.equal(weights(1), weights(2))
 
@@ -124,7 +124,11 @@ def test_a_single_window_can_be_trained_on_where_the_batch_is_normalised():
 
 @needs_library
 def test_settings_reach_the_network():
-    assert sum(p.numel() for p in made("TiDE", SMALL["TiDE"]).parameters()) < 20_000
+    assert (
+        sum(p.numel() for p in made("TiDE", SMALL["TiDE"]).parameters())
+        < 25_000
+        < sum(p.numel() for p in made("TiDE").parameters())
+    )
     assert len(made("NHITS", '{"n_freq_downsample": [2, 1, 1]}').module.blocks) == 3
 
 
@@ -208,5 +212,4 @@ def test_the_memory_that_is_planned_for_holds_what_is_counted(root, model):
     run = planned(root, model=model)["nixtla"]
     costs = count(shape_run(run), shape=None)
     assert costs.trained <= weight_bounds(run, width=None)[1]
-    counted = max(costs.step.bytes, costs.forecast.bytes)
-    assert 0.5 * counted < pass_bytes(run, width=None, fit=WHOLE)
+    assert max(costs.step.bytes, costs.forecast.bytes) <= pass_bytes(run, width=None, fit=WHOLE)

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import torch
 
-SIZES = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2, "pad_token_id": 0}
+SIZES = {
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 32,
+    "num_layers": 1,
+    "num_heads": 2,
+    "pad_token_id": 0,
+    "initializer_factor": 0.3,
+}
 DECODER = {"num_decoder_layers": 1, "eos_token_id": 1, "decoder_start_token_id": 0, "dropout_rate": 0.0}
 PATCHES = {"context_length": 64, "input_patch_size": 8, "input_patch_stride": 8, "use_reg_token": True}
 QUANTILES = {"quantiles": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]}

@@ -41,6 +41,7 @@ TOGETHER = {
     **{"StemGNN": 23456, "TSMixer": 81, "TSMixerx": 45, "MLPMultivariate": 49, "iTransformer": 66, "SOFTS": 71},
     **{"SOFTSSharp": 71, "TimeMixer": 330, "RMoK": 987, "TimeXer": 1791, "XLinear": 9},
 }
+MEASURED = 512  # T
 WIDTH, LAYERS = 512, 16  # of a stack with more weights than any of them has at its own sizes, but for StemGNN's T^2
 # The others of the library, and what each needs that a run does not give.
 NEEDS = {
@@ -73,9 +74,12 @@ class NeuralForecastOptions:
 
 
 def stack(options: NeuralForecastOptions, sizes: Sizes) -> Stack:
-    """One layer over the steps of each variate, whatever sizes the settings choose."""
+    """One layer over the steps of each variate, whatever sizes the settings choose.
+
+    A look-back below the measured one counts as that: what some keep grows with their width alone.
+    """
     return Stack(
-        tokens=sizes.variates * sizes.context,
+        tokens=sizes.variates * max(sizes.context, MEASURED),
         layers=1,
         parameters=0,
         kept=(ALONE | TOGETHER)[options.model],
