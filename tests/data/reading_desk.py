@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from timellama.core.files import sha256_of
 from timellama.data.add_file import add_entry, describe, inspect_file
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import Dataset, load_catalogue
-from timellama.data.download import sha256_of
 from timellama.data.files.detect import Asked
 from timellama.data.series import Series, load_series
 

@@ -38,7 +38,7 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
     (folder / "data").mkdir()
     (folder / "data/ice_cream.csv").write_text(block(page, "text", "ice cream"))
     append(config / "datasets.yaml", block(page, "yaml", "reader: table"))
-    run(sys.executable, "-c", block(page, "python", "save_pretrained"))
+    run(sys.executable, "-c", block(page, "python", "Qwen2Config"))
     append(config / "backbones.yaml", block(page, "yaml", "kind: folder"))
     (folder / "my_methods.py").write_text(block(page, "python", "class NLinear"))
     (config / "own.yaml").write_text(block(page, "yaml", "name: own"))

@@ -220,9 +220,9 @@ def add(
       timellama data add sensors.csv --name Sensors --missing mask
       timellama data add meter.csv.gz --name Meter --zone Europe/Berlin --day-first
     """
+    from timellama.core.files import sha256_of
     from timellama.data.add_file import add_entry, as_text, describe, inspect_file, require_windows
     from timellama.data.files.detect import Asked
-    from timellama.data.sources import sha256_of
     from timellama.data.splits import Split
 
     shares = shares_of(split)

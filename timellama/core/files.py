@@ -5,6 +5,7 @@ compression, so a digest of the file names its content. Nothing is ever pickled.
 """
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can hold
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -7,13 +7,17 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from timellama import __version__
 
 PACKAGE = "timellama"
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARIES = ("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "peft", "snakemake")
+LIBRARIES = (
+    *("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "peft", "snakemake"),
+    *("neuralforecast", "chronos-forecasting"),
+)
 
 
 def commit() -> dict:
@@ -39,8 +43,13 @@ def commit() -> dict:
 
 def versions() -> dict[str, str]:
     """Python's and the libraries' versions; a library that is not installed is left out."""
-    found = {"python": platform.python_version(), PACKAGE: __version__}
-    for library in LIBRARIES:
+    return {"python": platform.python_version(), PACKAGE: __version__} | installed(LIBRARIES)
+
+
+def installed(libraries: Iterable[str]) -> dict[str, str]:
+    """The versions of libraries; one that is not installed is left out."""
+    found = {}
+    for library in libraries:
         try:
             found[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:

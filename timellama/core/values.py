@@ -5,7 +5,8 @@ YAML's `"4"`, `4.0` and `yes` are not whole numbers. A class that is built direc
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, WrapValidator
@@ -68,6 +69,22 @@ def _not_null(value: Any) -> Any:
     return value
 
 
+def settings_text(value: Any) -> Any:
+    """A mapping as JSON with its keys in order: options are hashed, which a mapping cannot be."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping) else value
+
+
+def _settings(value: Any) -> Any:
+    text = settings_text(value)
+    try:
+        plain = isinstance(json.loads(text), dict)
+    except (TypeError, ValueError):
+        plain = False
+    if not plain:
+        raise refused("must be a mapping (key: value)")
+    return text
+
+
 class _WithoutNull:
     """Takes null out of the JSON Schema of `Maybe`."""
 
@@ -107,4 +124,7 @@ SeveralDistinct = Annotated[
 AsWritten = Annotated[T, WrapValidator(_as_written)]
 # A key that may be left out, but not be null: in YAML, `seeds:` with nothing behind it is a slip.
 Maybe = Annotated[T | None, BeforeValidator(_not_null), _WithoutNull()]
+# The settings of something from another library, by name: a mapping in a file, and its text in an option. The options'
+# `__post_init__` makes it text where they are built directly.
+Settings = Annotated[str, BeforeValidator(_settings), WithJsonSchema({"type": "object"})]
 Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "integer", "number", "boolean"]})]

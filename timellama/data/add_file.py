@@ -17,11 +17,10 @@ import pandas as pd
 import yaml
 
 from timellama.core.errors import InputError
-from timellama.core.files import atomic
+from timellama.core.files import atomic, sha256_of
 from timellama.data.canonicalise import SENTINEL, normalise
 from timellama.data.catalogue import Dataset, load_catalogue
 from timellama.data.catalogue_models import FILE, NAME
-from timellama.data.download import sha256_of
 from timellama.data.files.detect import Asked, shape_of
 from timellama.data.files.file_reader import filled_rows, ordered_rows
 from timellama.data.files.frequency import NEEDED, frequency_of, offset_of, season_of, steps_beside

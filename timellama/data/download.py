@@ -5,7 +5,6 @@ changed since sends the whole new one; a server that ignores ranges does so too,
 """
 
 import errno
-import hashlib
 import http.client
 import logging
 import shutil
@@ -48,12 +47,6 @@ class _TryAgain(Exception):
 class _Meter(Protocol):
     def update(self, n: int) -> object: ...
     def close(self) -> object: ...
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def forget(part: Path) -> None:

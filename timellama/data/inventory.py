@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timellama.core import layout
+from timellama.core.files import sha256_of
 from timellama.data.catalogue import Dataset
-from timellama.data.download import sha256_of
 from timellama.data.sources import Artifact
 
 RAW, CACHED, MIRROR, OWN, MADE, REMOTE = "here", "cached", "in a mirror", "own file", "made here", "to be fetched"

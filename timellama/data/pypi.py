@@ -14,7 +14,8 @@ import zipfile
 from pathlib import Path
 
 from timellama.core.errors import InputError
-from timellama.data.download import NotThere, copy_stream, sha256_of
+from timellama.core.files import sha256_of
+from timellama.data.download import NotThere, copy_stream
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from timellama.core.errors import InputError
-from timellama.core.files import staged
+from timellama.core.files import sha256_of, staged
 from timellama.data import hub, pypi, synthetic
-from timellama.data.download import TIMEOUT, NoRoom, NotThere, copy_stream, download, forget, sha256_of
+from timellama.data.download import TIMEOUT, NoRoom, NotThere, copy_stream, download, forget
 
 log = logging.getLogger(__name__)
 

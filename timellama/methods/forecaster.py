@@ -1,8 +1,9 @@
 """What a forecaster is to the rest of the package: a module with hooks, which do nothing unless a method needs them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from timellama.backbones.recompute import Recomputing
@@ -69,6 +70,26 @@ class _Adapted(Forecaster):
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N + C] to the forecast [B, H, N]."""
         return self.module(x)
+
+
+class Asked(Forecaster):
+    """A module of another library, and the function that asks it for a forecast.
+
+    What a forecast draws at random, as Informer's keys and Chronos's samples are, is drawn from one seed, so that the
+    same windows have the same forecasts each time.
+    """
+
+    def __init__(self, module: nn.Module, ask: Callable[[nn.Module, Tensor], Tensor]):
+        super().__init__()
+        self.module, self.ask = module, ask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, T, N] to the forecast [B, H, N]."""
+        if self.training:
+            return self.ask(self.module, x)
+        with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+            torch.manual_seed(0)
+            return self.ask(self.module, x)
 
 
 def as_forecaster(module: nn.Module, *, calendar: int = 0) -> Forecaster:

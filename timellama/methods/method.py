@@ -91,3 +91,14 @@ class Method:
     def forecasts_alone(self, options: Any) -> bool:
         """Whether, with these options, each variate is forecast alone."""
         return self.alone(options) if callable(self.alone) else self.alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibraryMethod(Method):
+    """A method whose network is another library's.
+
+    libraries: the distributions whose code it runs. Their versions are part of the digest of its runs' code, so another
+    version trains them again.
+    """
+
+    libraries: tuple[str, ...]

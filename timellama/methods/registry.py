@@ -43,6 +43,14 @@ def trains_nothing() -> tuple[str, ...]:
     return tuple(name for name, method in every_method().items() if not method.trains)
 
 
+def trains(name: str) -> bool:
+    """Whether a method of a name, or of `module:Name`, has anything to train; true of one that is no longer there."""
+    try:
+        return method_of(name).trains
+    except InputError:
+        return True
+
+
 @functools.cache
 def method_of(name: str) -> Method:
     """The method of a name, or of `module:Name`. Raises InputError, with what there is, where there is none."""

@@ -17,14 +17,13 @@ import yaml
 
 from timellama.core import layout
 from timellama.core.errors import InputError, did_you_mean
-from timellama.core.files import atomic
+from timellama.core.files import atomic, sha256_of
 from timellama.core.layout import METRICS
 from timellama.core.schema import read_yaml
 from timellama.core.shipped import CATALOGUE, LOCAL_CATALOGUE, SHIPPED, shipped
 from timellama.core.shipped import METHODS as METHODS_FILE
 from timellama.data.add_file import Found, add_entry, describe, inspect_file, require_windows
 from timellama.data.catalogue import load_datasets
-from timellama.data.download import sha256_of
 from timellama.data.files.detect import Asked
 from timellama.data.splits import Split
 from timellama.experiments.matrix import Matrix, make_matrix

@@ -14,9 +14,9 @@ from typing import Any
 from timellama.core import layout
 from timellama.core.code_digest import code_digest
 from timellama.core.errors import InputError
+from timellama.core.files import sha256_of
 from timellama.core.provenance import commit
 from timellama.core.schema import check_json, read_json
-from timellama.data.download import sha256_of
 from timellama.reports.render.markup import write_files
 from timellama.results.aggregate import describe_commit
 from timellama.results.documents import FORMAT, Found, Index, read_metrics

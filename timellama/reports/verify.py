@@ -12,7 +12,7 @@ from typing import Any
 
 from timellama.core import layout
 from timellama.core.errors import InputError
-from timellama.data.download import sha256_of
+from timellama.core.files import sha256_of
 from timellama.experiments.run import Run
 from timellama.reports.provenance_index import reporting_code
 from timellama.results.aggregate import read_metrics

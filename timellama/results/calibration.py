@@ -25,8 +25,7 @@ from timellama.backbones.prepared import load_prepared
 from timellama.core import layout, provenance
 from timellama.core.allocator import keep_freed_memory
 from timellama.core.errors import InputError
-from timellama.core.files import write_arrays, write_json
-from timellama.data.download import sha256_of
+from timellama.core.files import sha256_of, write_arrays, write_json
 from timellama.data.windows import Parts, SplitWindows, prepare
 from timellama.experiments.memory import Fit, fit_of
 from timellama.results.conformal import FLOOR, KEPT, QUANTILES, REPORTED, crps, pinball_of_ends, quantiles, scale
@@ -107,7 +106,8 @@ def calibrate(
 
     `widths` gets q as `quantiles` float32 [levels, H, N] at the `levels` in per cent, infinite where the windows are
     too few, the `floor` of s, and the coverage by step and by variate. `memory_gb` as for a training.
-    Raises InputError for a run on M4, or whose data have missing values, as `load_forecaster`, and where the run's test error does not come out again.
+    Raises InputError for a run on M4, or whose data have missing values, as `load_forecaster`, and where the run's test
+    error does not come out again.
     """
     started, commit = datetime.now(UTC), provenance.commit()
     finished = read_run(folder)
@@ -119,8 +119,8 @@ def calibrate(
         )
     if "missing" in json.loads(run.reading or "{}"):
         raise InputError(
-            f"{folder} is a run whose data have missing values, of which no intervals are made (docs/intervals.md); name "
-            "a run on the same file with --fill"
+            f"{folder} is a run whose data have missing values, of which no intervals are made (docs/intervals.md); "
+            "name a run on the same file with --fill"
         )
     torch.set_num_threads(threads)
     keep_freed_memory()

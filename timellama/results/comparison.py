@@ -15,7 +15,7 @@ import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.core.layout import WINDOWS
-from timellama.methods.registry import trains_nothing
+from timellama.methods.registry import trains
 from timellama.results.aggregate import collect, of_definition, paired_difference
 from timellama.results.inference import CONFIDENCE, WindowTest, diebold_mariano
 from timellama.results.run_files import read_windows
@@ -131,7 +131,7 @@ def _paired(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd
     """Both with the same seeds where a method without chance stands on one side: its number is that of every seed."""
 
     def spread(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-        alone = frame["method"].isin(trains_nothing()).all() and not other["method"].isin(trains_nothing()).any()
+        alone = not frame["method"].map(trains).any() and other["method"].map(trains).all()
         return frame.drop(columns="seed").merge(other[["seed"]], how="cross") if alone else frame
 
     return spread(first, second), spread(second, first)
@@ -149,7 +149,7 @@ def _differing(first: Any, second: Any, path: str = "") -> dict[str, tuple[Any, 
 
 def _notes(first: Finished, second: Finished, pairs: int) -> list[str]:
     notes = []
-    if all(each.run.method in trains_nothing() for each in (first, second)):
+    if not any(trains(each.run.method) for each in (first, second)):
         notes.append("neither method trains, so there is no chance to test against: the difference is what it is")
     elif pairs < 2:
         notes.append(
@@ -158,7 +158,7 @@ def _notes(first: Finished, second: Finished, pairs: int) -> list[str]:
         )
     else:
         notes.append(f"the interval is of {CONFIDENCE:.0%} over {pairs} seeds: it holds for this data set and horizon")
-    if any(each.run.method in trains_nothing() for each in (first, second)) and pairs > 1:
+    if not all(trains(each.run.method) for each in (first, second)) and pairs > 1:
         notes.append("the method that trains nothing has one number, which stands for every seed")
     for what, key in (("code", "source_digest"), ("hardware", "hardware"), ("library versions", "versions")):
         values = [json.dumps(each.metrics["provenance"][key], sort_keys=True) for each in (first, second)]

@@ -3,10 +3,16 @@
 A run or sweep whose digest differs from that of its result is run again.
 """
 
+import dataclasses
+import hashlib
+import json
+
+from timellama.core import provenance
 from timellama.core.code_digest import code_digest
 from timellama.data.catalogue import Dataset
 from timellama.data.reader import READERS, reader_of
 from timellama.experiments.run import Run
+from timellama.methods.method import LibraryMethod
 from timellama.methods.registry import method_of
 from timellama.training.build import entries_of
 
@@ -32,7 +38,8 @@ def code_of_run(run: Run) -> str:
     # What reads the data is no part of a training, but its result would be another with another reader.
     series = run.task == "short-term"
     readers = [reader.read for reader in READERS.values() if reader.separate == series]
-    return _code(step, "timellama.data.canonicalise:normalise", *readers, *entries_of(run.method, prompt=prompt))
+    code = _code(step, "timellama.data.canonicalise:normalise", *readers, *entries_of(run.method, prompt=prompt))
+    return _with_libraries(code, run.method)
 
 
 def code_of_intervals(run: Run) -> str:
@@ -48,12 +55,23 @@ def code_of_data(dataset: Dataset) -> str:
 
 def code_of_sweep(method: str) -> str:
     """Of a measurement of time and memory."""
-    prompt = getattr(method_of(method).options(), "prompt", None)
-    return _code(
+    # A method of another library may have options without a default.
+    defaults = {field.name: field.default for field in dataclasses.fields(method_of(method).options)}
+    code = _code(
         "timellama.cost.efficiency:measure",
         "timellama.cost.efficiency_sweep:measure_sweep",
-        *entries_of(method, prompt=prompt),
+        *entries_of(method, prompt=defaults.get("prompt")),
     )
+    return _with_libraries(code, method)
+
+
+def _with_libraries(code: str, name: str) -> str:
+    """The digest `code`; of a method that runs another library's code, with the library's version."""
+    method = method_of(name)
+    if not isinstance(method, LibraryMethod):
+        return code
+    versions = provenance.installed(method.libraries)
+    return hashlib.sha256(json.dumps([code, versions], sort_keys=True).encode()).hexdigest()
 
 
 def _code(*entries: str) -> str:

@@ -22,10 +22,9 @@ from torch import nn
 from timellama.backbones.prepared import load_prepared
 from timellama.core import layout
 from timellama.core.errors import InputError
-from timellama.core.files import atomic
+from timellama.core.files import atomic, sha256_of
 from timellama.core.layout import RECORD
 from timellama.core.schema import read_json
-from timellama.data.download import sha256_of
 from timellama.data.files.reading import plural
 from timellama.data.marks import Calendar
 from timellama.data.series import Series, load_series

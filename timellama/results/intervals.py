@@ -15,8 +15,7 @@ import numpy as np
 
 from timellama.core import layout
 from timellama.core.errors import InputError
-from timellama.core.files import read_arrays
-from timellama.data.download import sha256_of
+from timellama.core.files import read_arrays, sha256_of
 from timellama.results.documents import read_scores
 from timellama.results.forecasting import Forecast, Forecaster
 from timellama.results.runs import Finished

@@ -15,7 +15,7 @@ from timellama.core.errors import InputError
 from timellama.core.outside import failure, is_own
 from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecast, Forecaster
-from timellama.methods.method import Method
+from timellama.methods.method import LibraryMethod, Method
 from timellama.methods.registry import method_of
 from timellama.training.checkpoint import generator_states, restore_generators
 from timellama.training.metric_objects import Metric
@@ -26,11 +26,14 @@ BATCHES = (3, 1)  # our choice: windows of the batches that metrics are tried on
 
 
 def try_network(model: Forecaster, run: Run, *, device: str) -> None:
-    """Forecast two random windows, in training mode and in evaluation mode. One of the package's own is not tried.
+    """Forecast two random windows, in training mode and in evaluation mode.
+
+    A network of the package's own is not tried, unless it is another library's.
 
     Raises InputError where that fails, where the forecast is no tensor [B, H, N], and where nothing can be trained.
     """
-    if is_own(method_of(run.method).network):
+    method = method_of(run.method)
+    if is_own(method.network) and not isinstance(method, LibraryMethod):
         return
     said = f"method {run.method!r}"
     if run.training and not any(parameter.requires_grad for parameter in model.parameters()):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from timellama.methods.registry import trains_nothing
+from timellama.methods.registry import trains
 from timellama.reports.render.markup import listed
 from timellama.results.aggregate import RANDOM
 
@@ -56,7 +56,7 @@ def describe_seeds(summary: pd.DataFrame) -> str:
 
     What trains nothing has no chance in it, so its seed is not told where anything else is trained.
     """
-    trained = summary[~summary["method"].isin(trains_nothing())]
+    trained = summary[summary["method"].map(trains)]
     summary = summary if trained.empty else trained
     if summary["seeds"].nunique() == 1:
         seeds = summary["seeds"].iloc[0]

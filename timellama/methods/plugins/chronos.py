@@ -1,0 +1,144 @@
+"""Chronos, Chronos-Bolt and Chronos-2: foundation models of time series, which forecast data that they never saw.
+
+Nothing is trained. The forecast is the median that the library's `predict_quantiles` gives for each variate alone, also
+where H is more than the model forecasts at once, which each of the three continues in its own way. Chronos's own
+quantiles are of samples, which are drawn from the same seed for every batch (`methods.forecaster.Asked`).
+
+Ansari et al. 2024 (arXiv 2403.07815) and 2025 (Chronos-2, arXiv 2510.15821); github.com/amazon-science/
+chronos-forecasting, version 2.3.2: `chronos/base.py`, `chronos.py`, `chronos_bolt.py`, `chronos2/pipeline.py`. Only
+safetensors are read, never a pickle, and no code comes with a model. Planning loads neither torch nor the library.
+"""
+
+import functools
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from timellama.core.errors import InputError
+from timellama.core.files import sha256_of
+from timellama.core.values import Text
+from timellama.methods.method import LibraryMethod, Sizes, Stack
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from timellama.methods.forecaster import Forecaster
+
+EXTRA = "timellama[chronos]"
+FILES = ("*.json", "*.safetensors")  # what a model is read from
+COMMIT = 40  # characters of a hub's commit; a SHA-256 has 64
+SERIES = 256  # series that pass at once: the library's own default, `predict_df` of chronos/base.py
+# For the memory of a pass, sizes of the largest Chronos-Bolt: T5-base's width and feed-forward, patches of 16 steps.
+PATCH, WIDTH, FEED_FORWARD, BLOCKS = 16, 768, 3072, 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChronosOptions:
+    """A Chronos model: a folder of this machine or a repository of the hub; trains nothing.
+
+    pin: the digest of the folder's files, which the first run reports, or the hub's commit.
+    """
+
+    model: Text
+    pin: Annotated[str, Field(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
+
+
+def stack(_: ChronosOptions, sizes: Sizes) -> Stack:
+    """Encoder blocks over the patches of each variate; the weights, which planning does not see, are no part."""
+    patches = math.ceil(sizes.context / PATCH)
+    kept = 10 * WIDTH + 4 * FEED_FORWARD
+    return Stack(tokens=sizes.variates * patches, layers=BLOCKS, parameters=0, kept=kept, trained=0)
+
+
+METHOD = LibraryMethod(
+    name="chronos",
+    options=ChronosOptions,
+    network=f"{__name__}:network",
+    trains=False,
+    alone=True,
+    stack=stack,
+    libraries=("chronos-forecasting",),
+)
+
+
+def network(*, horizon: int, model: str, pin: str) -> "Forecaster":
+    """The model with its published weights, of which none is trained.
+
+    Raises InputError where the library is not installed, where the model is not there, is no Chronos model or has no
+    safetensors, and where a folder's files are not those of the pin.
+    """
+    try:
+        from chronos import BaseChronosPipeline
+    except ImportError as error:
+        raise InputError(
+            f"{model} is read by chronos-forecasting, which cannot be imported ({error}); "
+            f"install it with pip install '{EXTRA}'"
+        ) from error
+    import torch
+
+    from timellama.methods.forecaster import Asked
+
+    folder = _of_hub(model, pin) if len(pin) == COMMIT else _pinned(Path(model).expanduser(), pin)
+    try:
+        with torch.device("cpu"):
+            pipeline = BaseChronosPipeline.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, trust_remote_code=False
+            )
+    except Exception as error:  # the library and transformers raise many kinds here, all of them about the files
+        raise InputError(
+            f"{folder} cannot be read as a Chronos model ({type(error).__name__}: {error}); name a folder with "
+            "config.json and model.safetensors, as save_pretrained writes it"
+        ) from error
+    return Asked(pipeline.model.requires_grad_(False), functools.partial(median, pipeline, horizon))
+
+
+def median(pipeline: Any, horizon: int, _: "nn.Module", x: "Tensor") -> "Tensor":
+    """x [B, T, N] to the forecast [B, H, N], the median for each variate alone, of at most `SERIES` series at once.
+
+    Raises InputError for x without numbers, with which operations are counted.
+    """
+    import torch
+    from chronos import Chronos2Pipeline
+
+    if x.is_meta:
+        raise InputError("the operations of Chronos cannot be counted; leave it out with --without and its name")
+    batch, _, variates = x.shape
+    together = isinstance(pipeline, Chronos2Pipeline)  # reads groups of series: here each is its own
+    made = []
+    for part in x.float().cpu().transpose(1, 2).flatten(0, 1).split(SERIES):
+        asked = {"prediction_length": horizon, "quantile_levels": [0.5]}
+        quantiles, _ = pipeline.predict_quantiles(part.unsqueeze(1) if together else part, **asked)
+        made.append(torch.cat(quantiles) if together else quantiles)
+    return torch.cat(made).squeeze(-1).unflatten(0, (batch, variates)).transpose(1, 2).to(x.device)
+
+
+def digest_of(folder: Path) -> str:
+    """What pins a folder: the SHA-256 over the names and SHA-256s of the files that a model is read from."""
+    files = sorted({file for form in FILES for file in folder.glob(form)})
+    return hashlib.sha256("".join(f"{sha256_of(file)}  {file.name}\n" for file in files).encode()).hexdigest()
+
+
+def _pinned(folder: Path, pin: str) -> Path:
+    if not folder.is_dir():
+        raise InputError(
+            f"the model {folder} is no folder here; name one, or a repository of the hub with its commit as pin"
+        )
+    if (digest := digest_of(folder)) != pin:
+        raise InputError(f"the pin is {pin}, the files of {folder} give {digest}; set the pin that you mean")
+    return folder
+
+
+def _of_hub(model: str, commit: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, revision=commit, allow_patterns=list(FILES)))
+    except Exception as error:  # of the library, of the network and of the disk
+        raise InputError(
+            f"{model} at {commit} cannot be fetched from the hub ({error}); fetch it by hand with `hf download {model} "
+            f"--revision {commit} --local-dir FOLDER`, name the folder as the model, and pin its files"
+        ) from error
