@@ -81,6 +81,12 @@ def test_the_forecast_goes_on_after_the_last_row_in_the_datas_units(bench):
     assert written["forecast"].to_numpy() == pytest.approx(made["forecast"].to_numpy(), rel=1e-8)
 
 
+def test_quantiles_rise_around_the_forecast(bench):
+    made = bench.forecast()
+    rising = made[["q5", "q10", "q25", "forecast", "q75", "q90", "q95"]].to_numpy()
+    assert (np.diff(rising, axis=1) >= 0).all() and (rising[:, -1] > rising[:, 0]).all()
+
+
 def test_a_loaded_run_forecasts_the_same_from_the_data_alone(bench, monkeypatch):
     monkeypatch.chdir(bench.folder)
     run = timellama.load_run(bench.outcome.board.chosen.best_run.run.folder)

@@ -124,12 +124,9 @@ def bench(
     if dry_run:
         return
 
-    from timellama.own_data.outcome import outcome_of, write_outcome
-    from timellama.own_data.workflow import run_workflow
+    from timellama.own_data.outcome import carried_out
 
-    code = run_workflow(made.targets, configfile=made.configfile, folder=folder, quiet=True)
-    outcome = outcome_of(made)
-    write_outcome(outcome)
+    outcome, code = carried_out(made)
     if code:
         warn(f"not all runs ended: see {folder}/reports/table_failures.md and {folder}/results/logs; give the same "
              "command again to go on")  # fmt: skip
@@ -210,4 +207,6 @@ def _show(outcome: "Outcome", *, as_json: bool) -> None:
     if board.worth:
         out.print(worth(board.worth), soft_wrap=True)
     out.print(f"{CHOSEN}chosen on the validation part: {outcome.method}, which made the forecast", soft_wrap=True)
+    if said := outcome.held():
+        out.print(said, soft_wrap=True)
     out.print(f"forecast: {folder / FORECAST}, {folder / PICTURE}; everything: {folder / PAGE}", soft_wrap=True)

@@ -18,10 +18,9 @@ from timellama.data.files.detect import Asked
 from timellama.data.splits import Split
 from timellama.experiments.methods_file import load_methods
 from timellama.own_data.bench import SPLIT, Wish, name_of, prepare
-from timellama.own_data.frames import forecast_frame, write_frame
-from timellama.own_data.outcome import PAGE, Outcome, TrainedRun, load, outcome_of, write_outcome
+from timellama.own_data.frames import write_frame
+from timellama.own_data.outcome import PAGE, Outcome, TrainedRun, carried_out, load
 from timellama.own_data.plan import METHODS
-from timellama.own_data.workflow import run_workflow
 from timellama.results.runs import find_run
 
 NAME = "data"  # what the data of a DataFrame are called where nothing else is given
@@ -46,14 +45,13 @@ class BenchResult:
     outcome: Outcome
 
     def forecast(self, data: pd.DataFrame | None = None) -> pd.DataFrame:
-        """The next H rows by the chosen method, in the long shape `unique_id`, `ds`, `method`, `forecast`.
+        """The next H rows by the chosen method, in the long shape: `unique_id`, `ds`, `method`, `forecast`, quantiles.
 
         data: rows, wide or long, after whose last one it begins; None: the data of the bench.
         Raises InputError for data that the method cannot read.
         """
-        if data is None:
-            return forecast_frame(self.outcome.next_steps(), method=self.best)
-        return self.outcome.best().forecast(data)
+        run = self.outcome.best()
+        return run.framed(self.outcome.next_steps(run)) if data is None else run.forecast(data)
 
     @property
     def report(self) -> Path:
@@ -122,9 +120,7 @@ def bench(
     )
     asked = Asked(fill=fill, missing=missing, sort=sort, duplicates=duplicates)
     made = prepare(file, wish, asked=asked, folder=folder, name=name or name_of(file), on_progress=on_progress)
-    run_workflow(made.targets, configfile=made.configfile, folder=folder, quiet=True)
-    outcome = outcome_of(made)
-    write_outcome(outcome)
+    outcome, _ = carried_out(made)
     return BenchResult(leaderboard=outcome.leaderboard(), best=outcome.method, folder=folder, outcome=outcome)
 
 

@@ -9,19 +9,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from timellama.core import layout
 from timellama.core.files import atomic
 from timellama.own_data.bench import CONFIGURATION, Bench
 from timellama.own_data.frames import context_rows_of, forecast_frame
 from timellama.own_data.leaderboard import LEADERBOARD, as_rows, worth
 from timellama.own_data.series_rows import last_rows
+from timellama.own_data.workflow import run_workflow
 from timellama.reports.figures.forecasts import draw_forecast
 from timellama.reports.render.web_table import STYLE
+from timellama.results.conformal import REPORTED
 from timellama.results.forecasting import Forecast, Forecaster, load_forecaster
 from timellama.results.forecasting import forecast as apply
+from timellama.results.intervals import Intervals, read_intervals, without_intervals
 from timellama.results.leaderboard import Leaderboard
 from timellama.results.runs import Finished
 
 FORECAST, PICTURE, PAGE = "forecast.csv", "forecast.png", "report.html"
+SHOWN = (5, 10, 25, 75, 90, 95)  # quantiles in per cent: the ends of the intervals of 50, 80 and 90 %
 DIGITS = "%.9g"  # what a float32 needs to be read back as it was
 
 
@@ -32,20 +37,28 @@ class TrainedRun:
     finished: Finished
     label: str
     forecaster: Forecaster
+    intervals: Intervals | None
 
     def forecast(self, data: pd.DataFrame) -> pd.DataFrame:
         """The H rows after `data`, wide or long (`unique_id`, `ds`, `y`), in the long shape.
 
-        Columns: `unique_id`, `ds`, `method` and `forecast`, in the units of the data.
+        Columns: `unique_id`, `ds`, `method` and `forecast`, in the units of the data, and the quantiles of the run's
+        prediction intervals, `q5` to `q95`, where it has some.
         Raises InputError for data that the run cannot read: see `context_rows_of`.
         """
         rows = context_rows_of(data, columns=self.forecaster.columns, context=self.forecaster.run.context)
-        return forecast_frame(apply(self.forecaster, rows), method=self.label)
+        return self.framed(apply(self.forecaster, rows))
+
+    def framed(self, forecast: Forecast) -> pd.DataFrame:
+        """A forecast of this run in the long shape."""
+        made = self.intervals.quantiles(self.forecaster, forecast, SHOWN) if self.intervals else {}
+        return forecast_frame(forecast, method=self.label, quantiles={f"q{level}": made[level] for level in made})
 
 
 def load(finished: Finished, *, label: str, device: str = "auto") -> TrainedRun:
     """A finished run with its model. Raises InputError where a file that it needs is absent, damaged or another."""
-    return TrainedRun(finished=finished, label=label, forecaster=load_forecaster(finished, device=device))
+    forecaster = load_forecaster(finished, device=device)
+    return TrainedRun(finished=finished, label=label, forecaster=forecaster, intervals=read_intervals(finished))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +82,20 @@ class Outcome:
         """The chosen method's run with the lowest validation loss, with its model."""
         return load(self.board.chosen.best_run, label=self.method)
 
-    def next_steps(self) -> Forecast:
-        """The H steps after the last row of the data, by the chosen method."""
+    def next_steps(self, run: TrainedRun) -> Forecast:
+        """The H steps after the last row of the data, by `run`."""
         rows = last_rows(
             self.bench.results, self.board.dataset, context=self.board.context, time_column=self.bench.time_column
         )
-        return apply(self.best().forecaster, rows)
+        return apply(run.forecaster, rows)
+
+    def held(self) -> str | None:
+        """How much of the test part the intervals of the chosen run held; None where it has none."""
+        found = read_intervals(self.board.chosen.best_run)
+        if found is None:
+            return None
+        shares = [f"{100 * found.coverage[str(level)]:.0f} % at {level} %" for level in REPORTED]
+        return f"Of the test part, its prediction intervals held {', '.join(shares)}."
 
 
 def outcome_of(bench: Bench) -> Outcome:
@@ -83,16 +104,34 @@ def outcome_of(bench: Bench) -> Outcome:
     return Outcome(bench=bench, board=bench.leaderboard(), labels=labels)
 
 
+def carried_out(bench: Bench) -> tuple[Outcome, int]:
+    """Run the workflow, then the intervals of the chosen run, and write what came out; Snakemake's first exit code.
+
+    Raises InputError where no run ended.
+    """
+    settings = {"configfile": bench.configfile, "folder": bench.folder, "quiet": True}
+    code = run_workflow(bench.targets, **settings)
+    outcome = outcome_of(bench)
+    chosen = outcome.board.chosen.best_run
+    if without_intervals(chosen):  # None where none can be made
+        code = run_workflow([layout.intervals_of(chosen.run.folder)], **settings) or code
+    write_outcome(outcome)
+    return outcome, code
+
+
 def write_outcome(outcome: Outcome) -> Forecast:
     """Write the forecast as CSV and picture, and the page, into the bench's folder; the forecast."""
-    folder, made = outcome.bench.folder, outcome.next_steps()
-    frame = forecast_frame(made, method=outcome.method)
+    folder, run = outcome.bench.folder, outcome.best()
+    made = outcome.next_steps(run)
+    frame = run.framed(made)
     frame["ds"] = [*made.context_rows.written(made.time)] * len(made.context_rows.columns)
     text = io.StringIO(newline="")
     frame.to_csv(text, index=False, float_format=DIGITS, lineterminator="\n")
     with atomic(folder / FORECAST) as file:
         file.write(text.getvalue().encode())
-    draw_forecast(made, label=outcome.method, path=folder / PICTURE)
+    levels = REPORTED if run.intervals else ()
+    bounds = {level: run.intervals.bounds(run.forecaster, made, level) for level in levels}
+    draw_forecast(made, label=outcome.method, path=folder / PICTURE, bounds=bounds)
     with atomic(folder / PAGE) as file:
         file.write(_page(outcome).encode())
     return made
@@ -109,6 +148,7 @@ def _page(outcome: Outcome) -> str:
     facts = [
         *outcome.bench.told,
         f"The forecast is by {outcome.method}, which has the lowest validation error: {run.run.folder}.",
+        outcome.held() or "",
         f"timellama {origin['versions']['timellama']}, commit {origin['git_commit']}, data {origin['data_sha256']}.",
         f"The settings are in {CONFIGURATION}; `timellama run --configfile {CONFIGURATION}` makes every other report.",
     ]
