@@ -13,7 +13,10 @@ from timellama import __version__
 
 PACKAGE = "timellama"
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARIES = ("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "peft", "snakemake")
+LIBRARIES = (
+    *("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "peft", "snakemake"),
+    *("scipy", "statsforecast"),
+)
 
 
 def commit() -> dict:
