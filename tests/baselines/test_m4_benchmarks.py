@@ -28,7 +28,7 @@ from timellama.training.step_of import step_of
 from timellama.training.whole_series import run_whole_series
 
 # Steps 1 and 6 of the forecasts of `series(season)`: `Benchmarks` of the organisers' "Benchmarks and Evaluation.R", run
-# with R 4.2.2 and forecast 8.20, in which `initparam` had the start of forecast 8.2 (alpha 0.5).
+# with R 4.2.2 and forecast 8.20, in which `initparam` was made to start alpha at 0.5, as about version 8.2.
 BY_R = {
     (4, Naive2): (168.340154589, 128.741539119),
     (4, Ses): (162.089727929, 123.961398870),

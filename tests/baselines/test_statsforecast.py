@@ -1,4 +1,4 @@
-"""The plug-in for statsforecast: its seasonal naive is ours, its place in a configuration, and what is said without it."""
+"""The plug-in for statsforecast: its seasonal naive is ours, each series is fitted alone, and its extra is named."""
 
 import copy
 import sys

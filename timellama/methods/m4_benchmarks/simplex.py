@@ -11,7 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 RELATIVE_STEP = 0.1  # of the largest parameter: from the start to each other vertex (Nash, algorithm 19, step 1)
-TOLERANCE = math.sqrt(np.finfo(np.float64).eps)  # of the values at the vertices (forecast 8.2, R/ets.R, `etsmodel`)
+TOLERANCE = math.sqrt(
+    np.finfo(np.float64).eps
+)  # of the values at the vertices (R/ets.R of robjhyndman/forecast at 077b5be2, `etsmodel`)
 MOST_CALLS = 2000  # of the function (the same, `maxit`)
 INFINITE = 1e35  # what stands for a value outside the bounds (Nash: `big`)
 

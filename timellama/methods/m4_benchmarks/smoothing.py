@@ -11,15 +11,15 @@ from scipy.signal import lfilter
 from timellama.core.errors import InputError
 from timellama.methods.m4_benchmarks.simplex import minimise
 
-# forecast 8.2, R/ets.R: `lower` and `upper` of `ets`, and the start that its `initparam` and `initstate` choose. From
-# 8.3 on alpha starts at 0.2, which ends in other minima.
+# R/ets.R of robjhyndman/forecast at 62858b72, of about version 8.2: `lower` and `upper` of `ets`, and the start that its
+# `initparam` and `initstate` choose. Later versions (077b5be2, 8.20) start alpha at 0.2 and end in other minima.
 LOWEST, HIGHEST = 1e-4, 0.9999  # of alpha and beta
 LOWEST_PHI, HIGHEST_PHI = 0.8, 0.98
 ALPHA = LOWEST + 0.5 * (HIGHEST - LOWEST)
 BETA = LOWEST + 0.1 * (ALPHA - LOWEST)
 PHI = LOWEST_PHI + 0.99 * (HIGHEST_PHI - LOWEST_PHI)
 FIRST = 10  # values that the initial level and trend start from
-LEAST = 10  # values: below, `ets` of forecast 8.2 fits another model
+LEAST = 10  # values: below, `ets` fits another model
 
 
 def ses(values: np.ndarray, *, horizon: int) -> np.ndarray:
