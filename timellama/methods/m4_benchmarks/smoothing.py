@@ -11,8 +11,8 @@ from scipy.signal import lfilter
 from timellama.core.errors import InputError
 from timellama.methods.m4_benchmarks.simplex import minimise
 
-# R/ets.R of robjhyndman/forecast at 62858b72, of about version 8.2: `lower` and `upper` of `ets`, and the start that its
-# `initparam` and `initstate` choose. Later versions (077b5be2, 8.20) start alpha at 0.2 and end in other minima.
+# R/ets.R of robjhyndman/forecast at 62858b72, of about version 8.2: `lower` and `upper` of `ets`, and the start that
+# its `initparam` and `initstate` choose. Later versions (077b5be2, 8.20) start alpha at 0.2 and end in other minima.
 LOWEST, HIGHEST = 1e-4, 0.9999  # of alpha and beta
 LOWEST_PHI, HIGHEST_PHI = 0.8, 0.98
 ALPHA = LOWEST + 0.5 * (HIGHEST - LOWEST)
