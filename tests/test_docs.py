@@ -25,7 +25,10 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 # Code spans that look like a path of the project; what a placeholder or a star stands in is none.
 PATH = re.compile(r"`((?:timellama|config|docs|tests|workflow|benchmarks)/[\w./-]*)`")
 # docs/adding.md, and what `timellama data add` writes
-MADE_BY_THE_EXAMPLE = {"config/own.yaml", "config/nlinear.yaml", "config/local/datasets.yaml"}
+MADE_BY_THE_EXAMPLE = {
+    *(f"config/{name}.yaml" for name in ("own", "nlinear", "statistical")),
+    "config/local/datasets.yaml",
+}
 OPEN = re.compile(r"\bopen\b|our choice|none in the paper", flags=re.IGNORECASE)
 OF_THE_PAPER = re.compile(r"\b(table|eq\.|section|figure) ?\d|^the paper")
 
