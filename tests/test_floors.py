@@ -5,7 +5,9 @@ import copy
 import pytest
 import yaml
 
+from timellama.core.errors import InputError
 from timellama.experiments.matrix import make_matrix
+from timellama.methods.m4_benchmarks import METHODS
 
 FLOORS = ("look-back-mean", "seasonal-naive", "hour-of-day-mean")
 
@@ -77,6 +79,17 @@ def test_m4_has_no_mean_by_the_hour_of_the_day(root, config):
         ("seasonal-naive", "M4-Hourly", 96, 48),
         ("seasonal-naive", "M4-Yearly", 12, 6),
     ]
+
+
+def test_the_benchmarks_of_m4_are_floors_there_and_nowhere_else(root, config):
+    benchmarks = {method.name for method in METHODS}
+    section = {"datasets": {"M4-Hourly": {"context": 96, "horizons": [48]}}, "methods": ["dlinear"]}
+    matrix = make_matrix(config(section, "short_term") | {"training": {}}, root=root)
+    assert benchmarks <= {run.variant for run in matrix.experiment("short_term")}
+    section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["dlinear"]}
+    assert not benchmarks & {run.variant for run in make_matrix(config(section), root=root).experiment("ablation")}
+    with pytest.raises(InputError, match="method 'theta' on Synthetic: it is a benchmark of the M4 competition"):
+        make_matrix(config(section | {"methods": ["theta"]}), root=root).experiment("ablation")
 
 
 def test_few_rows_that_fill_no_window_have_no_floor_either(root, config):

@@ -11,16 +11,14 @@ from timellama.core.errors import InputError
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
 from timellama.data.m4.series import M4Series, load_m4
+from timellama.methods.m4_benchmarks.seasonality import is_seasonal, naive2, seasonal_indices
 from timellama.training.m4_scores import (
     Reference,
     combine,
-    is_seasonal,
     mase,
     mase_scale,
-    naive2,
     naive2_metrics,
     owa,
-    seasonal_indices,
     smape,
 )
 

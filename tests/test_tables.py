@@ -14,9 +14,10 @@ import pytest
 from tests import made_up
 from timellama.core.errors import InputError
 from timellama.reports.dataset_table import dataset_table
+from timellama.reports.render.cells import Table
 from timellama.reports.render.markup import to_latex, to_markdown
 from timellama.reports.render.table_model import few_shot, long_term, marks, panels, short_term
-from timellama.reports.report_tables import with_overall
+from timellama.reports.report_tables import of_whole_series, with_overall
 from timellama.reports.tables.ablation import ablation_table, collapsed, pooled, speed, trainable
 
 NAN = math.nan
@@ -425,6 +426,39 @@ def test_overall_scores_are_of_methods_on_all_frequencies_whichever_run_is_missi
     assert overall.loc["naive2", ["smape", "mase", "owa"]].tolist() == [17.5, 2.5, 1.0]  # (30 20 + 10 10) / 40
     for _, _, _, variant in cells:
         assert overall.loc[variant, ["smape", "mase", "owa"]].tolist() == [8.75, 1.25, 0.5]
+
+
+def test_a_run_of_naive2_stands_in_the_place_of_the_row_that_is_made_for_it():
+    own = {"smape": 20.0, "mase": 2.0}
+    documents, rows = [], []
+    for variant, dataset in itertools.product(("dlinear", "naive2"), ("M4-Hourly", "M4-Weekly")):
+        same = {"task": "short-term", "method": variant, "backbone": None, "train_percent": 100, "precision": "float32"}
+        scores = own | {"naive2": own, "frequency": dataset, "series": 10}
+        run_of = same | {"dataset": dataset, "variant": variant, "seed": 0}
+        documents.append(
+            {"identity": f"{variant} {dataset}", "frequencies": {dataset: scores}, "naive2": own, "run": run_of}
+        )
+        rows.append(
+            {"identity": f"{variant} {dataset}", "backbone": "", "dataset": dataset, "variant": variant, "seed": 0}
+        )
+    frame, cells = with_overall(pd.DataFrame(rows), documents)
+    found = frame[frame["variant"] == "naive2"]
+    assert found["identity"].tolist()[:2] == ["naive2 M4-Hourly", "naive2 M4-Weekly"]
+    assert found["dataset"].tolist() == ["M4-Hourly", "M4-Weekly", "Overall: M4-Hourly, M4-Weekly"]
+    assert {variant for *_, variant in cells} == {"dlinear", "naive2"}
+    # Without that of one frequency its row is made, and so is the overall one.
+    frame, cells = with_overall(pd.DataFrame(rows[:3]), documents[:3])
+    assert frame.loc[frame["variant"] == "naive2", "identity"].tolist()[:2] == ["naive2 M4-Hourly", "naive2-M4-Weekly"]
+    assert len(frame[frame["variant"] == "naive2"]) == 3 and {variant for *_, variant in cells} == {"dlinear"}
+
+
+def test_the_table_names_what_saw_whole_series():
+    rows = [("dlinear", "DLinear", "{}"), ("theta", "Theta", "{}"), ("comb", "Comb", "{}"), ("theta", "Made", "")]
+    frame = pd.DataFrame(rows, columns=["method", "label", "settings"])
+    table = Table(columns="l", blocks=(), caption="", label="")
+    [note] = of_whole_series(table, frame).notes
+    assert note == "Theta and Comb see each whole training series, not the look-back T."
+    assert not of_whole_series(table, frame[:1]).notes
 
 
 def test_depth_compares_with_one_depth_and_tells_the_speed():

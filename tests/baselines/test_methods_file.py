@@ -14,6 +14,7 @@ from timellama.experiments.run import Training
 from timellama.methods.dlinear.network import DLinear
 from timellama.methods.gpt4ts.network import GPT4TS
 from timellama.methods.itransformer.network import ITransformer
+from timellama.methods.m4_benchmarks.network import Comb, Naive1
 from timellama.methods.naive.network import HourOfDayMean, LookBackMean, SeasonalNaive
 from timellama.methods.patchtst.network import PatchTST
 from timellama.methods.registry import every_method, method_of, trains_nothing
@@ -21,6 +22,7 @@ from timellama.methods.rlinear.network import RLinear
 from timellama.methods.time_llm.network import TimeLLM
 from timellama.methods.timesnet.network import TimesNet
 
+M4_BENCHMARKS = ["naive1", "naive2", "ses", "holt", "damped", "theta", "comb"]
 ORDER = [
     "time-llama",
     "time-llm",
@@ -33,6 +35,7 @@ ORDER = [
     "look-back-mean",
     "seasonal-naive",
     "hour-of-day-mean",
+    *M4_BENCHMARKS,
 ]
 
 
@@ -78,6 +81,8 @@ def test_defaults_keep_their_own_rules(methods, name):
         ("look-back-mean", LookBackMean),
         ("seasonal-naive", SeasonalNaive),
         ("hour-of-day-mean", HourOfDayMean),
+        ("naive1", Naive1),
+        ("comb", Comb),
     ],
 )
 def test_options_are_what_a_constructor_asks_for_beside_sizes_and_backbone(name, kind):
@@ -162,6 +167,7 @@ def test_floor_is_what_has_nothing_to_choose(methods):
         "look-back-mean",
         "seasonal-naive",
         "hour-of-day-mean",
+        *M4_BENCHMARKS,
     }
 
 

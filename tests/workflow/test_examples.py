@@ -88,3 +88,15 @@ def test_a_method_a_metric_and_reports_alone_as_the_page_adds_them(page: str, co
         "'my_methods:NLinear' gives a tensor [2, 24, 1] of float32 for x [B 2, T 96, N 7], but a forecast is a tensor"
     )
     assert told in done.stdout
+
+
+def test_methods_of_a_library_as_the_page_names_them(page: str, make_project) -> None:
+    pytest.importorskip("statsforecast")
+    project = make_project()
+    file = project.folder / "config/statistical.yaml"
+    file.write_text(block(page, "yaml", "name: statistical"))
+    done = project.snakemake("reports/table_short_term.md", "--configfile", str(file))
+    assert done.returncode == 0, done.stdout
+    table = (project.folder / "reports/table_short_term.md").read_text(encoding="utf-8")
+    assert all(f"{name} OWA" in table for name in ("AutoETS", "AutoTheta", "AutoARIMA", "Comb", "Naive2"))
+    assert "AutoARIMA" in table.partition("each whole training series")[0].splitlines()[-1]

@@ -16,7 +16,7 @@ PACKAGE = "timellama"
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = (
     *("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "peft", "snakemake"),
-    *("neuralforecast", "chronos-forecasting"),
+    *("neuralforecast", "chronos-forecasting", "scipy", "statsforecast"),
 )
 
 

@@ -10,6 +10,7 @@ from timellama.data.catalogue import Dataset
 from timellama.experiments.configuration import Experiment, SingleRun
 from timellama.experiments.methods_file import MethodEntry
 from timellama.methods.registry import method_of
+from timellama.methods.series_method import reads_whole_series
 
 
 def with_floors(
@@ -20,7 +21,7 @@ def with_floors(
     A floor stands at each look-back and horizon of a data set, unless the configuration has it under `not_run`. One
     that the configuration lists too is the same run, which an experiment has once. It fits where the look-back holds
     the seasons that it reads. On M4 a mean over several seasons is left out: it is called by the hour of the day, which
-    one of the six frequencies has.
+    one of the six frequencies has. What reads whole series stands on M4 alone.
     """
     places: dict[tuple[str, int], list[int]] = {}
     for dataset, setting in section.datasets.items():
@@ -39,7 +40,9 @@ def with_floors(
 
 
 def _fits(entry: MethodEntry, dataset: Dataset, context: int) -> bool:
-    seasons = method_of(entry.method).seasons
-    if dataset.split.rule == "published" and seasons > 1:
+    method = method_of(entry.method)
+    if reads_whole_series(method):
+        return dataset.split.rule == "published"
+    if dataset.split.rule == "published" and method.seasons > 1:
         return False
-    return context >= seasons * dataset.season
+    return context >= method.seasons * dataset.season

@@ -39,6 +39,7 @@ from timellama.experiments.methods_file import DatasetSettings, MethodEntry, loa
 from timellama.experiments.run import Backbone, Run, Training
 from timellama.experiments.sweep import Sweep
 from timellama.methods.registry import method_of
+from timellama.methods.series_method import require_look_back
 from timellama.methods.time_llama.prompts import Descriptive, other_dataset, prompt_kind
 
 EFFICIENCY = "efficiency"  # the one experiment that measures time and memory in place of errors
@@ -205,6 +206,8 @@ def _runs(experiment, section, config, datasets, backbones, methods, automatic, 
         if not _has_windows(entry, **sizes, percent=section.train_percent, where=where):
             continue
         code = method_of(spec.method)
+        if entry.split.rule != "published":
+            require_look_back(code, where=f"{where}: method {method!r} on {dataset}")
         if code.seasons > 1 and context < code.seasons * entry.season:
             continue
         of_dataset = section.datasets.get(dataset)

@@ -13,9 +13,13 @@ import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.data.m4.frequencies import FREQUENCIES
+from timellama.methods.registry import method_of
+from timellama.methods.series_method import reads_whole_series
 from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Table
+from timellama.reports.render.markup import listed
+from timellama.reports.render.origin import first_seen
 from timellama.reports.render.paper_settings import read_paper_settings
 from timellama.reports.tables import ablation
 from timellama.reports.tables.efficiency import efficiency
@@ -119,7 +123,9 @@ def _table(
             common["published"] = aggregate.published_numbers(published)
         if settings is not None:
             common["settings"] = read_paper_settings(settings, table=published.stem)
-    if name in ("long_term", "few_shot", "short_term"):
+    if name == "short_term":
+        return of_whole_series(tables.short_term(summary, **common), frame)
+    if name in ("long_term", "few_shot"):
         return explained(getattr(tables, name)(summary, **common), summary, common.get("extra", ()))
     if name in ("backbones", "backbones_few_shot"):
         return explained(tables.backbones(summary, **common), summary, common.get("extra", ()))
@@ -143,6 +149,21 @@ def explained(table: Table, summary: pd.DataFrame, extra: Sequence[Metric]) -> T
     return dataclasses.replace(table, notes=(*table.notes, *notes))
 
 
+def of_whole_series(table: Table, frame: pd.DataFrame) -> Table:
+    """With a note that names the methods which were given whole series, whatever look-back their row has."""
+    runs = frame[frame["settings"] != ""]  # those that were made up have none
+    names = first_seen(runs.loc[[_is_whole(name) for name in runs["method"]], "label"])
+    note = f"{listed(names)} {'sees' if len(names) == 1 else 'see'} each whole training series, not the look-back T."
+    return dataclasses.replace(table, notes=(*table.notes, note)) if names else table
+
+
+def _is_whole(name: str) -> bool:
+    try:
+        return reads_whole_series(method_of(name))
+    except InputError:  # a method of another machine's, which cannot be asked here
+        return False
+
+
 def _named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:
     """The planned cells, those of a variant that has no result at all under its label."""
     labels = {variant: entry["label"] for variant, entry in methods.items() if variant not in set(frame["variant"])}
@@ -150,26 +171,29 @@ def _named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, 
 
 
 def with_overall(frame: pd.DataFrame, documents: Sequence[Mapping]) -> tuple[pd.DataFrame, list[tuple]]:
-    """Add Naive2 and the scores over all frequencies that every method was run on, and the cells that these are.
+    """Add Naive2, where no run of it is, the scores over all frequencies that every method was run on, and the cells
+    that these are.
 
     The overall row is called M4 where all six frequencies are in it and by its frequencies otherwise, so that only the
     former stands beside the paper's numbers. Horizon and context 0 mean: over several.
     """
     naive2 = {document["run"]["dataset"]: document["naive2"] for document in documents}
-    frame = pd.concat([frame, _naive2(frame, naive2)], ignore_index=True)
+    run = frame.loc[frame["variant"] == NAIVE2, "dataset"]
+    frame = pd.concat([frame, _naive2(frame[~frame["dataset"].isin(run)], naive2)], ignore_index=True)
     datasets = list(dict.fromkeys(document["run"]["dataset"] for document in documents))
     name = "M4" if len(datasets) == len(FREQUENCIES) else f"Overall: {', '.join(datasets)}"
     rows, keys = [], ["variant", "backbone", "seed"]
     by_run = {document["identity"]: document for document in documents}
-    for _, runs in frame[frame["variant"] != NAIVE2].groupby(keys):
+    for _, runs in frame[frame["identity"].isin(by_run)].groupby(keys):
         if len(runs) == len(datasets):
             scores = combine([by_run[identity] for identity in runs["identity"]])
             naive2[name] = scores["naive2"]
             changed = {key: scores[key] for key in (*M4_ERRORS, "n_windows")}
             rows.append({**runs.iloc[0], **changed, "dataset": name, "horizon": 0, "context": 0, "settings": ""})
     overall = pd.concat([frame, pd.DataFrame(rows)], ignore_index=True)
-    complete = pd.concat([overall, _naive2(pd.DataFrame(rows), naive2)], ignore_index=True) if rows else frame
-    return complete, [(name, 0, 0, row["variant"]) for row in rows]
+    if rows and NAIVE2 not in {row["variant"] for row in rows}:
+        overall = pd.concat([overall, _naive2(pd.DataFrame(rows), naive2)], ignore_index=True)
+    return overall, [(name, 0, 0, row["variant"]) for row in rows]
 
 
 def _naive2(frame: pd.DataFrame, scores: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from timellama.experiments.run import Run
 from timellama.methods.method import LibraryMethod
 from timellama.methods.registry import method_of
 from timellama.training.build import entries_of
+from timellama.training.step_of import step_of
 
 # They record what a step did, keep two steps apart or stop one; none of them changes a number.
 CHANGES_NO_NUMBER = (
@@ -29,16 +30,13 @@ CHANGES_NO_NUMBER = (
 
 def code_of_run(run: Run) -> str:
     """Of a training and its test."""
-    step = (
-        "timellama.training.short_term:run_m4_experiment"
-        if run.task == "short-term"
-        else "timellama.training.run:run_experiment"
-    )
     prompt = getattr(run.options, "prompt", None)
     # What reads the data is no part of a training, but its result would be another with another reader.
     series = run.task == "short-term"
     readers = [reader.read for reader in READERS.values() if reader.separate == series]
-    code = _code(step, "timellama.data.canonicalise:normalise", *readers, *entries_of(run.method, prompt=prompt))
+    code = _code(
+        step_of(run), "timellama.data.canonicalise:normalise", *readers, *entries_of(run.method, prompt=prompt)
+    )
     return _with_libraries(code, run.method)
 
 

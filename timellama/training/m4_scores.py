@@ -1,8 +1,7 @@
 """The M4 competition's scores (SMAPE, MASE, OWA) and its reference forecast, Naive2 (paper, table 2).
 
 Definitions and details are those of the organisers' code, Mcompetitions/M4-methods at 74e0279d, "Benchmarks and
-Evaluation.R": `smape_cal`, `mase_cal`, `SeasonalityTest` and `Benchmarks`, with R's `acf`, `decompose` and
-`forecast::naive`. Everything is computed in float64 on the original scale.
+Evaluation.R": `smape_cal` and `mase_cal`. Everything is computed in float64 on the original scale.
 
 Averages come first, ratios last: a score is the mean over series, and OWA = (SMAPE / SMAPE_Naive2 + MASE / MASE_Naive2)
 / 2 divides means. Naive2 is computed here, on the very series that a method was scored on.
@@ -18,9 +17,8 @@ import numpy as np
 from timellama.core.errors import InputError
 from timellama.data.m4.frequencies import frequency_of
 from timellama.data.m4.series import M4Series
+from timellama.methods.m4_benchmarks.seasonality import naive2
 
-CRITICAL = 1.645  # two-sided 90 % of the normal distribution, as the organisers write it
-LEAST_PERIODS = 3  # fewer whole seasons are never called seasonal
 # What runs must share to have a common score. Options and training may differ: they are published by frequency.
 SAME = ("task", "variant", "method", "backbone", "seed", "train_percent", "precision")
 
@@ -48,57 +46,6 @@ def mase_scale(values: np.ndarray, *, season: int) -> float:
     `Reference` refuses them.
     """
     return float(np.abs(values[season:] - values[:-season]).mean()) if len(values) > season else math.nan
-
-
-def is_seasonal(values: np.ndarray, *, season: int) -> bool:
-    """Whether |r_m| > 1.645 sqrt((1 + 2 sum_{i<m} r_i^2) / n), r being autocorrelations about the mean, divisor n.
-
-    False for a season of one step, for fewer than three seasons, for a constant series, and where m lies beyond the
-    10 log10(n) lags that R's `acf` gives by default: the organisers' code then compares with a missing value. So an
-    hourly series needs 252 values to be called seasonal.
-    """
-    n = len(values)
-    if season < 2 or n < LEAST_PERIODS * season or season > math.floor(10 * math.log10(n)):
-        return False
-    centred = values - values.mean()
-    power = centred @ centred
-    if power == 0:
-        return False
-    r = np.array([centred[lag:] @ centred[:-lag] for lag in range(1, season + 1)]) / power
-    limit = CRITICAL * math.sqrt((1 + 2 * (r[:-1] @ r[:-1])) / n)
-    return bool(abs(r[-1]) > limit)
-
-
-def seasonal_indices(values: np.ndarray, *, season: int) -> np.ndarray:
-    """Multiplicative indices [m] of the positions t mod m, of mean 1: R's `decompose`.
-
-    The trend is a centred moving average over one season, with half weights at both ends where m is even; an index is
-    the mean of value / trend over its position, and the indices are divided by their mean.
-    """
-    weights = np.ones(season) if season % 2 else np.concatenate([[0.5], np.ones(season - 1), [0.5]])
-    half = season // 2
-    trend = np.convolve(values, weights / season, mode="valid")
-    with np.errstate(divide="ignore", invalid="ignore"):  # what is not finite is refused by `naive2`
-        ratios = values[half : len(values) - half] / trend
-        positions = np.arange(half, len(values) - half) % season
-        indices = np.array([ratios[positions == position].mean() for position in range(season)])
-        return indices / indices.mean()
-
-
-def naive2(values: np.ndarray, *, season: int, horizon: int) -> np.ndarray:
-    """The last value, seasonally adjusted where `is_seasonal`, times the indices of the steps ahead: [n] to [H].
-
-    Raises InputError where the adjustment divides by 0, which positive values never do.
-    """
-    if not is_seasonal(values, season=season):
-        return np.full(horizon, values[-1], dtype=np.float64)
-    indices = seasonal_indices(values, season=season)
-    n = len(values)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        forecast = values[-1] / indices[(n - 1) % season] * indices[(n + np.arange(horizon)) % season]
-    if not np.isfinite(forecast).all():
-        raise InputError("a multiplicative season divides by 0 here; Naive2 needs a series of positive values")
-    return forecast
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,10 +112,7 @@ def owa(scores: Mapping[str, float], reference: Mapping[str, float]) -> float:
 
 
 def naive2_metrics(series: M4Series, *, dataset: str) -> dict[str, Any]:
-    """The table's row of Naive2, in the form of `Reference.score`; its OWA is 1.
-
-    Naive2 sees a whole training series and not a window of it, so it is no forecaster that a run could build.
-    """
+    """The table's row of Naive2 where no run of it is, in the form of `Reference.score`; its OWA is 1."""
     reference = Reference.of(series, dataset=dataset)
     numbers = reference.naive2 | {"owa": 1.0, "naive2": reference.naive2}
     entry = {"frequency": reference.frequency, "series": len(series)} | numbers

@@ -51,7 +51,7 @@ def run_m4_experiment(
 
     def load() -> Prepared:
         data = load_m4(series)
-        _require_same(run, data, series)
+        require_same(run, data, series)
         # Before training: a series without a defined MASE should cost no hours.
         reference = Reference.of(data, dataset=run.dataset)
         parts = prepare_m4(data, context=run.context, frequency=reference.frequency)
@@ -103,7 +103,7 @@ def forecasts(
     return np.concatenate(found), statistics.summary() if statistics else None
 
 
-def _require_same(run: Run, data: M4Series, path: Path) -> None:
+def require_same(run: Run, data: M4Series, path: Path) -> None:
     """The file must be of the frequency that the run was planned for."""
     if (run.horizon, run.season) != (data.horizon, data.season):
         raise InputError(

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from timellama.core.interruption import Interrupted
 from timellama.core.job_log import job_log
+from timellama.core.outside import loaded
 from timellama.experiments.run import Run
 from timellama.training.metric_objects import find_metrics
-from timellama.training.run import Outputs, run_experiment
-from timellama.training.short_term import run_m4_experiment
+from timellama.training.run import Outputs
+from timellama.training.step_of import step_of
 
 with job_log(snakemake.log[0], progress=snakemake.params.checkpoints):
     run, backbone, choice = Run.from_json(snakemake.params.run), snakemake.input.backbone, snakemake.input.choice
-    measured = partial(run_experiment, metrics=find_metrics(snakemake.params.metrics))
-    carry_out = run_m4_experiment if run.task == "short-term" else measured
+    metrics = {} if run.task == "short-term" else {"metrics": find_metrics(snakemake.params.metrics)}
+    carry_out = partial(loaded(step_of(run), of="the step"), **metrics)
     try:
         carry_out(
             run,
