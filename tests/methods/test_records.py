@@ -10,15 +10,18 @@ from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.flops import build_shape
 from timellama.experiments.matrix import make_matrix
 from timellama.methods.registry import every_method
+from timellama.methods.series_method import reads_whole_series
 
 ROOT = Path(__file__).resolve().parents[2]
+# Those that read whole series have no look-back of a fixed length, and nothing else than single series.
+METHODS = [name for name, method in every_method().items() if not reads_whole_series(method)]
 
 
 @pytest.fixture(scope="module")
 def matrix():
     """A run of every method on the generated data set with a tiny language model."""
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text(encoding="utf-8"))
-    section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": list(every_method())}
+    section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": METHODS}
     return make_matrix(config | {"seeds": [0], "experiments": {"long_term": section}}, root=ROOT)
 
 
@@ -37,7 +40,7 @@ def built(matrix, request):
     return run, build_shape(run, shape=shape, device="cpu").eval()
 
 
-@pytest.mark.parametrize("built", every_method(), indirect=True)
+@pytest.mark.parametrize("built", METHODS, indirect=True)
 def test_a_method_forecasts_each_variate_alone_if_and_only_if_its_record_says_so(built):
     run, model = built
     x = torch.randn(2, run.context, run.variates, generator=torch.Generator().manual_seed(1))
@@ -50,7 +53,7 @@ def test_a_method_forecasts_each_variate_alone_if_and_only_if_its_record_says_so
     assert same == every_method()[run.method].forecasts_alone(run.options)
 
 
-@pytest.mark.parametrize("built", every_method(), indirect=True)
+@pytest.mark.parametrize("built", METHODS, indirect=True)
 def test_a_method_trains_if_and_only_if_it_has_something_to_train(built):
     run, model = built
     assert any(p.requires_grad for p in model.parameters()) == every_method()[run.method].trains
