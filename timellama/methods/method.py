@@ -3,10 +3,11 @@
 Only the standard library is imported: planning reads these records and needs no torch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from timellama.methods.obstacles import Obstacle, Setting, none
 from timellama.methods.space import Space
 
 # A block of a language model in terms of its width D. Sizes that a catalogue entry does not hold are the largest of
@@ -63,7 +64,8 @@ class Method:
     trains: it has parameters to train. alone: it forecasts each variate from that variate alone and with the same
     weights, so that x [B N, T, 1] gives what x [B, T, N] gives; a function of the options where they decide it.
     batch_statistics: in training it normalises over the whole batch. seasons: whole seasons that its look-back must
-    hold.
+    hold. below_season: what it does where the look-back holds no whole season, as tables say it; empty where that is
+    what it always does. obstacles: why it cannot be run with some options at some sizes, so that planning can say it.
 
     power: the power of N that its work grows with. stack: how its layers grow with the sizes, for what a scheduler is
     asked for. space: what a search varies beside what it varies of every method. assumed: `module:NAME` of a mapping
@@ -80,6 +82,8 @@ class Method:
     alone: bool | Callable[[Any], bool] = False
     batch_statistics: bool = False
     seasons: int = 0
+    below_season: str = ""
+    obstacles: Callable[[Any, Setting], Iterable[Obstacle]] = none
     power: int = 1
     stack: Callable[[Any, Sizes], Stack] = one_layer
     space: Space = field(default_factory=dict)
