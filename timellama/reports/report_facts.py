@@ -10,6 +10,7 @@ from typing import Any
 from timellama.core import layout
 from timellama.data.catalogue import Dataset
 from timellama.data.splits import part_rows, train_rows
+from timellama.experiments.impossible import below_season
 from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import Run
 from timellama.reports.failures import remark
@@ -34,6 +35,7 @@ def remark_on(files: Iterable[str], absent: Collection[str]) -> str:
 def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) -> dict[str, Any]:
     """What a report has to know beside the results: the planned cells and how methods are called."""
     shown, backbones = ("label", "floor"), matrix.config.get("backbones")
+    impossible = [dataclasses.asdict(cell) for cell in matrix.impossible if cell.experiment == experiment]
     return {
         "configuration": matrix.config["name"],
         "backbone": "{name} x{blocks}".format(**backbones[0]) if backbones else "",
@@ -43,7 +45,9 @@ def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) ->
         "remark": remark_on(planned_files(matrix, experiment), absent),
         "models": {name: entry.note for name, entry in matrix.backbones.items() if entry.note},
         "generated": [name for name, entry in matrix.datasets.items() if entry.generated],
+        **({"impossible": impossible} if impossible else {}),
         **_repaired(matrix, experiment),
+        **_below_season(matrix, experiment),
         **_trials(matrix, experiment),
         **user_metrics(matrix),
     }
@@ -56,6 +60,16 @@ def _repaired(matrix: Matrix, experiment: str) -> dict[str, str]:
     told = [(entry.name, entry.repairs.sentence(entry.reading)) for entry in entries]
     sentences = [f"{name} was repaired before use: {what}." for name, what in told if what]
     return {"repaired": " ".join(sentences)} if sentences else {}
+
+
+def _below_season(matrix: Matrix, experiment: str) -> dict[str, str]:
+    """Under `below_season` what forecasts do whose look-back holds no season, where there are some."""
+    sentences = {
+        f"{matrix.methods[run.variant].label} {instead} on {run.dataset}: a look-back of {run.context} steps holds no "
+        f"season of {run.season}."
+        for run, instead in below_season(matrix.runs.get(experiment, ()))
+    }
+    return {"below_season": " ".join(sorted(sentences))} if sentences else {}
 
 
 def _trials(matrix: Matrix, experiment: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import fixed, listed
 from timellama.reports.render.origin import first_seen, provenance
@@ -80,7 +81,7 @@ def table(given: ReportContext) -> Table:
         + tables.marking((block,), " Bold is the best mean of a row, which is no test; underlined the next."),
         label="tab:long-term",
         notes=(
-            *tables.absences(grid, planned),
+            *tables.absences(grid, planned, [columns], Reasons.of(facts)),
             reading,
             *said.notes,
             origin + (f" {listed(elsewhere).capitalize()}: table_reproduction." if elsewhere else ""),
