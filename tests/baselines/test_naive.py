@@ -1,6 +1,7 @@
 """The untrained floor: values by hand, phases, and what is refused."""
 
 import csv
+import logging
 from functools import partial
 
 import pytest
@@ -56,6 +57,7 @@ def test_a_context_of_exactly_one_season_is_enough():
 
 
 def test_a_context_without_a_whole_season_repeats_the_last_value_and_says_so(caplog):
+    caplog.set_level(logging.INFO)
     x = torch.randn(2, 23, 3)
     forecast = SeasonalNaive(context=23, horizon=4, season=24)(x)
     assert torch.equal(forecast, x[:, -1:].expand(2, 4, 3))

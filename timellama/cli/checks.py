@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
@@ -22,12 +23,16 @@ from packaging.specifiers import SpecifierSet
 
 from timellama.backbones.catalogue import BackboneEntry
 from timellama.core import layout
+from timellama.core.errors import InputError
 from timellama.core.layout import RECORD
 from timellama.core.provenance import PACKAGE, ROOT, memory_gib, processor
 from timellama.data import inventory, pypi
 from timellama.data.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
 from timellama.data.sources import Artifact
+from timellama.experiments.impossible import grouped
 from timellama.experiments.matrix import Matrix
+from timellama.reports.registry import reports
+from timellama.training.metric_objects import EXTRA, find_metrics
 
 OK, WARNING, GAP = "ok", "warning", "gap"
 PATIENCE = 5.0  # our choice, seconds: a server that does not answer by then is taken as not reachable
@@ -54,6 +59,9 @@ def examine(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Rea
     yield from torch_and_device(matrix.config["device"], threads=matrix.config["threads"])
     yield memory()
     yield disk(results)
+    yield from impossible(matrix)
+    yield own("metrics", matrix.config, lambda config: find_metrics(config.get(EXTRA, ())))
+    yield own("reports", matrix.config, lambda config: reports(config["experiments"], more=config.get("reports", ())))
     yield from data(matrix, results=results, mirrors=mirrors, reach=reach)
     yield from backbones(matrix, results=results, mirrors=mirrors, reach=reach)
     yield git(ROOT.parent)
@@ -251,6 +259,24 @@ def reachable(source: str) -> str | None:
             return None
     except OSError as error:
         return f"{parts.hostname} does not answer ({error})"
+
+
+def impossible(matrix: Matrix) -> Iterator[Finding]:
+    """What the configuration asks for and cannot have, by reason: the rest runs all the same."""
+    for group in grouped(matrix.impossible):
+        of = f"{group.cells} cell(s) of {', '.join(group.experiments)}"
+        yield Finding(name="impossible", state=WARNING, found=f"{group.sentence} ({of})", remedy=group.remedy)
+
+
+def own(key: str, config: Mapping[str, Any], load: Callable[[Mapping[str, Any]], Any]) -> Finding:
+    """Whether a configuration's own metrics or reports can be imported; without them nothing is run."""
+    name, count = f"own {key}", len(config.get(key, ()))
+    try:
+        load(config)
+    except InputError as error:
+        remedy = f"correct it, or take it out of `{key}`; docs/adding.md says how they are written"
+        return Finding(name=name, state=GAP, found=str(error), remedy=remedy)
+    return Finding(name=name, state=OK, found=f"{count} imported" if count else "none")
 
 
 def git(root: Path) -> Finding:

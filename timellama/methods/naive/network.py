@@ -39,7 +39,7 @@ class SeasonalNaive(Forecaster):
         super().__init__()
         require_step(season)
         if context < season:
-            log.warning("a look-back of %d holds no season of %d steps: the last value is repeated", context, season)
+            log.info("a look-back of %d holds no season of %d steps: the last value is repeated", context, season)
         self.horizon, self.season = horizon, season if season <= context else 1
 
     def forward(self, x: Tensor) -> Tensor:
