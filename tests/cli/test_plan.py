@@ -36,7 +36,10 @@ def test_every_run_is_counted_without_a_device(project, say):
     told = json.loads(say(*SMOKE, "--no-measure", "--json").stdout)
     config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
     runs = make_matrix(config, root=project).every_run()
-    assert told["runs"] == {"all": len(runs), "done": 0, "left": len(runs)}
+    assert told["runs"] == {"all": len(runs), "done": 0, "left": len(runs), "measured_again": 0}
+    [group] = told["impossible"]
+    assert group["who"] == "every method" and group["experiments"] == ["few_shot"] and group["cells"] == 6
+    assert "horizon 96" in group["reason"] and "train_percent" in group["remedy"]
     assert told["time"]["basis"] == "assumed" and told["device"] == "gpu"
     hours = told["hours"]
     assert hours["one_after_another"] == pytest.approx(sum(part["hours"] for part in told["methods"].values()))

@@ -119,6 +119,12 @@ def test_tables_and_descriptions_say_what_was_repaired(planned, desk):
     assert "timellama repairs it: 1 cell filled (linear)." in rows["description"]
 
 
+def test_what_was_repaired_is_no_part_of_the_prompt(desk):
+    # The language model would read of cells that it does not see; `repairs` and the notes of quirks.json have it.
+    assert "epair" not in desk.last.prompt and desk.last.repairs == Repairs(filled_cells=1)
+    assert any("Repaired" in note for note in desk.facts["notes"])
+
+
 def test_the_description_of_a_packed_and_a_long_file(desk):
     file = dataclasses.replace(desk.last.files[0], path="own/Own.parquet")
     long = Reading(id_column="shop", value_column="sold")

@@ -60,8 +60,7 @@ def examine(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Rea
     yield memory()
     yield disk(results)
     yield from impossible(matrix)
-    yield own("metrics", matrix.config, lambda config: find_metrics(config.get(EXTRA, ())))
-    yield own("reports", matrix.config, lambda config: reports(config["experiments"], more=config.get("reports", ())))
+    yield from own_parts(matrix.config)
     yield from data(matrix, results=results, mirrors=mirrors, reach=reach)
     yield from backbones(matrix, results=results, mirrors=mirrors, reach=reach)
     yield git(ROOT.parent)
@@ -268,11 +267,16 @@ def impossible(matrix: Matrix) -> Iterator[Finding]:
         yield Finding(name="impossible", state=WARNING, found=f"{group.sentence} ({of})", remedy=group.remedy)
 
 
-def own(key: str, config: Mapping[str, Any], load: Callable[[Mapping[str, Any]], Any]) -> Finding:
-    """Whether a configuration's own metrics or reports can be imported; without them nothing is run."""
+def own_parts(config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether a configuration's own metrics and reports can be imported; without them nothing is run."""
+    yield _own(EXTRA, config, lambda: find_metrics(config.get(EXTRA, ())))
+    yield _own("reports", config, lambda: reports(config["experiments"], more=config.get("reports", ())))
+
+
+def _own(key: str, config: Mapping[str, Any], load: Callable[[], Any]) -> Finding:
     name, count = f"own {key}", len(config.get(key, ()))
     try:
-        load(config)
+        load()
     except InputError as error:
         remedy = f"correct it, or take it out of `{key}`; docs/adding.md says how they are written"
         return Finding(name=name, state=GAP, found=str(error), remedy=remedy)

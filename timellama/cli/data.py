@@ -236,8 +236,9 @@ def add(
     found = inspect_file(file, asked=asked, frequency=frequency, season=season)
     if found.quirks and not accept_quirks:
         raise InputError(
-            f"{file}: {found.oddities}; correct the file, repair it (--fill adds missing rows, --duplicates merges "
-            "repeated stamps, --zone reads local time), or declare them with --accept-quirks if they are real"
+            f"{file}: {found.oddities}; correct the file, repair it (--fill linear, previous or seasonal adds missing "
+            "rows, --duplicates first, last or mean merges repeated stamps, --zone reads local time), or declare them "
+            "with --accept-quirks if they are real"
         )
     windows = require_windows(
         found,

@@ -166,8 +166,6 @@ def describe(
         f"{name}: {found.rows} rows from {found.first} to {found.last}, one row every {step}, of "
         f"{len(found.columns)} variate(s): {shown}."
     )
-    if repaired := found.repairs.sentence(found.reading):
-        written += f" Repaired: {repaired}."
     written = written.replace("{", "{{").replace("}", "}}")
     task = "Task: from the last {context} rows, forecast the next {horizon} rows of every variate."
     file: dict[str, Any] = {"path": f"own/{name}{_suffix(source)}", "source": source}

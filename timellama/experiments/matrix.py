@@ -121,7 +121,7 @@ def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Ma
     checked = validate(config, Configuration, origin=origin)
     datasets = load_datasets(root)
     backbones = load_backbones(shipped(BACKBONES, folder=root))
-    methods = load_methods(shipped(METHODS, folder=root), added=checked.methods)
+    methods = load_methods(shipped(METHODS, folder=root), added=checked.methods, origin=origin)
     experiments = {key: getattr(checked.experiments, key) for key in config["experiments"]}  # in the file's order
     efficiency = experiments.pop(EFFICIENCY, None)
     _check_overrides(checked.overrides, methods, datasets, f"{origin}, overrides")
@@ -284,7 +284,8 @@ def experiment_task(percent: int) -> str:
 def _named(catalogue: Mapping, name: str, where: str):
     if name not in catalogue:
         hint = did_you_mean(name, catalogue)
-        raise InputError(f"{where} {name!r} is not in the catalogue; it has {', '.join(catalogue)}{hint}")
+        # What was meant comes first: the list is long.
+        raise InputError(f"{where} {name!r} is not in the catalogue{hint}; it has {', '.join(catalogue)}")
     return catalogue[name]
 
 

@@ -14,6 +14,7 @@ from timellama.core.errors import InputError, did_you_mean
 from timellama.core.outside import loaded
 from timellama.experiments.configuration import Experiments
 from timellama.reports.catalogue import OWN
+from timellama.reports.claims.rules import M4_PREFIX, PAPER_DATASETS, PAPER_VARIATES
 from timellama.reports.render.cells import Table, require_table, rows_of
 from timellama.reports.report import EVERY, Needs, Report, ReportContext
 
@@ -25,12 +26,14 @@ NAME = re.compile(r"([A-Za-z0-9_-]|\{dataset\})+")
 def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> dict[str, Report]:
     """The reports of a configuration by name, in the order of the page.
 
-    `experiments` are the configuration's, `more` its `reports`. A name with `{dataset}` becomes a report a data set.
+    `experiments` are the configuration's, `more` its `reports`. A name with `{dataset}` becomes a report a data set; one
+    that is about the paper's data sets alone is left out where it would be empty.
+
     Raises InputError for an entry of `more` that is no report, and for a name that is taken.
     """
     known = [*OWN]
     for place in more:
-        report = loaded(place, of="reports")
+        report = loaded(place, of="reports", kind=Report)
         if not isinstance(report, Report):
             raise InputError(f"reports: {place!r} is a {type(report).__name__}; name a timellama.reports.report.Report")
         _require_buildable(report, place)
@@ -40,11 +43,25 @@ def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> 
         needs = report.needs
         if needs.experiments and not needs.optional and not set(needs.experiments) & {EVERY, *experiments}:
             continue
+        if needs.of_paper and not _has_papers(report, experiments):
+            continue
         for one in _each(report, experiments):
             if one.name in found:
                 raise InputError(f"reports: two reports are called {one.name!r}; rename one of them")
             found[one.name] = one
     return found
+
+
+def _has_papers(report: Report, experiments: Mapping[str, Mapping]) -> bool:
+    """Whether an experiment of a report has a data set of the paper, or its number of variates; a kept plan may not say
+    which data sets it has."""
+    for section in (experiments[name] for name in experiments_of(report, experiments)):
+        if PAPER_VARIATES in section.get("variates", ()) or not {"datasets", "variates"} & set(section):
+            return True
+        used = {*section.get("datasets", ()), *(single["dataset"] for single in section.get("also", ()))}
+        if used & PAPER_DATASETS or any(name.startswith(M4_PREFIX) for name in used):
+            return True
+    return False
 
 
 def _require_buildable(report: Report, place: str) -> None:

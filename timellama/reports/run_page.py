@@ -7,7 +7,7 @@ stands between `BEGIN` and `END` is Markdown and reStructuredText alike.
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ READING = (
     "or nearly nothing: what does not beat them has learned little."
 )
 FIELDS = {"Hardware": "hardware", "Device": "device", "Versions": "versions", "Commit": "commit"}  # of `Origin`
+CLAIMS = "table_claims"
 FIGURE = "figures/paper_vs_ours.png"
 
 
@@ -110,9 +111,7 @@ def page(
         "## Errors",
         _main(files, facts=facts),
         _figure(reports),
-        "## Verdicts on the paper's claims",
-        f"{escape_markdown(claims_table.count(found))}; the table of claims has the rules.",
-        _verdicts(found),
+        *(_verdicts(found) if any(path.stem == CLAIMS for path in reports) else ()),
         "## Every report",
         links(reports, place=place),
     ]
@@ -195,13 +194,16 @@ def _main(files: Mapping[str, Sequence[Path]], *, facts: Mapping[str, Any]) -> s
     return to_markdown(made).strip()
 
 
-def _verdicts(found: Sequence[verdicts.Finding]) -> str:
+def _verdicts(found: Sequence[verdicts.Finding]) -> Iterator[str]:
+    """The paper's claims, of a run that has a table of them."""
+    yield "## Verdicts on the paper's claims"
+    yield f"{escape_markdown(claims_table.count(found))}; the table of claims has the rules."
     lines = ["| | statement | effect | verdict | of |", "|---|---|---|---|---|"]
     for finding in found:
         effect, more = claims_table.effect_and_interval(finding), claims_table.what_was_run(finding)
         texts = (finding.statement.number, finding.statement.text, effect, finding.verdict, more)
         lines.append(f"| {' | '.join(map(escape_markdown, texts))} |")
-    return "\n".join(lines)
+    yield "\n".join(lines)
 
 
 def links(reports: Sequence[Path], *, place: Path) -> str:

@@ -148,7 +148,7 @@ def own_prompts() -> dict[str, type[Prompt]]:
 @functools.cache
 def prompt_kind(name: str) -> type[Prompt]:
     """The kind of prompt of a name, or of `module:Class`. Raises InputError where there is none."""
-    kind = chosen(name, own_prompts(), group=GROUP, of="prompt")
+    kind = chosen(name, own_prompts(), group=GROUP, of="prompt", kind=type)
     if not (isinstance(kind, type) and issubclass(kind, Prompt)):
         raise InputError(f"prompt {name!r} is no subclass of {Prompt.__module__}.Prompt; name one")
     return kind

@@ -58,7 +58,7 @@ def table(given: ReportContext) -> Table:
     ruled = 0 < trained < len(columns)
     reading = f"Means over seeds, of every window of the test part. {tables.reading_of(metrics)}"
     if any(row[1].text == AVERAGE for group in block.groups for entry in group for row in entry):
-        reading += f" {AVERAGE}: the mean over the horizons above it."
+        reading += f" {AVERAGE}: the mean over the horizons above it, where each has a result."
     if ruled:
         reading += " Behind the rule: controls, which a trained model has to beat."
     if whose := sorted({part for part in parts.values() if part}):
