@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 
+from tests import made_up
 from timellama.core.errors import InputError
 from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.flops import build_shape
@@ -208,3 +209,23 @@ def test_adalora_needs_a_budget_of_some_steps(plain):
     for steps in (LEAST_STEPS - 1, LEAST_STEPS):
         short = dataclasses.replace(run, training=dataclasses.replace(run.training, max_steps=steps))
         assert bool(list(obstacles_of(short, dataset, entry))) == (steps < LEAST_STEPS)
+
+
+def test_a_methods_own_record_can_say_its_obstacles(smoke, tmp_path, monkeypatch):
+    text = """
+from timellama.methods.dlinear import DLinearOptions
+from timellama.methods.method import Method
+from timellama.methods.obstacles import Obstacle
+
+def obstacles(options, setting):
+    if setting.horizon > 24:
+        yield Obstacle(reason="it forecasts a day", remedy="lower horizon to 24")
+
+DAY = Method(name="day", options=DLinearOptions, network="timellama.methods.dlinear.network:DLinear", obstacles=obstacles)
+"""
+    (tmp_path / "day_method.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = {"day": made_up.METHOD | {"method": "day_method:DAY"}}
+    matrix = smoke({"long_term": grid(96, [24, 48], ["day", "dlinear"])}, methods=own)
+    assert {run.horizon for run in matrix.experiment("long_term") if run.variant == "day"} == {24}
+    assert [(cell.horizon, cell.reason) for cell in matrix.impossible] == [(48, "it forecasts a day")]

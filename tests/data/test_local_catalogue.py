@@ -114,7 +114,7 @@ def test_tables_and_descriptions_say_what_was_repaired(planned, desk):
     assert facts["repaired"] == "Own was repaired before use: 1 cell filled (linear)."
     assert "repaired" not in report_facts(planned(repairs=Repairs()), "long_term", absent=())
     bare = Table(columns="l", blocks=(), notes=("Before.",), caption="", label="")
-    assert with_remarks(bare, facts | {"remark": ""}).notes == ("Before.", facts["repaired"])
+    assert with_remarks(bare, facts | {"remark": ""}).notes == ("Before.", facts["repaired"], facts["below_season"])
     [rows] = describe(desk.last)["recordSet"]
     assert "timellama repairs it: 1 cell filled (linear)." in rows["description"]
 

@@ -26,8 +26,8 @@ NAME = re.compile(r"([A-Za-z0-9_-]|\{dataset\})+")
 def reports(experiments: Mapping[str, Mapping], *, more: Iterable[str] = ()) -> dict[str, Report]:
     """The reports of a configuration by name, in the order of the page.
 
-    `experiments` are the configuration's, `more` its `reports`. A name with `{dataset}` becomes a report a data set; one
-    that is about the paper's data sets alone is left out where it would be empty.
+    `experiments` are the configuration's, `more` its `reports`. A name with `{dataset}` becomes a report a data set.
+    One that is about the paper's data sets alone is left out where it would be empty.
 
     Raises InputError for an entry of `more` that is no report, and for a name that is taken.
     """

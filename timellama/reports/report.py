@@ -17,8 +17,8 @@ class Needs:
     `experiments` are keys of the configuration; a report is made where the configuration has one of them, or always
     where it needs none or they are `optional`. `runs` is the `module:function` that chooses among their runs, given
     the plan and the data set of a report with `{dataset}` in its name; without it all are taken. Of each run `file` is
-    read. `published` are files of the paper's numbers. A report `of_paper` is about the paper's data sets alone, and left
-    out where a configuration has none of them. `datasets` and `failures` ask for the catalogue's facts and for the
+    read. `published` are files of the paper's numbers. A report `of_paper` is about the paper's data sets alone, and
+    left out where a configuration has none of them. `datasets` and `failures` ask for the catalogue's facts and for the
     absent results.
     """
 
