@@ -48,8 +48,8 @@ is left out when the plan is made, and stops no other:
 - the look-back holds fewer seasons than the hour-of-day mean reads, which is two;
 - more blocks are asked for than the language model has, or a window takes more tokens than it has positions;
 - a patch is longer than the look-back (PatchTST, GPT4TS, Time-LLM);
-- an option does not fit the language model, such as `features` of Time-LLM above its width, or does not fit the method's
-  other options, such as heads that do not divide a width.
+- an option does not fit the language model, such as `features` of Time-LLM above its width, or does not fit the
+  method's other options, such as heads that do not divide a width.
 
 `timellama plan` and `timellama doctor` name each reason with its cells and what to change, and a note under a table has
 the reason of each dash. The seasonal naive forecast is not left out below a season: it repeats the last value, and a

@@ -221,7 +221,8 @@ def obstacles(options, setting):
     if setting.horizon > 24:
         yield Obstacle(reason="it forecasts a day", remedy="lower horizon to 24")
 
-DAY = Method(name="day", options=DLinearOptions, network="timellama.methods.dlinear.network:DLinear", obstacles=obstacles)
+NETWORK = "timellama.methods.dlinear.network:DLinear"
+DAY = Method(name="day", options=DLinearOptions, network=NETWORK, obstacles=obstacles)
 """
     (tmp_path / "day_method.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
