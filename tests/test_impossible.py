@@ -100,6 +100,17 @@ def test_a_data_set_without_any_window_and_an_experiment_without_any_run_are_err
         smoke(experiments)
 
 
+def test_a_data_set_without_any_window_is_an_error_beside_one_that_has_some(smoke):
+    section = grid(96, [24], ["dlinear"])
+    section["datasets"]["ILI"] = {"context": 900, "horizons": [24]}
+    with pytest.raises(InputError, match=r"ILI has 966 rows.*no training.*: lower context or horizon"):
+        smoke({"long_term": section})
+    # With a window in one cell of the configuration, the other is a dash.
+    small = section | {"datasets": {"ILI": {"context": 96, "horizons": [24]}}}
+    matrix = smoke({"long_term": section, "ablation": small})
+    assert {cell.context for cell in matrix.impossible if cell.of_data} == {900}
+
+
 def test_sweeps_are_held_to_it_at_their_own_numbers_of_variates(smoke):
     section = {"settings_of": "Traffic", "context": 12, "horizon": 4, "variates": [7], "batch_sizes": [1]}
     section |= {"methods": ["patchtst", "time-llama"], "threads": 2, "seconds": 1, "longest_call": 9}

@@ -123,7 +123,9 @@ def test_finished_runs_are_held_against_the_prediction(project, say):
     text = (place / "metrics.json").read_text(encoding="utf-8")
     (place / "metrics.json").write_text(text.replace(source_digest, "0" * len(source_digest)), encoding="utf-8")
     told = json.loads(say("plan", "--configfile", file, "--no-measure", "--json").stdout)
-    assert told["runs"] == {"all": 2, "done": 0, "left": 2, "measured_again": 0}, "of other code, so the workflow makes it again"
+    assert told["runs"] == {"all": 2, "done": 0, "left": 2, "measured_again": 0}, (
+        "of other code, so the workflow makes it again"
+    )
 
 
 def test_a_finished_run_that_other_metrics_measured_is_left(project, say, monkeypatch):
