@@ -38,6 +38,27 @@ An editor with a YAML language server completes the keys and marks slips while y
 A setting is taken, in rising order, from the default below, the method's published settings in `config/methods.yaml`,
 those for the data set there, `training` of the configuration, `overrides` of the configuration, and `overrides` of the
 experiment.
+
+## What cannot be run
+
+A cell is a data set, a look-back, a horizon and a method, for some methods on a language model. One that cannot be run
+is left out when the plan is made, and stops no other:
+
+- a part of the data set has no window at this look-back and horizon;
+- the look-back holds fewer seasons than the hour-of-day mean reads, which is two;
+- more blocks are asked for than the language model has, or a window takes more tokens than it has positions;
+- a patch is longer than the look-back (PatchTST, GPT4TS, Time-LLM);
+- an option does not fit the language model, such as `features` of Time-LLM above its width, or does not fit the
+  method's other options, such as heads that do not divide a width.
+
+`timellama plan` and `timellama doctor` name each reason with its cells and what to change, and a note under a table has
+the reason of each dash. The seasonal naive forecast is not left out below a season: it repeats the last value, and a
+note says so.
+
+These are errors, and nothing is run: a name, a key or a value that no file may hold; a method with a language model
+where none is named; a setting that M4 cannot have (its horizon, its loss, a share of its training rows), or `sampling:
+variates` of a method that does not forecast each variate alone; a data set that has no window in any cell of the
+configuration; and an experiment of which nothing can be run.
 """
 TRAINING = """
 ## Training settings

@@ -98,3 +98,22 @@ def test_latex_is_no_need_of_the_runs():
 
 def test_an_address_that_nobody_answers_is_told():
     assert "does not answer" in doctor.reachable("https://127.0.0.1:9/file.csv")
+
+
+def test_own_metrics_and_reports_that_cannot_be_imported_are_gaps(plan_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken_part.py").write_text("x = 1 / 0\n", encoding="utf-8")
+    config = dict(plan_of("Synthetic", TINY).config)
+    nothing = by_name(doctor.own_parts(config))
+    assert {found.state for found in nothing.values()} == {OK} and nothing["own metrics"].found == "none"
+    for key in ("metrics", "reports"):
+        found = by_name(doctor.own_parts(config | {key: ["broken_part:NEAR"]}))[f"own {key}"]
+        assert found.state == GAP and "ZeroDivisionError" in found.found and "broken_part.py, line 1" in found.found
+        assert f"`{key}`" in found.remedy
+
+
+def test_impossible_cells_are_warnings_with_reason_and_remedy(plan_of):
+    matrix = plan_of("Synthetic", TINY | {"blocks": 9})
+    [found] = doctor.impossible(matrix)
+    assert found.state == WARNING and "4 blocks" in found.found and "1 cell(s) of long_term" in found.found
+    assert "backbones" in found.remedy

@@ -48,7 +48,10 @@ def test_each_data_set_look_back_and_horizon_has_its_floors(root, config):
         ("seasonal-naive", "Synthetic", 96, 48),
     ]
     cells = matrix.cells("ablation")
-    assert len(cells) == len(set(cells)) == 2 + 1 + 8
+    assert len(cells) == len(set(cells)) == 2 + 1 + 9, (
+        "the cell of the mean over days that the look-back is short of too"
+    )
+    assert [(cell.variant, cell.context) for cell in matrix.impossible] == [("hour-of-day-mean", 30)]
     assert {cell[3] for cell in cells} == {"time-llama", "dlinear", *FLOORS}
 
 

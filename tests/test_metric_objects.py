@@ -133,6 +133,15 @@ def test_a_place_that_leads_nowhere_is_refused(places):
         find_metrics(places)
 
 
+def test_an_object_is_meant_before_a_function_of_nearly_the_same_name(tmp_path, monkeypatch):
+    text = SOURCE + "\nOVER = NEAR\ndef over(forecast, truth): ...\ndef neer(forecast, truth): ...\n"
+    (tmp_path / "folded_metric.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for written, meant in (("Over", "OVER"), ("neerr", "NEAR"), ("partt", "PART"), ("no_metricc", "NO_METRIC")):
+        with pytest.raises(InputError, match=rf"did you mean {meant}\?"):
+            find_metrics([f"folded_metric:{written}"])
+
+
 def test_an_entry_point_gives_a_metric_a_short_name(tmp_path, monkeypatch, outside):
     folder = tmp_path / "installed-1.dist-info"
     folder.mkdir()

@@ -20,6 +20,8 @@ FACTS = {
     "generated": ["Synthetic"],
     "remark": "",
 }
+CELLS = [(dataset, 512, 96, variant) for dataset in ("ETTh1", "Synthetic") for variant in FACTS["methods"]]
+FACTS["main"] = {"long_term": FACTS | {"planned": CELLS, "not_run": []}}
 REPORTS = [Path("reports/table_claims.tex"), Path("reports/table_claims.md"), Path("reports/figures/paper_vs_ours.png")]
 
 
@@ -137,3 +139,16 @@ def test_the_language_model_of_the_settings_comes_with_its_note(tmp_path, root):
     facts = FACTS | {"models": {"SmolLM2": "a stand-in.", "Llama": "the paper's."}}
     text = written(files, root, settings=settings, facts=facts)
     assert "SmolLM2 is a stand-in." in text and "Llama is" not in text
+
+
+def test_the_main_table_has_the_configurations_own_metrics_and_the_reasons_of_its_dashes(tmp_path, root):
+    near = {"name": "near", "label": "Near", "direction": "higher", "unit": "share", "decimals": 2}
+    kept = near | {"place": "mine:NEAR", "definition": "a", "value": 0.875}
+    path = metrics(tmp_path, "dlinear")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"metrics": {"near": kept}}), encoding="utf-8")
+    main = FACTS["main"]["long_term"] | {"metrics": [near | {"definition": "a"}]}
+    lacking = ("ETTh1", 512, 96, "time-llama", "failed")
+    facts = FACTS | {"main": {"long_term": main | {"planned": CELLS[:2], "lacking": [lacking]}}}
+    text = written({"long_term": [path]}, root, facts=facts)
+    assert "DLinear Near" in text and "0.88" in text
+    assert "Failed: Time-LlaMA on ETTh1." in text

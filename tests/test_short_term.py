@@ -226,7 +226,6 @@ def test_results_combine_as_they_were_written(file: Path, tmp_path: Path) -> Non
         ("rlinear", {"context": 0}, "context is 0.*the paper's is 96"),
         ("rlinear", {"horizon": 24}, "horizon is 24 and season 24"),
         ("rlinear", {"split": Split(rule="ratio", train=0.7, validation=0.1, test=0.2)}, "split.rule is 'ratio'"),
-        ("seasonal-naive", {"context": 23}, "context is 23, shorter than the season of 24 steps.*the paper's is 96"),
         ("hour-of-day-mean", {"context": 23}, "context is 23"),
         ("rlinear", {"horizon": 13, "season": 1, "context": 26}, "series of horizon 48 and season 24.*has 13 and 1"),
     ],

@@ -1,6 +1,7 @@
 """What a run's lock, log, checkpoint and result say of it; the progress files are those that training itself writes."""
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from timellama.core.job_state import CHECKPOINT, ProgressWriter, read_error, rea
 from timellama.core.lock import locked
 from timellama.experiments.run import Training
 from timellama.results.digests import code_of_run
-from timellama.results.status import count, is_locked, run_status
+from timellama.results.status import count, is_locked, is_measured, run_status
 from timellama.training import checkpoint
 
 
@@ -235,3 +236,16 @@ def test_looking_takes_no_lock(tmp_path):
         before = (tmp_path / "lock").read_bytes()
         assert is_locked(tmp_path / "lock")
         assert (tmp_path / "lock").read_bytes() == before and str(os.getpid()).encode() in before
+
+
+def test_a_run_that_other_metrics_of_the_configuration_measured_is_made_again(run, tmp_path):
+    def measured(records, **definitions):
+        document = {"metrics": records} if records else {}
+        (tmp_path / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
+        return is_measured(run, tmp_path / "metrics.json", definitions)
+
+    near = {"near": {"place": "mine:NEAR", "definition": "a"}}
+    assert measured({}) and measured(near, **{"mine:NEAR": "a"})
+    assert not measured(near, **{"mine:NEAR": "b"}), "its definition has changed"
+    assert not measured(near) and not measured({}, **{"mine:NEAR": "a"})
+    assert is_measured(dataclasses.replace(run, task="short-term"), tmp_path / "absent.json", {"mine:NEAR": "a"})

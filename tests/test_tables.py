@@ -13,8 +13,10 @@ import pytest
 
 from tests import made_up
 from timellama.core.errors import InputError
+from timellama.experiments.impossible import ImpossibleCell
 from timellama.reports.dataset_table import dataset_table
 from timellama.reports.render.cells import Table
+from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.markup import to_latex, to_markdown
 from timellama.reports.render.table_model import few_shot, long_term, marks, panels, short_term
 from timellama.reports.report_tables import of_whole_series, with_overall
@@ -123,18 +125,26 @@ def test_missing_and_extra_cells_are_dashes():
     assert main[5:] == ["0.390<sub>±0.001</sub>", "0.400<sub>±0.003</sub>", "–", "–", "–", "–"]
     assert extra[:5] == ["", "96", "336", "2785", "ours"]
     assert extra[5:] == ["–", "–", "0.380<sub>±0.001</sub>", "0.410<sub>±0.003</sub>", "–", "–"]
-    assert table.notes[0].startswith("Not complete: 2 of 4 planned cells have no result, ")
+    assert table.notes[:2] == (
+        "Not complete: 2 of 4 planned cells have no result. No result yet: DLinear and patchtst on ETTh1 (T 512). "
+        "table_failures says more.",
+        "Not in this configuration: Time-LlaMA and patchtst on ETTh1 (T 336).",
+    )
 
 
 def test_a_method_that_is_too_heavy_is_not_run_where_others_are():
     planned = [("ETTh1", 512, h, v) for h in (96, 720) for v in ("time-llama", "Time-LLM", "dlinear")]
     cells = [cell("time-llama", 0.39, 0.4), cell("dlinear", 0.38, 0.41)]
-    table = build(cells, planned, not_run=["Time-LLM"])
+    window = {"experiment": "long_term", "dataset": "ETTh1", "context": 512, "horizon": 720, "of_data": True}
+    why = {"reason": "ETTh1 has no window", "remedy": "more rows"}
+    reasons = Reasons(impossible=[ImpossibleCell(**window, **why, variant="dlinear", label="DLinear")])
+    table = build(cells, planned, not_run=["Time-LLM"], reasons=reasons)
     short, long = rows_of(to_markdown(table))[2:]
     assert [short[5], *short[7:10]] == ["<u>0.390</u><sub>±0.001</sub>", "not run", "", "**0.380**<sub>±0.001</sub>"]
     assert long[3:] == ["–", "ours", *["–"] * 6], "too few rows for a window is something else"
     assert table.notes[0] == "Not run: Time-LLM, too heavy for this configuration."
-    assert table.notes[1].startswith("Not complete: 3 of 6 planned cells")
+    assert table.notes[1] == "Not possible. Every method: ETTh1 has no window."
+    assert not any("Not complete" in note or "Not in this" in note for note in table.notes)
     assert r"\multicolumn{2}{l}{not run}" in to_latex(table)
 
 

@@ -1,6 +1,8 @@
 """The untrained floor: values by hand, phases, and what is refused."""
 
 import csv
+import logging
+from functools import partial
 
 import pytest
 import torch
@@ -54,12 +56,23 @@ def test_a_context_of_exactly_one_season_is_enough():
     assert torch.equal(SeasonalNaive(context=24, horizon=24, season=24)(x), x)
 
 
-@pytest.mark.parametrize("arguments", [{"context": 23, "season": 24}, {"context": 24, "season": 0}])
-def test_a_context_without_a_whole_season_is_refused(arguments):
+def test_a_context_without_a_whole_season_repeats_the_last_value_and_says_so(caplog):
+    caplog.set_level(logging.INFO)
+    x = torch.randn(2, 23, 3)
+    forecast = SeasonalNaive(context=23, horizon=4, season=24)(x)
+    assert torch.equal(forecast, x[:, -1:].expand(2, 4, 3))
+    assert "the last value is repeated" in caplog.text
+
+
+def test_a_mean_over_seasons_needs_a_whole_one():
     with pytest.raises(InputError, match="season"):
-        SeasonalNaive(horizon=4, **arguments)
-    with pytest.raises(InputError, match="season"):
-        HourOfDayMean(horizon=4, days=7, **arguments)
+        HourOfDayMean(context=23, horizon=4, season=24, days=7)
+
+
+def test_a_season_of_no_step_is_refused():
+    for model in (SeasonalNaive, partial(HourOfDayMean, days=7)):
+        with pytest.raises(InputError, match="season is 0"):
+            model(context=24, horizon=4, season=0)
 
 
 def test_no_days_are_refused():

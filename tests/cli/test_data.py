@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ import yaml
 from timellama.core.errors import InputError
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
+from timellama.data.files.reading_choices import Duplicates, Fill
 from timellama.data.series import load_series
 from timellama.experiments.matrix import make_matrix
 
@@ -209,6 +211,9 @@ def test_git_ignores_the_own_catalogue(root):
 
 def test_oddities_are_declared_only_when_they_are_meant(project, say):
     shop(project / "shop.csv", change=lambda i, cells: [cells[0], "-9999", cells[2]] if i in (9, 10) else cells)
+    told = say("data", "add", "shop.csv", "--name", "Shop", "--context", 48, "--horizon", 12, code=2).stderr
+    for choice in (*get_args(Fill), *get_args(Duplicates)):
+        assert choice in told, "what --fill and --duplicates may be is said where they are proposed"
     say("data", "add", "shop.csv", "--name", "Shop", "--context", 48, "--horizon", 12, "--accept-quirks")
     assert load_catalogue(project / "config/datasets.yaml")["Shop"].quirks.sentinel_cells == 2
 

@@ -11,6 +11,14 @@ from timellama.cost import estimate as estimate
 from timellama.experiments.matrix import make_matrix
 from timellama.results.digests import code_of_run
 
+METRIC = """
+from timellama.training.metric_objects import Metric
+
+def near(forecast, truth):
+    return (forecast - truth).abs().mean(dim=(1, 2))
+
+NEAR = Metric(name="near", label="Near", direction="lower", unit="", decimals=2, function=near)
+"""
 SMOKE = ("plan", "--configfile", "config/smoke.yaml")
 
 
@@ -36,7 +44,10 @@ def test_every_run_is_counted_without_a_device(project, say):
     told = json.loads(say(*SMOKE, "--no-measure", "--json").stdout)
     config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
     runs = make_matrix(config, root=project).every_run()
-    assert told["runs"] == {"all": len(runs), "done": 0, "left": len(runs)}
+    assert told["runs"] == {"all": len(runs), "done": 0, "left": len(runs), "measured_again": 0}
+    [group] = told["impossible"]
+    assert group["who"] == "every method" and group["experiments"] == ["few_shot"] and group["cells"] == 6
+    assert "horizon 96" in group["reason"] and "train_percent" in group["remedy"]
     assert told["time"]["basis"] == "assumed" and told["device"] == "gpu"
     hours = told["hours"]
     assert hours["one_after_another"] == pytest.approx(sum(part["hours"] for part in told["methods"].values()))
@@ -105,14 +116,33 @@ def test_finished_runs_are_held_against_the_prediction(project, say):
     benchmark.parent.mkdir(parents=True)
     benchmark.write_text("s\tmax_rss\tcpu_time\n9.0\t100.0\t2.0\n", encoding="utf-8")
     told = json.loads(say("plan", "--configfile", file, "--no-measure", "--job-overhead", 4, "--json").stdout)
-    assert told["runs"] == {"all": 2, "done": 1, "left": 1}
+    assert told["runs"] == {"all": 2, "done": 1, "left": 1, "measured_again": 0}
     [check] = told["checked_against"]["each"]
     assert (check["folder"], check["measured"], check["measured_bytes"]) == (folder, 2.0, 100 * 2**20)
     assert told["checked_against"]["time_median"] == pytest.approx(check["predicted"] / 2.0) and check["predicted"] > 4
     text = (place / "metrics.json").read_text(encoding="utf-8")
     (place / "metrics.json").write_text(text.replace(source_digest, "0" * len(source_digest)), encoding="utf-8")
     told = json.loads(say("plan", "--configfile", file, "--no-measure", "--json").stdout)
-    assert told["runs"] == {"all": 2, "done": 0, "left": 2}, "of other code, so the workflow makes it again"
+    assert told["runs"] == {"all": 2, "done": 0, "left": 2, "measured_again": 0}, (
+        "of other code, so the workflow makes it again"
+    )
+
+
+def test_a_finished_run_that_other_metrics_measured_is_left(project, say, monkeypatch):
+    (project / "plan_metric.py").write_text(METRIC, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(project))
+    file = small(project, metrics=["plan_metric:NEAR"])
+    runs = make_matrix(yaml.safe_load(file.read_text(encoding="utf-8")), root=project).every_run()
+    folder = next(name for name, run in runs.items() if run.method == "dlinear")
+    (project / "results" / folder).mkdir(parents=True)
+    metrics = {"steps": 4, "provenance": {"resumed_at": [], "source_digest": code_of_run(runs[folder])}}
+    (project / "results" / folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    done = say("plan", "--configfile", file, "--no-measure").stdout
+    assert "1 finished run(s) are left all the same" in done
+    told = json.loads(say("plan", "--configfile", file, "--no-measure", "--json").stdout)
+    assert told["runs"] == {"all": 2, "done": 0, "left": 2, "measured_again": 1}
+    broken = small(project, metrics=["plan_metric:NEAER"])
+    assert "did you mean NEAR?" in say("plan", "--configfile", broken, "--no-measure", code=2).stderr
 
 
 def test_published_weights_are_downloads_of_their_size(project, say):

@@ -114,9 +114,15 @@ def test_tables_and_descriptions_say_what_was_repaired(planned, desk):
     assert facts["repaired"] == "Own was repaired before use: 1 cell filled (linear)."
     assert "repaired" not in report_facts(planned(repairs=Repairs()), "long_term", absent=())
     bare = Table(columns="l", blocks=(), notes=("Before.",), caption="", label="")
-    assert with_remarks(bare, facts | {"remark": ""}).notes == ("Before.", facts["repaired"])
+    assert with_remarks(bare, facts | {"remark": ""}).notes == ("Before.", facts["repaired"], facts["below_season"])
     [rows] = describe(desk.last)["recordSet"]
     assert "timellama repairs it: 1 cell filled (linear)." in rows["description"]
+
+
+def test_what_was_repaired_is_no_part_of_the_prompt(desk):
+    # The language model would read of cells that it does not see; `repairs` and the notes of quirks.json have it.
+    assert "epair" not in desk.last.prompt and desk.last.repairs == Repairs(filled_cells=1)
+    assert any("Repaired" in note for note in desk.facts["notes"])
 
 
 def test_the_description_of_a_packed_and_a_long_file(desk):

@@ -191,7 +191,7 @@ def test_an_option_without_a_default_says_what_it_may_have_been_meant_for(module
 
     entry = made_up.METHOD | {"method": f"{module}:Needed"}
     with pytest.raises(InputError, match=r"options.horizonn: is missing; .*did you mean horizon\?"):
-        load_methods(root / "config/methods.yaml", added={"needed": entry})
+        load_methods(root / "config/methods.yaml", added={"needed": entry}, origin="my.yaml")
 
 
 @pytest.mark.parametrize(

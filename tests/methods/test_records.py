@@ -22,17 +22,14 @@ def matrix():
     """A run of every method on the generated data set with a tiny language model."""
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": METHODS}
+    section["overrides"] = {"time-llm": {"options": {"features": 16}}}  # the tiny language model is 32 wide
     return make_matrix(config | {"seeds": [0], "experiments": {"long_term": section}}, root=ROOT)
 
 
 @pytest.fixture
 def built(matrix, request):
     """A method's run and its model of random weights."""
-    import dataclasses
-
     [run] = [run for run in matrix.every_run().values() if run.variant == request.param]
-    if run.method == "time-llm":  # the tiny language model is 32 wide
-        run = dataclasses.replace(run, options=dataclasses.replace(run.options, features=16))
     shape = None
     if run.backbone:
         shape = backbone_shape(matrix.backbones[run.backbone.name], blocks=run.backbone.blocks, places=[])

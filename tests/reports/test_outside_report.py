@@ -1,11 +1,13 @@
 """What can be wrong about a report from outside the package is told in one message, naming it and the remedy."""
 
+import csv
 import sys
 
 import pytest
 from matplotlib.figure import Figure
 
 from timellama.core.errors import InputError
+from timellama.reports.claims.rules import PAPER_DATASETS, PARTS
 from timellama.reports.registry import built, reports
 from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.report import Needs, Report, ReportContext
@@ -104,3 +106,27 @@ def test_a_report_that_could_not_be_made_is_refused_when_it_is_planned(tmp_path,
             reports({"long_term": {}}, more=[f"own_slips:{name}"])
     finally:
         sys.modules.pop("own_slips", None)
+
+
+def test_reports_about_the_papers_data_sets_alone_are_left_out_where_there_is_none(root):
+    about = {"table_claims", "paper_vs_ours"}
+
+    def made(**experiments):
+        return about & set(reports(experiments))
+
+    grid = {"datasets": {"NYCWeather": {"context": 96, "horizons": [24]}}}
+    assert made(long_term=grid) == set()
+    assert made(long_term=grid | {"also": [{"dataset": "ETTh1"}]}) == about
+    assert made(long_term={"datasets": {"Weather": {}}}) == about
+    assert made(short_term={"datasets": {"M4-Hourly": {}}}) == {"table_claims"}
+    assert made(long_term=grid, efficiency={"variates": [7, 862]}) == {"table_claims"}
+    assert made(long_term={}) == about, "a kept plan does not say its data sets"
+    assert "table_long_term" in reports({"long_term": grid})
+
+
+def test_the_papers_data_sets_are_those_of_its_tables(root):
+    names = set()
+    for part in PARTS.values():
+        with (root / "config/published" / part.published).open(encoding="utf-8") as file:
+            names |= {row["dataset"] for row in csv.DictReader(file)}
+    assert names - {"M4"} == PAPER_DATASETS

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
@@ -22,12 +23,16 @@ from packaging.specifiers import SpecifierSet
 
 from timellama.backbones.catalogue import BackboneEntry
 from timellama.core import layout
+from timellama.core.errors import InputError
 from timellama.core.layout import RECORD
 from timellama.core.provenance import PACKAGE, ROOT, memory_gib, processor
 from timellama.data import inventory, pypi
 from timellama.data.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
 from timellama.data.sources import Artifact
+from timellama.experiments.impossible import grouped
 from timellama.experiments.matrix import Matrix
+from timellama.reports.registry import of_configuration
+from timellama.training.metric_objects import EXTRA, find_metrics
 
 OK, WARNING, GAP = "ok", "warning", "gap"
 PATIENCE = 5.0  # our choice, seconds: a server that does not answer by then is taken as not reachable
@@ -54,6 +59,8 @@ def examine(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Rea
     yield from torch_and_device(matrix.config["device"], threads=matrix.config["threads"])
     yield memory()
     yield disk(results)
+    yield from impossible(matrix)
+    yield from own_parts(matrix.config)
     yield from data(matrix, results=results, mirrors=mirrors, reach=reach)
     yield from backbones(matrix, results=results, mirrors=mirrors, reach=reach)
     yield git(ROOT.parent)
@@ -251,6 +258,29 @@ def reachable(source: str) -> str | None:
             return None
     except OSError as error:
         return f"{parts.hostname} does not answer ({error})"
+
+
+def impossible(matrix: Matrix) -> Iterator[Finding]:
+    """What the configuration asks for and cannot have, by reason: the rest runs all the same."""
+    for group in grouped(matrix.impossible):
+        of = f"{group.cells} cell(s) of {', '.join(group.experiments)}"
+        yield Finding(name="impossible", state=WARNING, found=f"{group.sentence} ({of})", remedy=group.remedy)
+
+
+def own_parts(config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether a configuration's own metrics and reports can be imported; without them nothing is run."""
+    yield _own(EXTRA, config, lambda: find_metrics(config.get(EXTRA, ())))
+    yield _own("reports", config, lambda: of_configuration(config))
+
+
+def _own(key: str, config: Mapping[str, Any], load: Callable[[], Any]) -> Finding:
+    name, count = f"own {key}", len(config.get(key, ()))
+    try:
+        load()
+    except InputError as error:
+        remedy = f"correct it, or take it out of `{key}`; docs/adding.md says how they are written"
+        return Finding(name=name, state=GAP, found=str(error), remedy=remedy)
+    return Finding(name=name, state=OK, found=f"{count} imported" if count else "none")
 
 
 def git(root: Path) -> Finding:

@@ -221,7 +221,7 @@ def add(
       timellama data add meter.csv.gz --name Meter --zone Europe/Berlin --day-first
     """
     from timellama.core.files import sha256_of
-    from timellama.data.add_file import add_entry, as_text, describe, inspect_file, require_windows
+    from timellama.data.add_file import add_entry, as_text, describe, inspect_file, require_plain, require_windows
     from timellama.data.files.detect import Asked
     from timellama.data.splits import Split
 
@@ -244,12 +244,8 @@ def add(
         missing=missing,
     )
     found = inspect_file(file, asked=asked, frequency=frequency, season=season)
-    if found.quirks and not accept_quirks:
-        raise InputError(
-            f"{file}: {found.oddities}; correct the file, repair it (--fill and --missing add missing rows, "
-            "--duplicates merges repeated stamps, --zone reads local time), or declare them with "
-            "--accept-quirks if they are real"
-        )
+    if not accept_quirks:
+        require_plain(found, file)
     windows = require_windows(
         found,
         Split(rule="ratio", **dict(zip(("train", "validation", "test"), shares, strict=True))),

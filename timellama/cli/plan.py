@@ -63,10 +63,15 @@ def plan(
     """
     from timellama.cost.estimate import make_estimate, shapes_of
     from timellama.cost.workload import CUDA_CONTEXT
+    from timellama.reports.registry import of_configuration
+    from timellama.training.metric_objects import EXTRA, definitions, find_metrics
 
     made = _without(load_plan(configfile), without or [])
     if not made.every_run():
         raise InputError(f"{configfile} has no runs to plan: name one that has experiments beside `efficiency`")
+    # Whatever the workflow would stop at when it plans stops here too.
+    measured = definitions(find_metrics(made.config.get(EXTRA, ())))
+    of_configuration(made.config)
     on_progress = progress_line()
 
     import torch
@@ -125,6 +130,7 @@ def plan(
         overhead=overhead,
         base_bytes=CUDA_CONTEXT if gpu else held,
         on_host=not gpu,
+        definitions=measured,
     )
     at_once = workers or (1 if gpu else max(1, len(os.sched_getaffinity(0)) // made.config["threads"]))
     answer = _answer(
@@ -146,7 +152,8 @@ def _without(plan: Any, methods: list[str]) -> Any:
     kept = {
         name: [run for run in runs if not {run.variant, run.method} & set(methods)] for name, runs in plan.runs.items()
     }
-    return dataclasses.replace(plan, runs={name: runs for name, runs in kept.items() if runs})
+    cells = tuple(cell for cell in plan.impossible if cell.variant not in methods)
+    return dataclasses.replace(plan, runs={name: runs for name, runs in kept.items() if runs}, impossible=cells)
 
 
 def _of_measured(speed: Any, device: str) -> dict[str, Any]:
@@ -171,6 +178,7 @@ def _answer(
 ) -> dict[str, Any]:
     from timellama.cost.estimate import BY_TOMORROW, summary_of
     from timellama.cost.workload import makespan, workers_needed
+    from timellama.experiments.impossible import grouped
     from timellama.experiments.memory import WHOLE
 
     seconds = [job.seconds.total for job in estimate.jobs]
@@ -184,9 +192,15 @@ def _answer(
     }
     return {
         "configuration": made.config["name"],
-        "runs": {"all": len(made.every_run()), "done": estimate.done, "left": len(estimate.jobs)},
+        "runs": {
+            "all": len(made.every_run()),
+            "done": estimate.done,
+            "left": len(estimate.jobs),
+            "measured_again": estimate.measured_again,
+        },
         "experiments": experiments,
         "efficiency_sweeps": len(made.sweeps),
+        "impossible": [dataclasses.asdict(group) for group in grouped(made.impossible)],
         "time": basis,
         "device": "gpu" if gpu else "cpu",
         "workers": at_once,

@@ -26,6 +26,11 @@ def print_plan(answer: dict[str, Any]) -> None:
     print_table(
         ["experiment", "runs", "left"], rows, right=["runs", "left"], title=f"configuration {answer['configuration']}"
     )
+    for group in answer["impossible"]:
+        of = f"{group['cells']} cell(s) of {', '.join(group['experiments'])}"
+        say(f"Impossible: {group['who']}: {group['reason']} ({of})\n    {group['remedy']}")
+    if again := runs["measured_again"]:
+        say(f"{again} finished run(s) are left all the same: other metrics of the configuration's own measured them.")
     cut = any(part["in_parts"] for part in answer["methods"].values())
     rows = [
         [

@@ -20,10 +20,11 @@ PACKAGE = __name__.split(".")[0]
 T = TypeVar("T")
 
 
-def loaded(place: str, *, of: str) -> Any:
+def loaded(place: str, *, of: str, kind: type | tuple[type, ...] = object) -> Any:
     """What `module:NAME` names. A module of the folder that Python runs in is found too.
 
-    `of` begins each message: what the text is the value of. Raises InputError for a text of another form, a module that
+    `of` begins each message: what the text is the value of. Of near names those of the wanted `kind` are meant; what is
+    found may be of another, which is for the caller to say. Raises InputError for a text of another form, a module that
     cannot be imported, with the file and line where it fails, and a name that it does not have.
     """
     module, colon, name = place.partition(":")
@@ -34,7 +35,9 @@ def loaded(place: str, *, of: str) -> Any:
         try:
             return getattr(found, name)
         except AttributeError as error:
-            hint = did_you_mean(name, [each for each in vars(found) if not each.startswith("_")])
+            public = {key: value for key, value in vars(found).items() if not key.startswith("_")}
+            alike = [key for key, value in public.items() if isinstance(value, kind)]
+            hint = did_you_mean(name, alike) or did_you_mean(name, public)
             file = getattr(found, "__file__", None) or module
             raise InputError(
                 f"{of}: {place!r} cannot be loaded: {file} has no {name}; correct the name behind the colon{hint}"
@@ -102,17 +105,17 @@ def offered(own: Mapping[str, T], *, group: str, kind: type[T]) -> dict[str, T]:
     return found
 
 
-def chosen(name: str, own: Mapping[str, Any], *, group: str, of: str) -> Any:
+def chosen(name: str, own: Mapping[str, Any], *, group: str, of: str, kind: type | tuple[type, ...] = object) -> Any:
     """What a name means: one of the package's `own`, an entry point of `group`, or `module:NAME`.
 
-    `of` is what the name is the value of. Raises InputError, with what there is, where it means nothing, and as
-    `loaded`.
+    `of` is what the name is the value of, and `kind` what it should be. Raises InputError, with what there is, where it
+    means nothing, and as `loaded`.
     """
     if name in own:
         return own[name]
     added = installed(group)
     if name in added or ":" in name:
-        return loaded(added.get(name, name), of=of)
+        return loaded(added.get(name, name), of=of, kind=kind)
     known = [*own, *added]
     hint = did_you_mean(name, known)
     raise InputError(f"{of} is {name!r}; it must be one of {', '.join([*known, 'module:NAME of your own'])}{hint}")

@@ -28,7 +28,7 @@ from timellama.experiments.matrix import Matrix
 from timellama.experiments.run import Run
 from timellama.experiments.work import Work, windows_of, work_of
 from timellama.results.runs import METRICS
-from timellama.results.status import is_current
+from timellama.results.status import is_current, is_measured
 
 BY_TOMORROW = 24 * 3600.0  # seconds
 NUMBER_BYTES = {"gpt2": 4}  # of a number in the published weights, where it is not 2; openai-community keeps float32
@@ -86,6 +86,7 @@ class Estimate:
     """The answer."""
 
     done: int
+    measured_again: int  # of the jobs, finished runs that other metrics of the configuration's own have measured
     jobs: tuple[Job, ...]
     downloads: tuple[Download, ...]
     disk_bytes: int
@@ -130,10 +131,12 @@ def make_estimate(
     overhead: float,
     base_bytes: int,
     on_host: bool,
+    definitions: Mapping[str, str],
 ) -> Estimate:
-    """`overhead` seconds and `base_bytes` come to every run; `on_host` says that its series is in the same
+    """`definitions` are digests of the configuration's own metrics by place: a run that others have measured is left.
+    `overhead` seconds and `base_bytes` come to every run; `on_host` says that its series is in the same
     memory."""
-    jobs, checks, done = [], [], 0
+    jobs, checks, done, again = [], [], 0, 0
     for folder, run in matrix.every_run().items():
         dataset, cost = matrix.datasets[run.dataset], costs[workload.shape_run(run)]
         work = work_of(run, windows_of(run, rows=dataset.rows, frequency=dataset.frequency))
@@ -145,7 +148,10 @@ def make_estimate(
         whole = most + (int(held * (cost.whole_bytes - largest)) if cost.whole_bytes else 0)
         passes = (dataclasses.replace(cost, forecast=NOTHING), dataclasses.replace(cost, step=None))
         step, forecast = (base + workload.device_bytes(run, part, held=held)[0] for part in passes)
-        if is_current(run, results / folder / METRICS):
+        current = is_current(run, results / folder / METRICS)
+        if current and not is_measured(run, results / folder / METRICS, definitions):
+            again += 1
+        elif current:
             done += 1
             check = _check(run, results, work, cost, speed, overhead, most)
             checks += [check] if check else []
@@ -168,6 +174,7 @@ def make_estimate(
     here = results if results.is_dir() else Path()
     return Estimate(
         done=done,
+        measured_again=again,
         jobs=tuple(jobs),
         downloads=downloads,
         disk_bytes=_disk(matrix, results, shapes, jobs, downloads),

@@ -170,8 +170,6 @@ def describe(
         f"{name}: {found.rows} rows from {found.first} to {found.last}, one row every {step}, of "
         f"{len(found.columns)} variate(s): {shown}."
     )
-    if repaired := found.repairs.sentence(found.reading):
-        written += f" Repaired: {repaired}."
     written = written.replace("{", "{{").replace("}", "}}")
     task = "Task: from the last {context} rows, forecast the next {horizon} rows of every variate."
     file: dict[str, Any] = {"path": f"own/{name}{_suffix(source)}", "source": source}
@@ -211,6 +209,16 @@ def as_text(name: str, entry: Mapping[str, Any]) -> str:
     """The entry as the lines that are appended to the catalogue."""
     dumped = yaml.dump({name: dict(entry)}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return "".join(f"  {line}\n" for line in dumped.splitlines())
+
+
+def require_plain(found: Found, file: Path) -> None:
+    """Raises InputError for a file in which something is odd, naming what and every way to go on."""
+    if found.quirks:
+        raise InputError(
+            f"{file}: {found.oddities}; correct the file, repair it (--fill linear, previous or seasonal adds missing "
+            "rows, --missing mask keeps them missing, --duplicates first, last or mean merges repeated stamps, --zone "
+            "reads local time), or declare them with --accept-quirks if they are real"
+        )
 
 
 def require_windows(found: Found, split: Split, *, context: int, horizon: int) -> dict[str, int]:

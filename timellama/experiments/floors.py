@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from timellama.data.catalogue import Dataset
 from timellama.experiments.configuration import Experiment, SingleRun
 from timellama.experiments.methods_file import MethodEntry
+from timellama.methods.method import Method
 from timellama.methods.registry import method_of
 from timellama.methods.series_method import reads_whole_series
 
@@ -19,9 +20,10 @@ def with_floors(
     """The experiment with each floor of the catalogue that trains nothing beside its grid, where it fits.
 
     A floor stands at each look-back and horizon of a data set, unless the configuration has it under `not_run`. One
-    that the configuration lists too is the same run, which an experiment has once. It fits where the look-back holds
-    the seasons that it reads. On M4 a mean over several seasons is left out: it is called by the hour of the day, which
-    one of the six frequencies has. What reads whole series stands on M4 alone.
+    that the configuration lists too is the same run, which an experiment has once. Where a look-back holds fewer
+    seasons than it reads, the cell is impossible, which the plan says; a floor that fits nowhere in an experiment is
+    left out of it. On M4 so is a mean over several seasons: it is called by the hour of the day, which one of the six
+    frequencies has. What reads whole series stands on M4 alone.
     """
     places: dict[tuple[str, int], list[int]] = {}
     for dataset, setting in section.datasets.items():
@@ -32,17 +34,18 @@ def with_floors(
     for name, entry in methods.items():
         if not entry.floor or method_of(entry.method).trains or name in section.not_run:
             continue
-        for (dataset, context), horizons in places.items():
-            if dataset in datasets and _fits(entry, datasets[dataset], context):
-                wanted = tuple(dict.fromkeys(horizons))
-                floors.append(SingleRun(dataset=dataset, method=name, context=context, horizons=wanted))
+        method = method_of(entry.method)
+        stands = {place: horizons for place, horizons in places.items() if _has_place(method, datasets.get(place[0]))}
+        if not any(context >= method.seasons * datasets[dataset].season for dataset, context in stands):
+            continue
+        for (dataset, context), horizons in stands.items():
+            wanted = tuple(dict.fromkeys(horizons))
+            floors.append(SingleRun(dataset=dataset, method=name, context=context, horizons=wanted))
     return section.model_copy(update={"also": (*section.also, *floors)})
 
 
-def _fits(entry: MethodEntry, dataset: Dataset, context: int) -> bool:
-    method = method_of(entry.method)
-    if reads_whole_series(method):
-        return dataset.split.rule == "published"
-    if dataset.split.rule == "published" and method.seasons > 1:
+def _has_place(method: Method, dataset: Dataset | None) -> bool:
+    if dataset is None:
         return False
-    return context >= method.seasons * dataset.season
+    published = dataset.split.rule == "published"
+    return published if reads_whole_series(method) else not (published and method.seasons > 1)

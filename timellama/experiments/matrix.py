@@ -21,7 +21,6 @@ from timellama.core.files import sha256_of
 from timellama.core.schema import validate
 from timellama.core.shipped import BACKBONES, METHODS, shipped
 from timellama.data.catalogue import Dataset, load_datasets
-from timellama.data.splits import count_windows, part_rows, train_rows
 from timellama.experiments import search
 from timellama.experiments.calendar import calendar_of
 from timellama.experiments.configuration import (
@@ -34,16 +33,24 @@ from timellama.experiments.configuration import (
     Search,
 )
 from timellama.experiments.floors import with_floors
+from timellama.experiments.impossible import (
+    ImpossibleCell,
+    few_seasons,
+    many_blocks,
+    no_window,
+    obstacles_of,
+    require_runs,
+)
 from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.methods_file import DatasetSettings, MethodEntry, load_methods
 from timellama.experiments.run import Backbone, Run, Training
 from timellama.experiments.sweep import Sweep
+from timellama.methods.obstacles import Obstacle
 from timellama.methods.registry import method_of
 from timellama.methods.series_method import require_look_back
 from timellama.methods.time_llama.prompts import Descriptive, other_dataset, prompt_kind
 
 EFFICIENCY = "efficiency"  # the one experiment that measures time and memory in place of errors
-TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +64,7 @@ class Matrix:
     experiments: Mapping[str, Experiment]  # what each asks for, apart from `efficiency`, with its floors
     runs: Mapping[str, list[Run]]
     sweeps: Mapping[str, Sweep]  # by folder
+    impossible: Sequence[ImpossibleCell] = ()  # what was asked for and cannot be run, with reasons
 
     def experiment(self, name: str) -> list[Run]:
         """The runs of an experiment. Raises InputError, naming the configuration, where it has no such experiment."""
@@ -115,7 +123,7 @@ def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Ma
     checked = validate(config, Configuration, origin=origin)
     datasets = load_datasets(root)
     backbones = load_backbones(shipped(BACKBONES, folder=root))
-    methods = load_methods(shipped(METHODS, folder=root), added=checked.methods)
+    methods = load_methods(shipped(METHODS, folder=root), added=checked.methods, origin=origin)
     experiments = {key: getattr(checked.experiments, key) for key in config["experiments"]}  # in the file's order
     efficiency = experiments.pop(EFFICIENCY, None)
     _check_overrides(checked.overrides, methods, datasets, f"{origin}, overrides")
@@ -125,16 +133,20 @@ def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Ma
         name: with_floors(section, methods=methods, datasets=datasets) for name, section in experiments.items()
     }
     catalogues = (checked, datasets, backbones, methods, functools.cache(lambda: _automatic(checked)), origin)
-    runs = {}
+    runs: dict[str, list[Run]] = {}
+    impossible: list[ImpossibleCell] = []
     for experiment, section in experiments.items():
-        found = list(_runs(experiment, section, *catalogues))
+        found = list(_runs(experiment, section, impossible, *catalogues))
         if isinstance(section, Search):
             made = {variant: _makes("options", entry, methods) for variant, entry in methods.items()}
             found = list(search.expanded(found, search=section, fixed=made))
         runs[experiment] = list({run.folder: run for run in found}.values())
-    sweeps = {sweep.folder: sweep for sweep in _sweeps(efficiency, *catalogues)}
+    sweeps = {sweep.folder: sweep for sweep in _sweeps(efficiency, impossible, *catalogues)}
+    measured = {EFFICIENCY: [sweep.run for sweep in sweeps.values()]} if efficiency else {}
+    require_runs(runs | measured, impossible, origin=origin)
     catalogue = {"datasets": datasets, "backbones": backbones, "methods": methods}
-    return Matrix(config=config, experiments=experiments, runs=runs, sweeps=sweeps, **catalogue)
+    cells = tuple(dict.fromkeys(impossible))
+    return Matrix(config=config, experiments=experiments, runs=runs, sweeps=sweeps, impossible=cells, **catalogue)
 
 
 def _check_overrides(
@@ -155,7 +167,7 @@ def _check_overrides(
             validate({"options": settings.options}, options, origin=f"{of}.{dataset}")
 
 
-def _sweeps(section: Efficiency | None, *catalogues) -> Iterator[Sweep]:
+def _sweeps(section: Efficiency | None, impossible: list[ImpossibleCell], *catalogues) -> Iterator[Sweep]:
     """A sweep a method and backbone: what the long-term experiment would run on `settings_of`, at other sizes.
 
     Neither the data nor the seed nor the training recipe change time and memory, so they are left out of the identity.
@@ -166,7 +178,7 @@ def _sweeps(section: Efficiency | None, *catalogues) -> Iterator[Sweep]:
     chosen = {"backbones": section.backbones} if section.backbones else {}
     alike = Experiment(datasets={section.settings_of: shape}, methods=section.methods, seeds=(0,), **chosen)
     shared = {"task": EFFICIENCY, "data_sha256": None, "reading": None}
-    for run in _runs(EFFICIENCY, alike, *catalogues):
+    for run in _runs(EFFICIENCY, alike, impossible, *catalogues):
         yield Sweep(
             run=dataclasses.replace(run, **shared, training=run.training and Training()),
             variates=section.variates,
@@ -193,22 +205,31 @@ def _cells(section: Experiment) -> Iterator[tuple[tuple[str, int, int, str], tup
             )
 
 
-def _runs(experiment, section, config, datasets, backbones, methods, automatic, origin) -> Iterator[Run]:
+def _runs(experiment, section, impossible, config, datasets, backbones, methods, automatic, origin) -> Iterator[Run]:
+    """The runs of an experiment; the cells that cannot be run are appended to `impossible`."""
     where = f"{origin}, experiments.{experiment}"
     # What an experiment sets goes over what the configuration sets for all.
     overrides = [config.overrides, section.overrides]
+    for heavy in section.not_run:
+        _named(methods, heavy, f"{where}: method under not_run")
     for (dataset, context, horizon, method), own_seeds in _cells(section):
         entry = _named(datasets, dataset, f"{where}: dataset")
         spec = _named(methods, method, f"{where}: method")
-        for heavy in section.not_run:
-            _named(methods, heavy, f"{where}: method under not_run")
         sizes = {"context": context, "horizon": horizon}
-        if not _has_windows(entry, **sizes, percent=section.train_percent, where=where):
-            continue
         code = method_of(spec.method)
         if entry.split.rule != "published":
             require_look_back(code, where=f"{where}: method {method!r} on {dataset}")
-        if code.seasons > 1 and context < code.seasons * entry.season:
+        cell = {"experiment": experiment, "dataset": dataset, **sizes, "variant": method, "label": spec.label}
+
+        def left_out(*obstacles: Obstacle, cell: Mapping[str, Any] = cell, **more: Any) -> bool:
+            impossible.extend(ImpossibleCell(**cell, **more, **dataclasses.asdict(each)) for each in obstacles)
+            return bool(obstacles)
+
+        if without := no_window(entry, **sizes, percent=section.train_percent):
+            left_out(without, of_data=True)
+            continue
+        if short := few_seasons(entry, code, context=context):
+            left_out(short)
             continue
         of_dataset = section.datasets.get(dataset)
         settings = (method, dataset, methods, (config, of_dataset), overrides)
@@ -222,33 +243,42 @@ def _runs(experiment, section, config, datasets, backbones, methods, automatic, 
                 "`backbones: [{name: SmolLM2-135M, blocks: 6, rank: 8}]` to the configuration, or take the method out"
             )
         for backbone in chosen:
-            for seed in own_seeds or section.seeds or config.seeds:
-                options = _options(spec, backbone, _settings("options", *settings))
-                run = Run(
-                    task="short-term" if entry.split.rule == "published" else experiment_task(section.train_percent),
-                    dataset=dataset,
-                    data_sha256=entry.sha256 or _digest_of_own(entry),
-                    reading=entry.reading_text,
-                    calendar=calendar_of(entry, of_dataset, method=code, where=where),
-                    split=entry.split,
-                    season=entry.season,
-                    variates=entry.variates,
-                    **sizes,
-                    train_percent=section.train_percent,
-                    variant=method,
-                    method=spec.method,
-                    options=options,
-                    training=_training(spec, _settings("training", *settings), options, where),
-                    backbone=_backbone(backbone, spec, backbones, where),
-                    prompt=_prompt(entry, datasets, spec.method, options, **sizes),
-                    # A method that trains nothing has no chance in it: one seed says it all.
-                    seed=seed if code.trains else 0,
-                    precision=precision,
-                    device=config.device,
-                )
-                if entry.split.rule == "published":
-                    require_m4_run(run)
-                yield run
+            of = backbone and _named(backbones, backbone.name, f"{where}: backbone")
+            name = f"{backbone.name} x{backbone.blocks}" if backbone else ""
+            if of and (deep := many_blocks(of, backbone)):
+                left_out(deep, backbone=name)
+                continue
+            options = _options(spec, backbone, _settings("options", *settings))
+            run = Run(
+                task="short-term" if entry.split.rule == "published" else experiment_task(section.train_percent),
+                dataset=dataset,
+                data_sha256=entry.sha256 or _digest_of_own(entry),
+                reading=entry.reading_text,
+                calendar=calendar_of(entry, of_dataset, method=code, where=where),
+                split=entry.split,
+                season=entry.season,
+                variates=entry.variates,
+                **sizes,
+                train_percent=section.train_percent,
+                variant=method,
+                method=spec.method,
+                options=options,
+                training=_training(spec, _settings("training", *settings), options, where),
+                backbone=_backbone(backbone, spec, of),
+                prompt=_prompt(entry, datasets, spec.method, options, **sizes),
+                seed=0,
+                precision=precision,
+                device=config.device,
+            )
+            if entry.split.rule == "published":
+                require_m4_run(run)
+            # A sweep measures at numbers of variates of its own.
+            sized = dataclasses.replace(run, variates=1) if experiment == EFFICIENCY else run
+            if left_out(*obstacles_of(sized, entry, of), backbone=name):
+                continue
+            # A method that trains nothing has no chance in it: one seed says it all.
+            for seed in (own_seeds or section.seeds or config.seeds) if code.trains else (0,):
+                yield dataclasses.replace(run, seed=seed)
 
 
 def experiment_task(percent: int) -> str:
@@ -259,24 +289,9 @@ def experiment_task(percent: int) -> str:
 def _named(catalogue: Mapping, name: str, where: str):
     if name not in catalogue:
         hint = did_you_mean(name, catalogue)
-        raise InputError(f"{where} {name!r} is not in the catalogue; it has {', '.join(catalogue)}{hint}")
+        # What was meant comes first: the list is long.
+        raise InputError(f"{where} {name!r} is not in the catalogue{hint}; it has {', '.join(catalogue)}")
     return catalogue[name]
-
-
-def _has_windows(entry: Dataset, *, context: int, horizon: int, percent: int, where: str) -> bool:
-    """Whether every part has a window; a few-shot part without one is the paper's dash, any other an error."""
-    if entry.split.rule == "published":
-        return True  # every series is padded to one window at least
-    counts = count_windows(entry.split, rows=entry.rows, context=context, horizon=horizon, train_percent=percent)
-    empty = [part for part, count in counts.items() if count < 1]
-    if not empty:
-        return True
-    if percent < 100 and empty == ["train"]:
-        return False
-    raise InputError(
-        f"{where}: {entry.name} has {entry.rows} rows, which leave no {' and no '.join(empty)} window at context "
-        f"{context} and horizon {horizon}: lower one of them"
-    )
 
 
 def _digest_of_own(entry: Dataset) -> str | None:
@@ -358,14 +373,9 @@ def _override(kind: str, method: str, spec: MethodEntry, *sources: Experiment | 
     return next((value for value in found if value), None)
 
 
-def _backbone(
-    chosen: LanguageModel | None, spec: MethodEntry, backbones: Mapping[str, BackboneEntry], where: str
-) -> Backbone | None:
-    if chosen is None:
+def _backbone(chosen: LanguageModel | None, spec: MethodEntry, entry: BackboneEntry | None) -> Backbone | None:
+    if chosen is None or entry is None:
         return None
-    entry = _named(backbones, chosen.name, f"{where}: backbone")
-    if chosen.blocks > entry.blocks:
-        raise InputError(f"{where}: backbone {entry.name!r} has {entry.blocks} blocks, {chosen.blocks} were asked for")
     # A control with random weights says so itself, whatever the configuration's backbone is.
     weights = (spec.backbone and spec.backbone.weights) or chosen.weights
     return Backbone(name=entry.name, blocks=chosen.blocks, pin=entry.pin, weights=weights)
@@ -387,19 +397,3 @@ def _prompt(
         domains = {name: of.domain for name, of in datasets.items() if not of.local or of is entry}
         entry = datasets[other_dataset(entry.name, domains=domains)]
     return kind.text(filled(entry))
-
-
-def dataset_row(entry: Dataset, *, horizons: Sequence[int]) -> dict[str, object]:
-    """A line of the table of data sets in the terms of the paper's table 6, which counts windows of 96 rows (M4:
-    series).
-
-    The windows of validation and test begin 96 rows before their part, so each has one more than the part has rows.
-    """
-    row = {"dataset": entry.name, "variates": entry.variates, "frequency": entry.frequency, "domain": entry.domain}
-    row["horizons"] = ", ".join(map(str, horizons))
-    if entry.split.rule == "published":
-        return row | {"train": entry.rows, "val": 0, "test": entry.rows}
-    train = train_rows(entry.split, rows=entry.rows)
-    parts = part_rows(entry.split, rows=entry.rows, context=1, horizon=1, train_percent=100)
-    counts = {"val": len(parts["validation"]) + 1, "test": len(parts["test"]) + 1}
-    return row | {"train": train - TABLE_6_WINDOW + 1} | counts

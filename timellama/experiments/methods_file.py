@@ -93,16 +93,16 @@ def methods_file(*places: str) -> TypeAdapter[dict[str, MethodEntry]]:
     return TypeAdapter(Annotated[dict[VariantName, entry], Field(min_length=1, json_schema_extra=extra)])
 
 
-def load_methods(path: Path, *, added: Mapping[str, Any]) -> dict[str, MethodEntry]:
-    """The entries of the file at `path` and those `added` by a configuration, which go over the file's.
+def load_methods(path: Path, *, added: Mapping[str, Any], origin: str) -> dict[str, MethodEntry]:
+    """The entries of the file at `path` and those `added` by the configuration `origin`, which go over the file's.
 
-    Raises InputError, listing every problem, and for a method that cannot be found.
+    Raises InputError, listing every problem of either under its own name, and for a method that cannot be found.
     """
-    raw = read_yaml(path)
-    entries = {**raw, **added} if isinstance(raw, dict) else raw
-    places = set()
-    if isinstance(entries, dict):
-        named = (entry.get("method") for entry in entries.values() if isinstance(entry, dict))
-        places = {name for name in named if isinstance(name, str) and ":" in name}
-    origin = f"{path}, with the configuration's `methods`" if added else str(path)
-    return validate(entries, methods_file(*sorted(places)), origin=origin)
+    entries = _read(read_yaml(path), str(path))
+    return entries | _read(added, f"{origin}, methods") if added else entries
+
+
+def _read(raw: Any, origin: str) -> dict[str, MethodEntry]:
+    named = (entry.get("method") for entry in raw.values() if isinstance(entry, dict)) if isinstance(raw, dict) else ()
+    places = {name for name in named if isinstance(name, str) and ":" in name}
+    return validate(raw, methods_file(*sorted(places)), origin=origin)

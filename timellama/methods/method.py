@@ -3,10 +3,11 @@
 Only the standard library is imported: planning reads these records and needs no torch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from timellama.methods.obstacles import Obstacle, Setting, none
 from timellama.methods.space import Space
 
 # A block of a language model in terms of its width D. Sizes that a catalogue entry does not hold are the largest of
@@ -65,7 +66,9 @@ class Method:
     weights, so that x [B N, T, 1] gives what x [B, T, N] gives; a function of the options where they decide it.
     calendar: it reads features of the calendar, C columns behind the variates of x, which are no variates and not
     forecast; its network's parameter `calendar` is C, 0 where there are none. batch_statistics: in training it
-    normalises over the whole batch. seasons: whole seasons that its look-back must hold.
+    normalises over the whole batch. seasons: whole seasons that its look-back must hold. below_season: what it does
+    where the look-back holds no whole season, as tables say it; empty where that is what it always does. obstacles: why
+    it cannot be run with some options at some sizes, so that planning can say it.
 
     power: the power of N that its work grows with. stack: how its layers grow with the sizes, for what a scheduler is
     asked for. space: what a search varies beside what it varies of every method. assumed: `module:NAME` of a mapping
@@ -83,6 +86,8 @@ class Method:
     calendar: bool = False
     batch_statistics: bool = False
     seasons: int = 0
+    below_season: str = ""
+    obstacles: Callable[[Any, Setting], Iterable[Obstacle]] = none
     power: int = 1
     stack: Callable[[Any, Sizes], Stack] = one_layer
     space: Space = field(default_factory=dict)

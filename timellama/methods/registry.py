@@ -66,7 +66,7 @@ def method_of(name: str) -> Method:
 
 
 def _named(place: str) -> Method:
-    found = loaded(place, of="method")
+    found = loaded(place, of="method", kind=(type, Method))
     if isinstance(found, Method):
         return dataclasses.replace(found, name=place)
     # Asked by name, since planning loads no torch.

@@ -22,7 +22,7 @@ from timellama.core.layout import METRICS
 from timellama.core.schema import read_yaml
 from timellama.core.shipped import CATALOGUE, LOCAL_CATALOGUE, SHIPPED, shipped
 from timellama.core.shipped import METHODS as METHODS_FILE
-from timellama.data.add_file import Found, add_entry, describe, inspect_file, require_windows
+from timellama.data.add_file import Found, add_entry, describe, inspect_file, require_plain, require_windows
 from timellama.data.catalogue import load_datasets
 from timellama.data.files.detect import Asked
 from timellama.data.splits import Split
@@ -120,11 +120,8 @@ def prepare(
     edited configuration was written for another file or wish.
     """
     found = inspect_file(file, asked=asked, frequency=wish.frequency, season=wish.season)
-    if found.quirks and not wish.accept_quirks:
-        raise InputError(
-            f"{file}: {found.oddities}; correct the file, repair it (--fill linear, previous or seasonal adds missing "
-            "rows, --duplicates first, last or mean merges repeated stamps), or declare them with --accept-quirks"
-        )
+    if not wish.accept_quirks:
+        require_plain(found, file)
     _require_methods(wish.methods)
     context = wish.context or context_of(wish.split, rows=found.rows)
     windows = require_windows(found, wish.split, context=context, horizon=wish.horizon)

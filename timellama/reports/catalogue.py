@@ -63,7 +63,7 @@ OWN = (
         caption="Each statement of the paper that a run can test, with the effect that was measured, its 95 % interval "
         "and the number of pairs of runs behind it. docs/claims.md has the rules, and says what was known when they "
         "were written.",
-        needs=Needs(experiments=CLAIMED, optional=True, published=PUBLISHED_CLAIMS),
+        needs=Needs(experiments=CLAIMED, optional=True, published=PUBLISHED_CLAIMS, of_paper=True),
         build=f"{TABLES}.claims:table",
     ),
     Report(
@@ -315,7 +315,7 @@ OWN = (
         title="Claims. Our numbers and those of the paper",
         caption="How far our MSE is from the number that the paper prints, for each data set, horizon and method. Left "
         "of 0 ours is lower. The paper's language model may be larger than ours: the remark names both.",
-        needs=Needs(experiments=BESIDE_PAPER, published=PUBLISHED_CLAIMS),
+        needs=Needs(experiments=BESIDE_PAPER, published=PUBLISHED_CLAIMS, of_paper=True),
         build=f"{FIGURES}.paper:figure",
     ),
 )

@@ -6,6 +6,7 @@ are there and says how many are not, and `reports/table_failures` lists those.
 
 import dataclasses
 import json
+import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from timellama.core.job_state import read_error, read_progress
+from timellama.core.layout import METRICS, RESULTS
 from timellama.reports.render.cells import Block, Cell, Table
+from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.markup import escape_markdown, markdown_paragraph, to_latex
 from timellama.reports.render.web_table import to_html
 
@@ -24,6 +27,17 @@ LINE = 100  # our choice: characters of a line of the LaTeX table, which is scal
 KILLED = "it ended without an error message: stopped, or killed by the system, which often means that memory was short"
 NOT_STARTED = "not started"
 OTHER_CODE = "its result is of other code, and it was not run again"
+UNFINISHED = "not run yet, or not finished when this was made"
+BEFORE = "not started, since"
+SHORT = {  # how a reason begins: what a note under a table says of it
+    BEFORE: "what it needs failed",
+    NOT_STARTED: "not run yet",
+    UNFINISHED: "not run yet",
+    OTHER_CODE: "its result is of other code",
+}
+RUN_PATH = re.compile(
+    rf"{RESULTS}/[^/]+/(?P<dataset>[^/]+)/(?P<variant>[^/]+)/H(?P<horizon>\d+)-T(?P<context>\d+)-[^/]+/{METRICS}"
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +75,7 @@ def absence(
             return None
     for step in before:
         if not step.output.exists() and step.log.is_file():
-            return f"not started, since {step.name} failed: {reason_of(step.log) or KILLED}"
+            return f"{BEFORE} {step.name} failed: {reason_of(step.log) or KILLED}"
     if result.is_file():
         return OTHER_CODE
     if not log.is_file():
@@ -109,10 +123,27 @@ def mark(absent: int, planned: int) -> str:
 
 
 def with_remarks(table: Table, facts: Mapping[str, Any]) -> Table:
-    """The table with notes on repaired data sets and on the calendar, where due, and as `remarked` makes it."""
-    said = [facts[key] for key in ("repaired", "calendar") if key in facts]
-    table = dataclasses.replace(table, notes=(*table.notes, *said))
+    """The table with notes on repaired data sets, the calendar and short look-backs, and as `remarked` makes it."""
+    more = [facts[key] for key in ("repaired", "calendar", "below_season") if key in facts]
+    table = dataclasses.replace(table, notes=(*table.notes, *more))
     return remarked(table, facts["remark"])
+
+
+def with_impossible(table: Table, facts: Mapping[str, Any]) -> Table:
+    """The table with a note on the cells that cannot be run, for one whose lines are of results alone."""
+    note = Reasons.of(facts).note()
+    return dataclasses.replace(table, notes=(note, *table.notes)) if note else table
+
+
+def lacking(absent: Mapping[str, str]) -> list[tuple[str, int, int, str, str]]:
+    """(data set, context, horizon, variant, why) of the runs among absent results, whose reasons are given by path."""
+    found = []
+    for path, reason in absent.items():
+        if match := RUN_PATH.fullmatch(path):
+            why = next((said for start, said in SHORT.items() if reason.startswith(start)), "failed")
+            cell = match["dataset"], int(match["context"]), int(match["horizon"]), match["variant"]
+            found.append((*cell, why))
+    return list(dict.fromkeys(found))
 
 
 def remarked(table: Table, text: str) -> Table:

@@ -9,12 +9,13 @@ from timellama.core.code_digest import code_digest
 from timellama.core.outside import is_own
 from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import Run
-from timellama.reports.failures import Failure, mark, remark
+from timellama.reports.failures import Failure, lacking, mark, remark
 from timellama.reports.registry import experiments_of, loaded
 from timellama.reports.report import Report
-from timellama.reports.report_facts import dataset_rows, report_facts
+from timellama.reports.report_facts import dataset_rows, planned_files, report_facts
 from timellama.reports.selection import with_intervals
 
+MAIN = ("long_term", "few_shot")  # the first that has results is the main table of the page of a run
 RENDERERS = {
     True: "timellama.reports.render.files",
     False: "timellama.reports.render.style",
@@ -75,12 +76,24 @@ def facts_of(report: Report, matrix: Matrix, *, absent: Mapping[str, Failure]) -
         "remark": remark(lacking, len(planned)),
         "mark": mark(lacking, len(planned)),
     }
+    if without := lacking({result: absent[result].reason for result in planned if result in absent}):
+        facts["lacking"] = without
     if report.needs.datasets:
         facts["datasets"] = dataset_rows(matrix)
     if report.needs.failures:
         facts["failures"] = [dataclasses.asdict(failure) for failure in absent.values()]
         facts["results_planned"] = len(planned) + len(with_intervals(matrix))
     return facts
+
+
+def facts_of_page(matrix: Matrix, *, absent: Mapping[str, Failure]) -> dict[str, Any]:
+    """What the page of a run has to know beside all results; under `main` what its main table has to."""
+    main = {}
+    for name in (name for name in MAIN if name in matrix.runs):
+        facts = report_facts(matrix, name, absent=absent)
+        here = {file: absent[file].reason for file in planned_files(matrix, name) if file in absent}
+        main[name] = facts | ({"lacking": lacking(here)} if here else {})
+    return report_facts(matrix, "", absent=absent) | {"main": main}
 
 
 def code_of(report: Report) -> str:

@@ -14,6 +14,7 @@ from timellama.core.errors import InputError, did_you_mean
 from timellama.core.outside import loaded
 from timellama.experiments.configuration import Experiments
 from timellama.reports.catalogue import OWN
+from timellama.reports.claims.rules import M4_PREFIX, PAPER_DATASETS, PAPER_VARIATES
 from timellama.reports.render.cells import Table, require_table, rows_of
 from timellama.reports.report import EVERY, Needs, Report, ReportContext
 
@@ -28,12 +29,13 @@ def reports(
     """The reports of a configuration by name, in the order of the page.
 
     `experiments`, `more` (its `reports`) and `intervals` are the configuration's. A name with `{dataset}` becomes a
-    report a data set.
+    report a data set. One that is about the paper's data sets alone is left out where it would be empty.
+
     Raises InputError for an entry of `more` that is no report, and for a name that is taken.
     """
     known = [*OWN]
     for place in more:
-        report = loaded(place, of="reports")
+        report = loaded(place, of="reports", kind=Report)
         if not isinstance(report, Report):
             raise InputError(f"reports: {place!r} is a {type(report).__name__}; name a timellama.reports.report.Report")
         _require_buildable(report, place)
@@ -44,6 +46,8 @@ def reports(
         if needs.experiments and not needs.optional and not set(needs.experiments) & {EVERY, *experiments}:
             continue
         if needs.intervals and not intervals:
+            continue
+        if needs.of_paper and not _has_papers(report, experiments):
             continue
         for one in _each(report, experiments):
             if one.name in found:
@@ -66,6 +70,18 @@ def why_not(name: str, config: Mapping[str, Any]) -> str:
         "add its experiment under `experiments:`, or choose a configuration that has it with --configfile "
         "config/cpu.yaml"
     )
+
+
+def _has_papers(report: Report, experiments: Mapping[str, Mapping]) -> bool:
+    """Whether an experiment of a report has a data set of the paper, or its number of variates; a kept plan may not say
+    which data sets it has."""
+    for section in (experiments[name] for name in experiments_of(report, experiments)):
+        if PAPER_VARIATES in section.get("variates", ()) or not {"datasets", "variates"} & set(section):
+            return True
+        used = {*section.get("datasets", ()), *(single["dataset"] for single in section.get("also", ()))}
+        if used & PAPER_DATASETS or any(name.startswith(M4_PREFIX) for name in used):
+            return True
+    return False
 
 
 def _require_buildable(report: Report, place: str) -> None:

@@ -18,7 +18,8 @@ class Needs:
     where it needs none or they are `optional`. `runs` is the `module:function` that chooses among their runs, given
     the plan and the data set of a report with `{dataset}` in its name; without it all are taken. Of each run `file` is
     read. With `intervals` the report is made where the configuration also has `intervals: true`. `published` are files
-    of the paper's numbers. `datasets` and `failures` ask for the catalogue's facts and for the absent results.
+    of the paper's numbers. A report `of_paper` is about the paper's data sets alone, and left out where a configuration
+    has none of them. `datasets` and `failures` ask for the catalogue's facts and for the absent results.
     """
 
     experiments: tuple[str, ...] = ()
@@ -27,6 +28,7 @@ class Needs:
     file: str = METRICS
     intervals: bool = False
     published: tuple[str, ...] = ()
+    of_paper: bool = False
     datasets: bool = False
     failures: bool = False
 

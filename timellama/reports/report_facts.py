@@ -4,14 +4,19 @@ Results are named by their paths (`results/...`). Those in `absent` have no resu
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from timellama.core import layout
-from timellama.experiments.matrix import EFFICIENCY, Matrix, dataset_row
+from timellama.data.catalogue import Dataset
+from timellama.data.splits import part_rows, train_rows
+from timellama.experiments.impossible import below_season
+from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import Run
 from timellama.reports.failures import remark
 from timellama.training.metric_objects import EXTRA, definitions, describe, find_metrics
+
+TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
 
 
 def planned_files(matrix: Matrix, experiment: str) -> list[str]:
@@ -30,6 +35,7 @@ def remark_on(files: Iterable[str], absent: Collection[str]) -> str:
 def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) -> dict[str, Any]:
     """What a report has to know beside the results: the planned cells and how methods are called."""
     shown, backbones = ("label", "floor"), matrix.config.get("backbones")
+    impossible = [dataclasses.asdict(cell) for cell in matrix.impossible if cell.experiment == experiment]
     return {
         "configuration": matrix.config["name"],
         "backbone": "{name} x{blocks}".format(**backbones[0]) if backbones else "",
@@ -39,8 +45,10 @@ def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) ->
         "remark": remark_on(planned_files(matrix, experiment), absent),
         "models": {name: entry.note for name, entry in matrix.backbones.items() if entry.note},
         "generated": [name for name, entry in matrix.datasets.items() if entry.generated],
+        **({"impossible": impossible} if impossible else {}),
         **_repaired(matrix, experiment),
         **_with_calendar(matrix, experiment),
+        **_below_season(matrix, experiment),
         **_trials(matrix, experiment),
         **user_metrics(matrix),
     }
@@ -63,6 +71,16 @@ def _with_calendar(matrix: Matrix, experiment: str) -> dict[str, str]:
             read.setdefault(matrix.methods[run.variant].label, {})[run.dataset] = None
     parts = [f"{label} ({', '.join(datasets)})" for label, datasets in read.items()]
     return {"calendar": f"Also given features of the calendar: {'; '.join(parts)}."} if parts else {}
+
+
+def _below_season(matrix: Matrix, experiment: str) -> dict[str, str]:
+    """Under `below_season` what forecasts do whose look-back holds no season, where there are some."""
+    sentences = {
+        f"{matrix.methods[run.variant].label} {instead} on {run.dataset}: a look-back of {run.context} steps holds no "
+        f"season of {run.season}."
+        for run, instead in below_season(matrix.runs.get(experiment, ()))
+    }
+    return {"below_season": " ".join(sorted(sentences))} if sentences else {}
 
 
 def _trials(matrix: Matrix, experiment: str) -> dict[str, Any]:
@@ -105,3 +123,19 @@ def dataset_rows(matrix: Matrix) -> list[dict[str, object]]:
     for run in matrix.every_run().values():
         horizons[run.dataset].add(run.horizon)
     return [dataset_row(entry, horizons=sorted(horizons[name])) for name, entry in matrix.datasets.items()]
+
+
+def dataset_row(entry: Dataset, *, horizons: Sequence[int]) -> dict[str, object]:
+    """A line of the table of data sets in the terms of the paper's table 6, which counts windows of 96 rows (M4:
+    series).
+
+    The windows of validation and test begin 96 rows before their part, so each has one more than the part has rows.
+    """
+    row = {"dataset": entry.name, "variates": entry.variates, "frequency": entry.frequency, "domain": entry.domain}
+    row["horizons"] = ", ".join(map(str, horizons))
+    if entry.split.rule == "published":
+        return row | {"train": entry.rows, "val": 0, "test": entry.rows}
+    train = train_rows(entry.split, rows=entry.rows)
+    parts = part_rows(entry.split, rows=entry.rows, context=1, horizon=1, train_percent=100)
+    counts = {"val": len(parts["validation"]) + 1, "test": len(parts["test"]) + 1}
+    return row | {"train": train - TABLE_6_WINDOW + 1} | counts

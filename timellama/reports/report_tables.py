@@ -18,6 +18,7 @@ from timellama.methods.series_method import reads_whole_series
 from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Table
+from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.markup import listed
 from timellama.reports.render.origin import first_seen
 from timellama.reports.render.paper_settings import read_paper_settings
@@ -53,10 +54,10 @@ def table(
     """The table of an experiment from its runs' `metrics.json`.
 
     `facts` holds `configuration`, `planned` cells, `not_run` (labels of methods that are too heavy), `methods` (label
-    and floor by variant), `generated` data sets, and in `remark` what the caption ends with, empty where all runs have
-    a result. With a `title` variants of Time-LlaMA are compared, which it names. `settings` is the file of those of the
-    paper's numbers, for the table of long-term forecasting. Raises InputError for an experiment
-    without a table, and as `aggregate` does.
+    and floor by variant), `generated` data sets, `impossible` cells and planned ones that are `lacking` where there are
+    some, and in `remark` what the caption ends with, empty where all runs have a result. With a `title` variants of
+    Time-LlaMA are compared, which it names. `settings` is the file of those of the paper's numbers, for the table of
+    long-term forecasting. Raises InputError for an experiment without a table, and as `aggregate` does.
     """
     if not metrics and facts["remark"]:
         return failures.without_results(name, text=facts["remark"])
@@ -73,7 +74,7 @@ def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[
         return failures.without_results("efficiency", text=facts["remark"])
     rows = read_sweeps(sweeps, methods=facts["methods"])
     made = efficiency(rows, configuration=facts["configuration"], published=published)
-    return failures.remarked(made, facts["remark"])
+    return failures.with_remarks(failures.with_impossible(made, facts), facts)
 
 
 def _table(
@@ -100,12 +101,14 @@ def _table(
             source="table 5",
             backbone=backbone,
             extras=extras,
+            reasons=Reasons.of(facts),
             explained=[EXPLAINED[heading] for heading in extras if heading in EXPLAINED],
             labels={variant: entry["label"] for variant, entry in facts["methods"].items()},
             floors=[variant for variant, entry in facts["methods"].items() if entry["floor"]],
             **common,
         )
     common["not_run"] = facts["not_run"]
+    common["reasons"] = Reasons.of(facts)
     common["planned"] = _named(common["planned"], frame, facts["methods"])
     if name == "short_term":
         frame, overall = with_overall(frame, [aggregate.read_metrics(path) for path in metrics])

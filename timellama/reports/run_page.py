@@ -7,21 +7,21 @@ stands between `BEGIN` and `END` is Markdown and reStructuredText alike.
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from timellama.reports import report_tables
 from timellama.reports.claims import table as claims_table
 from timellama.reports.claims import verdicts
+from timellama.reports.planned import MAIN
 from timellama.reports.registry import notes_on
-from timellama.reports.render import table_model as tables
 from timellama.reports.render.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
-from timellama.results.aggregate import collect, describe_commit, summarise
-from timellama.results.documents import FORECAST_ERRORS, Computed, as_result, read_metrics
+from timellama.results.aggregate import describe_commit
+from timellama.results.documents import Computed, as_result, read_metrics
 
-MAIN = {"long_term": tables.long_term, "few_shot": tables.few_shot}  # the first that has results is the main table
 BEGIN, END = "<!-- abstract: begin -->", "<!-- abstract: end -->"
 PAPER = (
     "The paper Time-LlaMA (https://arxiv.org/abs/2502.13725; ACL 2025 SRW) says: take the first blocks of a large "
@@ -36,6 +36,7 @@ READING = (
     "or nearly nothing: what does not beat them has learned little."
 )
 FIELDS = {"Hardware": "hardware", "Device": "device", "Versions": "versions", "Commit": "commit"}  # of `Origin`
+CLAIMS = "table_claims"
 FIGURE = "figures/paper_vs_ours.png"
 
 
@@ -85,7 +86,8 @@ def page(
 
     `files` are the results that are there by experiment, `planned` how many each has when it is complete, `settings`
     the configuration's `device`, `precision`, `backbones` and `seeds`, `reports` the files that the page links to,
-    `published` the folder of the paper's tables; `facts` as for `report_tables.table`.
+    `published` the folder of the paper's tables; `facts` as for `report_tables.table`, and under `main` by experiment
+    those of the experiments that the main table may be of.
     """
     origins = {path: read_origin(path) for path in dict.fromkeys(path for paths in files.values() for path in paths)}
     experiments = {name: [origins[path] for path in paths] for name, paths in files.items()}
@@ -109,9 +111,7 @@ def page(
         "## Errors",
         _main(files, facts=facts),
         _figure(reports),
-        "## Verdicts on the paper's claims",
-        f"{escape_markdown(claims_table.count(found))}; the table of claims has the rules.",
-        _verdicts(found),
+        *(_verdicts(found) if any(path.stem == CLAIMS for path in reports) else ()),
         "## Every report",
         links(reports, place=place),
     ]
@@ -186,25 +186,24 @@ def _where(origins: Sequence[Origin]) -> str:
 
 
 def _main(files: Mapping[str, Sequence[Path]], *, facts: Mapping[str, Any]) -> str:
-    """MSE and MAE of every method in each cell; the table of the report has the paper's numbers beside them."""
+    """The errors of every method in each cell; the table of the report has the paper's numbers beside them."""
     name = next((name for name in MAIN if files.get(name)), None)
     if name is None:
         return "No run of long-term or few-shot forecasting has a result."
-    summary = summarise(collect(files[name], methods=facts["methods"]), FORECAST_ERRORS)
-    order = list(facts["methods"])
-    rows = sorted(summary.itertuples(), key=lambda row: order.index(row.variant))
-    planned = [(row.dataset, row.context, row.horizon, row.variant) for row in rows]
-    common = {"configuration": facts["configuration"], "generated": facts["generated"]}
-    return to_markdown(MAIN[name](summary, planned=planned, **common)).strip()
+    made = report_tables.table(name, metrics=files[name], published=None, facts=facts["main"][name])
+    return to_markdown(made).strip()
 
 
-def _verdicts(found: Sequence[verdicts.Finding]) -> str:
+def _verdicts(found: Sequence[verdicts.Finding]) -> Iterator[str]:
+    """The paper's claims, of a run that has a table of them."""
+    yield "## Verdicts on the paper's claims"
+    yield f"{escape_markdown(claims_table.count(found))}; the table of claims has the rules."
     lines = ["| | statement | effect | verdict | of |", "|---|---|---|---|---|"]
     for finding in found:
         effect, more = claims_table.effect_and_interval(finding), claims_table.what_was_run(finding)
         texts = (finding.statement.number, finding.statement.text, effect, finding.verdict, more)
         lines.append(f"| {' | '.join(map(escape_markdown, texts))} |")
-    return "\n".join(lines)
+    yield "\n".join(lines)
 
 
 def links(reports: Sequence[Path], *, place: Path) -> str:

@@ -18,7 +18,7 @@ from timellama.experiments.run import Run
 from timellama.experiments.sweep import Sweep
 from timellama.results.aggregate import read_metrics
 from timellama.results.digests import code_of_run
-from timellama.training.metric_objects import errors_of
+from timellama.training.metric_objects import EXTRA, errors_of
 
 DONE, RUNNING, FAILED, LEFT = "done", "running", "failed", "left"
 STATES = (DONE, RUNNING, FAILED, LEFT)
@@ -158,6 +158,18 @@ def _done(run: Run, path: Path) -> Status:
 def is_current(run: Run, path: Path) -> bool:
     """Whether `path` is the result of a run, by the code that there is. Raises InputError where it is damaged."""
     return path.is_file() and _of_this_code(run, read_metrics(path))
+
+
+def is_measured(run: Run, path: Path, definitions: Mapping[str, str]) -> bool:
+    """Whether a finished run was measured by these metrics of a configuration's own, no more and no fewer.
+
+    `definitions` are digests by place (`metric_objects.definitions`). The workflow trains a run again that was not;
+    M4 has none of them. Raises InputError where the file is damaged.
+    """
+    if run.task == "short-term":
+        return True
+    kept = read_metrics(path).get(EXTRA, {}).values()
+    return {record["place"]: record["definition"] for record in kept} == dict(definitions)
 
 
 def _of_this_code(run: Run, metrics: Mapping[str, Any]) -> bool:

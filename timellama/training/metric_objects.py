@@ -120,7 +120,7 @@ def find_metrics(places: Sequence[str]) -> dict[str, Metric]:
 
 
 def _load(place: str) -> Metric:
-    metric = chosen(place, {}, group=GROUP, of="an entry of metrics")
+    metric = chosen(place, {}, group=GROUP, of="an entry of metrics", kind=Metric)
     if not isinstance(metric, Metric):
         raise InputError(f"metrics: {place} is of type {type(metric).__name__}; name an object of Metric")
     return metric

@@ -92,7 +92,7 @@ rule run_page:
         mem_mb=megabytes(1000),
     params:
         files=planned.files_of(REPORTS[REPORT], MATRIX, absent=ABSENT),
-        facts=report_plan.report_facts(MATRIX, "", absent=ABSENT),
+        facts=planned.facts_of_page(MATRIX, absent=ABSENT),
         remark=report_plan.remark_on(PLANNED, ABSENT),
         settings={key: config.get(key) for key in ("device", "precision", "backbones", "seeds")},
         planned={name: len(report_plan.planned_files(MATRIX, name)) for name in config["experiments"]},

@@ -1,9 +1,11 @@
 """GPT4TS (Zhou et al. 2023)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from timellama.core.values import Count
 from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack
+from timellama.methods.obstacles import Obstacle, Setting, few_positions, long_patch
 from timellama.methods.transformers import patch_count
 
 
@@ -24,6 +26,12 @@ def stack(options: GPT4TSOptions, sizes: Sizes) -> Stack:
     return Stack(tokens=tokens, layers=sizes.blocks, parameters=block, kept=KEPT * sizes.width, trained=trained)
 
 
+def obstacles(options: GPT4TSOptions, setting: Setting) -> Iterator[Obstacle]:
+    """A patch that the look-back does not hold, and more patches than the language model has positions."""
+    yield from long_patch(options, setting)
+    yield from few_positions(patch_count(options, setting.context), setting)
+
+
 METHODS = (
     Method(
         name="gpt4ts",
@@ -32,5 +40,6 @@ METHODS = (
         backbone=True,
         alone=True,
         stack=stack,
+        obstacles=obstacles,
     ),
 )

@@ -1,9 +1,11 @@
 """iTransformer (Liu et al. 2024)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from timellama.core.values import Count, Probability
 from timellama.methods.method import Method, Sizes, Stack
+from timellama.methods.obstacles import Obstacle, Setting, uneven_heads
 from timellama.methods.space import DROPOUT
 from timellama.methods.transformers import encoder
 
@@ -25,6 +27,11 @@ def stack(options: ITransformerOptions, sizes: Sizes) -> Stack:
     return encoder(options, sizes, tokens=tokens, partners=tokens, ends=1)
 
 
+def obstacles(options: ITransformerOptions, setting: Setting) -> Iterator[Obstacle]:
+    """Heads that do not divide the width."""
+    return uneven_heads(options, options.width)
+
+
 METHODS = (
     Method(
         name="itransformer",
@@ -33,6 +40,7 @@ METHODS = (
         calendar=True,
         power=2,  # attends over the variates
         stack=stack,
+        obstacles=obstacles,
         space={"dropout": DROPOUT},
     ),
 )

@@ -13,7 +13,7 @@ class LookBackMeanOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SeasonalNaiveOptions:
-    """Repeats the last season; trains nothing."""
+    """Repeats the last season, or the last value where the look-back holds no season; trains nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ METHODS = (
         network="timellama.methods.naive.network:SeasonalNaive",
         trains=False,
         alone=True,
-        seasons=1,
+        below_season="repeats the last value",
     ),
     Method(
         name="hour-of-day-mean",

@@ -5,10 +5,14 @@ section 5.2), and so is the mean, here of the look-back alone. The mean by posit
 trained methods with few rows find it hard to beat.
 """
 
+import logging
+
 from torch import Tensor
 
 from timellama.core.errors import InputError
 from timellama.methods.forecaster import Forecaster
+
+log = logging.getLogger(__name__)
 
 
 class LookBackMean(Forecaster):
@@ -24,13 +28,19 @@ class LookBackMean(Forecaster):
 
 
 class SeasonalNaive(Forecaster):
-    """Repeats the last season: y[h] = x[T - S + (h mod S)] for h = 0 .. H - 1 and a season of S steps."""
+    """Repeats the last season: y[h] = x[T - S + (h mod S)] for h = 0 .. H - 1 and a season of S steps.
+
+    A look-back of T < S steps holds no whole season: then S is 1, which repeats the last value, as the textbook's naive
+    forecast does. Tables say so (`Method.below_season`).
+    """
 
     def __init__(self, *, context: int, horizon: int, season: int) -> None:
-        """Raises InputError when the context is shorter than one season."""
+        """Raises InputError for a season of less than one step."""
         super().__init__()
-        require_season(context=context, season=season)
-        self.horizon, self.season = horizon, season
+        require_step(season)
+        if context < season:
+            log.info("a look-back of %d holds no season of %d steps: the last value is repeated", context, season)
+        self.horizon, self.season = horizon, season if season <= context else 1
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, T, N] to the forecast [B, H, N]."""
@@ -64,9 +74,14 @@ def tile(season: Tensor, horizon: int) -> Tensor:
     return season.repeat(1, repeats, 1)[:, :horizon]
 
 
-def require_season(*, context: int, season: int) -> None:
-    """Raise InputError unless the look-back holds one whole season of at least one step."""
+def require_step(season: int) -> None:
+    """Raise InputError for a season of less than one step."""
     if season < 1:
         raise InputError(f"season is {season}: a season has at least 1 step; use 1 for data without a season")
+
+
+def require_season(*, context: int, season: int) -> None:
+    """Raise InputError unless the look-back holds one whole season of at least one step."""
+    require_step(season)
     if context < season:
         raise InputError(f"context is {context}, shorter than one season of {season} steps; lengthen it to {season}")

@@ -1,9 +1,11 @@
 """PatchTST (Nie et al. 2023)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from timellama.core.values import Count, Probability
 from timellama.methods.method import Method, Sizes, Stack
+from timellama.methods.obstacles import Obstacle, Setting, long_patch, uneven_heads
 from timellama.methods.space import DROPOUT
 from timellama.methods.transformers import encoder, patch_count
 
@@ -28,6 +30,12 @@ def stack(options: PatchTSTOptions, sizes: Sizes) -> Stack:
     return encoder(options, sizes, tokens=sizes.variates * patches, partners=patches, ends=patches)
 
 
+def obstacles(options: PatchTSTOptions, setting: Setting) -> Iterator[Obstacle]:
+    """A patch that the look-back does not hold, and heads that do not divide the width."""
+    yield from long_patch(options, setting)
+    yield from uneven_heads(options, options.width)
+
+
 METHODS = (
     Method(
         name="patchtst",
@@ -36,6 +44,7 @@ METHODS = (
         alone=True,
         batch_statistics=True,
         stack=stack,
+        obstacles=obstacles,
         space={"dropout": DROPOUT},
     ),
 )

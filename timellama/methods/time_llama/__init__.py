@@ -3,15 +3,18 @@
 There is no public reference implementation.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from timellama.core.values import ADDED, Count, Flag, NotNegative, Positive, Whole
 from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack
+from timellama.methods.obstacles import Obstacle, Setting, few_positions
 from timellama.methods.space import Choices, Interval
-from timellama.methods.time_llama.prompts import Descriptive, PromptName
+from timellama.methods.time_llama.prompts import Descriptive, PromptName, prompt_kind
 
 ALIGNMENT = 5  # square layers of the cross-attention, `alignment.py`
+LEAST_STEPS = 3  # of AdaLoRA: one to measure the importance, one to prune, one to go on training
 MODULES = 7  # LoRA modules of a block at most, each between widths of 8 D at most
 
 
@@ -60,6 +63,66 @@ def stack(options: TimeLlamaOptions, sizes: Sizes) -> Stack:
     return Stack(tokens=tokens, layers=blocks, parameters=BLOCK * width**2, kept=KEPT * width, trained=trained)
 
 
+def obstacles(options: TimeLlamaOptions, setting: Setting) -> Iterator[Obstacle]:
+    """Options that contradict each other, and those that do not fit the language model, the look-back or the budget."""
+    attends = options.alignment == "cross-attention" or options.blocks == "attention"
+    if attends and setting.width % options.heads:
+        yield Obstacle(
+            reason=f"{options.heads} heads do not divide the width of {setting.width} that the language model has",
+            remedy="change its option heads to a divisor of the width",
+        )
+    if options.adapter == "dynamic" and options.active > setting.modules:
+        yield Obstacle(
+            reason=f"active is {options.active}, and a block of the language model has {setting.modules} modules",
+            remedy=f"lower its option active to {setting.modules} or less",
+        )
+    if options.adapter == "moelora" and options.rank % options.mixture_experts:
+        yield Obstacle(
+            reason=f"{options.mixture_experts} experts do not divide the rank {options.rank}",
+            remedy="change its option mixture_experts, or the rank under backbones",
+        )
+    if options.adapter == "adalora" and setting.steps is not None and setting.steps < LEAST_STEPS:
+        yield Obstacle(
+            reason=f"AdaLoRA needs {LEAST_STEPS} steps of training, and the budget has {setting.steps}",
+            remedy="raise max_steps of its training",
+        )
+    if options.blocks != "pretrained" and (options.adapter, options.positions, options.train_backbone) != (
+        "none",
+        "none",
+        False,
+    ):
+        yield Obstacle(
+            reason=f"blocks is {options.blocks}, which leaves nothing to adapt, to give positions or to train",
+            remedy="set its options adapter and positions to none and train_backbone to false",
+        )
+    yield from _of_prompt(options, setting)
+    if options.blocks == "pretrained" and options.positions == "backbone":
+        prefix = setting.words if options.alignment == "prefix" else 0
+        yield from few_positions(prefix + setting.variates, setting)
+
+
+def _of_prompt(options: TimeLlamaOptions, setting: Setting) -> Iterator[Obstacle]:
+    if options.alignment == "none":
+        return
+    kind, prefix = prompt_kind(options.prompt), options.alignment == "prefix"
+    if prefix and options.blocks == "none":
+        yield Obstacle(
+            reason="alignment is prefix and blocks is none: a prefix acts in the blocks",
+            remedy="set one of its options alignment and blocks to another value",
+        )
+    if prefix and kind.extra:
+        yield Obstacle(
+            reason=f"alignment is prefix, and prompts of the kind {kind.name} differ in length from sample to sample",
+            remedy="set its option prompt or alignment to another value",
+        )
+    if setting.context < kind.least_context:
+        yield Obstacle(
+            reason=f"a prompt of the kind {kind.name} needs {kind.least_context} steps, and the look-back has "
+            f"{setting.context}",
+            remedy=f"raise context to {kind.least_context} or more",
+        )
+
+
 METHODS = (
     Method(
         name="time-llama",
@@ -69,6 +132,7 @@ METHODS = (
         prompt=True,
         power=2,  # attends over the variates
         stack=stack,
+        obstacles=obstacles,
         # from the paper's to where the blocks add a tenth of what leaves them (docs/depth)
         space={
             "token_scale": Interval(low=1.0, high=300.0, logarithmic=True),

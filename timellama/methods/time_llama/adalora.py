@@ -16,6 +16,7 @@ from peft.tuners.adalora import AdaLoraModel
 from torch import Tensor
 
 from timellama.backbones.blocks import Backbone
+from timellama.methods.time_llama import LEAST_STEPS
 
 ADAPTER = "default"
 # QingruZhang/AdaLoRA@f6968aae, NLU/scripts/run_debertav3_{cola,mnli,rte}.sh: the first rank is 2 or 3 times the target,
@@ -26,7 +27,6 @@ FIRST_RANK = 1.5
 BEFORE, AFTER = 0.1, 0.5
 BUDGETS = 1000
 PENALTY_WEIGHT = 0.1
-LEAST_STEPS = 3  # one to measure the importance, one to prune, one to go on training
 
 
 class AdaLoRA:

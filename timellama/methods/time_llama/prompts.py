@@ -17,6 +17,7 @@ from timellama.core.outside import chosen
 from timellama.core.values import open_choice
 
 GROUP = "timellama.prompts"  # of entry points
+LAGS = 5  # KimMeen/Time-LLM, models/TimeLLM.py, top_k: lags that a prompt of statistics names
 SEED = 0  # our choice: one control for all seeds of a run, as there is one description
 GENERIC = "Numbers that were measured one after another. Task: forecast the numbers that follow."
 
@@ -25,12 +26,14 @@ class Prompt:
     """A kind of prompt: the data set's description, from config/datasets.yaml, unless a subclass says otherwise.
 
     name: what the option `prompt` calls it. of_another: its description is that of another data set. extra: characters
-    that each sample adds to the text, at most; 0 where one prompt serves all samples.
+    that each sample adds to the text, at most; 0 where one prompt serves all samples. least_context: steps of look-back
+    that it needs.
     """
 
     name: ClassVar[str]
     of_another: ClassVar[bool] = False
     extra: ClassVar[int] = 0
+    least_context: ClassVar[int] = 1
 
     @staticmethod
     def text(description: str) -> str:
@@ -116,6 +119,7 @@ class Statistics(Prompt):
 
     name = "statistics"
     extra = 150  # our choice: the sentence that `StatisticsPrompt.texts` adds, with numbers of six digits
+    least_context = 2 * LAGS  # it names lags of up to half of the look-back
 
     @staticmethod
     def embeddings(text: str, *, context: int, embedder: Any) -> Any:
@@ -144,7 +148,7 @@ def own_prompts() -> dict[str, type[Prompt]]:
 @functools.cache
 def prompt_kind(name: str) -> type[Prompt]:
     """The kind of prompt of a name, or of `module:Class`. Raises InputError where there is none."""
-    kind = chosen(name, own_prompts(), group=GROUP, of="prompt")
+    kind = chosen(name, own_prompts(), group=GROUP, of="prompt", kind=type)
     if not (isinstance(kind, type) and issubclass(kind, Prompt)):
         raise InputError(f"prompt {name!r} is no subclass of {Prompt.__module__}.Prompt; name one")
     return kind

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LAGS = 5  # KimMeen/Time-LLM, models/TimeLLM.py, top_k
+from timellama.methods.time_llama.prompts import LAGS
+
 LAG_DECIMALS = 6  # our choice: coarser than the rounding errors of an FFT in double precision
 DECIMALS = 3  # our choice: at full float precision another machine's rounding would change tokens
 

@@ -1,9 +1,11 @@
 """Time-LLM (Jin et al. 2024)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from timellama.core.values import Count, Probability
 from timellama.methods.method import BLOCK, KEPT, VOCABULARY, Method, Sizes, Stack
+from timellama.methods.obstacles import Obstacle, Setting, few_positions, long_patch
 from timellama.methods.transformers import patch_count
 
 
@@ -20,6 +22,7 @@ class TimeLLMOptions:
     dropout: Probability = 0.1
 
 
+LAGS = 5  # KimMeen/Time-LLM, models/TimeLLM.py, top_k: the strongest lags, which a prompt names
 STATISTICS = 100  # our choice: tokens that the statistics of a window add to a prompt
 
 
@@ -29,6 +32,22 @@ def stack(options: TimeLLMOptions, sizes: Sizes) -> Stack:
     trained = options.prototypes * VOCABULARY + 3 * options.heads * options.features * sizes.width
     block = BLOCK * sizes.width**2
     return Stack(tokens=tokens, layers=sizes.blocks, parameters=block, kept=KEPT * sizes.width, trained=trained)
+
+
+def obstacles(options: TimeLLMOptions, setting: Setting) -> Iterator[Obstacle]:
+    """A look-back shorter than a patch or than the lags of a prompt, and more features than the language model has."""
+    yield from long_patch(options, setting)
+    if setting.context < LAGS:
+        yield Obstacle(
+            reason=f"its prompt names the {LAGS} strongest lags, and the look-back has {setting.context} steps",
+            remedy=f"raise context to {LAGS} or more",
+        )
+    if options.features > setting.width:
+        yield Obstacle(
+            reason=f"features is {options.features}, above the width of {setting.width} that the language model has",
+            remedy=f"lower its option features to {setting.width} or less, or choose a wider language model",
+        )
+    yield from few_positions(setting.words + patch_count(options, setting.context), setting)
 
 
 METHODS = (
@@ -41,6 +60,7 @@ METHODS = (
         table=True,
         alone=True,
         stack=stack,
+        obstacles=obstacles,
         assumed="timellama.methods.time_llm.counting:ASSUMED",
     ),
 )

@@ -1,9 +1,11 @@
 """TimesNet (Wu et al. 2023)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from timellama.core.values import Count, Probability
 from timellama.methods.method import Method, Sizes, Stack
+from timellama.methods.obstacles import Obstacle, Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,21 @@ def stack(options: TimesNetOptions, sizes: Sizes) -> Stack:
     return Stack(tokens=tokens, layers=layers, parameters=parameters, kept=kept, trained=trained)
 
 
+def obstacles(options: TimesNetOptions, setting: Setting) -> Iterator[Obstacle]:
+    """More periods than T + H steps have frequencies, and an odd width."""
+    steps = setting.context + setting.horizon
+    if options.periods > steps // 2:
+        yield Obstacle(
+            reason=f"periods is {options.periods}, and the {steps} steps of a window have {steps // 2} frequencies",
+            remedy=f"lower its option periods to {steps // 2} or less, or raise context",
+        )
+    if options.width % 2:
+        yield Obstacle(
+            reason=f"sine and cosine positions come in pairs, and the width is {options.width}",
+            remedy="set its option width to an even number",
+        )
+
+
 METHODS = (
     Method(
         name="timesnet",
@@ -39,6 +56,7 @@ METHODS = (
         # All variates are in one embedding: what its convolutions take depends on the periods, which N does not change.
         power=0,
         stack=stack,
+        obstacles=obstacles,
         assumed="timellama.methods.timesnet.counting:ASSUMED",
     ),
 )

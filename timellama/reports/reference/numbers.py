@@ -24,14 +24,13 @@ from timellama.core.flat_rows import flatten, from_csv, nested, to_csv
 from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import DIGEST_LENGTH
 from timellama.reports import report_facts as report_plan
-from timellama.reports.failures import reason_of
+from timellama.reports.failures import UNFINISHED, lacking, reason_of
 from timellama.results.aggregate import read_metrics
 from timellama.training.metric_objects import BUILT_IN
 
 FORMAT = 1  # raised when a reader of the old layout would misread the new one
 METRICS_CSV, EFFICIENCY_CSV, ABSENT_CSV, PLAN_JSON = "metrics.csv", "efficiency.csv", "absent.csv", "plan.json"
 RESULT = "result"  # the column that names a line's result by its path
-UNFINISHED = "not run yet, or not finished when this was made"
 FIRST = (  # the columns that a person looks for, before all others
     RESULT,
     *(f"run/{key}" for key in ("task", "dataset", "variant", "context", "horizon", "seed", "train_percent")),
@@ -218,7 +217,8 @@ def facts_of(kept: Kept, experiment: str) -> dict[str, Any]:
     entry = kept.matrix["experiments"][experiment]
     planned_cells = [tuple(cell) for cell in entry["facts"]["planned"]]
     remark = report_plan.remark_on(entry["results"], kept.reasons)
-    return {**entry["facts"], "planned": planned_cells, "remark": remark}
+    without = lacking({path: kept.reasons[path] for path in entry["results"] if path in kept.reasons})
+    return {**entry["facts"], "planned": planned_cells, "remark": remark, **({"lacking": without} if without else {})}
 
 
 def facts_of_several(

@@ -47,18 +47,22 @@ def _given(report: Report, kept: Kept, *, files: Mapping[str, Path], root: Path)
     return ReportContext(report=report, files=found, published=published, facts=facts)
 
 
-def _failures(kept: Kept) -> dict[str, Any]:
-    """The absent results, each with its reason and the command that makes it."""
+def _absent(kept: Kept) -> dict[str, failures.Failure]:
+    """The absent results by path, each with its reason and the command that makes it."""
     configfiles = [kept.matrix["configfile"]]
-    absent = [
-        failures.Failure(
+    return {
+        path: failures.Failure(
             result=path, reason=reason, command=failures.command(path, configfiles=configfiles, settings=[])
         )
         for path, reason in sorted(kept.reasons.items())
-    ]
+    }
+
+
+def _failures(kept: Kept) -> dict[str, Any]:
+    """What the table of absent results is told of them."""
     return {
         "configuration": kept.matrix["configuration"],
-        "failures": [dataclasses.asdict(failure) for failure in absent],
+        "failures": [dataclasses.asdict(failure) for failure in _absent(kept).values()],
         "results_planned": len(kept.reasons) + len(kept.results),
     }
 
@@ -107,7 +111,7 @@ def _draw(
     report: Report, kept: Kept, *, matrix: Matrix, sources: Mapping[str, Path], folder: Path, root: Path
 ) -> tuple[bytes, str]:
     """A figure as PNG, and the remark on it."""
-    facts = planned.facts_of(report, matrix, absent=kept.reasons)
+    facts = planned.facts_of(report, matrix, absent=_absent(kept))
     wanted = planned.wanted(report, matrix)
     there = len(planned.results_of(report, matrix, absent=kept.reasons))
     if len(sources) < there:

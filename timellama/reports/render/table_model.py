@@ -7,13 +7,15 @@ simple that a trained Transformer has to beat them. Printed to the paper's decim
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import pandas as pd
 
 from timellama.core.errors import InputError
+from timellama.reports.render import dashes
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.dashes import Place, Planned, Reasons
 from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.origin import first_seen, name_columns, provenance
@@ -22,11 +24,11 @@ from timellama.results.numbers import numbers_of
 from timellama.training.metric_objects import FORECAST, M4, Metric
 
 ALL = "all"  # stands for horizon and context 0: a row over several data sets
-Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, variant)
 Published = Mapping[tuple[str, int, str], Mapping[str, float]]  # (data set, horizon, label) -> the paper's numbers
 NO_NUMBERS: Published = MappingProxyType({})
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
 NOT_RUN = "not run"
+NO_REASONS = Reasons()
 
 
 def marks(values: Sequence[str], *, direction: str = "lower") -> list[str]:
@@ -99,8 +101,19 @@ class Grid:
             {key[:3] for key in every}, key=lambda row: (datasets.index(row[0]), row[1], contexts.index(row[2]))
         )
         self.columns = first_seen(key[3] for key in every)
+        self.variants = dict(zip(named["column"], named["variant"], strict=True))
         self.labels = dict(zip(named["column"], named["label"], strict=True))  # a column without a result is its label
         self.floor = {name for name, floor in zip(named["column"], named["floor"], strict=True) if floor}
+
+    def dashes(self, columns: Sequence[str]) -> Iterator[tuple[Place, str]]:
+        """The cells of a panel of these columns that have a dash in place of a result, each as (row, column)."""
+        for row, column in itertools.product(self.rows_of(columns), columns):
+            if (*row, column) not in self.cells and (*row, column) not in self.not_run:
+                yield row, column
+
+    def rows_of(self, columns: Sequence[str]) -> list[Place]:
+        """The rows in which one of the columns has something to show."""
+        return [row for row in self.rows if any((*row, column) in {*self.cells, *self.missing} for column in columns)]
 
     def value(self, row: tuple[str, int, int], column: str, field: str) -> float:
         """A field of a cell; NaN where there is no result."""
@@ -167,7 +180,7 @@ class Grid:
 
     def block(self, columns: Sequence[str], *, width: int, title: str) -> Block:
         """One panel: the given methods over all rows in which it has something to show."""
-        rows = [row for row in self.rows if any((*row, column) in {*self.cells, *self.missing} for column in columns)]
+        rows = self.rows_of(columns)
         fill = (Cell(),) * (width - len(columns) * len(self.metrics))
         names = ("Data set", "H", "T", "Windows", "")
         header = (
@@ -201,6 +214,7 @@ def comparison(
     configuration: str,
     planned: Planned,
     not_run: Collection[str] = (),
+    reasons: Reasons = NO_REASONS,
     generated: Collection[str] = (),
     published: Published = NO_NUMBERS,
     settings: Sequence[PaperSetting] = (),
@@ -208,7 +222,8 @@ def comparison(
     """Methods side by side, with the paper's numbers, in panels, and the floor in a block of its own.
 
     `title` is the caption's first sentence and `source` names the paper's table. A cell of `planned` without a result
-    is a dash, and so is a method that is not part of a row; those of a method in `not_run` (labels) say so.
+    is a dash, and so is a method that is not part of a row, each with its reason in a note; those of a method in
+    `not_run` (labels) say so. `reasons` are what the plan and the failed jobs say.
     `published`: the paper's numbers for such cells. `settings` are those of the paper's numbers that get a mark.
 
     Raises:
@@ -246,23 +261,31 @@ def comparison(
         caption=f"{said.titled(title)}{best}",
         label=label,
         notes=tuple(
-            filter(None, (*absences(grid, planned), " ".join(filter(None, reading)), other, *said.notes, origin))
+            filter(
+                None,
+                (
+                    *absences(grid, planned, [part for part, _ in parts], reasons),
+                    " ".join(filter(None, reading)),
+                    other,
+                    *said.notes,
+                    origin,
+                ),
+            )
         ),
         numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
 
 
-def absences(grid: Grid, planned: Planned) -> list[str]:
-    """Notes on the cells of a comparison that have no result."""
+def absences(grid: Grid, planned: Planned, parts: Sequence[Sequence[str]], reasons: Reasons) -> list[str]:
+    """Notes on the cells of a comparison, in panels of these columns, that have no result."""
     notes = []
     if grid.not_run:
         heavy = first_seen(name for name in grid.columns if name in {key[3] for key in grid.not_run})
         notes.append(f"Not run: {listed(heavy)}, too heavy for this configuration.")
-    if grid.missing:
-        without = f"{len(grid.missing)} of {len(set(planned))} planned cells have no result"
-        reasons = "they have not been run, their rows fill no window, or the look-back is too short for the method"
-        notes.append(f"Not complete: {without}, as {reasons}.")
-    return notes
+    found = [dash for columns in parts for dash in grid.dashes(columns)]
+    rows = first_seen(row for columns in parts for row in grid.rows_of(columns))
+    light = [cell for cell in planned if (cell[0], cell[2], cell[1], cell[3]) not in grid.not_run]
+    return [*notes, *dashes.notes(found, reasons=reasons, planned=light, rows=rows, variants=grid.variants)]
 
 
 def long_term(
@@ -271,6 +294,7 @@ def long_term(
     configuration: str,
     planned: Planned,
     not_run: Collection[str] = (),
+    reasons: Reasons = NO_REASONS,
     generated: Collection[str] = (),
     published: Published = NO_NUMBERS,
     settings: Sequence[PaperSetting] = (),
@@ -286,6 +310,7 @@ def long_term(
         configuration=configuration,
         planned=planned,
         not_run=not_run,
+        reasons=reasons,
         generated=generated,
         published=published,
         settings=settings,
@@ -298,6 +323,7 @@ def few_shot(
     configuration: str,
     planned: Planned,
     not_run: Collection[str] = (),
+    reasons: Reasons = NO_REASONS,
     generated: Collection[str] = (),
     published: Published = NO_NUMBERS,
     extra: Sequence[Metric] = (),
@@ -313,6 +339,7 @@ def few_shot(
         configuration=configuration,
         planned=planned,
         not_run=not_run,
+        reasons=reasons,
         generated=generated,
         published=published,
     )
@@ -324,6 +351,7 @@ def short_term(
     configuration: str,
     planned: Planned,
     not_run: Collection[str] = (),
+    reasons: Reasons = NO_REASONS,
     generated: Collection[str] = (),
 ) -> Table:
     """The paper's table 2: SMAPE, MASE and OWA on M4. The summary is made with `aggregate.M4_ERRORS`."""
@@ -336,6 +364,7 @@ def short_term(
         configuration=configuration,
         planned=planned,
         not_run=not_run,
+        reasons=reasons,
         generated=generated,
     )
 
@@ -346,6 +375,7 @@ def backbones(
     configuration: str,
     planned: Planned,
     not_run: Collection[str] = (),
+    reasons: Reasons = NO_REASONS,
     generated: Collection[str] = (),
     extra: Sequence[Metric] = (),
 ) -> Table:
@@ -360,5 +390,6 @@ def backbones(
         configuration=configuration,
         planned=planned,
         not_run=not_run,
+        reasons=reasons,
         generated=generated,
     )

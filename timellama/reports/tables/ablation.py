@@ -13,14 +13,16 @@ from typing import Any
 import pandas as pd
 
 from timellama.core.errors import InputError
+from timellama.reports.render import dashes
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.dashes import Planned, Reasons
 from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.reports.render.table_model import (
     NO_NUMBERS,
+    NO_REASONS,
     VALUES_PER_PANEL,
-    Planned,
     Published,
     marking,
     marks,
@@ -255,6 +257,7 @@ def ablation_table(
     generated: Collection[str] = (),
     labels: Mapping[str, str] | None = None,
     floors: Collection[str] = (),
+    reasons: Reasons = NO_REASONS,
 ) -> Table:
     """Variants as rows, (data set, horizon) as columns: the metric, and how far each is from the variant `reference`.
 
@@ -262,7 +265,8 @@ def ablation_table(
     a dash below two such seeds. A variant is compared with the reference on `backbone` or, where that is None, on its
     own backbone, or on the only one that the reference has. `frame` comes from `collect`; `published` is the paper's
     table, called `source` in the notes; `extras` are more columns: heading to row to cell; `explained` are the notes on
-    them; `labels` are the names of variants that have no run; `floors` are those that stand last, behind a rule.
+    them; `labels` are the names of variants that have no run; `floors` are those that stand last, behind a rule;
+    `reasons` are why cells have no result.
 
     Raises:
         InputError: no run is of the reference, and none was planned; else as `summarise` and `with_published`.
@@ -306,7 +310,14 @@ def ablation_table(
     elif any(cell.spread for row in lines for cell in row[3::2]):
         star = ", and no difference is told from 0, with 5 % for all of them together"
     caption = f"{said.titled(title)} Difference: from {name} with the same seeds; above 0 is worse{star}."
+    named = {grid.names.get(row, row[0]): row[0] for row in grid.rows}
+    without = [
+        (place, grid.names.get(row, row[0]))
+        for place, row in itertools.product(grid.places, grid.rows)
+        if (*place, *row) not in grid.cells
+    ]
     reading = [
+        *dashes.notes(without, reasons=reasons, planned=planned, rows=grid.places, variants=named),
         f"{BUILT_IN[metric].label}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation "
         "(n \N{MINUS SIGN} 1)."
         + marking(blocks, " Bold: the lowest mean of a column, which is no test; underlined: the next."),

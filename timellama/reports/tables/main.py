@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from timellama.reports import failures
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
+from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import fixed, listed
 from timellama.reports.render.origin import first_seen, provenance
@@ -57,7 +58,7 @@ def table(given: ReportContext) -> Table:
     ruled = 0 < trained < len(columns)
     reading = f"Means over seeds, of every window of the test part. {tables.reading_of(metrics)}"
     if any(row[1].text == AVERAGE for group in block.groups for entry in group for row in entry):
-        reading += f" {AVERAGE}: the mean over the horizons above it."
+        reading += f" {AVERAGE}: the mean over the horizons above it, where each has a result."
     if ruled:
         reading += " Behind the rule: controls, which a trained model has to beat."
     if whose := sorted({part for part in parts.values() if part}):
@@ -80,7 +81,7 @@ def table(given: ReportContext) -> Table:
         + tables.marking((block,), " Bold is the best mean of a row, which is no test; underlined the next."),
         label="tab:long-term",
         notes=(
-            *tables.absences(grid, planned),
+            *tables.absences(grid, planned, [columns], Reasons.of(facts)),
             reading,
             *said.notes,
             origin + (f" {listed(elsewhere).capitalize()}: table_reproduction." if elsewhere else ""),

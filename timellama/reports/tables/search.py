@@ -65,7 +65,7 @@ def table(given: ReportContext) -> Table:
         landscape=True,
         numbers=_numbers(cells, methods=facts["methods"]),
     )
-    return failures.with_remarks(made, facts)
+    return failures.with_remarks(failures.with_impossible(made, facts), facts)
 
 
 def _counts(trials: int) -> list[int]:

@@ -1,0 +1,82 @@
+"""Each dash of a table has a reason, and a note tells equal reasons once."""
+
+from timellama.experiments.impossible import ImpossibleCell
+from timellama.reports.failures import KILLED, NOT_STARTED, OTHER_CODE, UNFINISHED, lacking
+from timellama.reports.render.dashes import Reasons, notes
+
+ROWS = [("ETTh1", 96, 512), ("ETTh1", 192, 512), ("ETTh1", 96, 336), ("ILI", 24, 96)]
+LABELS = {"patchtst": "PatchTST", "dlinear": "DLinear", "hour-of-day-mean": "Hour-of-day mean"}
+VARIANTS = {label: variant for variant, label in LABELS.items()}
+FAILED = {
+    "results/long-term/ETTh1/patchtst/H96-T512-s0-0123456789/metrics.json": "ValueError: loss is NaN",
+    "results/long-term/ETTh1/patchtst/H96-T512-s1-0123456780/metrics.json": "ValueError: loss is NaN",
+    "results/long-term/ETTh1/dlinear/H192-T512-s0-0123456789/metrics.json": NOT_STARTED,
+    "results/efficiency/dlinear/H96-T512-0123456789.json": KILLED,
+}
+SEASON = "ILI has a season of 52 steps, and a look-back of 96 holds 1 of the 2 that this forecast needs"
+
+
+def told(dashes, planned=(), variants=VARIANTS, **reasons):
+    found = Reasons(labels=LABELS, **reasons)
+    return notes(dashes, reasons=found, planned=planned, rows=ROWS, variants=variants)
+
+
+def impossible(variant, reason, **changes):
+    cell = {"experiment": "long_term", "dataset": "ILI", "context": 96, "horizon": 24, "variant": variant}
+    return ImpossibleCell(**cell | {"label": LABELS[variant], "reason": reason, "remedy": "-"} | changes)
+
+
+def test_the_reasons_of_absent_results_are_read_off_their_paths():
+    assert lacking(FAILED) == [
+        ("ETTh1", 512, 96, "patchtst", "failed"),
+        ("ETTh1", 512, 192, "dlinear", "not run yet"),
+    ]
+    others = {
+        f"results/few-shot-5pct/ILI/dlinear/H24-T96-s{number}-a/metrics.json": reason
+        for number, reason in enumerate((UNFINISHED, OTHER_CODE, "not started, since reading ILI failed: x", KILLED))
+    }
+    assert [cell[-1] for cell in lacking(others)] == [
+        "not run yet",
+        "its result is of other code",
+        "what it needs failed",
+        "failed",
+    ]
+
+
+def test_a_planned_cell_without_a_result_says_what_happened():
+    planned = [("ETTh1", 512, 96, "patchtst"), ("ETTh1", 512, 192, "dlinear"), ("ETTh1", 336, 96, "DLinear")]
+    dashes = [(ROWS[0], "PatchTST"), (ROWS[1], "DLinear"), (ROWS[2], "Other")]
+    [note, other] = told(dashes, planned, lacking=lacking(FAILED))
+    assert note == (
+        "Not complete: 2 of 3 planned cells have no result. Failed: PatchTST on ETTh1 (T 512, H 96). Not run yet: "
+        "DLinear on ETTh1 (T 512, H 192). table_failures says more."
+    )
+    assert other == "Not in this configuration: Other on ETTh1 (T 336)."
+
+
+def test_a_variant_without_any_result_goes_by_its_label():
+    [note] = told([(ROWS[0], "PatchTST")], [("ETTh1", 512, 96, "PatchTST")], variants={}, lacking=lacking(FAILED))
+    assert "Failed: PatchTST" in note
+
+
+def test_an_impossible_cell_has_its_own_reason_and_is_not_counted_as_planned():
+    planned = [("ILI", 96, 24, "hour-of-day-mean"), ("ETTh1", 512, 96, "dlinear")]
+    dashes = [(ROWS[3], "Hour-of-day mean")]
+    assert told(dashes, planned, impossible=[impossible("hour-of-day-mean", SEASON)]) == [
+        f"Not possible. Hour-of-day mean: {SEASON}."
+    ]
+
+
+def test_a_place_without_windows_is_every_methods_also_of_those_that_nobody_planned_there():
+    cells = [impossible(variant, "ILI has no window", of_data=True) for variant in ("patchtst", "dlinear")]
+    dashes = [(ROWS[3], name) for name in ("PatchTST", "DLinear", "Hour-of-day mean")]
+    assert told(dashes, impossible=cells) == ["Not possible. Every method: ILI has no window."]
+
+
+def test_cells_that_nobody_planned_are_told_by_the_places_they_share():
+    dashes = [(row, name) for row in ROWS[:3] for name in ("PatchTST", "DLinear")] + [(ROWS[3], "Hour-of-day mean")]
+    assert told(dashes) == [
+        "Not in this configuration: PatchTST and DLinear on ETTh1; Hour-of-day mean on ILI.",
+    ]
+    assert told([(("M4", 0, 0), "PatchTST")]) == ["No overall score without a result on every frequency: PatchTST."]
+    assert told([]) == []
