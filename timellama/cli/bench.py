@@ -151,6 +151,7 @@ def _seconds(text: str) -> float:
 
 def _say(made, seconds: float) -> None:
     """What was read, and what will be run."""
+    from timellama.experiments.impossible import grouped
     from timellama.reports.render.markup import spell_time
 
     out = console()
@@ -173,6 +174,8 @@ def _say(made, seconds: float) -> None:
         f"{made.configfile}",
         soft_wrap=True,
     )
+    for group in grouped(matrix.impossible):
+        out.print(f"not possible: {group.sentence}; {group.remedy}", soft_wrap=True)
     if made.budget:
         series = f"{made.budget.series:,} series each"
         taken = spell_time(made.budget.seconds)

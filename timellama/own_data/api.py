@@ -4,6 +4,7 @@ The parameters are those of the command `timellama bench`, which does the same t
 """
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from timellama.own_data.outcome import PAGE, Outcome, TrainedRun, carried_out, l
 from timellama.own_data.plan import METHODS
 from timellama.results.runs import find_run
 
+OUTPUT = "workflow.log"  # what Snakemake prints
 NAME = "data"  # what the data of a DataFrame are called where nothing else is given
 
 
@@ -120,7 +122,9 @@ def bench(
     )
     asked = Asked(fill=fill, missing=missing, sort=sort, duplicates=duplicates)
     made = prepare(file, wish, asked=asked, folder=folder, name=name or name_of(file), on_progress=on_progress)
-    outcome, _ = carried_out(made)
+    outcome, code = carried_out(made, output=folder / OUTPUT)
+    if code:
+        warnings.warn(f"not all runs ended: see {folder / OUTPUT}; the same call goes on", stacklevel=2)
     return BenchResult(leaderboard=outcome.leaderboard(), best=outcome.method, folder=folder, outcome=outcome)
 
 

@@ -104,12 +104,14 @@ def outcome_of(bench: Bench) -> Outcome:
     return Outcome(bench=bench, board=bench.leaderboard(), labels=labels)
 
 
-def carried_out(bench: Bench) -> tuple[Outcome, int]:
+def carried_out(bench: Bench, *, output: Path | None = None) -> tuple[Outcome, int]:
     """Run the workflow, then the intervals of the chosen run, and write what came out; Snakemake's first exit code.
+
+    `output` is a file that gets what Snakemake prints.
 
     Raises InputError where no run ended.
     """
-    settings = {"configfile": bench.configfile, "folder": bench.folder, "quiet": True}
+    settings = {"configfile": bench.configfile, "folder": bench.folder, "quiet": True, "output": output}
     code = run_workflow(bench.targets, **settings)
     outcome = outcome_of(bench)
     chosen = outcome.board.chosen.best_run

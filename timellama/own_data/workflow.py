@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from timellama.core.shipped import SNAKEFILE, shipped
@@ -19,22 +20,25 @@ def run_workflow(
     jobs: int | None = None,
     dry_run: bool = False,
     quiet: bool = False,
+    output: Path | None = None,
 ) -> int:
     """Make `targets` in `folder` and return Snakemake's exit code.
 
-    A run that fails fails alone. At a terminal there are bars. `quiet` leaves Snakemake's own lines out. Ctrl-C goes to
-    Snakemake, which stops its jobs, and this waits for it.
+    A run that fails fails alone. At a terminal there are bars. `quiet` leaves Snakemake's own lines out, and `output`
+    is a file that gets what is left. Ctrl-C goes to Snakemake, which stops its jobs, and this waits for it.
     """
     snakefile = shipped(SNAKEFILE, folder=folder).resolve()
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--directory", str(folder)]
     words += ["--cores", str(jobs or len(os.sched_getaffinity(0))), "--keep-going", "--rerun-incomplete"]
-    if sys.stdout.isatty() and sys.stderr.isatty() and not dry_run:
+    if sys.stdout.isatty() and sys.stderr.isatty() and not (dry_run or output):
         words += ["--workflow-profile", str(shipped(BARS, folder=folder).resolve())]
     words += ["--dry-run"] if dry_run else []
     words += ["--quiet", "rules", "host", "reason"] if quiet else []
-    process = subprocess.Popen([*words, "--configfile", str(configfile.resolve()), "--", *targets])
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+    words += ["--configfile", str(configfile.resolve()), "--", *targets]
+    with output.open("ab") if output else nullcontext() as file:
+        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT if output else None)
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
