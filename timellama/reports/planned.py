@@ -70,11 +70,11 @@ def facts_of(report: Report, matrix: Matrix, *, absent: Mapping[str, Failure]) -
     """What a report has to know beside its results; of one on a single experiment also the planned cells."""
     names = experiments_of(report, matrix.config["experiments"])
     planned = _files(report, matrix)
-    lacking = sum(result in absent or file in absent for result, file in planned.items())
+    count = sum(result in absent or file in absent for result, file in planned.items())
     facts = report_facts(matrix, names[0] if len(report.needs.experiments) == 1 and names else "", absent=absent)
     facts |= {
-        "remark": remark(lacking, len(planned)),
-        "mark": mark(lacking, len(planned)),
+        "remark": remark(count, len(planned)),
+        "mark": mark(count, len(planned)),
     }
     if without := lacking({result: absent[result].reason for result in planned if result in absent}):
         facts["lacking"] = without
