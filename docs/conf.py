@@ -5,7 +5,8 @@ elsewhere.
 """
 
 project = "timellama"
-extensions = ["myst_parser"]
+extensions = ["myst_nb"]
+nb_execution_mode = "off"  # tests/test_notebook.py runs the notebook, and its outputs are kept in it
 root_doc = "index"
 html_theme = "alabaster"  # comes with Sphinx; plain, and loads nothing from elsewhere
 html_theme_options = {

@@ -134,6 +134,6 @@ def load_run(path: Path | str, *, device: str = "auto") -> TrainedRun:
     Raises InputError where there is none, and where a file that it needs is absent, damaged or another.
     """
     finished = find_run(str(path), results=Path(RESULTS))
-    known = load_methods(shipped(METHODS_FILE), added={})
+    known = load_methods(shipped(METHODS_FILE), added={}, origin=METHODS_FILE)
     variant = finished.run.variant
     return load(finished, label=known[variant].label if variant in known else variant, device=device)

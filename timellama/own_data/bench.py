@@ -167,7 +167,7 @@ def prepare(
 
 
 def _require_methods(names: Sequence[str]) -> None:
-    known = load_methods(shipped(METHODS_FILE), added={})
+    known = load_methods(shipped(METHODS_FILE), added={}, origin=METHODS_FILE)
     for name in names:
         if name not in known:
             raise InputError(

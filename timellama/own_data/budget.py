@@ -62,6 +62,7 @@ def fitted(
             overhead=overhead,
             base_bytes=CUDA_CONTEXT if gpu else held,
             on_host=not gpu,
+            definitions={},
         )
         return makespan([job.seconds.total for job in estimate.jobs], at_once)
 

@@ -93,7 +93,8 @@ def notes(boards: list[Leaderboard], labels: Mapping[str, str]) -> list[str]:
         place = f"{board.dataset}, H {board.horizon}: " if len(boards) > 1 else ""
         found.append(
             f"{place}{windows} test windows; {'seeds' if len(seeds) > 1 else 'seed'} {', '.join(map(str, seeds))}. "
-            "Values are standardised by the training rows. Untrained methods have no seed."
+            "Values are standardised by the training rows. Untrained methods have no seed; the hour-of-day mean is "
+            "that of the same step of each season in the look-back."
         )
         if board.worth:
             found.append(f"{place}{worth(board.worth)}")
