@@ -232,7 +232,7 @@ def test_every_environment_variable_is_explained(root, pages):
         ("unknown key", "core/schema.py"),
         ("is missing; add it", "core/schema.py"),
         ("has no experiment", "experiments/matrix.py"),
-        ("is not the project's folder: change into it", "cli/console.py"),
+        ("is no checkout of the project, which holds Snakefile and config/: change into one", "cli/console.py"),
         ("Remedy: check the network and run again", "data/sources.py"),
         ("is gated: accept its licence at", "backbones/catalogue.py"),
         ("is on record. Fetch the repository yourself", "backbones/catalogue.py"),
@@ -258,9 +258,10 @@ def test_messages_of_the_troubleshooting_page_are_those_of_the_code(root, pages,
     assert message in re.sub(r"\"\n\s+f?\"", "", code)
 
 
-def test_every_page_is_in_the_navigation_once(pages):
+def test_every_page_is_in_the_navigation_once(root, pages):
     listed = re.findall(r"^.+ <(\w+)>$", pages["index.md"], flags=re.MULTILINE)
-    assert sorted(listed) == sorted({name.removesuffix(".md") for name in pages} - {"README", "index"})
+    notebooks = {path.stem for path in (root / "docs").glob("*.ipynb")}
+    assert sorted(listed) == sorted({name.removesuffix(".md") for name in pages} - {"README", "index"} | notebooks)
 
 
 def test_the_site_builds_and_a_broken_link_or_anchor_fails(root, tmp_path):
