@@ -44,7 +44,7 @@ def bench(
     horizon: Annotated[int, typer.Option(min=1, help="H: how many rows to forecast.")],
     context: Annotated[str, typer.Option(help="T: how many rows a forecast looks back on; auto chooses.")] = "auto",
     methods: Annotated[
-        str | None, typer.Option(help="Methods of the catalogue, parted by commas; else a choice of eight.")
+        str | None, typer.Option(help="Methods of the catalogue, parted by commas; else a choice of six.")
     ] = None,
     budget: Annotated[str, typer.Option(help="Time for all trainings together: 90s, 10min, 2h.")] = "5min",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each method, from seed 0 on.")] = 1,
