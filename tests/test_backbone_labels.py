@@ -44,6 +44,9 @@ def test_the_papers_number_is_found_by_the_label_whatever_the_column_is_called()
     assert next(line for line in lines if line[4] == "paper")[7:9] == ["0.416", "0.418"]
 
 
+NARROW = {"time-llm": {"options": {"features": 16}}}  # the tiny language models are 32 wide
+
+
 @pytest.fixture
 def planned(root):
     """The language models of each method, by variant."""
@@ -54,7 +57,7 @@ def planned(root):
     }
 
     def of(*, section=None, **changes):
-        config = smoke | {"overrides": {}, "experiments": {"long_term": grid | (section or {})}} | changes
+        config = smoke | {"overrides": NARROW, "experiments": {"long_term": grid | (section or {})}} | changes
         found = {}
         for run in make_matrix(config, root=root).experiment("long_term"):
             if run.backbone:

@@ -40,14 +40,14 @@ METHODS = ["itransformer", "timesnet", "dlinear", "patchtst"]
 def plan(root, monkeypatch):
     """The plan of four methods on ETTh1, with keys of its `setting` and of the catalogue's `entry`."""
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
-    load = plan_module.load_catalogue
+    load = plan_module.load_datasets
 
     def made(setting: dict | None = None, entry: dict | None = None, dataset: str = "ETTh1", **sizes):
         sizes = {"context": 96, "horizons": [24]} | sizes | (setting or {})
         section = {"datasets": {dataset: sizes}, "methods": METHODS}
-        catalogue = load(root / "config/datasets.yaml")
+        catalogue = load(root)
         catalogue[dataset] = dataclasses.replace(catalogue[dataset], **entry or {})
-        monkeypatch.setattr(plan_module, "load_catalogue", lambda _: catalogue)
+        monkeypatch.setattr(plan_module, "load_datasets", lambda _: catalogue)
         return make_matrix(config | {"seeds": [0], "experiments": {"long_term": section}}, root=root)
 
     return made

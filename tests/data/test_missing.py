@@ -54,7 +54,7 @@ def test_what_is_missing_stays_missing_and_is_counted(desk, tmp_path):
     assert desk.facts["added_rows"]["first"] == ["2024-01-01 10:00:00", "2024-01-01 11:00:00"]
     told = "2 missing rows added, 6 missing cells masked (in no loss and no error)"
     assert desk.facts["notes"] == [f"Repaired: {told}."]
-    assert told in desk.last.prompt and told in json.dumps(croissant(desk.last))
+    assert told not in desk.last.prompt and told in json.dumps(croissant(desk.last))
     arrays = read_arrays(tmp_path / "series.npz", ARRAYS, perhaps=(OBSERVED,))
     assert (arrays[OBSERVED] == ~np.isnan(expected)).all()
 

@@ -211,7 +211,7 @@ def test_missing_cells_and_rows_are_filled_by_choice_and_counted(desk, tmp_path,
     assert desk.facts["filled_cells"] == {"load": 5, "oil temperature": 2}
     assert desk.facts["added_rows"]["first"] == ["2024-01-02 16:00:00", "2024-01-02 17:00:00"]
     assert desk.facts["notes"] == [f"Repaired: 2 missing rows added, 7 cells filled ({fill})."]
-    assert f"7 cells filled ({fill})" in desk.last.prompt
+    assert "filled" not in desk.last.prompt  # what the language model reads is of the data, not of their reading
 
 
 @pytest.mark.parametrize("mark", ["NA", "NaN", "null", "N/A", " "])

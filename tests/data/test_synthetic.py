@@ -14,7 +14,7 @@ from timellama.data.catalogue import load_catalogue
 from timellama.data.m4.series import load_m4
 from timellama.data.series import load_series
 from timellama.data.sources import fetch
-from timellama.training.m4_scores import is_seasonal
+from timellama.methods.m4_benchmarks.seasonality import is_seasonal
 
 
 def test_its_bytes_are_those_of_the_catalogue(root: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_two_reports_cannot_have_one_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "same_name.py").write_text("from timellama.reports.catalogue import OWN\n\nCLAIMS = OWN[0]\n")
     with pytest.raises(InputError, match=OWN[0].name):
-        reports({}, more=["same_name:CLAIMS"])
+        reports({"long_term": {"datasets": {"ETTh1": {}}}}, more=["same_name:CLAIMS"])
 
 
 def test_every_builder_and_selection_of_the_catalogue_exists():

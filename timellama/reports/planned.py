@@ -11,11 +11,10 @@ from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import Run
 from timellama.reports.failures import Failure, lacking, mark, remark
 from timellama.reports.registry import experiments_of, loaded
-from timellama.reports.report import Report
+from timellama.reports.report import MAIN, Report
 from timellama.reports.report_facts import dataset_rows, planned_files, report_facts
 from timellama.reports.selection import with_intervals
 
-MAIN = ("long_term", "few_shot")  # the first that has results is the main table of the page of a run
 RENDERERS = {
     True: "timellama.reports.render.files",
     False: "timellama.reports.render.style",

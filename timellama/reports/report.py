@@ -7,6 +7,7 @@ from typing import Any
 
 from timellama.core.layout import METRICS
 
+MAIN = ("long_term", "few_shot")  # the first that has results is the main table of the page of a run
 EVERY = "*"  # as an experiment: all of the configuration
 
 

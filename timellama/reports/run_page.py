@@ -16,9 +16,9 @@ from typing import Any
 from timellama.reports import report_tables
 from timellama.reports.claims import table as claims_table
 from timellama.reports.claims import verdicts
-from timellama.reports.planned import MAIN
 from timellama.reports.registry import notes_on
 from timellama.reports.render.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
+from timellama.reports.report import MAIN
 from timellama.results.aggregate import describe_commit
 from timellama.results.documents import Computed, as_result, read_metrics
 
