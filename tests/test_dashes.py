@@ -1,6 +1,6 @@
 """Each dash of a table has a reason, and a note tells equal reasons once."""
 
-from timellama.experiments.impossible import ImpossibleCell
+from timellama.experiments.impossible_cells import ImpossibleCell
 from timellama.reports.failures import KILLED, NOT_STARTED, OTHER_CODE, UNFINISHED, lacking
 from timellama.reports.render.dashes import Reasons, notes
 

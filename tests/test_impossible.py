@@ -11,7 +11,8 @@ from tests import made_up
 from timellama.core.errors import InputError
 from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.flops import build_shape
-from timellama.experiments.impossible import below_season, grouped, obstacles_of
+from timellama.experiments.impossible import below_season, obstacles_of
+from timellama.experiments.impossible_cells import grouped
 from timellama.experiments.matrix import make_matrix
 from timellama.methods.registry import every_method
 from timellama.methods.series_method import reads_whole_series

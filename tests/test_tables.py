@@ -13,7 +13,7 @@ import pytest
 
 from tests import made_up
 from timellama.core.errors import InputError
-from timellama.experiments.impossible import ImpossibleCell
+from timellama.experiments.impossible_cells import ImpossibleCell
 from timellama.reports.dataset_table import dataset_table
 from timellama.reports.render.cells import Table
 from timellama.reports.render.dashes import Reasons

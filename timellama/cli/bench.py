@@ -151,7 +151,7 @@ def _seconds(text: str) -> float:
 
 def _say(made, seconds: float) -> None:
     """What was read, and what will be run."""
-    from timellama.experiments.impossible import grouped
+    from timellama.experiments.impossible_cells import grouped
     from timellama.reports.render.markup import spell_time
 
     out = console()

@@ -29,7 +29,7 @@ from timellama.core.provenance import PACKAGE, ROOT, memory_gib, processor
 from timellama.data import inventory, pypi
 from timellama.data.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
 from timellama.data.sources import Artifact
-from timellama.experiments.impossible import grouped
+from timellama.experiments.impossible_cells import grouped
 from timellama.experiments.matrix import Matrix
 from timellama.reports.registry import of_configuration
 from timellama.training.metric_objects import EXTRA, find_metrics

@@ -178,7 +178,7 @@ def _answer(
 ) -> dict[str, Any]:
     from timellama.cost.estimate import BY_TOMORROW, summary_of
     from timellama.cost.workload import makespan, workers_needed
-    from timellama.experiments.impossible import grouped
+    from timellama.experiments.impossible_cells import grouped
     from timellama.experiments.memory import WHOLE
 
     seconds = [job.seconds.total for job in estimate.jobs]

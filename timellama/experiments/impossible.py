@@ -5,9 +5,7 @@ stops no other: a part without a window, a look-back that holds too few seasons,
 and what a method says of itself (`timellama/methods/obstacles.py`). Nothing but names, sizes and options is read.
 """
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from timellama.backbones.catalogue import BackboneEntry
 from timellama.backbones.published import positions_of
@@ -15,6 +13,7 @@ from timellama.core.errors import InputError
 from timellama.data.catalogue import Dataset
 from timellama.data.splits import count_windows
 from timellama.experiments.configuration import LanguageModel
+from timellama.experiments.impossible_cells import ImpossibleCell, grouped
 from timellama.experiments.run import Run
 from timellama.experiments.work import windows_of
 from timellama.methods.method import Method
@@ -22,67 +21,6 @@ from timellama.methods.obstacles import Obstacle, Setting
 from timellama.methods.registry import method_of
 
 NAMES = {"train": "training", "validation": "validation", "test": "test"}
-EVERY_METHOD = "every method"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImpossibleCell:
-    """A cell that cannot be run, and why; one that lacks several things is there once for each.
-
-    variant is a key of `config/methods.yaml` and label what tables call it; backbone is such as `GPT-2 x6`, or empty;
-    of_data says that the data set leaves no window there to any method.
-    """
-
-    experiment: str
-    dataset: str
-    context: int
-    horizon: int
-    variant: str
-    label: str
-    backbone: str = ""
-    of_data: bool = False
-    reason: str
-    remedy: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Cells that are impossible for one reason: who they are of, where, and how many."""
-
-    who: str
-    reason: str
-    remedy: str
-    experiments: tuple[str, ...]
-    cells: int
-
-    @property
-    def sentence(self) -> str:
-        """Who and why, without a full stop."""
-        return f"{self.who}: {self.reason}"
-
-
-def grouped(cells: Iterable[ImpossibleCell]) -> list[Group]:
-    """The cells by reason, in their order: what `timellama plan`, `timellama doctor` and notes under tables say."""
-    found: dict[tuple[str, str], list[ImpossibleCell]] = {}
-    for cell in cells:
-        found.setdefault((cell.reason, cell.remedy), []).append(cell)
-    return [
-        Group(
-            who=_who(alike, reason),
-            reason=reason,
-            remedy=remedy,
-            experiments=tuple(dict.fromkeys(cell.experiment for cell in alike)),
-            cells=len({dataclasses.replace(cell, reason="", remedy="") for cell in alike}),
-        )
-        for (reason, remedy), alike in found.items()
-    ]
-
-
-def _who(cells: list[ImpossibleCell], reason: str) -> str:
-    names = dict.fromkeys(cell.label + (f" on {cell.backbone}" if cell.backbone else "") for cell in cells)
-    datasets = list(dict.fromkeys(cell.dataset for cell in cells))
-    who = EVERY_METHOD if all(cell.of_data for cell in cells) else ", ".join(names)
-    return who if all(name in reason for name in datasets) else f"{who} ({', '.join(datasets)})"
 
 
 def no_window(entry: Dataset, *, context: int, horizon: int, percent: int) -> Obstacle | None:

@@ -33,14 +33,8 @@ from timellama.experiments.configuration import (
     Search,
 )
 from timellama.experiments.floors import with_floors
-from timellama.experiments.impossible import (
-    ImpossibleCell,
-    few_seasons,
-    many_blocks,
-    no_window,
-    obstacles_of,
-    require_runs,
-)
+from timellama.experiments.impossible import few_seasons, many_blocks, no_window, obstacles_of, require_runs
+from timellama.experiments.impossible_cells import ImpossibleCell
 from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.methods_file import DatasetSettings, MethodEntry, load_methods
 from timellama.experiments.run import Backbone, Run, Training

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from timellama.experiments.impossible import ImpossibleCell, grouped
+from timellama.experiments.impossible_cells import ImpossibleCell, grouped
 from timellama.reports.render.markup import listed
 
 Place = tuple[str, int, int]  # data set, horizon, context
