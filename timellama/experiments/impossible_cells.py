@@ -1,4 +1,7 @@
-"""A cell of a plan that cannot be run, and such cells by reason, as plans and tables say it; `impossible.py` finds them."""
+"""A cell of a plan that cannot be run, and such cells by reason, as plans and tables say it.
+
+`impossible.py` finds them.
+"""
 
 import dataclasses
 from collections.abc import Iterable
