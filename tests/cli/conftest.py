@@ -64,7 +64,7 @@ def made(made_once, tmp_path, monkeypatch) -> Made:
     folder = tmp_path / "project"
     shutil.copytree(made_once.folder, folder)
     monkeypatch.chdir(folder)
-    return dataclasses.replace(made_once, folder=folder)
+    return dataclasses.replace(made_once, folder=folder, runs=dict(made_once.runs))
 
 
 @pytest.fixture
