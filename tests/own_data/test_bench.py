@@ -35,13 +35,13 @@ def bench(tmp_path_factory):
         return timellama.bench(frame(), methods=["dlinear"], name="shop", **sizes)
 
 
-def metrics(bench) -> dict[str, dict]:
-    files = (bench.folder / "results/long-term/shop").glob("*/*/metrics.json")
+def metrics_of(bench) -> dict[str, dict]:
+    files = (bench.folder / "results/long-term").glob("*/*/*/metrics.json")
     return {path.parent.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
 
 def test_the_leaderboard_is_what_the_runs_measured(bench):
-    found, board = metrics(bench), bench.leaderboard
+    found, board = metrics_of(bench), bench.leaderboard
     naive = found["seasonal-naive"]["mse"]
     for label, variant in (("DLinear", "dlinear"), ("Look-back mean", "look-back-mean")):
         row = board.loc[label]
@@ -53,7 +53,7 @@ def test_the_leaderboard_is_what_the_runs_measured(bench):
 
 
 def test_the_method_is_chosen_on_validation_and_untrained_ones_have_a_loss_too(bench):
-    losses = {variant: result["validation_loss"] for variant, result in metrics(bench).items()}
+    losses = {variant: result["validation_loss"] for variant, result in metrics_of(bench).items()}
     assert None not in losses.values()
     best = bench.outcome.board.chosen
     assert best.variant == min(losses, key=losses.get)
@@ -68,7 +68,7 @@ def test_the_loss_of_an_untrained_method_is_that_of_its_forecasts_on_the_validat
     for first in range(train, ROWS - test - HORIZON + 1):
         past, truth = scaled[first - 7 : first], scaled[first : first + HORIZON]
         errors.append(((past[:HORIZON] - truth) ** 2).mean())
-    assert metrics(bench)["seasonal-naive"]["validation_loss"] == pytest.approx(np.mean(errors), rel=1e-5)
+    assert metrics_of(bench)["seasonal-naive"]["validation_loss"] == pytest.approx(np.mean(errors), rel=1e-5)
 
 
 def test_the_forecast_goes_on_after_the_last_row_in_the_datas_units(bench):
@@ -128,6 +128,18 @@ def test_the_interval_is_as_wide_as_the_test_period_is_uncertain(bench):
     same = log_ratio(by_name["dlinear"], by_name["dlinear"], horizon=HORIZON)
     assert same.value == 0 and same.part.variance == 0
     assert one.part.variance > 0
+
+
+def test_values_that_stay_missing_end_in_a_forecast_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    holed = frame()
+    holed.iloc[[40, 150, -1], 0] = np.nan
+    sizes = {"horizon": HORIZON, "context": CONTEXT, "budget": 4.0, "folder": tmp_path / "holed"}
+    result = timellama.bench(holed, methods=["rlinear"], missing="mask", **sizes)
+    assert np.isfinite(result.forecast()["forecast"]).all()
+    again = result.forecast(holed)["forecast"].to_numpy()
+    assert again == pytest.approx(result.forecast()["forecast"].to_numpy(), rel=1e-6)
+    assert {found["n_targets"] < 2 * HORIZON * found["n_windows"] for found in metrics_of(result).values()} == {True}
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,28 @@ def test_data_that_a_run_cannot_read_are_refused(wide, change, message):
         context_rows_of(change(wide), columns=("a", "b"), context=3)
 
 
+def test_an_index_of_any_kind_is_written_with_its_stamps(wide, tmp_path):
+    months = wide.set_axis(pd.period_range("2024-01", periods=12, freq="M"))
+    tall = long_of(wide).set_index(["unique_id", "ds"])
+    words = wide.set_axis([str(stamp) for stamp in wide.index])
+    for frame, columns in ((months, ["time", "a", "b"]), (tall, ["unique_id", "ds", "y"]), (words, ["time", "a", "b"])):
+        write_frame(frame, tmp_path / "data.parquet")
+        assert list(pd.read_parquet(tmp_path / "data.parquet").columns) == columns
+    with pytest.raises(InputError, match="one name"):
+        write_frame(wide.assign(time=1), tmp_path / "data.parquet")
+
+
+def test_a_hole_stays_one_for_a_run_that_was_trained_with_holes(wide):
+    rows = context_rows_of(with_hole(wide), columns=("a", "b"), context=3, masked=True)
+    assert np.isnan(rows.values[-1, 1]) and rows.before.tolist() == [8.0, 92.0]
+
+
+def test_days_of_a_zone_are_dates(wide):
+    days = wide.set_axis(pd.date_range("2024-03-25", periods=12, freq="D", tz="Europe/Berlin"))
+    rows = context_rows_of(days, columns=("a", "b"), context=12)
+    assert rows.zone is None and str(rows.following(1)[0]) == "2024-04-06 00:00:00"
+
+
 def test_a_frame_goes_through_a_file_unchanged(wide, tmp_path):
     write_frame(wide, tmp_path / "made/data.parquet")
     back = pd.read_parquet(tmp_path / "made/data.parquet")

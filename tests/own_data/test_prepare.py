@@ -1,5 +1,7 @@
 """A file becomes a folder with a configuration, which stays as a person left it."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,6 +104,7 @@ def test_the_name_of_a_published_data_set_is_not_taken(tmp_path):
     file = write(tmp_path / "ETTh1.csv")
     assert made(file, tmp_path).dataset == "ETTh1-own"
     assert name_of(tmp_path / "my sales (2024).csv.gz") == "my-sales-2024"
+    assert name_of(tmp_path / "sales.2024.csv") == "sales-2024"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +119,34 @@ def test_what_cannot_run_is_refused_and_nothing_is_written(file, tmp_path, wish,
     with pytest.raises(InputError, match=message):
         made(file, tmp_path, **wish)
     assert not (tmp_path / "bench").exists()
+
+
+@pytest.mark.parametrize("name", ["2024", "on", "null"])
+def test_a_name_that_yaml_reads_as_something_else(tmp_path, name):
+    assert {
+        run.dataset for run in made(write(tmp_path / f"{name}.csv"), tmp_path).matrix().experiment("long_term")
+    } == {name}
+
+
+def test_a_folder_that_is_somebody_elses_is_refused_and_left_alone(file, tmp_path):
+    own = tmp_path / "bench/config/local/datasets.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("datasets: {}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no bench wrote"):
+        made(file, tmp_path)
+    assert own.read_text(encoding="utf-8") == "datasets: {}\n"
+
+
+def test_the_same_data_under_another_name_is_another_bench(file, tmp_path):
+    made(file, tmp_path)
+    again = made(file, tmp_path, name="other")
+    assert {run.dataset for run in again.matrix().experiment("long_term")} == {"other"} == {again.dataset}
+
+
+def test_a_cache_that_was_deleted_is_made_again(file, tmp_path):
+    made(file, tmp_path)
+    shutil.rmtree(tmp_path / "cache")
+    assert made(file, tmp_path, horizon=9).results.joinpath("cache").is_dir()
 
 
 def test_a_gap_names_the_repairs_and_a_repair_is_told(tmp_path):

@@ -35,6 +35,7 @@ from timellama.core.errors import InputError
 if TYPE_CHECKING:
     from timellama.own_data.outcome import Outcome
 
+INTERRUPTED = 130  # as a shell says it of Ctrl-C
 UNITS = {"s": 1, "min": 60, "h": 3600}
 PREFIX = "bench-"  # of the folder that a file gets
 
@@ -120,13 +121,18 @@ def bench(
     on_progress = progress_line()
     made = prepare(file, wish, asked=asked, folder=folder, name=name_of(file), on_progress=on_progress)
     on_progress("")
-    _say(made, wish.seconds)
+    if not as_json:
+        _say(made, wish.seconds)
     if dry_run:
         return
 
     from timellama.own_data.outcome import carried_out
 
-    outcome, code = carried_out(made)
+    try:
+        outcome, code = carried_out(made)
+    except KeyboardInterrupt:
+        warn("stopped; the same command goes on")
+        raise typer.Exit(INTERRUPTED) from None
     if code:
         warn(f"not all runs ended: see {folder}/reports/table_failures.md and {folder}/results/logs; give the same "
              "command again to go on")  # fmt: skip

@@ -244,9 +244,19 @@ def require_windows(found: Found, split: Split, *, context: int, horizon: int) -
     return counts
 
 
-def add_entry(catalogue: Path, name: str, entry: Mapping[str, Any], file: Path, *, own: Path, write: bool) -> Dataset:
+def add_entry(
+    catalogue: Path,
+    name: str,
+    entry: Mapping[str, Any],
+    file: Path,
+    *,
+    own: Path,
+    write: bool,
+    published: bool = False,
+) -> Dataset:
     """Append an entry to the user's `own` catalogue, after both have been loaded and the file read.
 
+    published: whether a file that a published data set has may be added as another one.
     Raises InputError for a name that cannot be one or is taken, for a file that is in a catalogue already, and
     for everything that the catalogue's own checks and `normalise` refuse; the user's catalogue is then as it was.
     """
@@ -257,7 +267,7 @@ def add_entry(catalogue: Path, name: str, entry: Mapping[str, Any], file: Path, 
         place = own if known.local else catalogue
         raise InputError(f"{place} has a data set {known.name!r} already; choose another --name than {name!r}")
     digest = sha256_of(file)
-    for other in before.values():
+    for other in (each for each in before.values() if each.local or not published):
         sources = [Path(each.source).expanduser().resolve() for each in other.files if each.is_local]
         alike = other.reading == Reading(**_tuples(entry.get("reading", {})))
         if alike and (file.resolve() in sources or digest in {each.sha256 for each in other.files}):

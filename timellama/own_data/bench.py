@@ -38,6 +38,7 @@ SCHEMA = "config/schema/config.json"
 SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # Autoformer's, as the paper's own data sets have
 TARGETS = ("reports/table_leaderboard.html", "reports/figures/forecasts_{dataset}.png")
 MOST_PASSES = 50  # our choice: passes over the training windows after which nothing is learned that lasts
+ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".xlsx")  # of a file, which its name does without
 OWN = "-own"  # behind the name of a file that a published data set has
 
 
@@ -94,7 +95,8 @@ class Bench:
         """What came out. Raises InputError where no run is finished."""
         planned = self.matrix().experiment("long_term")
         files = [self.results / run.folder / METRICS for run in planned]
-        found = leaderboards(file for file in files if file.is_file())
+        boards = leaderboards(file for file in files if file.is_file())
+        found = [board for board in boards if board.dataset == self.dataset]  # an edited one may have others beside it
         if not found:
             raise InputError(
                 f"{self.results} has no finished run of {self.configfile}; see {self.folder / layout.LOGS}"
@@ -122,13 +124,15 @@ def prepare(
     found = inspect_file(file, asked=asked, frequency=wish.frequency, season=wish.season)
     if not wish.accept_quirks:
         require_plain(found, file)
-    _require_methods(wish.methods)
+    _require_methods(wish.methods, folder)
     context = wish.context or context_of(wish.split, rows=found.rows)
     windows = require_windows(found, wish.split, context=context, horizon=wish.horizon)
-    made_for = {"file": sha256_of(file), "wish": asdict(wish), "asked": asdict(asked)}
+    made_for = {"file": sha256_of(file), "wish": asdict(wish), "asked": asdict(asked), "name": name}
     written = _written(folder)
     text = (folder / CONFIGURATION).read_text(encoding="utf-8") if (folder / CONFIGURATION).is_file() else None
-    edited = text is not None and text != written.get("configuration")
+    if not written and any((folder / name).exists() for name in (CONFIGURATION, LOCAL_CATALOGUE)):
+        raise InputError(f"{folder} has a configuration or data sets that no bench wrote: give another --folder")
+    edited = text is not None and text not in written.get("configurations", ())
     same = written.get("made_for") == json.loads(json.dumps(made_for))
     if edited and not same:
         raise InputError(
@@ -145,6 +149,8 @@ def prepare(
     )
     if text is not None and same:
         return bench
+    before = [text] if text is not None else []
+    _note(folder, made_for=None, configurations=before)
     _add(file, found, dataset, wish, folder)
     _share_downloads(folder)
     sizes = {"context": context, "horizon": wish.horizon, "methods": wish.methods, "seeds": wish.seeds}
@@ -159,20 +165,27 @@ def prepare(
     most = MOST_PASSES * windows["train"] * len(found.columns)
     budget = fitted(plan, seconds=wish.seconds, most=most, results=bench.results, on_progress=on_progress)
     made = text_of(budget.series)
-    with atomic(folder / MADE) as out:
-        out.write(json.dumps({"made_for": made_for, "configuration": made}, indent=1).encode())
+    _note(folder, made_for=None, configurations=[*before, made])
     with atomic(bench.configfile) as out:
         out.write(made.encode())
+    _note(folder, made_for=made_for, configurations=[made])
     return replace(bench, budget=budget)
 
 
-def _require_methods(names: Sequence[str]) -> None:
-    known = load_methods(shipped(METHODS_FILE), added={}, origin=METHODS_FILE)
+def _require_methods(names: Sequence[str], folder: Path) -> None:
+    known = load_methods(shipped(METHODS_FILE, folder=folder), added={}, origin=METHODS_FILE)
     for name in names:
         if name not in known:
             raise InputError(
                 f"method {name!r} is not known{did_you_mean(name, known)}; it is one of {', '.join(known)}"
             )
+
+
+def _note(folder: Path, *, made_for: dict | None, configurations: list[str]) -> None:
+    """Keep what the folder is for, and which texts of the configuration are not a person's; None while it is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(folder / MADE) as out:
+        out.write(json.dumps({"made_for": made_for, "configurations": configurations}, indent=1).encode())
 
 
 def _written(folder: Path) -> dict:
@@ -184,7 +197,10 @@ def _written(folder: Path) -> dict:
 
 def name_of(file: Path) -> str:
     """The file's name without endings, in letters that a folder may have."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", file.name.split(".")[0]).strip("-_") or "data"
+    stem = file.name
+    while Path(stem).suffix.lower() in ENDINGS:
+        stem = Path(stem).stem
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_") or "data"
 
 
 def _free(stem: str, folder: Path) -> str:
@@ -208,8 +224,8 @@ def _add(file: Path, found: Found, name: str, wish: Wish, folder: Path) -> None:
     )
     own = folder / LOCAL_CATALOGUE
     own.parent.mkdir(parents=True, exist_ok=True)
-    own.unlink(missing_ok=True)
-    add_entry(shipped(CATALOGUE), name, entry, file, own=own, write=True)
+    own.unlink(missing_ok=True)  # that of an earlier bench: others are refused
+    add_entry(shipped(CATALOGUE, folder=folder), name, entry, file, own=own, write=True, published=True)
 
 
 def _share_downloads(folder: Path) -> None:
@@ -217,7 +233,7 @@ def _share_downloads(folder: Path) -> None:
     cache = folder / layout.CACHE
     base = os.environ.get("XDG_CACHE_HOME")
     shared = (Path(base) if base else Path.home() / ".cache") / "timellama"
+    shared.mkdir(parents=True, exist_ok=True)
     if not cache.exists():
-        shared.mkdir(parents=True, exist_ok=True)
         cache.parent.mkdir(parents=True, exist_ok=True)
         cache.symlink_to(shared, target_is_directory=True)

@@ -26,18 +26,30 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     if not isinstance(frame, pd.DataFrame) or frame.empty:
         what = "an empty DataFrame" if isinstance(frame, pd.DataFrame) else f"a {type(frame).__name__}"
         raise InputError(f"data is {what}; give a pandas DataFrame with rows, wide or with {', '.join(LONG)}")
-    dated = isinstance(frame.index, pd.DatetimeIndex)
-    named = frame.rename_axis("time") if dated and frame.index.name is None else frame
-    kept = named.reset_index() if dated or frame.index.name is not None else named
+    index, kept = frame.index, frame
+    if isinstance(index, pd.PeriodIndex):
+        kept = frame.set_axis(index.to_timestamp())
+    if not isinstance(index, pd.RangeIndex):  # which counts rows and says nothing
+        named = kept if isinstance(index, pd.MultiIndex) or index.name is not None else kept.rename_axis("time")
+        try:
+            kept = named.reset_index()
+        except ValueError as error:
+            raise InputError(f"data has an index and a column of one name ({error}); rename one of them") from error
     kept = kept.rename(columns=str)
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept.to_parquet(path, index=False)
+    try:
+        kept.to_parquet(path, index=False)
+    except (ValueError, TypeError) as error:  # pyarrow's own errors are ValueErrors
+        raise InputError(f"data cannot be written as a table: {error}") from error
 
 
-def context_rows_of(frame: pd.DataFrame, *, columns: Sequence[str] | None, context: int) -> ContextRows:
+def context_rows_of(
+    frame: pd.DataFrame, *, columns: Sequence[str] | None, context: int, masked: bool = False
+) -> ContextRows:
     """The last `context` rows of a DataFrame, wide or long, as a trained run reads them.
 
-    columns: those that have to be there, in any order; None takes the one that there is.
+    columns: those that have to be there, in any order; None takes the one that there is. masked: whether values may be
+    missing, as for a run that was trained so.
     Raises InputError for columns that are absent, too few rows, cells that are no finite number, and stamps that are
     not in order or not evenly spaced.
     """
@@ -50,18 +62,22 @@ def context_rows_of(frame: pd.DataFrame, *, columns: Sequence[str] | None, conte
         raise InputError(f"data has {len(names)} series, but this run forecasts one at a time; give one of them")
     if len(wide) < context:
         raise InputError(f"data has {len(wide)} rows, but this run looks back on {context}; give more rows")
-    last = wide.set_axis(names, axis=1)[list(wanted)].iloc[-context:]
+    whole = wide.set_axis(names, axis=1)[list(wanted)]
+    last = whole.iloc[-context:]
     try:
         values = last.to_numpy(dtype=np.float64)
+        above = whole.iloc[:-context].ffill().tail(1).to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"data has cells that are no numbers ({error}); leave those columns out") from error
-    if not np.isfinite(values).all():
+    if np.isinf(values).any() or (np.isnan(values).any() and not masked):
         row, column = (int(place[0]) for place in np.nonzero(~np.isfinite(values)))
         raise InputError(
             f"data, {last.index[row]}, column {wanted[column]!r}: is not a finite number; a forecast reads every cell "
             f"of the last {context} rows, so fill it first"
         )
     zone = getattr(last.index, "tz", None)
+    if zone and (last.index == last.index.normalize()).all():  # dates and no moments, as a file's are
+        last, zone = last.tz_localize(None), None
     time = last.index.tz_convert("UTC").tz_localize(None) if zone else last.index
     step = even_step(time) if time.is_monotonic_increasing else None  # backwards is evenly spaced too
     if step is None or not pd.date_range(time[0], periods=context, freq=step).equals(time):
@@ -75,6 +91,7 @@ def context_rows_of(frame: pd.DataFrame, *, columns: Sequence[str] | None, conte
         step=step,
         dates=bool((time == time.normalize()).all()),
         zone=str(zone) if zone else None,
+        before=(above[0] if len(above) else np.full(len(wanted), np.nan)) if masked else None,
     )
 
 

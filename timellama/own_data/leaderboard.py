@@ -53,7 +53,7 @@ def table(given: ReportContext) -> Table:
         label="tab:leaderboard",
         notes=tuple(notes(found, labels)),
     )
-    return failures.with_remarks(made, facts)
+    return failures.with_remarks(failures.with_impossible(made, facts), facts)
 
 
 def _entries(board: Leaderboard, labels: Mapping[str, str]) -> list[Entry]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from timellama.core import layout
+from timellama.core.errors import InputError
 from timellama.core.files import atomic
 from timellama.own_data.bench import CONFIGURATION, Bench
 from timellama.own_data.frames import context_rows_of, forecast_frame
@@ -46,7 +47,8 @@ class TrainedRun:
         prediction intervals, `q5` to `q95`, where it has some.
         Raises InputError for data that the run cannot read: see `context_rows_of`.
         """
-        rows = context_rows_of(data, columns=self.forecaster.columns, context=self.forecaster.run.context)
+        run, columns = self.forecaster.run, self.forecaster.columns
+        rows = context_rows_of(data, columns=columns, context=run.context, masked=run.grid is not None)
         return self.framed(apply(self.forecaster, rows))
 
     def framed(self, forecast: Forecast) -> pd.DataFrame:
@@ -109,10 +111,17 @@ def carried_out(bench: Bench, *, output: Path | None = None) -> tuple[Outcome, i
 
     `output` is a file that gets what Snakemake prints.
 
-    Raises InputError where no run ended.
+    Raises InputError where no run ended, and KeyboardInterrupt where a person stopped it.
     """
     settings = {"configfile": bench.configfile, "folder": bench.folder, "quiet": True, "output": output}
+    table = bench.folder / f"reports/{LEADERBOARD.name}.html"
+    table.unlink(missing_ok=True)  # or an older one would stand for runs that did not end
     code = run_workflow(bench.targets, **settings)
+    if not table.is_file():
+        raise InputError(
+            f"the workflow made no leaderboard in {bench.folder} (exit code {code}); its own lines say why, and "
+            f"logs are in {bench.folder / layout.LOGS}"
+        )
     outcome = outcome_of(bench)
     chosen = outcome.board.chosen.best_run
     if without_intervals(chosen):  # None where none can be made

@@ -1,5 +1,6 @@
 """What a bench runs: a data set, sizes and methods become a configuration of the workflow, which can be edited."""
 
+import json
 from collections.abc import Sequence
 
 from timellama.data.splits import Split, train_rows
@@ -76,7 +77,7 @@ def configuration_text(
         epochs=EPOCHS,
         validation_windows=VALIDATION_WINDOWS,
         patience=PATIENCE,
-        dataset=dataset,
+        dataset=json.dumps(dataset),  # YAML takes 2024 for a number, and on for true
         context=context,
         horizon=horizon,
         methods=", ".join(methods),

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from timellama.core import layout
 from timellama.core.schema import read_json
 from timellama.data.files.frequency import offset_of
 from timellama.data.files.reading import STEP
+from timellama.data.files.stamps import BETWEEN
 from timellama.data.series import load_series
 from timellama.results.context_rows import ContextRows
 
@@ -21,7 +23,8 @@ def last_rows(results: Path, dataset: str, *, context: int, time_column: str | N
     remedy = "Delete it and let the workflow prepare the data again."
     facts = read_json(layout.within(results, layout.QUIRKS, dataset=dataset), absent=remedy, damaged=remedy)
     time = pd.DatetimeIndex(series.time[-context:])
-    in_utc = facts.get("stamps_in") == "UTC"
+    zone = facts.get("zone") if facts.get("stamps_in") == "UTC" else None
+    before = pd.DataFrame(series.values[:-context]).ffill().tail(1).to_numpy()  # what stood before the look-back
     return ContextRows(
         path=Path(dataset),
         time_column=time_column or "step",
@@ -30,6 +33,7 @@ def last_rows(results: Path, dataset: str, *, context: int, time_column: str | N
         time=time,
         step=offset_of(facts["frequency"]),
         dates=bool((time == time.normalize()).all()),
-        zone=facts.get("zone") if in_utc else None,
+        zone="UTC" if zone and BETWEEN in zone else zone,
+        before=before[0] if len(before) else np.full(series.values.shape[1], np.nan),
         numbered=facts["frequency"] == STEP,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from timellama.core.shipped import SNAKEFILE, shipped
+from timellama.core.shipped import SHIPPED, SNAKEFILE
 
 BARS = "workflow/profiles/default"
 
@@ -25,20 +25,26 @@ def run_workflow(
     """Make `targets` in `folder` and return Snakemake's exit code.
 
     A run that fails fails alone. At a terminal there are bars. `quiet` leaves Snakemake's own lines out, and `output`
-    is a file that gets what is left. Ctrl-C goes to Snakemake, which stops its jobs, and this waits for it.
+    is a file that gets what is left. Ctrl-C goes to Snakemake, which stops its jobs; this waits for it, and raises
+    KeyboardInterrupt then.
     """
-    snakefile = shipped(SNAKEFILE, folder=folder).resolve()
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--directory", str(folder)]
+    # Never a Snakefile of the folder, which may be anybody's.
+    words = [sys.executable, "-m", "snakemake", "--snakefile", str(SHIPPED / SNAKEFILE), "--directory", str(folder)]
     words += ["--cores", str(jobs or len(os.sched_getaffinity(0))), "--keep-going", "--rerun-incomplete"]
-    if sys.stdout.isatty() and sys.stderr.isatty() and not (dry_run or output):
-        words += ["--workflow-profile", str(shipped(BARS, folder=folder).resolve())]
+    bars = sys.stdout.isatty() and sys.stderr.isatty() and not (dry_run or output)
+    words += ["--workflow-profile", str(SHIPPED / BARS) if bars else "none"]
     words += ["--dry-run"] if dry_run else []
     words += ["--quiet", "rules", "host", "reason"] if quiet else []
     words += ["--configfile", str(configfile.resolve()), "--", *targets]
     with output.open("ab") if output else nullcontext() as file:
         process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT if output else None)
+        stopped = False
         while True:
             try:
-                return process.wait()
+                code = process.wait()
+                break
             except KeyboardInterrupt:
-                continue
+                stopped = True
+    if stopped:
+        raise KeyboardInterrupt
+    return code

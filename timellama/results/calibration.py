@@ -253,7 +253,9 @@ def _coverages(test: np.ndarray, calibration: np.ndarray, *, horizon: int, strid
         ends = Estimate(value=share, part=_sum(chance)).ends()
         found["coverage"][percent] = share
         found["coverage_interval"][percent] = None if math.isnan(ends[0]) else [max(0.0, ends[0]), min(1.0, ends[1])]
-        found["coverage_of_thirds"][percent] = [float(part.mean()) for part in np.array_split(test[:, place], THIRDS)]
+        found["coverage_of_thirds"][percent] = [
+            float(part.mean()) if len(part) else share for part in np.array_split(test[:, place], THIRDS)
+        ]
     return found
 
 

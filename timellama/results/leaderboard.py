@@ -74,7 +74,19 @@ def leaderboards(files: Iterable[Path]) -> list[Leaderboard]:
             continue
         key = (run.run.dataset, run.run.context, run.run.horizon)
         groups.setdefault(key, {}).setdefault(run.run.variant, []).append(run)
-    return [_leaderboard(*key, methods) for key, methods in groups.items()]
+    return [_leaderboard(*key, _apart(methods)) for key, methods in groups.items()]
+
+
+def _apart(methods: dict[str, list[Finished]]) -> dict[str, list[Finished]]:
+    """The runs of a method by language model where they have several; those of one differ in the seed alone."""
+    found: dict[str, list[Finished]] = {}
+    for variant, runs in methods.items():
+        several = len({run.run.backbone for run in runs}) > 1
+        for run in runs:
+            used = run.run.backbone
+            name = f"{variant}, {used.name} x{used.blocks}, {used.weights}" if several and used else variant
+            found.setdefault(name, []).append(run)
+    return found
 
 
 def _leaderboard(dataset: str, context: int, horizon: int, methods: dict[str, list[Finished]]) -> Leaderboard:
