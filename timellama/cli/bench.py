@@ -47,7 +47,7 @@ def bench(
     methods: Annotated[
         str | None, typer.Option(help="Methods of the catalogue, parted by commas; else a choice of six.")
     ] = None,
-    budget: Annotated[str, typer.Option(help="Time for all trainings together: 90s, 10min, 2h.")] = "5min",
+    budget: Annotated[str, typer.Option(help="Time for all trainings together: 90s, 10min, 2h.")] = "3min",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each method, from seed 0 on.")] = 1,
     folder: Annotated[Path | None, typer.Option(help="Where all of it goes; else bench-<file>.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the configuration, and train nothing.")] = False,
