@@ -7,32 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from timellama.cli.console import CHECK_FAILED, Json, console, print_json, print_table, progress_line, warn
-from timellama.cli.reading_options import (
-    SPLIT,
-    AcceptQuirks,
-    AlignOption,
-    Columns,
-    DayFirst,
-    DecimalOption,
-    Drop,
-    DuplicatesOption,
-    FillOption,
-    Frequency,
-    IdColumn,
-    MissingOption,
-    Season,
-    SeparatorOption,
-    Shares,
-    Sheet,
-    Sort,
-    TimeColumn,
-    ValueColumn,
-    Zone,
-    shares_of,
-)
+from timellama.cli.reading_options import SPLIT, AcceptQuirks, Frequency, Season, Shares, reads_a_file, shares_of
 from timellama.core.errors import InputError
 
 if TYPE_CHECKING:
+    from timellama.data.files.detect import Asked
     from timellama.own_data.outcome import Outcome
 
 INTERRUPTED = 130  # as a shell says it of Ctrl-C
@@ -40,7 +19,9 @@ UNITS = {"s": 1, "min": 60, "h": 3600}
 PREFIX = "bench-"  # of the folder that a file gets
 
 
+@reads_a_file
 def bench(
+    *,
     file: Annotated[Path, typer.Argument(help="A CSV, Parquet or Excel file; a CSV may be packed with gzip.")],
     horizon: Annotated[int, typer.Option(min=1, help="H: how many rows to forecast.")],
     context: Annotated[str, typer.Option(help="T: how many rows a forecast looks back on; auto chooses.")] = "auto",
@@ -51,21 +32,7 @@ def bench(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each method, from seed 0 on.")] = 1,
     folder: Annotated[Path | None, typer.Option(help="Where all of it goes; else bench-<file>.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the configuration, and train nothing.")] = False,
-    time_column: TimeColumn = None,
-    day_first: DayFirst = None,
-    zone: Zone = None,
-    separator: SeparatorOption = None,
-    decimal: DecimalOption = None,
-    sheet: Sheet = None,
-    id_column: IdColumn = None,
-    value_column: ValueColumn = None,
-    align: AlignOption = None,
-    columns: Columns = None,
-    drop: Drop = None,
-    sort: Sort = False,
-    duplicates: DuplicatesOption = None,
-    fill: FillOption = None,
-    missing: MissingOption = None,
+    asked: "Asked",
     frequency: Frequency = None,
     season: Season = None,
     split: Shares = SPLIT,
@@ -84,7 +51,6 @@ def bench(
       timellama bench load.csv.gz --horizon 96 --zone Europe/Berlin --fill seasonal --budget 1h --seeds 3
       timellama bench meters.parquet --horizon 24 --methods patchtst,dlinear,seasonal-naive --folder meters
     """
-    from timellama.data.files.detect import Asked
     from timellama.data.splits import Split
     from timellama.own_data.bench import Wish, name_of, prepare
     from timellama.own_data.plan import METHODS
@@ -99,23 +65,6 @@ def bench(
         frequency=frequency,
         season=season,
         accept_quirks=accept_quirks,
-    )
-    asked = Asked(
-        time_column=time_column,
-        separator=separator,
-        decimal=decimal,
-        day_first=day_first,
-        zone=zone,
-        sheet=sheet,
-        id_column=id_column,
-        value_column=value_column,
-        align=align,
-        columns=tuple(columns or ()),
-        drop=tuple(drop or ()),
-        sort=sort,
-        duplicates=duplicates,
-        fill=fill,
-        missing=missing,
     )
     folder = folder or Path(f"{PREFIX}{name_of(file)}")
     on_progress = progress_line()

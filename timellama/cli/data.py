@@ -3,7 +3,7 @@
 import logging
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,32 +17,13 @@ from timellama.cli.console import (
     print_table,
     spell_bytes,
 )
-from timellama.cli.reading_options import (
-    SPLIT,
-    AcceptQuirks,
-    AlignOption,
-    Columns,
-    DayFirst,
-    DecimalOption,
-    Drop,
-    DuplicatesOption,
-    FillOption,
-    Frequency,
-    IdColumn,
-    MissingOption,
-    Season,
-    SeparatorOption,
-    Shares,
-    Sheet,
-    Sort,
-    TimeColumn,
-    ValueColumn,
-    Zone,
-    shares_of,
-)
+from timellama.cli.reading_options import SPLIT, AcceptQuirks, Frequency, Season, Shares, reads_a_file, shares_of
 from timellama.core import layout
 from timellama.core.errors import InputError, did_you_mean
 from timellama.core.shipped import CATALOGUE, LOCAL_CATALOGUE, shipped
+
+if TYPE_CHECKING:
+    from timellama.data.files.detect import Asked
 
 CACHE = layout.within(RESULTS, layout.CACHE)
 CONTEXT, HORIZON = 512, 96  # paper, section 4.1: the look-back, and the shortest horizon
@@ -168,7 +149,9 @@ def verify(names: Names = None, configfile: Config = None, as_json: Json = False
     raise typer.Exit(CHECK_FAILED if count[WRONG] or missing else 0)
 
 
+@reads_a_file
 def add(
+    *,
     file: Annotated[Path, typer.Argument(help="A CSV, Parquet or Excel file; a CSV may be packed with gzip.")],
     name: Annotated[str, typer.Option(help="What configurations call it.")],
     licence: Annotated[str, typer.Option(help="The terms of the data.")] = "our own",
@@ -177,21 +160,7 @@ def add(
         str | None,
         typer.Option(help="Two to four sentences for the language model; {context} and {horizon} are filled in."),
     ] = None,
-    time_column: TimeColumn = None,
-    day_first: DayFirst = None,
-    zone: Zone = None,
-    separator: SeparatorOption = None,
-    decimal: DecimalOption = None,
-    sheet: Sheet = None,
-    id_column: IdColumn = None,
-    value_column: ValueColumn = None,
-    align: AlignOption = None,
-    columns: Columns = None,
-    drop: Drop = None,
-    sort: Sort = False,
-    duplicates: DuplicatesOption = None,
-    fill: FillOption = None,
-    missing: MissingOption = None,
+    asked: "Asked",
     frequency: Frequency = None,
     season: Season = None,
     split: Shares = SPLIT,
@@ -222,27 +191,9 @@ def add(
     """
     from timellama.core.files import sha256_of
     from timellama.data.add_file import add_entry, as_text, describe, inspect_file, require_plain, require_windows
-    from timellama.data.files.detect import Asked
     from timellama.data.splits import Split
 
     shares = shares_of(split)
-    asked = Asked(
-        time_column=time_column,
-        separator=separator,
-        decimal=decimal,
-        day_first=day_first,
-        zone=zone,
-        sheet=sheet,
-        id_column=id_column,
-        value_column=value_column,
-        align=align,
-        columns=tuple(columns or ()),
-        drop=tuple(drop or ()),
-        sort=sort,
-        duplicates=duplicates,
-        fill=fill,
-        missing=missing,
-    )
     found = inspect_file(file, asked=asked, frequency=frequency, season=season)
     if not accept_quirks:
         require_plain(found, file)

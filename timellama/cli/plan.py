@@ -90,19 +90,11 @@ def plan(
     costs, backbones, shapes = shapes_of(made, results=RESULTS, memory=of_a_run, on_progress=on_progress)
     speed: Speed
     if measure and (here or not gpu):
-        from timellama.cost.efficiency_sweep import available_memory
-        from timellama.cost.timing import calibrate, start
+        from timellama.cost.timing import calibrate_here, start
 
         device = "cuda" if gpu else "cpu"
-        free = torch.cuda.mem_get_info()[0] if gpu else available_memory()
-        speed = calibrate(
-            costs,
-            backbones,
-            threads=made.config["threads"],
-            device=device,
-            memory=free // 2,
-            on_progress=lambda kind: on_progress(f"timing {kind}"),
-        )
+        threads = made.config["threads"]
+        speed, free = calibrate_here(costs, backbones, threads=threads, device=device, on_progress=on_progress)
         started, held = start()
         overhead = started if job_overhead is None else job_overhead
         basis = _of_measured(speed, device)

@@ -1,43 +1,51 @@
 """The options that say how a file of one's own is read, which `data add` and `bench` share."""
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from timellama.core.errors import InputError
 from timellama.data.files.reading_choices import Align, Decimal, Duplicates, Fill, Missing, Separator
 
-TimeColumn = Annotated[str | None, typer.Option(help="The column of time, where it is not clear.")]
-DayFirst = Annotated[
-    bool | None, typer.Option("--day-first/--month-first", help="The order of dates such as 02/03/2024.")
-]
-Zone = Annotated[
-    str | None, typer.Option(help="The zone of stamps that name none: Europe/Berlin. They are kept in UTC.")
-]
-SeparatorOption = Annotated[
-    Separator | None, typer.Option(help="What parts the cells of a text file, where it is not clear.")
-]
-DecimalOption = Annotated[Decimal | None, typer.Option(help="The decimal mark, where it is not clear.")]
-Sheet = Annotated[str | None, typer.Option(help="The sheet of an Excel file that has several.")]
-IdColumn = Annotated[str | None, typer.Option(help="In a long file, the column that names the series.")]
-ValueColumn = Annotated[str | None, typer.Option(help="In a long file, the column of the values.")]
-AlignOption = Annotated[
-    Align | None,
-    typer.Option(help="Of series that differ in length, keep the time that all span, or that any does."),
-]
-Columns = Annotated[list[str] | None, typer.Option(help="Read this column of values and no other; may be repeated.")]
-Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out; may be repeated.")]
-Sort = Annotated[bool, typer.Option("--sort", help="Put the rows in order of time.")]
-DuplicatesOption = Annotated[
-    Duplicates | None, typer.Option(help="What stands for the rows of one stamp: the first, the last, their mean.")
-]
-FillOption = Annotated[
-    Fill | None,
-    typer.Option(help="Fill missing cells and rows: a line, the previous value, the value a season before."),
-]
-MissingOption = Annotated[
-    Missing | None, typer.Option(help="Leave missing cells and rows missing: they count in no loss and in no error.")
-]
+READING = {  # the fields of `Asked`, as options
+    "time_column": Annotated[str | None, typer.Option(help="The column of time, where it is not clear.")],
+    "day_first": Annotated[
+        bool | None, typer.Option("--day-first/--month-first", help="The order of dates such as 02/03/2024.")
+    ],
+    "zone": Annotated[
+        str | None, typer.Option(help="The zone of stamps that name none: Europe/Berlin. They are kept in UTC.")
+    ],
+    "separator": Annotated[
+        Separator | None, typer.Option(help="What parts the cells of a text file, where it is not clear.")
+    ],
+    "decimal": Annotated[Decimal | None, typer.Option(help="The decimal mark, where it is not clear.")],
+    "sheet": Annotated[str | None, typer.Option(help="The sheet of an Excel file that has several.")],
+    "id_column": Annotated[str | None, typer.Option(help="In a long file, the column that names the series.")],
+    "value_column": Annotated[str | None, typer.Option(help="In a long file, the column of the values.")],
+    "align": Annotated[
+        Align | None,
+        typer.Option(help="Of series that differ in length, keep the time that all span, or that any does."),
+    ],
+    "columns": Annotated[
+        list[str] | None, typer.Option(help="Read this column of values and no other; may be repeated.")
+    ],
+    "drop": Annotated[list[str] | None, typer.Option(help="Leave this column out; may be repeated.")],
+    "sort": Annotated[bool, typer.Option("--sort", help="Put the rows in order of time.")],
+    "duplicates": Annotated[
+        Duplicates | None, typer.Option(help="What stands for the rows of one stamp: the first, the last, their mean.")
+    ],
+    "fill": Annotated[
+        Fill | None,
+        typer.Option(help="Fill missing cells and rows: a line, the previous value, the value a season before."),
+    ],
+    "missing": Annotated[
+        Missing | None,
+        typer.Option(help="Leave missing cells and rows missing: they count in no loss and in no error."),
+    ],
+}
 Frequency = Annotated[str | None, typer.Option(help="The step from row to row: h, 15min, D, B, 7D, MS.")]
 Season = Annotated[int | None, typer.Option(min=1, help="Steps of a season; a day in hourly data.")]
 Shares = Annotated[str, typer.Option("--split", help="Shares of training, validation and test rows.")]
@@ -56,3 +64,29 @@ def shares_of(text: str) -> tuple[float, float, float]:
     if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
         raise InputError(f"--split is {text!r}; it must be three shares above 0 that add up to 1, such as 0.7/0.1/0.2")
     return shares
+
+
+def reads_a_file(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `READING` in place of its parameter `asked`, which gets them as an `Asked`."""
+    own = inspect.signature(command)
+    parameters = []
+    for parameter in own.parameters.values():
+        if parameter.name == "asked":
+            parameters += [  # None: not named, so that the default of `Asked` stands
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+                for name, kind in READING.items()
+            ]
+        else:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        from timellama.data.files.detect import Asked
+
+        named = {name: value for name in READING if (value := given.pop(name)) is not None}
+        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in named.items()}
+        command(**given, asked=Asked(**fields))
+
+    with_options.__signature__ = own.replace(parameters=parameters)
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options

@@ -23,6 +23,7 @@ import torch
 from timellama.core.allocator import keep_freed_memory
 from timellama.cost.backbone_shapes import BackboneShape
 from timellama.cost.efficiency import STEPS
+from timellama.cost.efficiency_sweep import available_memory
 from timellama.cost.flops import Costs, Counted, build_shape, count
 from timellama.experiments.run import RANDOM_SEED, Run, Training
 from timellama.training.predictions import autocast, forecast_of
@@ -216,6 +217,20 @@ def _matmul_rate(device: str) -> float:
     """Operations a second of a product of square matrices."""
     a = torch.randn(SIZE, SIZE, device=device)
     return 2 * SIZE**3 / _fastest(lambda: a @ a, device)[0]
+
+
+def calibrate_here(
+    shapes: Mapping[Run, Costs],
+    backbones: Mapping[Run, BackboneShape | None],
+    *,
+    threads: int,
+    device: str,
+    on_progress: Callable[[str], None],
+) -> tuple[Measured, int]:
+    """`calibrate` in half of the memory that is free on this machine's `device`, and how many bytes are free."""
+    free = torch.cuda.mem_get_info()[0] if device == "cuda" else available_memory()
+    timed = {"threads": threads, "device": device, "memory": free // 2}
+    return calibrate(shapes, backbones, **timed, on_progress=lambda kind: on_progress(f"timing {kind}")), free
 
 
 def start() -> tuple[float, int]:

@@ -52,8 +52,8 @@ class BenchResult:
         data: rows, wide or long, after whose last one it begins; None: the data of the bench.
         Raises InputError for data that the method cannot read.
         """
-        run = self.outcome.best()
-        return run.framed(self.outcome.next_steps(run)) if data is None else run.forecast(data)
+        run = self.outcome.best
+        return run.framed(self.outcome.next_steps()) if data is None else run.forecast(data)
 
     @property
     def report(self) -> Path:

@@ -33,7 +33,7 @@ from timellama.own_data.plan import METHODS, configuration_text, context_of
 from timellama.results.leaderboard import Leaderboard, leaderboards
 
 CONFIGURATION = "bench.yaml"
-MADE = "bench.json"  # what the configuration was written for, and its digest then
+MADE = "bench.json"  # what the configuration was written for, and its text then
 SCHEMA = "config/schema/config.json"
 SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # Autoformer's, as the paper's own data sets have
 TARGETS = ("reports/table_leaderboard.html", "reports/figures/forecasts_{dataset}.png")
@@ -127,10 +127,11 @@ def prepare(
     _require_methods(wish.methods, folder)
     context = wish.context or context_of(wish.split, rows=found.rows)
     windows = require_windows(found, wish.split, context=context, horizon=wish.horizon)
-    made_for = {"file": sha256_of(file), "wish": asdict(wish), "asked": asdict(asked), "name": name}
+    digest = sha256_of(file)
+    made_for = {"file": digest, "wish": asdict(wish), "asked": asdict(asked), "name": name}
     written = _written(folder)
     text = (folder / CONFIGURATION).read_text(encoding="utf-8") if (folder / CONFIGURATION).is_file() else None
-    if not written and any((folder / name).exists() for name in (CONFIGURATION, LOCAL_CATALOGUE)):
+    if not written and any((folder / place).exists() for place in (CONFIGURATION, LOCAL_CATALOGUE)):
         raise InputError(f"{folder} has a configuration or data sets that no bench wrote: give another --folder")
     edited = text is not None and text not in written.get("configurations", ())
     same = written.get("made_for") == json.loads(json.dumps(made_for))
@@ -151,7 +152,7 @@ def prepare(
         return bench
     before = [text] if text is not None else []
     _note(folder, made_for=None, configurations=before)
-    _add(file, found, dataset, wish, folder)
+    _add(file, digest, found, dataset, wish, folder)
     _share_downloads(folder)
     sizes = {"context": context, "horizon": wish.horizon, "methods": wish.methods, "seeds": wish.seeds}
     schema = os.path.relpath(SHIPPED / SCHEMA, folder.resolve())
@@ -209,13 +210,13 @@ def _free(stem: str, folder: Path) -> str:
     return stem + OWN if stem.lower() in published else stem
 
 
-def _add(file: Path, found: Found, name: str, wish: Wish, folder: Path) -> None:
+def _add(file: Path, digest: str, found: Found, name: str, wish: Wish, folder: Path) -> None:
     """The data set's entry, in the place of that of an earlier file or reading."""
     entry = describe(
         found,
         name=name,
         source=str(file.resolve()),
-        sha256=sha256_of(file),
+        sha256=digest,
         size=file.stat().st_size,
         ratio=(wish.split.train, wish.split.validation, wish.split.test),
         licence="our own",

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import torch
 
-from timellama.cost.efficiency_sweep import available_memory
 from timellama.cost.estimate import make_estimate, shapes_of
-from timellama.cost.timing import calibrate, start
+from timellama.cost.timing import calibrate_here, start
 from timellama.cost.workload import CUDA_CONTEXT, makespan
 from timellama.experiments.matrix import Matrix
 from timellama.training.device import memory_at_hand
@@ -40,15 +39,7 @@ def fitted(
     device, threads = "cuda" if gpu else "cpu", whole.config["threads"]
     of_a_run = memory_at_hand(device, threads=threads)
     costs, backbones, shapes = shapes_of(whole, results=results, memory=of_a_run, on_progress=on_progress)
-    free = torch.cuda.mem_get_info()[0] if gpu else available_memory()
-    speed = calibrate(
-        costs,
-        backbones,
-        threads=threads,
-        device=device,
-        memory=free // 2,
-        on_progress=lambda kind: on_progress(f"timing {kind}"),
-    )
+    speed, _ = calibrate_here(costs, backbones, threads=threads, device=device, on_progress=on_progress)
     overhead, held = start()
     at_once = 1 if gpu else max(1, len(os.sched_getaffinity(0)) // threads)
 

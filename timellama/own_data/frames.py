@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError
+from timellama.results.carried import last_numbers
 from timellama.results.context_rows import ContextRows, even_step
 from timellama.results.forecasting import Forecast
 
@@ -66,7 +67,7 @@ def context_rows_of(
     last = whole.iloc[-context:]
     try:
         values = last.to_numpy(dtype=np.float64)
-        above = whole.iloc[:-context].ffill().tail(1).to_numpy(dtype=np.float64)
+        above = whole.iloc[:-context].to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"data has cells that are no numbers ({error}); leave those columns out") from error
     if np.isinf(values).any() or (np.isnan(values).any() and not masked):
@@ -91,7 +92,7 @@ def context_rows_of(
         step=step,
         dates=bool((time == time.normalize()).all()),
         zone=str(zone) if zone else None,
-        before=(above[0] if len(above) else np.full(len(wanted), np.nan)) if masked else None,
+        before=last_numbers(above) if masked else None,
     )
 
 

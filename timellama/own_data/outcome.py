@@ -1,6 +1,7 @@
 """What a bench found: the leaderboard, the forecast of the next H steps, and a page of both."""
 
 import base64
+import functools
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,7 +55,9 @@ class TrainedRun:
     def framed(self, forecast: Forecast) -> pd.DataFrame:
         """A forecast of this run in the long shape."""
         made = self.intervals.quantiles(self.forecaster, forecast, SHOWN) if self.intervals else {}
-        return forecast_frame(forecast, method=self.label, quantiles={f"q{level}": made[level] for level in made})
+        return forecast_frame(
+            forecast, method=self.label, quantiles={f"q{level}": ends for level, ends in made.items()}
+        )
 
 
 def load(finished: Finished, *, label: str, device: str = "auto") -> TrainedRun:
@@ -80,23 +83,23 @@ class Outcome:
         """A row a method, in the order of test MSE, as `leaderboard.as_rows` has it."""
         return pd.DataFrame(as_rows(self.board, self.labels)).set_index("method")
 
+    @functools.cached_property
     def best(self) -> TrainedRun:
         """The chosen method's run with the lowest validation loss, with its model."""
         return load(self.board.chosen.best_run, label=self.method)
 
-    def next_steps(self, run: TrainedRun) -> Forecast:
-        """The H steps after the last row of the data, by `run`."""
+    def next_steps(self) -> Forecast:
+        """The H steps after the last row of the data, by the chosen method."""
         rows = last_rows(
             self.bench.results, self.board.dataset, context=self.board.context, time_column=self.bench.time_column
         )
-        return apply(run.forecaster, rows)
+        return apply(self.best.forecaster, rows)
 
     def held(self) -> str | None:
         """How much of the test part the intervals of the chosen run held; None where it has none."""
-        found = read_intervals(self.board.chosen.best_run)
-        if found is None:
+        if self.best.intervals is None:
             return None
-        shares = [f"{100 * found.coverage[str(level)]:.0f} % at {level} %" for level in REPORTED]
+        shares = [f"{100 * self.best.intervals.coverage[str(level)]:.0f} % at {level} %" for level in REPORTED]
         return f"Of the test part, its prediction intervals held {', '.join(shares)}."
 
 
@@ -130,10 +133,9 @@ def carried_out(bench: Bench, *, output: Path | None = None) -> tuple[Outcome, i
     return outcome, code
 
 
-def write_outcome(outcome: Outcome) -> Forecast:
-    """Write the forecast as CSV and picture, and the page, into the bench's folder; the forecast."""
-    folder, run = outcome.bench.folder, outcome.best()
-    made = outcome.next_steps(run)
+def write_outcome(outcome: Outcome) -> None:
+    """Write the forecast as CSV and picture, and the page, into the bench's folder."""
+    folder, run, made = outcome.bench.folder, outcome.best, outcome.next_steps()
     frame = run.framed(made)
     frame["ds"] = [*made.context_rows.written(made.time)] * len(made.context_rows.columns)
     text = io.StringIO(newline="")
@@ -145,7 +147,6 @@ def write_outcome(outcome: Outcome) -> Forecast:
     draw_forecast(made, label=outcome.method, path=folder / PICTURE, bounds=bounds)
     with atomic(folder / PAGE) as file:
         file.write(_page(outcome).encode())
-    return made
 
 
 def _page(outcome: Outcome) -> str:
@@ -154,8 +155,8 @@ def _page(outcome: Outcome) -> str:
     table = (folder / f"reports/{LEADERBOARD.name}.html").read_text(encoding="utf-8")
     body = table[table.index("<body>") + len("<body>") : table.index("</body>")]
     windows = folder / f"reports/figures/forecasts_{board.dataset}.png"
-    origin = board.chosen.best_run.metrics["provenance"]
     run = board.chosen.best_run
+    origin = run.metrics["provenance"]
     facts = [
         *outcome.bench.told,
         f"The forecast is by {outcome.method}, which has the lowest validation error: {run.run.folder}.",

@@ -4,13 +4,12 @@ import json
 from collections.abc import Sequence
 
 from timellama.data.splits import Split, train_rows
-from timellama.experiments.run import Backbone
 
 # Our choice: the paper's method with and without its language model, its closest rivals, and two linear methods. The
 # untrained floors stand beside them in any table.
 METHODS = ("time-llama", "time-llama-none", "patchtst", "itransformer", "dlinear", "rlinear")
 # The language model that needs neither a GPU nor an account, as in config/config.yaml.
-LANGUAGE_MODEL = Backbone(name="SmolLM2-135M", blocks=6, pin="")
+LANGUAGE_MODEL, BLOCKS = "SmolLM2-135M", 6
 RANK = 8  # paper, table 7
 LONGEST = 512  # paper, section 4.1: its look-back
 SHARE = 4  # our choice: a look-back leaves three quarters of the training rows to begin windows at
@@ -69,8 +68,8 @@ def configuration_text(
         name=f"bench-{dataset}",
         schema=schema,
         seeds=list(seeds),
-        model=LANGUAGE_MODEL.name,
-        blocks=LANGUAGE_MODEL.blocks,
+        model=LANGUAGE_MODEL,
+        blocks=BLOCKS,
         rank=RANK,
         validations=VALIDATIONS,
         series=series,

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from timellama.core import layout
@@ -11,6 +10,7 @@ from timellama.data.files.frequency import offset_of
 from timellama.data.files.reading import STEP
 from timellama.data.files.stamps import BETWEEN
 from timellama.data.series import load_series
+from timellama.results.carried import last_numbers
 from timellama.results.context_rows import ContextRows
 
 
@@ -24,7 +24,6 @@ def last_rows(results: Path, dataset: str, *, context: int, time_column: str | N
     facts = read_json(layout.within(results, layout.QUIRKS, dataset=dataset), absent=remedy, damaged=remedy)
     time = pd.DatetimeIndex(series.time[-context:])
     zone = facts.get("zone") if facts.get("stamps_in") == "UTC" else None
-    before = pd.DataFrame(series.values[:-context]).ffill().tail(1).to_numpy()  # what stood before the look-back
     return ContextRows(
         path=Path(dataset),
         time_column=time_column or "step",
@@ -34,6 +33,6 @@ def last_rows(results: Path, dataset: str, *, context: int, time_column: str | N
         step=offset_of(facts["frequency"]),
         dates=bool((time == time.normalize()).all()),
         zone="UTC" if zone and BETWEEN in zone else zone,
-        before=before[0] if len(before) else np.full(series.values.shape[1], np.nan),
+        before=last_numbers(series.values[:-context]),
         numbered=facts["frequency"] == STEP,
     )

@@ -8,7 +8,6 @@ alone, and a few numbers a window.
 """
 
 import dataclasses
-import json
 import logging
 import math
 import tempfile
@@ -117,7 +116,7 @@ def calibrate(
             f"{folder} is a run on M4, of which no intervals are made: its series have one validation window each, and "
             "levels of their own (docs/intervals.md); name a run on a data set with validation rows"
         )
-    if "missing" in json.loads(run.reading or "{}"):
+    if run.grid:
         raise InputError(
             f"{folder} is a run whose data have missing values, of which no intervals are made (docs/intervals.md); "
             "name a run on the same file with --fill"

@@ -14,6 +14,11 @@ from timellama.data.csv_text import Text, numbers
 from timellama.data.files.measured import MISSING
 
 
+def last_numbers(values: np.ndarray) -> np.ndarray:
+    """The last number of each column of rows float64 [rows, N], of which there may be none; NaN where it has none."""
+    return pd.DataFrame(values).ffill().reindex([len(values) - 1]).to_numpy()[0]
+
+
 class Carried:
     """The last number of each column, `values` float64 [N], of the rows that passed by; NaN before the first."""
 

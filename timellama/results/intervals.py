@@ -7,7 +7,6 @@
 `calibration.py` makes them, a step of the workflow after the training.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -117,7 +116,7 @@ def remedy(finished: Finished) -> str:
 
 def without_intervals(finished: Finished) -> str | None:
     """Why a run that `read_intervals` finds none of has none, and how to make them; None where none can be made."""
-    if finished.run.task == "short-term" or "missing" in json.loads(finished.run.reading or "{}"):
+    if finished.run.task == "short-term" or finished.run.grid:
         return None
     there = (finished.folder / layout.INTERVALS).is_file()
     why = "its intervals are of other weights than it has" if there else "this run has no prediction intervals"

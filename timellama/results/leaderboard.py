@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from timellama.core.layout import METRICS, WINDOWS
+from timellama.core.layout import WINDOWS
 from timellama.results.run_files import read_windows
 from timellama.results.runs import Finished, read_run
 from timellama.results.uncertainty import Estimate, influence, of_period, of_seeds, together
@@ -136,8 +136,3 @@ def skill_of(estimate: Estimate) -> tuple[float, float, float]:
     """The skill 1 - exp(log ratio), with the ends of its 95 % interval, of which the lower is first."""
     low, high = estimate.ends()
     return 1 - math.exp(estimate.value), 1 - math.exp(high), 1 - math.exp(low)
-
-
-def files_below(results: Path) -> list[Path]:
-    """The `metrics.json` of every run on a series in the folder `results`."""
-    return sorted(results.glob(f"*/*/*/*/{METRICS}"))
