@@ -208,3 +208,10 @@ def test_batches_do_not_change_the_coverage():
         parts.add(forecast[batch], truth[batch], s[batch])
     assert np.array_equal(whole.of_windows(), parts.of_windows()) and whole.windows == parts.windows == 7
     assert whole.losses() == pytest.approx(parts.losses()) and whole.widths() == pytest.approx(parts.widths())
+
+
+def test_fewer_windows_than_thirds_have_a_coverage_all_the_same():
+    found = calibration._coverages(np.array([[0.5, 0.75, 1.0]]), np.ones((4, 3)), horizon=2, stride=1.0)
+    assert found["coverage"] == {"50": 0.5, "80": 0.75, "90": 1.0}
+    assert found["coverage_of_thirds"] == {"50": [0.5] * 3, "80": [0.75] * 3, "90": [1.0] * 3}
+    assert set(found["coverage_interval"].values()) == {None}

@@ -1,7 +1,9 @@
 """A bench from a file or a DataFrame to the leaderboard and the forecast, by the workflow itself."""
 
+import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,12 @@ from typer.testing import CliRunner
 
 import timellama
 from timellama.cli.main import app
+from timellama.core.errors import InputError
 from timellama.data.series import load_series
-from timellama.results.leaderboard import leaderboards, log_ratio
+from timellama.experiments.run import Backbone
+from timellama.own_data import outcome as outcome_module
+from timellama.own_data.workflow import run_workflow
+from timellama.results.leaderboard import by_model, leaderboards, log_ratio
 
 HORIZON, CONTEXT, ROWS = 6, 24, 300
 
@@ -133,13 +139,40 @@ def test_the_interval_is_as_wide_as_the_test_period_is_uncertain(bench):
 def test_values_that_stay_missing_end_in_a_forecast_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     holed = frame()
-    holed.iloc[[40, 150, -1], 0] = np.nan
+    holed.iloc[[40, 150, -3, -1], 0] = np.nan  # the last ones are of the season that forecasts read
     sizes = {"horizon": HORIZON, "context": CONTEXT, "budget": 4.0, "folder": tmp_path / "holed"}
     result = timellama.bench(holed, methods=["rlinear"], missing="mask", **sizes)
     assert np.isfinite(result.forecast()["forecast"]).all()
     again = result.forecast(holed)["forecast"].to_numpy()
     assert again == pytest.approx(result.forecast()["forecast"].to_numpy(), rel=1e-6)
     assert {found["n_targets"] < 2 * HORIZON * found["n_windows"] for found in metrics_of(result).values()} == {True}
+
+
+def test_a_leaderboard_of_an_earlier_call_does_not_stand_for_this_one(bench, tmp_path, monkeypatch):
+    folder = tmp_path / "copy"
+    shutil.copytree(bench.folder, folder, symlinks=True)
+    monkeypatch.setattr(outcome_module, "run_workflow", lambda targets, **settings: 1)
+    with pytest.raises(InputError, match="made no leaderboard"):
+        outcome_module.carried_out(dataclasses.replace(bench.outcome.bench, folder=folder))
+
+
+def test_a_snakefile_of_the_folder_is_never_run(root, tmp_path):
+    (tmp_path / "Snakefile").write_text("raise Exception('of somebody else')\n", encoding="utf-8")
+    output = tmp_path / "output"
+    settings = {"configfile": root / "config/smoke.yaml", "folder": tmp_path, "dry_run": True, "output": output}
+    assert run_workflow(["reports/table_long_term.md"], **settings) == 0, output.read_text(encoding="utf-8")
+
+
+def test_two_language_models_of_a_method_are_two_lines_and_no_seeds(bench):
+    [run, *_] = bench.outcome.board.standings[0].runs
+    models = [Backbone(name=name, blocks=2, pin="") for name in ("tiny-gpt2", "tiny-llama")]
+    runs = [dataclasses.replace(run, run=dataclasses.replace(run.run, backbone=model, seed=seed))
+            for model in models for seed in (0, 1)]  # fmt: skip
+    assert {name: len(of) for name, of in by_model({"m": runs}).items()} == {
+        "m, tiny-gpt2 x2, pretrained": 2,
+        "m, tiny-llama x2, pretrained": 2,
+    }
+    assert list(by_model({"m": runs[:2]})) == ["m"]
 
 
 @pytest.mark.parametrize(

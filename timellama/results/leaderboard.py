@@ -74,10 +74,10 @@ def leaderboards(files: Iterable[Path]) -> list[Leaderboard]:
             continue
         key = (run.run.dataset, run.run.context, run.run.horizon)
         groups.setdefault(key, {}).setdefault(run.run.variant, []).append(run)
-    return [_leaderboard(*key, _apart(methods)) for key, methods in groups.items()]
+    return [_leaderboard(*key, by_model(methods)) for key, methods in groups.items()]
 
 
-def _apart(methods: dict[str, list[Finished]]) -> dict[str, list[Finished]]:
+def by_model(methods: dict[str, list[Finished]]) -> dict[str, list[Finished]]:
     """The runs of a method by language model where they have several; those of one differ in the seed alone."""
     found: dict[str, list[Finished]] = {}
     for variant, runs in methods.items():
