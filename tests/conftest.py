@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests import preloaded
 from timellama.data.splits import Split
 from timellama.experiments.run import Backbone, Run, Training
 from timellama.methods.time_llama import TimeLlamaOptions
@@ -51,15 +53,20 @@ class Project:
     def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
         """Start snakemake in the copy; output and errors come together in `stdout`."""
         command = [sys.executable, "-m", "snakemake", "-j2", *arguments]
-        given = os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"} | (environment or {})
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command, cwd=self.folder, env=given, text=True, **output)
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment(environment), text=True, **output)
 
     def snakemake(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
         """Run snakemake in the copy to its end."""
-        process = self.start(*arguments, environment=environment)
-        output, _ = process.communicate()
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout=output)
+        given = self.environment(environment)
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder) / "output"
+            code = preloaded.snakemake(["-j2", *arguments], folder=self.folder, environment=given, output=output)
+            return subprocess.CompletedProcess(arguments, code, stdout=output.read_text(encoding="utf-8"))
+
+    def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        """The environment in which the copy's own package is imported."""
+        return os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"} | (more or {})
 
     def planned(self) -> set[str]:
         """The outputs' folders or files that a dry run of everything would make again."""

@@ -65,6 +65,25 @@ def test_settings_come_in_their_order(root, smoke):
     assert training(smoke, "dlinear").learning_rate == 0.005, "the authors' published rate"
 
 
+def test_a_published_schedule_stands_beside_a_budget_of_the_configuration(root, smoke):
+    def schedule(name, training):
+        config = smoke | {"overrides": {"patchtst": {"training": {"max_steps": 3}}}, "training": training}
+        config["experiments"] = {
+            "schedules": {
+                "datasets": {"Synthetic": {"context": 96, "horizons": [24]}},
+                "methods": ["patchtst", "patchtst-published"],
+            }
+        }
+        [found] = {
+            run.training for run in make_matrix(config, root=root).experiment("schedules") if run.variant == name
+        }
+        return found.epochs, found.max_steps, found.batch_size
+
+    published = yaml.safe_load((root / "config/methods.yaml").read_text(encoding="utf-8"))["patchtst"]["training"]
+    assert schedule("patchtst-published", {}) == (published["epochs"], None, published["batch_size"])
+    assert schedule("patchtst", {}) == (published["epochs"], 3, published["batch_size"])
+
+
 def test_options_of_a_method_go_for_its_variants_but_for_what_makes_them(root, smoke):
     smoke["experiments"]["long_term"]["methods"] = ["time-llama", "time-llama-4"]
     smoke["overrides"] = {

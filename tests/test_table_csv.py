@@ -7,7 +7,7 @@ import pandas as pd
 
 from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.render.table_csv import to_csv, written
-from timellama.reports.render.table_model import long_term
+from timellama.reports.render.table_model import errors_table
 from timellama.results.numbers import COLUMNS, numbers_of
 
 CELL = {
@@ -46,7 +46,7 @@ FLOOR = CELL | {
 
 def text(*cells):
     planned = [(cell["dataset"], cell["context"], cell["horizon"], cell["variant"]) for cell in cells]
-    return to_csv(long_term(pd.DataFrame(cells), configuration="cpu", planned=planned))
+    return to_csv(errors_table(pd.DataFrame(cells), experiment="long_term", configuration="cpu", planned=planned))
 
 
 def test_a_row_is_a_number_and_reads_back_to_the_last_bit():

@@ -18,7 +18,7 @@ from timellama.reports.dataset_table import dataset_table
 from timellama.reports.render.cells import Table
 from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.markup import to_latex, to_markdown
-from timellama.reports.render.table_model import few_shot, long_term, marks, panels, short_term
+from timellama.reports.render.table_model import errors_table, marks, panels, short_term
 from timellama.reports.report_tables import of_whole_series, with_overall
 from timellama.reports.tables.ablation import ablation_table, collapsed, pooled, speed, trainable
 
@@ -65,7 +65,8 @@ def rows_of(markdown):
 
 def build(cells, planned=None, **changes):
     planned = planned or [(c["dataset"], c["context"], c["horizon"], c["variant"]) for c in cells]
-    return long_term(pd.DataFrame(cells), configuration=changes.pop("configuration", "cpu"), planned=planned, **changes)
+    given = {"experiment": "long_term", "configuration": "cpu"} | changes
+    return errors_table(pd.DataFrame(cells), planned=planned, **given)
 
 
 def told(table):
@@ -271,8 +272,9 @@ def test_training_shares_do_not_mix():
 
 
 def test_few_shot_and_short_term():
-    few = few_shot(
+    few = errors_table(
         pd.DataFrame([cell("dlinear", 0.1, 0.1, train_percent=5)]),
+        experiment="few_shot",
         configuration="cpu",
         planned=[("ETTh1", 512, 96, "dlinear")],
     )

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from docutils.core import publish_parts
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -30,6 +31,17 @@ def entries(page):
 
 def click(page, name):
     page.find_element(By.XPATH, f"//nav//ul//li//a[normalize-space()='{name}']").click()
+
+
+def category(page, name):
+    """Open a category. A click may come before the page listens, so it is repeated until the reports are listed."""
+
+    def opened(_):
+        if name in entries(page):
+            click(page, name)
+        return name not in entries(page)
+
+    WebDriverWait(page, 60, ignored_exceptions=[StaleElementReferenceException]).until(opened)
 
 
 def home(page):
@@ -69,13 +81,13 @@ def test_the_home_page_begins_at_its_top(page):
     assert top >= 0
 
 
-@pytest.mark.parametrize(("category", "shown"), [("Tables", "iframe"), ("Figures", "img")])
-def test_every_report_of_a_category_shows(page, report, category, shown):
-    click(page, category)
+@pytest.mark.parametrize(("name", "shown"), [("Tables", "iframe"), ("Figures", "img")])
+def test_every_report_of_a_category_shows(page, report, name, shown):
+    category(page, name)
     names = entries(page)
     assert names == sorted(names) and len(names) >= 3
-    for name in names:
-        click(page, name)
+    for each in names:
+        click(page, each)
         assert "smoke" in page.find_element(By.CSS_SELECTOR, "nav tbody").text
         buttons(page)[0].click()
         content = page.find_element(By.CSS_SELECTOR, f"#app .grow {shown}")
@@ -84,12 +96,12 @@ def test_every_report_of_a_category_shows(page, report, category, shown):
             WebDriverWait(page, 10).until(lambda _, image=content: int(image.get_property("naturalWidth")) > 300)
         buttons(page)[1].click()
         assert len(page.find_element(By.CSS_SELECTOR, "nav .prose").text) > 80
-        page.find_element(By.XPATH, f"//nav//ol//a[text()='{category}']").click()
+        page.find_element(By.XPATH, f"//nav//ol//a[text()='{name}']").click()
     assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def test_the_remark_on_a_figure_stands_below_how_to_read_it(page, report):
-    click(page, "Figures")
+    category(page, "Figures")
     click(page, "Figure E8. Forecasts, Synthetic")
     buttons(page)[1].click()
     shown = page.find_element(By.CSS_SELECTOR, "nav .prose").text
@@ -99,7 +111,7 @@ def test_the_remark_on_a_figure_stands_below_how_to_read_it(page, report):
 
 
 def test_a_table_in_the_page_sorts_by_a_click(page):
-    click(page, "Tables")
+    category(page, "Tables")
     click(page, "Table 6. Data sets")
     buttons(page)[0].click()
     page.switch_to.frame(page.find_element(By.CSS_SELECTOR, "#app iframe"))

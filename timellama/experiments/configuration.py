@@ -180,6 +180,7 @@ class Experiments(Model):
     prompts: Maybe[Experiment] = Field(None, description="What the prompt says.")
     depth: Maybe[Experiment] = Field(None, description="How many blocks, as many entries of `backbones`.")
     tokens: Maybe[Experiment] = Field(None, description="The depth of TSEmb, and the size of the tokens.")
+    schedules: Maybe[Experiment] = Field(None, description="This configuration's budgets beside published schedules.")
     search: Maybe[Search] = Field(None, description="Published settings beside searched ones.")
     llm_value: Maybe[Experiment] = Field(None, description="What the language model is worth.")
     attention: Maybe[Experiment] = Field(None, description="Attention between variate tokens.")

@@ -304,10 +304,11 @@ def _settings(
 ) -> dict:
     """What is set beside the defaults. An override of a method goes for its variants too, but for what makes one."""
     spec = methods[method]
+    named = [method] if spec.as_published and kind == "training" else dict.fromkeys([spec.method, method])
     makes = _makes(kind, spec, methods)
     layers = [(layer, ()) for layer in (spec, spec.datasets.get(dataset), *of_all)]
     for source in overrides:
-        for name in dict.fromkeys([spec.method, method]):
+        for name in named:
             override = source.get(name)
             kept = makes if name != method else ()
             layers += [(override, kept), (override and override.datasets.get(dataset), kept)]

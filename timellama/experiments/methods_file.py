@@ -74,6 +74,9 @@ class MethodEntry(Model, Generic[Options]):
     source: Text = Field(description="Where the settings were read: repository@commit path, or a table of a paper.")
     floor: Flag = Field(description="Whether a method has to beat it to be worth its cost.")
     citation: Text = Field(description="The paper of the method.")
+    as_published: Flag = Field(
+        False, description="Whether what a configuration sets for its method leaves the training of this entry alone."
+    )
 
 
 def _entry(method: Method) -> type[MethodEntry]:

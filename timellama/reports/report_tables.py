@@ -128,12 +128,10 @@ def _table(
             common["settings"] = read_paper_settings(settings, table=published.stem)
     if name == "short_term":
         return of_whole_series(tables.short_term(summary, **common), frame)
-    if name in ("long_term", "few_shot"):
-        return explained(getattr(tables, name)(summary, **common), summary, common.get("extra", ()))
-    if name in ("backbones", "backbones_few_shot"):
-        return explained(tables.backbones(summary, **common), summary, common.get("extra", ()))
+    if name in tables.OF_ERRORS:
+        return explained(tables.errors_table(summary, experiment=name, **common), summary, common.get("extra", ()))
     raise InputError(
-        f"there is no table of methods of {name!r}; there are those of long_term, few_shot, short_term and backbones"
+        f"there is no table of methods of {name!r}; there are those of short_term, {', '.join(tables.OF_ERRORS)}"
     )
 
 

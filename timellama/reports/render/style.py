@@ -1,8 +1,8 @@
 """One look for all figures: sizes, fonts, and a colour, line and marker of its own for each method.
 
-Colours are those of seaborn's colour-blind safe palette that stand out on white, and two more. Line style and marker
-differ too, so a grey print can be read. Figures are made without pyplot: nothing global changes, and no display is
-needed.
+Colours are those of seaborn's colour-blind safe palette that stand out on white, and two more. They are written here,
+since importing seaborn takes longer than drawing a figure. Line style and marker differ too, so a grey print can be
+read. Figures are made without pyplot: nothing global changes, and no display is needed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
-import seaborn
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -21,7 +20,9 @@ from timellama.core.files import staged
 COLUMN, PAGE = 3.3, 7.0  # inches: a column and the text of a two-column A4 page
 DOTS_PER_INCH = 200  # our choice: sharp on a screen, small in a report
 TRUTH, CONTEXT = "black", "0.6"
-BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, _, _, _, SKY = seaborn.color_palette("colorblind", 10).as_hex()
+# mwaskom/seaborn 0.13.2 seaborn/palettes.py, "colorblind".
+BLUE, ORANGE, GREEN, RED = "#0173b2", "#de8f05", "#029e73", "#d55e00"
+PURPLE, BROWN, SKY = "#cc78bc", "#ca9161", "#56b4e9"
 # Our choice: that palette's pink and yellow are too pale for a line on white. Of a grid of colours these two are the
 # furthest from the others and from each other, for an eye with and without each kind of colour blindness.
 VIOLET, UMBER = "#9900ff", "#662900"
@@ -30,7 +31,13 @@ DARK = "0.35"  # our choice: a tenth colour that is not the grey of the look-bac
 SOLID, DASHED, DOTTED, MIXED = "-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1))
 
 _RC = {
-    **seaborn.axes_style("ticks"),
+    # What differs from matplotlib's defaults in seaborn's style "ticks", mwaskom/seaborn 0.13.2 seaborn/rcmod.py.
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ".15"),
+    "axes.axisbelow": True,
+    "grid.color": ".8",
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "w",
+    "patch.force_edgecolor": True,
     "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so it is the same everywhere
     "font.size": 8,

@@ -29,6 +29,14 @@ NO_NUMBERS: Published = MappingProxyType({})
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
 NOT_RUN = "not run"
 NO_REASONS = Reasons()
+FEW_ROWS = "errors on standardised values, trained on {percent} % of the rows."
+OF_ERRORS = {  # by experiment: the caption's first sentence, the label, and the paper's table
+    "long_term": ("Long-term forecasting: errors on standardised values.", "tab:long-term", "table 1"),
+    "few_shot": (f"Few-shot forecasting: {FEW_ROWS}", "tab:few-shot", "table 3"),
+    "backbones": (f"Language models: {FEW_ROWS}", "tab:backbones-{percent}", "table 4"),
+    "backbones_few_shot": (f"Language models: {FEW_ROWS}", "tab:backbones-{percent}", "table 4"),
+    "schedules": ("Budgets and published schedules: errors on standardised values.", "tab:schedules", ""),
+}
 
 
 def marks(values: Sequence[str], *, direction: str = "lower") -> list[str]:
@@ -288,9 +296,10 @@ def absences(grid: Grid, planned: Planned, parts: Sequence[Sequence[str]], reaso
     return [*notes, *dashes.notes(found, reasons=reasons, planned=light, rows=rows, variants=grid.variants)]
 
 
-def long_term(
+def errors_table(
     summary: pd.DataFrame,
     *,
+    experiment: str,
     configuration: str,
     planned: Planned,
     not_run: Collection[str] = (),
@@ -300,12 +309,14 @@ def long_term(
     settings: Sequence[PaperSetting] = (),
     extra: Sequence[Metric] = (),
 ) -> Table:
-    """The paper's table 1: MSE and MAE at each horizon, trained on the whole training part."""
+    """MSE and MAE of an experiment that OF_ERRORS has, methods side by side."""
+    title, label, source = OF_ERRORS[experiment]
+    percent = listed(sorted(set(summary["train_percent"])))
     return comparison(
         summary,
-        title="Long-term forecasting: errors on standardised values.",
-        label="tab:long-term",
-        source="table 1",
+        title=title.format(percent=percent),
+        label=label.format(percent=percent),
+        source=source,
         metrics=(*FORECAST, *extra),
         configuration=configuration,
         planned=planned,
@@ -314,34 +325,6 @@ def long_term(
         generated=generated,
         published=published,
         settings=settings,
-    )
-
-
-def few_shot(
-    summary: pd.DataFrame,
-    *,
-    configuration: str,
-    planned: Planned,
-    not_run: Collection[str] = (),
-    reasons: Reasons = NO_REASONS,
-    generated: Collection[str] = (),
-    published: Published = NO_NUMBERS,
-    extra: Sequence[Metric] = (),
-) -> Table:
-    """The paper's table 3: as table 1, trained on the first few per cent of the training rows."""
-    percent = listed(sorted(set(summary["train_percent"])))
-    return comparison(
-        summary,
-        title=f"Few-shot forecasting: errors on standardised values, trained on {percent} % of the rows.",
-        label="tab:few-shot",
-        source="table 3",
-        metrics=(*FORECAST, *extra),
-        configuration=configuration,
-        planned=planned,
-        not_run=not_run,
-        reasons=reasons,
-        generated=generated,
-        published=published,
     )
 
 
@@ -361,32 +344,6 @@ def short_term(
         label="tab:short-term",
         source="table 2",
         metrics=M4,
-        configuration=configuration,
-        planned=planned,
-        not_run=not_run,
-        reasons=reasons,
-        generated=generated,
-    )
-
-
-def backbones(
-    summary: pd.DataFrame,
-    *,
-    configuration: str,
-    planned: Planned,
-    not_run: Collection[str] = (),
-    reasons: Reasons = NO_REASONS,
-    generated: Collection[str] = (),
-    extra: Sequence[Metric] = (),
-) -> Table:
-    """The paper's table 4: one training share, several language models."""
-    percent = listed(sorted(set(summary["train_percent"])))
-    return comparison(
-        summary,
-        title=f"Language models: errors on standardised values, trained on {percent} % of the rows.",
-        label=f"tab:backbones-{percent}",
-        source="table 4",
-        metrics=(*FORECAST, *extra),
         configuration=configuration,
         planned=planned,
         not_run=not_run,
