@@ -6,7 +6,7 @@ is now needs none.
 """
 
 import re
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,12 +14,19 @@ import yaml
 
 from docs.kept_numbers import KEPT, ROOT, table, wrapped
 from timellama.core.errors import InputError
-from timellama.reports.claims.rules import DOES_NOT_HOLD, HOLDS, NOT_RUN, VERDICTS
+from timellama.reports.claims.rules import CANNOT_FAIL, DOES_NOT_HOLD, HOLDS, INCONCLUSIVE, NOT_RUN, VERDICTS
 from timellama.reports.render.markup import listed
 
 EARLIER = ROOT / "docs/claims/earlier.csv"
 REASONS = ROOT / "docs/claims/reasons.yaml"
 SAID_NOW = {"supported": HOLDS, "contradicted": DOES_NOT_HOLD}  # as earlier tables called them
+COUNTED = {
+    HOLDS: "hold here",
+    DOES_NOT_HOLD: "do not hold here",
+    INCONCLUSIVE: "are inconclusive",
+    NOT_RUN: "were not run",
+    CANNOT_FAIL: "cannot fail",
+}
 CAME = "Not run then. Runs that bear on it have come since."
 NONE = "–"  # noqa: RUF001 - as the tables print what is absent
 FIRST, MIDDLE = "075bb42", "d0a215d"  # the last tables by the first rules, and by those of costs and pairs
@@ -114,10 +121,17 @@ def changes() -> list[Change]:
     return found
 
 
-def counted(statements: list[Printed]) -> str:
-    """`2 does not hold here, 16 inconclusive, 9 not run and 1 cannot fail`."""
-    of = Counter(each.verdict for each in statements)
-    return listed([f"{of[verdict]} {verdict}" for verdict in VERDICTS if of[verdict]])
+def counted(statements: Sequence[Printed], *, named: Mapping[str, str] | None = None) -> str:
+    """`2 hold here (1.2; 3.1, on ETTh1 alone) and 16 are inconclusive`; numbers and conditions only with `named`."""
+    counts = []
+    for verdict in VERDICTS:
+        which = [each.number for each in statements if each.verdict == verdict]
+        told = (
+            "; ".join(f"{number}, {named[number]}" if number in named else number for number in which) if named else ""
+        )
+        numbers = f" ({told})" if told and verdict in (HOLDS, DOES_NOT_HOLD) else ""
+        counts += [f"{len(which)} {COUNTED[verdict]}{numbers}"] if which else []
+    return listed(counts)
 
 
 def editions() -> str:
@@ -125,13 +139,12 @@ def editions() -> str:
     first, now = earlier(FIRST), current()
     changed = {each.number: each for each in changes()}
     about = (
-        f"The first edition is the last table by the first rules (commit {FIRST}): {counted([*first.values()])}. With "
-        "speeds at the paper's size alone and pairs of one training share (the last such table is of commit "
-        f"{MIDDLE}) it was {counted([*earlier(MIDDLE).values()])}. Now it is {counted(now)}. The first edition said "
-        '"supported" and "contradicted" for what is called "holds here" and "does not hold here" now. Its intervals '
-        "were a paired bootstrap over cells and seeds, and its effects of errors arithmetic means. "
-        f"{len(changed)} of {len(now)} verdicts changed; an effect whose verdict stays may have new runs or new rules "
-        "behind it."
+        f"The first edition is the last table by the first rules (commit {FIRST}). Of its {len(first)} statements "
+        f"{counted([*first.values()])}. The last table with speeds at the paper's size alone and pairs of one training "
+        f"share (commit {MIDDLE}) has: {counted([*earlier(MIDDLE).values()])}. Now {counted(now)}. The first edition "
+        'said "supported" and "contradicted" for what is called "holds here" and "does not hold here" now. Its '
+        "intervals were a paired bootstrap over cells and seeds, and its effects of errors arithmetic means. "
+        f"{len(changed)} verdicts changed. An effect whose verdict stays may have new runs or new rules behind it."
     )
     rows = []
     for each in now:

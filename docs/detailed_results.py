@@ -1,12 +1,17 @@
-"""The tables of docs/results.md and docs/reference/README.md, from the kept results of `config/cpu.yaml`."""
+"""The tables of docs/results.md, docs/few_shot.md and docs/reference/README.md, from kept numbers."""
+
+import json
+from collections.abc import Sequence
 
 import pandas as pd
 
 from docs.kept_numbers import (
     FLOORS,
     HORIZONS,
+    KEPT,
     LONG_TERM,
     METHODS,
+    ROOT,
     by_seed,
     coverage,
     kept_runs,
@@ -156,3 +161,25 @@ def budgets() -> str:
             ]
             rows += [[name, dataset, *steps]] if any(len(runs) for runs in cells) else []
     return table(["method", "data set", "H 96", "192", "336", "720"], rows, texts=2)
+
+
+def scales() -> str:
+    """Few-shot on ETTh1 at horizon 96 by `token_scale`, from its own head to no language model."""
+    kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
+    plan = json.loads((KEPT / "plan.json").read_text(encoding="utf-8"))["experiments"]
+    shown = kept[kept["result"].isin(plan["tokens"]["results"])]
+    controls = kept[kept["result"].isin(plan["few_shot"]["results"])]
+    measured = {row["scale"]: row for row in json.loads((ROOT / "docs/depth/scale.json").read_text(encoding="utf-8"))}
+
+    def line(name: str, runs: pd.DataFrame, before: Sequence[str] = ("", "", "")) -> list[str]:
+        losses = by_seed([runs], "validation_loss")
+        return [name, *before, f"{losses.min():.2f} to {losses.max():.2f}", spread(by_seed([runs]))]
+
+    rows = [line("1, head of its own start", select(shown, "time-llama", "ETTh1", 96, 5))]
+    for scale, row in measured.items():
+        variant = "time-llama-zero-head" if scale == 1 else f"time-llama-scale-{scale:.0f}"
+        before = (f"{row['norm']:.0f}", f"{100 * row['blocks']:.1f}", f"{row['r2']:.2f}")
+        rows.append(line(f"{scale:.0f}, head of zeros", select(shown, variant, "ETTh1", 96, 5), before))
+    rows.append(line("no language model, head of its own start", select(controls, "time-llama-none", "ETTh1", 96, 5)))
+    head = ("norm of a token", "added by the blocks, %", "R2 of the last day", "validation loss", "test MSE")
+    return table(["`token_scale`", *head], rows)

@@ -16,6 +16,7 @@ from timellama.results.aggregate import published_numbers
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs/reference/cpu"
 LINE = 132  # characters of a line of these pages
+NO_BREAK = "\N{NO-BREAK SPACE}"
 CONFIG = yaml.safe_load((ROOT / "config/cpu.yaml").read_text(encoding="utf-8"))
 LONG_TERM = {name: entry["context"] for name, entry in CONFIG["experiments"]["long_term"]["datasets"].items()}
 HORIZONS = {name: entry["horizons"] for name, entry in CONFIG["experiments"]["long_term"]["datasets"].items()}
@@ -96,7 +97,7 @@ def spread(errors: pd.Series, seeds: str = "") -> str:
     """Mean and standard deviation (n - 1) of errors by seed, and which seeds, where these are not `seeds`."""
     if errors.empty:
         return "–"  # noqa: RUF001
-    deviation = f" ± {errors.std():.3f}" if len(errors) > 1 else ""
+    deviation = f"{NO_BREAK}±{NO_BREAK}{errors.std():.3f}" if len(errors) > 1 else ""
     own = named_seeds(errors.index)
     return f"{errors.mean():.3f}{deviation}" + ("" if seeds in ("", own) else f" ({own})")
 

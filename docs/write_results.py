@@ -1,4 +1,4 @@
-"""Writes the numbers of README.md, docs/results.md, docs/claims.md and docs/reference/README.md from the kept results.
+"""Writes the numbers of README.md and of pages of docs/ from the kept results of `config/cpu.yaml`.
 
 `python -m docs.write_results` (a part of `make docs`) replaces what stands between the marks `<!-- results: begin -->`
 and `<!-- results: end -->` of a page, or those of another name in `PAGES`. Rows and columns are made for the results
@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from docs.claims_editions import changes, current, editions
-from docs.detailed_results import budgets, detailed
+from docs.claims_editions import changes, counted, current, editions
+from docs.detailed_results import budgets, detailed, scales
 from docs.kept_numbers import (
     FLOORS,
     HORIZONS,
     KEPT,
     LONG_TERM,
     METHODS,
+    NO_BREAK,
     ROOT,
     by_seed,
     coverage,
@@ -33,7 +34,6 @@ from docs.kept_numbers import (
     table,
     wrapped,
 )
-from timellama.reports.claims.rules import CANNOT_FAIL, DOES_NOT_HOLD, HOLDS, INCONCLUSIVE, NOT_RUN, VERDICTS
 from timellama.reports.render.markup import listed
 
 OURS = "Time-LlaMA"
@@ -73,7 +73,7 @@ class Column:
     def head(self) -> str:
         """Data set, the horizon or their number, settings and seeds."""
         which = f"H {self.horizons[0]}" if len(self.horizons) == 1 else f"{len(self.horizons)} horizons"
-        return f"{self.dataset}, {which}<br>{self.settings}<br>{self.seeds}"
+        return "<br>".join((self.dataset, which, self.settings, self.seeds)).replace(" ", NO_BREAK)
 
     def papers(self, paper: Mapping[tuple[str, int], str]) -> str:
         """The mean of the paper's numbers; a dash where it lacks one."""
@@ -81,9 +81,8 @@ class Column:
         return f"{sum(each) / len(each):.3f}" if len(each) == len(self.horizons) else spread(pd.Series(dtype=float))
 
 
-def columns() -> list[Column]:
+def columns(kept: pd.DataFrame, found: pd.DataFrame) -> list[Column]:
     """The searched cells first, then the data sets. What trains nothing has no settings to search."""
-    kept, found = kept_runs(), searched_runs()
     every, made = list((ROWS | FLOORS).values()), []
     for horizon in sorted(found["run/horizon"].unique()):
         runs = {each: select(found, each, SEARCHED_ON, horizon) for each in every}
@@ -96,16 +95,19 @@ def columns() -> list[Column]:
     return made
 
 
-def main_table() -> str:
-    """Rows methods with a result, then what trains nothing; the lowest mean of a column in bold."""
-    shown, lines = columns(), {}
+def main_table(kept: pd.DataFrame, found: pd.DataFrame) -> str:
+    """Rows methods with a result, then what trains nothing; the lowest mean of a column in bold.
+
+    `found` are the runs with searched settings.
+    """
+    shown, lines = columns(kept, found), {}
     for name, variant in (ROWS | FLOORS).items():
         if any(len(column.errors[variant]) for column in shown):
             trained = variant not in FLOORS.values()
             lines[name] = [spread(column.errors[variant], column.seeds if trained else "") for column in shown]
     for place in range(len(shown)):
-        printed = {name: line[place].split(" ")[0] for name, line in lines.items()}
-        lowest = min(text for text in printed.values() if text[0].isdigit())
+        printed = {name: re.match(r"[\d.]*", line[place])[0] for name, line in lines.items()}
+        lowest = min(text for text in printed.values() if text)
         for name, text in printed.items():
             if text == lowest:
                 lines[name][place] = f"**{text}**{lines[name][place].removeprefix(text)}"
@@ -148,24 +150,12 @@ def ranking() -> str:
 def verdicts() -> str:
     """How many of the paper's statements hold with what was run, and which do not."""
     now = current()
-    of = {verdict: [each.number for each in now if each.verdict == verdict] for verdict in VERDICTS}
-    said = {
-        HOLDS: "hold there",
-        DOES_NOT_HOLD: "do not hold there",
-        INCONCLUSIVE: "are inconclusive",
-        NOT_RUN: "were not run",
-        CANNOT_FAIL: "cannot fail",
-    }
-    counts = []
-    for verdict in VERDICTS:
-        which = [f"{number}, {UNDER[number]}" if number in UNDER else number for number in of[verdict]]
-        named = f" ({'; '.join(which)})" if verdict in (HOLDS, DOES_NOT_HOLD) else ""
-        counts += [f"{len(which)} {said[verdict]}{named}"] if which else []
     changed = [each.number for each in changes()]
     return (
         f"{len(now)} statements of the paper were put to the method with SmolLM2-135M-Instruct (Q4_1), not Llama-2 "
-        f"7B ([rules](docs/claims.md), [verdicts](docs/reference/cpu/table_claims.md)): {listed(counts)}. No verdict "
-        f"is on the paper's own runs. {len(changed)} verdicts are others than by the first rules ({listed(changed)}; "
+        "7B ([rules](docs/claims.md), [verdicts](docs/reference/cpu/table_claims.md)): "
+        f"{counted(now, named=UNDER)}. No verdict is on the paper's own runs. {len(changed)} verdicts are others than "
+        f"by the first rules ({listed(changed)}; "
         "[why](docs/claims.md#verdicts-of-the-first-edition))."
     )
 
@@ -191,7 +181,7 @@ def results() -> str:
         (worth(), "llm_worth", "Test MSE of Time-LlaMA and of its controls by data set and horizon"),
         (ranking(), "critical_difference", "Critical-difference diagram: mean ranks of seven methods on one line"),
     )
-    blocks = [wrapped(first), main_table(), wrapped(more)]
+    blocks = [wrapped(first), main_table(kept_runs(), searched_runs()), wrapped(more)]
     for words, name, about in pictures:
         blocks += [f"![{about}](docs/reference/cpu/figures/{name}.png)", wrapped(words)]
     return "\n\n".join([*blocks, wrapped(verdicts())])
@@ -201,6 +191,7 @@ PAGES = {
     ROOT / "README.md": ("results", results),
     ROOT / "docs/results.md": ("results", detailed),
     ROOT / "docs/claims.md": ("editions", editions),
+    ROOT / "docs/few_shot.md": ("scales", scales),
     ROOT / "docs/reference/README.md": ("budgets", budgets),
 }
 
