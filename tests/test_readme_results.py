@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from docs import write_results
+from docs import detailed_results, write_results
 from docs.claims_editions import read
 from tests.kept import errors, searched_runs, table_1_runs
 from timellama.reports.claims.rules import DOES_NOT_HOLD
@@ -141,6 +141,12 @@ def test_rows_are_made_for_what_is_there(kept, searched):
     assert table["Time-LLM"] == [before["DLinear"][0].replace("**", ""), *[DASH] * 5]
     assert "TimesNet" not in table, "one horizon of four has no mean over horizons"
     assert {name: of for name, of in table.items() if name in before} == before
+    detail = detailed_results.long_term(pd.concat([kept, one, some])).splitlines()
+    heads, first = ([cell.strip() for cell in line.strip("|").split("|")] for line in (detail[0], detail[2]))
+    shown = dict(zip(heads, first, strict=True))
+    assert shown["GPT4TS"] == f"{one[one['run/horizon'] == 96]['mse'].item():.3f} (seed 0)"
+    assert shown["TimesNet"].endswith("(seeds 0, 1)") and "Time-LLM" not in heads
+    assert dict(zip(heads, detail[3].strip("|").split(" | "), strict=True))["TimesNet"] == "not run"
 
 
 def test_in_how_many_rows_a_control_is_lower(page, kept):
@@ -174,7 +180,6 @@ def test_the_ranks(page, kept):
     said = ", ".join(f"{name} {rank:.2f}" for name, rank in ranks[:-1].items())
     text = " ".join(page.split())
     assert f"over {len(cells)} cells (data set and horizon) of 4 data sets" in text
-    # 1.625 is printed as Python's rounding to even has it.
     assert f"{said} and {ranks.index[-1]} {ranks.iloc[-1]:.2f}." in text
 
 
