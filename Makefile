@@ -49,7 +49,7 @@ schemas: install  ## config/schema, for editors, and docs/configuration.md, from
 	$(BIN)/python docs/write_configuration.py
 
 docs: schemas  ## the documentation site in build/docs, every link and anchor checked
-	$(BIN)/python docs/write_results.py
+	$(BIN)/python -m docs.write_results
 	$(BIN)/sphinx-build -q -W --keep-going -E -b html docs build/docs
 
 all: install  ## every report of the configuration; a run that fails fails alone

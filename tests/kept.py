@@ -16,3 +16,24 @@ def kept_runs(root: Path) -> pd.DataFrame:
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     frame = pd.read_csv(folder / "metrics.csv", low_memory=False)
     return frame[frame["result"].isin(planned_results(plan, without=APART))]
+
+
+def table_1_runs(root: Path) -> pd.DataFrame:
+    """Published settings, six blocks, the look-back of table 1."""
+    runs = kept_runs(root)
+    context = runs["run/dataset"].map({"ILI": 96}).fillna(512)
+    return runs[(runs["run/backbone/blocks"].fillna(6) == 6) & (runs["run/context"] == context)]
+
+
+def searched_runs(root: Path) -> pd.DataFrame:
+    """A row a run with searched settings; no trials."""
+    frame = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
+    return frame[frame["run/trials"].notna()]
+
+
+def errors(
+    runs: pd.DataFrame, variant: str, horizon: int, *, percent: int = 100, dataset: str = "ETTh1", error: str = "mse"
+) -> pd.Series:
+    """A test error by seed."""
+    same = (runs["run/variant"] == variant) & (runs["run/dataset"] == dataset) & (runs["run/horizon"] == horizon)
+    return runs[same & (runs["run/train_percent"] == percent)].set_index("run/seed")[error].sort_index()

@@ -163,7 +163,7 @@ def test_the_cases_are_all_there():
 
 
 def test_the_document_and_the_data_have_the_same_rules(root):
-    text = (root / "docs/claims.md").read_text(encoding="utf-8")
+    text = (root / "docs/claims.md").read_text(encoding="utf-8").partition("<!-- editions: begin -->")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line]
     regions = {}
     for row in rows:

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 from typer.main import get_command
 
+from docs.kept_numbers import NO_BREAK, by_seed, spread
 from tests.kept import kept_runs
 from timellama.cli.main import app
 from timellama.experiments.run import Training
@@ -287,15 +289,17 @@ def test_the_site_builds_and_a_broken_link_or_anchor_fails(root, tmp_path):
 
 def test_the_results_shown_are_those_of_the_reference(root):
     results = script(root, "write_results")
-    assert len(results.PAGES) == 2
+    assert len(results.PAGES) == 5
     for path, (name, block) in results.PAGES.items():
         page = path.read_text(encoding="utf-8")
-        assert page == results.replaced(page, name, block), f"run `make docs` and commit {path.relative_to(root)}"
+        assert page == results.replaced(page, name, block), (
+            f"run `python -m docs.write_results` and commit {path.relative_to(root)}"
+        )
 
 
 def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
-    """Cells of README.md, looked up by hand in the CSV of the kept runs."""
-    shown = (root / "README.md").read_text(encoding="utf-8")
+    """Cells of docs/results.md, looked up by hand in the CSV of the kept runs."""
+    shown = (root / "docs/results.md").read_text(encoding="utf-8")
     kept = kept_runs(root).set_index("result")
 
     def mean(pattern: str, error: str, runs: int) -> str:
@@ -315,7 +319,7 @@ def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
 
 
 def test_a_cell_of_other_seeds_says_so_and_one_without_runs_has_no_number(root):
-    results = script(root, "write_results")
+    results = script(root, "kept_numbers")
     runs = pd.DataFrame({"run/variant": "dlinear", "run/seed": [0, 2], "mse": [0.25, 0.5]})
     assert results.mean(runs, "mse", "seeds 0, 2") == "0.375"
     assert results.mean(runs, "mse", "seeds 0, 1, 2") == "0.375 (seeds 0, 2)"
@@ -323,3 +327,32 @@ def test_a_cell_of_other_seeds_says_so_and_one_without_runs_has_no_number(root):
     assert results.mean(runs[:0], "mse", "seeds 0, 2") == "not run"
     naive = runs[:1].assign(**{"run/variant": "seasonal-naive"})  # trains nothing, so no seed changes it
     assert results.mean(naive, "mse", "seeds 0, 2") == "0.250"
+
+
+def test_a_spread_over_seeds_by_hand():
+    def shown(*errors: float, seeds: str = "") -> str:
+        return spread(pd.Series(errors, index=range(len(errors)), dtype=float), seeds).replace(NO_BREAK, " ")
+
+    assert shown(0.25, 0.5, seeds="seeds 0, 1") == "0.375 ± 0.177"
+    assert shown(0.25, 0.5, seeds="seeds 0, 1, 2") == "0.375 ± 0.177 (seeds 0, 1)"
+    assert shown(0.25, seeds="seeds 0, 1") == "0.250 (seed 0)" and shown(0.25) == "0.250"
+    assert shown() == "\N{EN DASH}"
+
+
+def test_a_mean_over_cells_is_of_the_seeds_that_all_have():
+    cells = [
+        pd.DataFrame({"run/seed": [0, 1], "mse": [0.25, 0.5]}),
+        pd.DataFrame({"run/seed": [1, 2], "mse": [1.5, 9.0]}),
+    ]
+    assert by_seed(cells).to_dict() == {1: 1.0}
+    assert by_seed([cells[0], cells[1][:0]]).empty
+
+
+def test_the_rooms_are_those_of_the_import_contract_in_its_order(root, pages):
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = (
+        contract["layers"] for contract in settings["tool"]["importlinter"]["contracts"] if contract["type"] == "layers"
+    )
+    section = pages["README.md"].partition("## How the code is laid out\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \| \S", section, flags=re.MULTILINE) == layers
+    assert all((root / "timellama" / layer / "__init__.py").is_file() for layer in layers)

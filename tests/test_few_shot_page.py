@@ -1,12 +1,15 @@
 """The numbers of docs/few_shot.md are those of the kept runs and of the paper's table."""
 
 import itertools
+import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from tests.kept import kept_runs
+from tests.kept import kept_runs, searched_runs
 
 ROWS = {
     "Time-LlaMA, as published": "time-llama",
@@ -91,3 +94,67 @@ def test_weather_is_as_the_text_has_it(kept, text):
     for numbers, variant in ((without, "time-llama-none"), (with_it, "time-llama")):
         runs = kept[(kept["run/dataset"] == "Weather") & (kept["run/variant"] == variant)].groupby("run/horizon")["mse"]
         assert re.findall(r"\d\.\d+", numbers) == [f"{runs.mean()[horizon]:.3f}" for horizon in (96, 192, 336)]
+
+
+@pytest.fixture(scope="module")
+def tokens(root) -> dict[str, pd.DataFrame]:
+    """The runs of the experiment `tokens` by variant, a row a seed."""
+    results = json.loads((root / "docs/reference/cpu/plan.json").read_text())["experiments"]["tokens"]["results"]
+    frame = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
+    runs = frame[frame["result"].isin(results)].groupby("run/variant")
+    return {variant: of.set_index("run/seed").sort_index() for variant, of in runs}
+
+
+def test_the_table_of_token_scales(root, page, tokens, kept):
+    scaled = {row["scale"]: row for row in json.loads((root / "docs/depth/scale.json").read_text())}
+    same = (kept["run/variant"] == "time-llama-none") & (kept["run/dataset"] == "ETTh1") & (kept["run/horizon"] == 96)
+    rows = {"1, head of its own start": tokens["time-llama"], "1, head of zeros": tokens["time-llama-zero-head"]}
+    rows |= {f"{scale}, head of zeros": tokens[f"time-llama-scale-{scale}"] for scale in (5, 20, 60, 100, 300)}
+    for name, runs in (rows | {"no language model, head of its own start": kept[same]}).items():
+        norm, blocks, r2, loss, error = page[name]
+        assert len(runs) == 3
+        assert loss == f"{runs['validation_loss'].min():.2f} to {runs['validation_loss'].max():.2f}"
+        assert error.replace("\N{NO-BREAK SPACE}", " ") == f"{runs['mse'].mean():.3f} ± {runs['mse'].std():.3f}"
+        if "head of zeros" in name:
+            row = scaled[int(name.split(",")[0])]
+            assert (norm, blocks, r2) == (f"{row['norm']:.0f}", f"{100 * row['blocks']:.1f}", f"{row['r2']:.2f}")
+        else:
+            assert (norm, blocks, r2) == ("", "", ""), "measured with the head of zeros alone"
+
+
+def test_what_larger_tokens_gain_over_the_head_of_zeros(tokens, text):
+    zeros, chances = tokens["time-llama-zero-head"]["mse"], []
+    for scale in (20, 60, 100, 300):
+        of = tokens[f"time-llama-scale-{scale}"]["mse"]
+        assert of.mean() < zeros.mean() and ((of < zeros).all() or scale < 100)
+        chances.append(stats.ttest_1samp(np.log(of / zeros), 0).pvalue)
+    third, fourth = chances[2:]
+    assert f"paired, log ratios, uncorrected: p = {third:.4f} and {fourth:.3f}" in text
+    five, own, one = (tokens[f"time-llama{each}"]["mse"].mean() for each in ("-scale-5", "", "-linear"))
+    assert f"Five times gives {five:.3f} as well." in text and f"{five:.3f}" == f"{zeros.mean():.3f}"
+    assert f"The head of zeros alone takes {own:.3f} to {zeros.mean():.3f}" in text
+    assert f"TSEmb of one layer or two makes none that can be seen: {one:.3f} and {own:.3f}." in text
+
+
+def test_what_the_search_chose(root, text):
+    found = (
+        searched_runs(root)
+        .groupby(["run/variant", "run/horizon"])[["chosen/options/token_scale", "chosen/options/token_embedding"]]
+        .first()
+    )
+    scale, layers = found["chosen/options/token_scale"], found["chosen/options/token_embedding"]
+    times = [f"{scale['time-llama', horizon]:.2g}" for horizon in (96, 336)]
+    (without,) = {f"{scale['time-llama-none', horizon]:.2g}" for horizon in (96, 336)}
+    said = f"tokens times {times[0]} at horizon 96 and times {times[1]} at 336, and without its language model times"
+    assert f"{said} {without} at both" in text
+    ours = ("time-llama", "time-llama-none", "time-llama-attention", "time-llama-random-frozen")
+    assert {layers[each, 96] for each in ours} == {"linear"}
+    assert {each for each in ours if layers[each, 336] == "mlp"} == {"time-llama", "time-llama-random-frozen"}
+
+
+def test_what_the_mechanism_measured(root, text):
+    rows = {row["depth"]: row for row in json.loads((root / "docs/depth/depth.json").read_text())}
+    first, third, head = rows["aligned tokens"], rows["after block 3"], rows["head's input"]
+    assert f"a norm of {first['norm']:.0f}" in text and f"(R2 {first['r2']:.2f})" in text
+    assert f"has a norm of {third['norm']:.0f}" in text and abs(third["one_coordinate"] - 2 / 3) < 0.01
+    assert f"can be read with R2 {head['r2']:.2f} only" in text

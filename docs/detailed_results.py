@@ -1,0 +1,185 @@
+"""The tables of docs/results.md, docs/few_shot.md and docs/reference/README.md, from kept numbers."""
+
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+
+from docs.kept_numbers import (
+    FLOORS,
+    HORIZONS,
+    KEPT,
+    LONG_TERM,
+    METHODS,
+    ROOT,
+    by_seed,
+    coverage,
+    kept_runs,
+    means,
+    most_seeds,
+    named_seeds,
+    paper_mse,
+    searched_runs,
+    select,
+    spread,
+    table,
+    tested,
+    there,
+    wrapped,
+)
+from timellama.reports.render.markup import listed
+
+IN_PLACE = {
+    "Time-LlaMA": "time-llama",
+    "the language model with random weights, frozen": "time-llama-random-frozen",
+    "one attention layer in its place": "time-llama-attention",
+    "nothing in its place": "time-llama-none",
+    "straight-through gates": "time-llama-st",
+    "scaled gates": "time-llama-scaled",
+}
+FEW_SHOT = {
+    "Time-LlaMA": "time-llama",
+    "1, no alignment": "time-llama-1",
+    "2, prompt as a prefix": "time-llama-2",
+    "3, frozen blocks": "time-llama-3",
+    "4, static LoRA": "time-llama-4",
+    "5, AdaLoRA": "time-llama-5",
+    "6, MOELoRA": "time-llama-6",
+    "PatchTST": "patchtst",
+    "DLinear": "dlinear",
+    "RLinear": "rlinear",
+    "hour-of-day mean, untrained": "hour-of-day-mean",
+}
+CELLS = (("ETTh1", 96), ("ETTh1", 192), ("Weather", 96), ("Weather", 192))
+GATES = ("straight-through gates", "scaled gates")  # of the model with its language model
+SEARCHED = {name: variant for name, variant in IN_PLACE.items() if name not in GATES} | METHODS
+
+
+def long_term(kept: pd.DataFrame) -> str:
+    """Rows data set and horizon, columns methods that were run."""
+    paper, rows, columns = paper_mse("table1_long_term.csv"), [], there(kept, METHODS | FLOORS)
+    for dataset in LONG_TERM:
+        of = kept[(kept["run/dataset"] == dataset) & (kept["run/train_percent"] == 100)]
+        for horizon in sorted(of["run/horizon"].unique()):
+            cells = [select(kept, variant, dataset, horizon) for variant in columns.values()]
+            published = paper.get((dataset, horizon), "none")
+            rows.append([f"{dataset}, H {horizon}", *tested(cells), published, *means(cells, "mse")])
+    return table(["MSE", "windows", "seeds", "Time-LlaMA, paper", *columns], rows)
+
+
+def in_place(kept: pd.DataFrame) -> str:
+    """What stands for the language model, and other gates."""
+    cells = {name: select(kept, variant, "ETTh1", 96) for name, variant in IN_PLACE.items()}
+    rows = list(zip(cells, means(list(cells.values()), "mse"), strict=True))
+    return table([f"ETTh1, H 96, all training rows, {most_seeds(list(cells.values()))}", "MSE"], rows)
+
+
+def few_shot(kept: pd.DataFrame) -> str:
+    """Rows methods and variants, columns data set and horizon."""
+    paper = paper_mse("table3_few_shot_5pct.csv")
+    columns = [[select(kept, each, *cell, percent=5) for each in FEW_SHOT.values()] for cell in CELLS]
+    head = [f"{dataset}, H {horizon}, {most_seeds(of)}" for (dataset, horizon), of in zip(CELLS, columns, strict=True)]
+    errors = zip(*(means(of, "mse") for of in columns), strict=True)
+    rows = [["Time-LlaMA, paper", *(paper[cell] for cell in CELLS)]]
+    rows += [[name, *of] for name, of in zip(FEW_SHOT, errors, strict=True)]
+    return table(["MSE, 5 % of the training rows", *head], rows)
+
+
+def short_term(kept: pd.DataFrame) -> str:
+    """OWA of M4's frequencies."""
+    methods, rows = ("Time-LlaMA", "PatchTST", "DLinear", "seasonal naive"), []
+    for name in ("Hourly", "Weekly"):
+        cells = [select(kept, (METHODS | FLOORS)[method], f"M4-{name}", None) for method in methods]
+        rows.append([name, *tested(cells), *means(cells, "owa")])
+    return table(["M4, OWA", "series", "seeds", *methods], rows)
+
+
+def searched(kept: pd.DataFrame) -> str:
+    """Published and searched settings of each method that has both; empty before there is a search."""
+    found = searched_runs()
+    rows, horizons, seeds = [], sorted(found["run/horizon"].unique()), named_seeds(set(found["run/seed"]))
+    for name, variant in SEARCHED.items():
+        if variant in set(found["run/variant"]):
+            cells = [select(of, variant, "ETTh1", horizon) for horizon in horizons for of in (kept, found)]
+            rows.append([name, *(spread(by_seed([runs]), seeds) for runs in cells)])
+    head = [f"H {horizon}, {which}" for horizon in horizons for which in ("published", "searched")]
+    return table([f"MSE, ETTh1, all training rows, {seeds}", *head], rows) if horizons else ""
+
+
+def detailed() -> str:
+    """The block of docs/results.md."""
+    kept, (number, planned, commits) = kept_runs(), coverage()
+    first = (
+        f"{number} of {planned} results of `config/cpu.yaml`, with the first six blocks of SmolLM2-135M-Instruct "
+        f"(Q4_1) in place of the paper's Llama-2 7B, from commits {listed(commits)}. [The kept reference]"
+        "(reference/cpu/README.md) has every table and figure, and leads from each number to its run, seeds and data "
+        "digest; `make check-reference` rebuilds the tables from the kept numbers. Test errors are means over the "
+        "seeds that are named (a method that trains nothing has none), of every test window, look-back 512 (ILI 96); "
+        "a cell in which they are others says so."
+    )
+    tables = (
+        (
+            "Long-term forecasts",
+            "Published settings, but with [smaller budgets](reference/README.md#the-training-budgets-of-configcpuyaml)."
+            " [Table 1](reference/cpu/table_reproduction.md) has deviations, MAE and the paper's other columns.",
+            long_term(kept),
+        ),
+        (
+            "In place of the language model",
+            "What stands for the language model, and [how the gates get their gradient](open_questions.md). The random "
+            "weights are one draw, the same for each seed.",
+            in_place(kept),
+        ),
+        (
+            "Published and searched settings",
+            "Settings of `config/cpu.yaml`: published ones, but with smaller budgets, and with PatchTST's rate, batch "
+            "and schedule, DLinear's schedule and Time-LlaMA's TSEmb changed. Beside them settings that were searched "
+            "for with the same effort for each method ([protocol](protocol.md#equal-search), "
+            "[choices](reference/cpu/table_search.md)). Mean and standard deviation (n - 1) over seeds:",
+            searched(kept),
+        ),
+        (
+            "With 5 % of the training rows",
+            "[Few-shot](few_shot.md) says why ETTh1 is so far from the paper's numbers.",
+            few_shot(kept),
+        ),
+        ("M4", "[M4](short_term.md) says how its forecasts are scored.", short_term(kept)),
+    )
+    shown = [f"## {title}\n\n{wrapped(about)}\n\n{of}" for title, about, of in tables if of]
+    return "\n\n".join([wrapped(first), *shown])
+
+
+def budgets() -> str:
+    """Of each trained method the step whose weights were kept, of those that were made: means over seeds."""
+    kept, rows, datasets = kept_runs(), [], ("ETTh1", "ETTm1", "Weather")
+    for name, variant in there(kept, METHODS).items():
+        for dataset in datasets:
+            cells = [select(kept, variant, dataset, horizon) for horizon in HORIZONS[dataset]]
+            steps = [
+                "not run" if runs.empty else f"{runs['best_step'].mean():.0f} of {runs['steps'].mean():.0f}"
+                for runs in cells
+            ]
+            rows += [[name, dataset, *steps]] if any(len(runs) for runs in cells) else []
+    return table(["method", "data set", "H 96", "192", "336", "720"], rows, texts=2)
+
+
+def scales() -> str:
+    """Few-shot on ETTh1 at horizon 96 by `token_scale`, from its own head to no language model."""
+    kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
+    plan = json.loads((KEPT / "plan.json").read_text(encoding="utf-8"))["experiments"]
+    shown = kept[kept["result"].isin(plan["tokens"]["results"])]
+    controls = kept[kept["result"].isin(plan["few_shot"]["results"])]
+    measured = {row["scale"]: row for row in json.loads((ROOT / "docs/depth/scale.json").read_text(encoding="utf-8"))}
+
+    def line(name: str, runs: pd.DataFrame, before: Sequence[str] = ("", "", "")) -> list[str]:
+        losses = by_seed([runs], "validation_loss")
+        return [name, *before, f"{losses.min():.2f} to {losses.max():.2f}", spread(by_seed([runs]))]
+
+    rows = [line("1, head of its own start", select(shown, "time-llama", "ETTh1", 96, 5))]
+    for scale, row in measured.items():
+        variant = "time-llama-zero-head" if scale == 1 else f"time-llama-scale-{scale:.0f}"
+        before = (f"{row['norm']:.0f}", f"{100 * row['blocks']:.1f}", f"{row['r2']:.2f}")
+        rows.append(line(f"{scale:.0f}, head of zeros", select(shown, variant, "ETTh1", 96, 5), before))
+    rows.append(line("no language model, head of its own start", select(controls, "time-llama-none", "ETTh1", 96, 5)))
+    head = ("norm of a token", "added by the blocks, %", "R2 of the last day", "validation loss", "test MSE")
+    return table(["`token_scale`", *head], rows)

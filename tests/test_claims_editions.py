@@ -1,0 +1,88 @@
+"""The first edition's verdicts are those that were kept then, and each that changed has its reason."""
+
+import subprocess
+
+import pandas as pd
+import pytest
+import yaml
+
+from docs import claims_editions
+from timellama.core.errors import InputError
+from timellama.reports.claims.rules import DOES_NOT_HOLD, HOLDS, INCONCLUSIVE, NOT_RUN, STATEMENTS, VERDICTS
+
+LINE = "| {} | lower MSE | any data set | +2.0 % | +0.5 to +3.9 | 20 | below 0 | {} |"
+
+
+@pytest.mark.parametrize("commit", [claims_editions.FIRST, claims_editions.MIDDLE])
+def test_the_earlier_verdicts_are_those_of_their_commits(root, commit):
+    command = ["git", "show", f"{commit}:docs/reference/cpu/table_claims.md"]
+    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, encoding="utf-8")
+    if shown.returncode != 0:
+        pytest.skip(f"{commit} is not at hand: a shallow clone, or no repository")
+    kept = claims_editions.earlier(commit)
+    assert list(kept.values()) == claims_editions.read(shown.stdout)
+    assert list(kept) == [statement.number for statement in STATEMENTS]
+
+
+def test_a_line_is_read_by_hand():
+    (old,) = claims_editions.read(LINE.format("1.4", "**contradicted**").replace(" any data set |", ""))
+    (new,) = claims_editions.read(LINE.format("1.4", "**does not hold here**"))
+    assert old == new and new.verdict == DOES_NOT_HOLD
+    assert (new.number, new.statement, new.shown, new.pairs) == ("1.4", "lower MSE", "+2.0 % (+0.5 to +3.9)", "20")
+    for damaged in (LINE.format("1.4", "perhaps"), "no table"):
+        with pytest.raises(InputError, match="a table of claims has"):
+            claims_editions.read(damaged)
+
+
+def test_a_reason_is_of_a_verdict_that_the_first_edition_had(root):
+    first = claims_editions.earlier(claims_editions.FIRST)
+    entries = yaml.safe_load(claims_editions.REASONS.read_text(encoding="utf-8"))
+    keys = [(entry["number"], entry["now"]) for entry in entries]
+    assert len(keys) == len(set(keys)) >= 6
+    for entry in entries:
+        assert entry["first"] == first[entry["number"]].verdict != entry["now"] in VERDICTS
+        assert entry["reason"].strip().endswith(".") and len(entry["rule"]) == 7
+
+
+def test_every_changed_verdict_on_the_page_has_a_reason_and_no_other(root):
+    text = (root / "docs/claims.md").read_text(encoding="utf-8")
+    block = text[text.index("<!-- editions: begin -->") :]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines() if line.startswith("|")
+    ]
+    assert [row[0] for row in rows[2:]] == [statement.number for statement in STATEMENTS]
+    for number, _, _, before, _, now, reason in rows[2:]:
+        assert (before != now.strip("*")) == bool(reason) == now.startswith("**"), number
+
+
+def changed(monkeypatch, tmp_path, first: str, now: str, reasons: list[dict]) -> list[claims_editions.Change]:
+    """What changed of a made-up statement."""
+    kept = tmp_path / "table_claims.md"
+    kept.write_text(LINE.format("1.3", f"**{now}**"), encoding="utf-8")
+    line = {
+        "commit": claims_editions.FIRST,
+        "number": "1.3",
+        "statement": "",
+        "effect": "",
+        "interval": "",
+        "pairs": "",
+    }
+    pd.DataFrame([line | {"verdict": first}]).to_csv(tmp_path / "earlier.csv", index=False)
+    (tmp_path / "reasons.yaml").write_text(yaml.safe_dump(reasons), encoding="utf-8")
+    monkeypatch.setattr(claims_editions, "KEPT", tmp_path)
+    monkeypatch.setattr(claims_editions, "EARLIER", tmp_path / "earlier.csv")
+    monkeypatch.setattr(claims_editions, "REASONS", tmp_path / "reasons.yaml")
+    return claims_editions.changes()
+
+
+def test_runs_that_came_since_are_a_reason_and_another_change_needs_one(monkeypatch, tmp_path):
+    (came,) = changed(monkeypatch, tmp_path, NOT_RUN, INCONCLUSIVE, [])
+    assert (came.number, came.reason, came.rule) == ("1.3", claims_editions.CAME, None)
+    assert changed(monkeypatch, tmp_path, INCONCLUSIVE, INCONCLUSIVE, []) == []
+    with pytest.raises(InputError, match="statement 1.3 went from 'holds here' to 'inconclusive' without a reason"):
+        changed(monkeypatch, tmp_path, HOLDS, INCONCLUSIVE, [])
+    reason = {"number": "1.3", "first": HOLDS, "now": INCONCLUSIVE, "rule": "0650c69", "reason": "Other data."}
+    (told,) = changed(monkeypatch, tmp_path, HOLDS, INCONCLUSIVE, [reason])
+    assert told.reason == "Other data."
+    with pytest.raises(InputError, match="without a reason"):
+        changed(monkeypatch, tmp_path, HOLDS, DOES_NOT_HOLD, [reason])

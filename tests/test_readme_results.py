@@ -1,0 +1,339 @@
+"""Every number of README.md's results is recomputed from the kept numbers, and its table has rows for what is there."""
+
+import json
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from docs import detailed_results, write_results
+from docs.claims_editions import read
+from tests.kept import errors, searched_runs, table_1_runs
+from timellama.reports.claims.rules import DOES_NOT_HOLD
+
+HORIZONS = (96, 192, 336, 720)
+WEEKS = (24, 36, 48, 60)
+VARIANTS = {
+    "Time-LlaMA": "time-llama",
+    "random language model": "time-llama-random-frozen",
+    "one attention layer for it": "time-llama-attention",
+    "no language model": "time-llama-none",
+    "PatchTST": "patchtst",
+    "DLinear": "dlinear",
+    "iTransformer": "itransformer",
+    "RLinear": "rlinear",
+    "Time-LLM": "time-llm",
+    "GPT4TS": "gpt4ts",
+    "TimesNet": "timesnet",
+    "hour-of-day mean": "hour-of-day-mean",
+    "seasonal naive": "seasonal-naive",
+}
+DASH = "\N{EN DASH}"
+
+
+@pytest.fixture(scope="module")
+def kept(root) -> pd.DataFrame:
+    return table_1_runs(root)
+
+
+@pytest.fixture(scope="module")
+def searched(root) -> pd.DataFrame:
+    return searched_runs(root)
+
+
+@pytest.fixture(scope="module")
+def page(root) -> str:
+    text = (root / "README.md").read_text(encoding="utf-8")
+    return text[text.index("## Results") : text.index("## Performance")]
+
+
+@pytest.fixture(scope="module")
+def words(page) -> str:
+    return " ".join(page[page.index("In plain words:") :].split())
+
+
+def rows_of(table: str) -> dict[str, list[str]]:
+    """The cells of a table by the name of its row, without the mark that a row is a control's."""
+    lines = [line for line in table.replace("\N{NO-BREAK SPACE}", " ").splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {first.removeprefix(f"{DASH} "): rest for first, *rest in cells}
+
+
+def printed(seeds: pd.Series) -> str:
+    """Mean and standard deviation over seeds, as the table should print them."""
+    if seeds.empty:
+        return DASH
+    return f"{seeds.mean():.3f}" + (
+        f" ± {np.sqrt(((seeds - seeds.mean()) ** 2).sum() / (len(seeds) - 1)):.3f}" if len(seeds) > 1 else ""
+    )
+
+
+def over(runs: pd.DataFrame, variant: str, dataset: str, horizons: tuple[int, ...]) -> pd.Series:
+    """The mean over horizons by seed; none where a horizon lacks."""
+    each = [errors(runs, variant, horizon, dataset=dataset) for horizon in horizons]
+    together = pd.concat(each, axis=1)
+    return (
+        together.mean(axis=1)
+        if not together.isna().any(axis=None) and all(map(len, each))
+        else together[:0].mean(axis=1)
+    )
+
+
+def test_every_cell_of_the_table(page, kept, searched):
+    table = rows_of(page)
+    heads = [
+        "ETTh1 H 96 searched",
+        "ETTh1 H 336 searched",
+        *(f"{d} 4 horizons published" for d in ("ETTh1", "ETTm1", "Weather", "ILI")),
+    ]
+    assert [re.sub(r" seeds? [\d, ]+$", "", head.replace("<br>", " ")) for head in table["test MSE"]] == heads
+    assert [head.rpartition("<br>")[2] for head in table["test MSE"]] == [
+        *["seeds 0, 1, 2"] * 3,
+        "seed 0",
+        "seed 0",
+        "seeds 0, 1, 2",
+    ]
+    lowest = {}
+    for name, variant in VARIANTS.items():
+        floor = variant in ("hour-of-day-mean", "seasonal-naive")
+        cells = [errors(kept if floor else searched, variant, horizon) for horizon in (96, 336)]
+        cells += [
+            over(kept, variant, dataset, WEEKS if dataset == "ILI" else HORIZONS)
+            for dataset in ("ETTh1", "ETTm1", "Weather", "ILI")
+        ]
+        if not any(map(len, cells)):
+            assert name not in table
+            continue
+        shown = [cell.replace("**", "") for cell in table[name]]
+        assert [re.sub(r" \(seeds? [\d, ]+\)$", "", cell) for cell in shown] == [printed(of) for of in cells], name
+        lowest |= {(place, name): of.mean() for place, of in enumerate(cells) if len(of)}
+    for place in range(6):
+        best = f"{min(mean for (where, _), mean in lowest.items() if where == place):.3f}"
+        bold = {name for name, cells in table.items() if name in VARIANTS and "**" in cells[place]}
+        assert bold == {name for (where, name), mean in lowest.items() if where == place and f"{mean:.3f}" == best}
+    names = list(table)
+    assert names.index("*untrained:*") == names.index("hour-of-day mean") - 1 == names.index("seasonal naive") - 2
+    assert set(names[names.index("*untrained:*") + 1 :]) == {"hour-of-day mean", "seasonal naive"}
+
+
+def test_the_papers_row(root, page):
+    paper = pd.read_csv(root / "config/published/table1_long_term.csv")
+    of = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"]
+    means = [f"{of[dataset].loc[list(HORIZONS)].mean():.3f}" for dataset in ("ETTh1", "ETTm1", "Weather")]
+    row = rows_of(page)["*the paper, Llama-2 7B*"]
+    assert row == [f"{of['ETTh1', 96]:.3f}", f"{of['ETTh1', 336]:.3f}", *means, DASH]
+
+
+def test_rows_are_made_for_what_is_there(kept, searched):
+    """One seed at every horizon, two at one of them, and searched at one horizon alone."""
+    like = kept[
+        (kept["run/variant"] == "dlinear") & (kept["run/dataset"] == "ETTh1") & (kept["run/train_percent"] == 100)
+    ]
+    one = like[like["run/seed"] == 0].assign(**{"run/variant": "gpt4ts"})
+    some = like[(like["run/horizon"] == 96) & (like["run/seed"] < 2)].assign(**{"run/variant": "timesnet"})
+    other = searched[(searched["run/variant"] == "dlinear") & (searched["run/horizon"] == 96)]
+    more = pd.concat([searched, other.assign(**{"run/variant": "time-llm"})])
+    before = rows_of(write_results.main_table(kept, searched))
+    table = rows_of(write_results.main_table(pd.concat([kept, one, some]), more))
+    assert table["GPT4TS"] == [DASH, DASH, f"{one['mse'].mean():.3f} (seed 0)", DASH, DASH, DASH]
+    assert table["Time-LLM"] == [before["DLinear"][0].replace("**", ""), *[DASH] * 5]
+    assert "TimesNet" not in table, "one horizon of four has no mean over horizons"
+    assert {name: of for name, of in table.items() if name in before} == before
+    detail = detailed_results.long_term(pd.concat([kept, one, some])).splitlines()
+    heads, first = ([cell.strip() for cell in line.strip("|").split("|")] for line in (detail[0], detail[2]))
+    shown = dict(zip(heads, first, strict=True))
+    assert shown["GPT4TS"] == f"{one[one['run/horizon'] == 96]['mse'].item():.3f} (seed 0)"
+    assert shown["TimesNet"].endswith("(seeds 0, 1)") and "Time-LLM" not in heads
+    assert dict(zip(heads, detail[3].strip("|").split(" | "), strict=True))["TimesNet"] == "not run"
+
+
+def test_in_how_many_rows_a_control_is_lower(page, kept):
+    cells = [(100, "ETTh1", h) for h in HORIZONS]
+    cells += [(5, dataset, h) for dataset in ("ETTh1", "Weather") for h in HORIZONS]
+    text = " ".join(page.split())
+    for variant, said in (
+        ("time-llama-none", "lower without it in {} of {}"),
+        ("time-llama-attention", "with one attention layer in its place in {} of {}"),
+        ("time-llama-random-frozen", "with random weights in it in {} of {}"),
+    ):
+        pairs = [
+            [errors(kept, each, h, percent=percent, dataset=dataset).mean() for each in ("time-llama", variant)]
+            for percent, dataset, h in cells
+        ]
+        pairs = [pair for pair in pairs if not np.isnan(pair).any()]
+        assert said.format(sum(other < ours for ours, other in pairs), len(pairs)) in text
+
+
+def test_the_ranks(page, kept):
+    cells = [(d, h) for d in ("ETTh1", "ETTm1", "Weather", "ILI") for h in (WEEKS if d == "ILI" else HORIZONS)]
+    names = {
+        **{name: VARIANTS[name] for name in ("PatchTST", "RLinear", "DLinear", "Time-LlaMA", "iTransformer")},
+        "Seasonal naive": "seasonal-naive",
+        "Look-back mean": "look-back-mean",
+    }
+    means = pd.DataFrame(
+        {name: [errors(kept, variant, h, dataset=d).mean() for d, h in cells] for name, variant in names.items()}
+    )
+    ranks = means.rank(axis=1).mean().sort_values()
+    said = ", ".join(f"{name} {rank:.2f}" for name, rank in ranks[:-1].items())
+    text = " ".join(page.split())
+    assert f"over {len(cells)} cells (data set and horizon) of 4 data sets" in text
+    assert f"{said} and {ranks.index[-1]} {ranks.iloc[-1]:.2f}." in text
+
+
+def test_the_runs_that_the_ranks_lack(root, page):
+    plan = json.loads((root / "docs/reference/cpu/plan.json").read_text(encoding="utf-8"))["experiments"]
+    absent = set(pd.read_csv(root / "docs/reference/cpu/absent.csv")["result"]) & set(plan["long_term"]["results"])
+    said = f"{len(absent)} of {len(plan['long_term']['results'])} planned runs [have no result]"
+    assert (said in " ".join(page.split())) == bool(absent)
+
+
+def test_the_verdicts_are_counted(root, page):
+    text = " ".join(page.split())
+    statements = read((root / "docs/reference/cpu/table_claims.md").read_text(encoding="utf-8"))
+    not_here = [each.number for each in statements if each.verdict == DOES_NOT_HOLD]
+    assert f"{len(statements)} statements of the paper" in text
+    (said,) = re.findall(rf"{len(not_here)} do not hold here \(([^)]*)\)", text)
+    assert re.findall(r"\d\.\d", said) == not_here
+
+
+def apart(root, kept, dataset: str, horizon: int) -> float:
+    """Per cent that Time-LlaMA's mean lies above the paper's."""
+    paper = pd.read_csv(root / "config/published/table1_long_term.csv")
+    paper = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"]
+    return 100 * (errors(kept, "time-llama", horizon, dataset=dataset).mean() / paper[dataset, horizon] - 1)
+
+
+def chance(ours: pd.Series, other: pd.Series) -> float:
+    """Of a mean log ratio of 0, paired over seeds."""
+    return stats.ttest_1samp(np.log(ours / other), 0).pvalue
+
+
+def said_of_weather(root, kept, searched) -> list[str]:
+    found = [apart(root, kept, "Weather", horizon) for horizon in HORIZONS]
+    return [f"{min(found):.0f}", f"{max(found):.0f}"]
+
+
+def said_of_short_horizons(root, kept, searched) -> list[str]:
+    return [
+        f"{max(apart(root, kept, dataset, horizon) for dataset in ('ETTh1', 'ETTm1') for horizon in (96, 192)):.0f}"
+    ]
+
+
+def said_of_longer_horizons(root, kept, searched) -> list[str]:
+    found = [apart(root, kept, dataset, horizon) for dataset in ("ETTh1", "ETTm1") for horizon in (336, 720)]
+    return [f"{min(found):.0f}", f"{max(found):.0f}"]
+
+
+def said_of_patchtst(root, kept, searched) -> list[str]:
+    logs = [
+        np.log(errors(kept, "patchtst", h, dataset=d) / errors(kept, "time-llama", h, dataset=d)).mean()
+        for d in ("ETTh1", "ETTm1", "Weather")
+        for h in HORIZONS
+    ]
+    return [f"{-100 * np.expm1(np.mean(logs)):.0f}"]
+
+
+def said_of_the_day(root, kept, searched) -> list[str]:
+    return [f"{errors(kept, each, 720).mean():.3f}" for each in ("hour-of-day-mean", "time-llama")]
+
+
+def said_of_few_rows(root, kept, searched) -> list[str]:
+    paper = pd.read_csv(root / "config/published/table3_few_shot_5pct.csv")
+    paper = paper[(paper["method"] == "Time-LlaMA") & (paper["dataset"] == "ETTh1") & (paper["horizon"] == 96)]
+    return [f"{errors(kept, 'time-llama', 96, percent=5).mean():.3f}", f"{paper['mse'].item():.3f}"]
+
+
+def said_of_the_model(root, kept, searched) -> list[str]:
+    of = [errors(kept, f"time-llama{each}", 96, percent=5) for each in ("", "-random-frozen", "-none")]
+    return [*(f"{each.mean():.3f}" for each in of), f"{chance(of[0], of[2]):.4f}"]
+
+
+def said_of_all_rows(root, kept, searched) -> list[str]:
+    ours, without = ([errors(kept, each, h) for h in HORIZONS] for each in ("time-llama", "time-llama-none"))
+    assert all((b < a).all() for a, b in zip(ours, without, strict=True)), "so is every seed"
+    parts = [100 * (1 - b.mean() / a.mean()) for a, b in zip(ours, without, strict=True)]
+    logs = pd.concat([np.log(b / a) for a, b in zip(ours, without, strict=True)], axis=1).mean(axis=1)
+    return [f"{min(parts):.0f}", f"{max(parts):.0f}", f"{stats.ttest_1samp(logs, 0).pvalue:.2f}"]
+
+
+def said_of_searched(root, kept, searched) -> list[str]:
+    ours = {horizon: errors(searched, "time-llama", horizon) for horizon in (96, 336)}
+    trained = [each for each in searched["run/variant"].unique() if each != "time-llama"]
+    found = {h: sorted((chance(errors(searched, each, h), ours[h]), each) for each in trained) for h in ours}
+    assert len(trained) * found[96][0][0] > 0.05, "at 96 nothing is told from 0"
+    assert found[336][0][1] == "time-llama-none" and errors(searched, "time-llama-none", 336).max() < ours[336].min()
+    lowest = found[336][0][0]
+    return [f"{lowest:.3f}", {7: "seven"}[len(trained)], f"{len(trained) * lowest:.2f}"]
+
+
+def said_of_the_order(root, kept, searched) -> list[str]:
+    ends = ("first", "second", "third", "fourth", "fifth")
+    trained = list(searched["run/variant"].unique())
+    for horizon in (96, 336):
+        assert min(trained, key=lambda each: errors(searched, each, horizon).mean()) == "time-llama-none"
+        for each in trained:
+            new, old = (errors(runs, each, horizon) for runs in (searched, kept))
+            assert new.mean() >= old.mean() or chance(new, old) > 0.05, "no method is clearly better"
+    places = [sorted(trained, key=lambda each: errors(runs, each, 96).mean()) for runs in (kept, searched)]
+    return [ends[order.index("patchtst")] for order in places]
+
+
+def said_of_dlinear(root, kept, searched) -> list[str]:
+    same = (kept["run/variant"] == "dlinear") & (kept["run/dataset"] == "ETTh1") & (kept["run/horizon"] == 336)
+    published = kept[same & (kept["run/train_percent"] == 100)]
+    assert (published["steps"] * published["run/training/batch_size"] > 8192).all(), "longer than a searched run"
+    return [f"{errors(runs, 'dlinear', 336).mean():.3f}" for runs in (searched, kept)]
+
+
+SAID: dict[str, Callable[..., list[str]]] = {
+    "On Weather Time-LlaMA comes within {} to {} % of the paper at every horizon": said_of_weather,
+    "at horizons 96 and 192 it is within {} % of the paper": said_of_short_horizons,
+    "PatchTST has a {} % lower MSE over ETTh1, ETTm1 and Weather": said_of_patchtst,
+    "On ETTh1 at 720 the untrained hour-of-day mean has {}, Time-LlaMA {}": said_of_the_day,
+    "At the longer horizons of ETTh1 and ETTm1 it is {} to {} % worse than the paper": said_of_longer_horizons,
+    "With 5 % of the rows of ETTh1 it has {} at 96; the paper has {}": said_of_few_rows,
+    "the MSE is {} with them, {} with random weights and {} without (with against without, paired over three seeds: "
+    "p = {};": said_of_the_model,
+    "by {} to {} %, and so is every seed; over the horizons that is not told from 0 (p = {})": said_of_all_rows,
+    "worse at 336 (p = {}, corrected for {} methods {})": said_of_searched,
+    "PatchTST goes from {} to {} at 96": said_of_the_order,
+    "DLinear has {} at 336 as searched, and {} with its published": said_of_dlinear,
+}
+# Digits that are no result: names, horizons, a share of rows, what nothing is told from.
+NAMES = r"ETT[hm]1|SmolLM2|Llama-2 7B|M4|4 bits|5 % of the rows|\b(?:96|192|336|720)\b|told from 0|\]\([^)]*\)"
+
+
+@pytest.mark.parametrize("sentence", SAID)
+def test_a_sentence_has_the_kept_numbers(root, words, kept, searched, sentence):
+    assert sentence.format(*SAID[sentence](root, kept, searched)) in words
+
+
+def test_no_number_of_the_words_goes_unchecked(words):
+    for sentence in SAID:
+        pattern = re.escape(sentence).replace(re.escape("{}"), r"[\w.]+?")
+        words, found = re.subn(pattern + r"(?![\d.]*\d)", " ", words)
+        assert found == 1, sentence
+    left = re.sub(NAMES, " ", words)
+    assert not re.findall(r"\S*\d\S*", left)
+
+
+def test_what_is_ahead_of_it(words, kept):
+    assert (
+        "On ILI PatchTST, iTransformer, RLinear and the untrained seasonal naive are ahead at every horizon." in words
+    )
+    for horizon in WEEKS:
+        ours = errors(kept, "time-llama", horizon, dataset="ILI").mean()
+        for variant in ("patchtst", "itransformer", "rlinear", "seasonal-naive"):
+            assert errors(kept, variant, horizon, dataset="ILI").mean() < ours
+    assert "ETTm1 and Weather have one seed." in words
+    for dataset in ("ETTm1", "Weather"):
+        assert list(errors(kept, "time-llama", 96, dataset=dataset).index) == [0]
+
+
+def test_the_words_are_short(page):
+    text = page[page.index("In plain words:") :].strip()
+    assert len(text.splitlines()) <= 27
