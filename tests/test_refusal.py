@@ -23,8 +23,9 @@ def test_a_thing_that_is_not_named_fails(name):
     assert unnamed("own.csv, line 12: heads is 4 of 6.5, not -7: --heads-first, --fill linear", "line 12", name) == [
         str(name)
     ]
-    with pytest.raises(AssertionError, match="does not name"), refused("heads", name):
+    with pytest.raises(AssertionError) as failed, refused("heads", name):
         refuse()
+    assert str(name) in str(failed.value)
 
 
 def test_no_error_and_another_error_fail():
