@@ -2,8 +2,8 @@
 
 import errno
 import logging
-import pickle
 import os
+import pickle
 import random
 
 import numpy as np
