@@ -60,7 +60,7 @@ def test_a_repeated_stamp_before_the_look_back_does_no_harm_and_one_within_is_re
     assert found.following(1).equals(pd.DatetimeIndex(np.array(["2024-06-05"], dtype="datetime64[s]")))
     with refused("my.csv", "line 3", "2024-06-01"):
         read(written(tmp_path, stamps), context=5)
-    with refused("my.csv", "2024-06-01"):
+    with refused("my.csv", "line 3", "2024-06-01"):
         read(written(tmp_path, stamps[:2]), context=2)
 
 
@@ -77,10 +77,10 @@ DAYS = ["2024-06-01", "2024-06-02", "2024-06-03", "2024-06-04"]
 @pytest.mark.parametrize(
     ("header", "arguments", "named"),
     [
-        ("when,b,aa", {}, (1, 2, "'a'", "'aa'?")),
-        ("when,b,c", {}, (1, 2, "'a'")),
+        ("when,b,aa", {}, (1, 2, "'a'", "'aa'?", "'b'")),
+        ("when,b,c", {}, (1, 2, "'a'", "'b'")),
         ("when,b,a", {"time_column": "wen"}, ("'wen'", "'when'?")),
-        ("when,b,a", {"columns": ("b",)}, ("'when', 'a'",)),
+        ("when,b,a", {"columns": ("b",)}, ("'when'", "'a'", "--time-column")),
         ("when,b,a", {"columns": ("when", "b", "a")}, ("column",)),
         ("when,b,a", {"columns": None}, (3,)),
         ("when,b,a", {"context": 5}, (4, 5)),
@@ -109,7 +109,7 @@ def test_a_single_series_takes_any_name(tmp_path):
     ("old", "new", "named"),
     [
         ("2.5", "", ("line 4", "'b'", 3)),
-        ("2.5", "nan", ("line 4", "'b'", "'nan'")),
+        ("2.5", "nan", ("line 4", "'b'", "'nan'", 3)),
         ("2.5", "n/a", ("line 4", "'b'", "'n/a'")),
         ("2024-06-03", "2024-06-01", ("line 4", "2024-06-01", "2024-06-02")),
         ("2024-06-03", "2024-06-02", ("line 4", "2024-06-02")),

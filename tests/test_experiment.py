@@ -109,7 +109,7 @@ def test_a_finished_training_waits_for_its_test_but_not_for_other_code(start, tm
 
 
 def test_a_run_that_another_process_is_at_is_left_alone(start, tmp_path):
-    with locked(tmp_path / "kept", purpose="it"), refused(os.getpid()):
+    with locked(tmp_path / "kept", purpose="it"), refused(os.getpid(), "kill"):
         start()
     assert not (tmp_path / "run").exists()
 

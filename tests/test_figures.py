@@ -148,7 +148,7 @@ def test_each_method_has_a_look_of_its_own():
     efficiency = ["Time-LlaMA", "Time-LLM", "GPT4TS", "PatchTST", "DLinear", "TimesNet", "iTransformer"]
     drawn = style.looks([*efficiency, "Time-LlaMA-3", "Time-LlaMA-4"]).values()
     assert len({look.color for look in drawn}) == len({(look.linestyle, look.marker) for look in drawn}) == 9
-    with refused(40):
+    with refused(40, 32):
         style.looks([str(number) for number in range(40)])
 
 

@@ -90,10 +90,13 @@ def test_a_part_without_a_window_is_every_methods(smoke):
 @pytest.mark.parametrize(
     ("experiments", "named"),
     [
-        ({"long_term": grid(100_000, [24], ["dlinear"])}, ("Synthetic", "context", 100_000)),
+        (
+            {"long_term": grid(100_000, [24], ["dlinear"])},
+            ("smoke", "experiments.long_term", "Synthetic", 1200, "context", 100_000, "horizon", 24),
+        ),
         (
             {"long_term": grid(96, [24], ["dlinear"]), "few_shot": grid(96, [24], ["dlinear"], train_percent=1)},
-            ("experiments.few_shot", "train_percent"),
+            ("smoke", "experiments.few_shot", "Synthetic", 1, "context", 96, "horizon", 24, "train_percent"),
         ),
     ],
 )
@@ -105,7 +108,7 @@ def test_a_data_set_without_any_window_and_an_experiment_without_any_run_are_err
 def test_a_data_set_without_any_window_is_an_error_beside_one_that_has_some(smoke):
     section = grid(96, [24], ["dlinear"])
     section["datasets"]["ILI"] = {"context": 900, "horizons": [24]}
-    with refused("ILI", 966, "context", 900, "horizon"):
+    with refused("experiments.long_term", "ILI", 966, "context", 900, "horizon", 24):
         smoke({"long_term": section})
     # With a window in one cell of the configuration, the other is a dash.
     small = section | {"datasets": {"ILI": {"context": 96, "horizons": [24]}}}
@@ -210,7 +213,7 @@ def test_a_prompt_of_each_sample_needs_some_steps_and_is_no_prefix(plain):
     assert reasons(9, prompt="statistics") and not reasons(9, prompt="statistics", alignment="none")
     given = {"description": "", "tokenise": list, "embedding_table": torch.ones(2, 2), "scale": 1.0}
     StatisticsPrompt(context=10, **given)
-    with refused("context", 9, "10 steps", error=ValueError):
+    with refused("context", 9, "10 steps", 5, error=ValueError):
         StatisticsPrompt(context=9, **given)
 
 

@@ -164,7 +164,7 @@ def test_what_is_undefined_is_refused_by_name() -> None:
         naive2(np.tile([4.0, 0.0, -4.0, 0.0], 20), season=4, horizon=2)
     forecast = TWO.test.copy()
     forecast[1, 3] = np.nan
-    with refused(1, 2, "series 2"):
+    with refused("W", 1, 2, "series 2", "learning_rate"):
         Reference.of(TWO, dataset="W").score(forecast)
 
 

@@ -39,7 +39,7 @@ def test_errors_by_hand():
 
 def test_no_window_is_no_number_and_a_broadcast_is_refused():
     assert all(math.isnan(mean) for mean in Errors().means().values())
-    with refused("shape", error=ValueError):
+    with refused("shape", (2, 3, 1), (2, 3, 4), error=ValueError):
         Errors().add(torch.zeros(2, 3, 1), torch.zeros(2, 3, 4))
 
 

@@ -114,7 +114,7 @@ def test_a_searched_run_is_named_by_its_trials(runs):
 
 
 def test_more_trials_than_points_are_refused(root):
-    with refused("trials", 65):
+    with refused("trials", 65, 64):
         make_matrix(configured(root, trials=65), root=root)
 
 

@@ -221,13 +221,17 @@ def test_results_combine_as_they_were_written(file: Path, tmp_path: Path) -> Non
     ("method", "changed", "named"),
     [
         ("rlinear", {"training": Training()}, ("training.loss", "'mse'", "'smape'")),
-        ("rlinear", {"train_percent": 5}, ("train_percent", 5)),
+        ("rlinear", {"train_percent": 5}, ("train_percent", 5, 100)),
         ("rlinear", {"variates": 7}, ("variates", 7)),
         ("rlinear", {"context": 0}, ("context", 0, 96)),
-        ("rlinear", {"horizon": 24}, ("horizon", 24, "season")),
-        ("rlinear", {"split": Split(rule="ratio", train=0.7, validation=0.1, test=0.2)}, ("split.rule", "'ratio'")),
-        ("hour-of-day-mean", {"context": 23}, ("context", 23)),
-        ("rlinear", {"horizon": 13, "season": 1, "context": 26}, ("horizon", 48, 13, "season", 24, 1)),
+        ("rlinear", {"horizon": 24}, ("horizon", 24, "season", "48/24", "horizons")),
+        (
+            "rlinear",
+            {"split": Split(rule="ratio", train=0.7, validation=0.1, test=0.2)},
+            ("split.rule", "'ratio'", "'published'"),
+        ),
+        ("hour-of-day-mean", {"context": 23}, ("context", 23, 24)),
+        ("rlinear", {"horizon": 13, "season": 1, "context": 26}, ("horizon", 48, 13, "season", 24, 1, "horizons")),
     ],
 )
 def test_runs_that_do_not_fit_are_refused(method: str, changed: dict, named: tuple, file: Path, tmp_path: Path) -> None:

@@ -56,27 +56,28 @@ def test_every_key_of_the_file_is_a_field_of_an_entry():
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "place"),
+    ("name", "change", "place", "named"),
     [
-        ("GPT-2", {"pin": "main"}, "GPT-2.pin"),
+        ("GPT-2", {"pin": "main"}, "pin", ("'main'", "^[0-9a-f]{40}$")),
         (
             "GPT-2",
             {"files": {"config.json": None, "tokenizer.json": None, "m.safetensors": "ab"}},
-            "GPT-2.files.m.safetensors",
+            "files.m.safetensors",
+            ("'ab'", "^[0-9a-f]{64}$"),
         ),
-        ("GPT-2", {"revision": "main"}, "GPT-2.revision"),
-        ("tiny-gpt2", {"source": "somewhere"}, "tiny-gpt2.source"),
-        ("tiny-gpt2", {"config": {"model_type": "bert", "vocab_size": 300}}, "tiny-gpt2.config.model_type"),
-        ("tiny-gpt2", {"config": {"model_type": "gpt2", "vocab_size": 300, "n": [1]}}, "tiny-gpt2.config.n"),
-        ("SmolLM2-135M", {"width": 0}, "SmolLM2-135M.width"),
-        ("SmolLM2-135M", {"modules": ["Q", "X"]}, "SmolLM2-135M.modules[1]"),
-        ("SmolLM2-135M", {"modules": ["Q", "Q"]}, "SmolLM2-135M.modules"),
+        ("GPT-2", {"revision": "main"}, "revision", ("pin", "files")),
+        ("tiny-gpt2", {"source": "somewhere"}, "source", ("pin", "config")),
+        ("tiny-gpt2", {"config": {"model_type": "bert", "vocab_size": 300}}, "config.model_type", ("'bert'", "gpt2")),
+        ("tiny-gpt2", {"config": {"model_type": "gpt2", "vocab_size": 300, "n": [1]}}, "config.n", ([1],)),
+        ("SmolLM2-135M", {"width": 0}, "width", (0,)),
+        ("SmolLM2-135M", {"modules": ["Q", "X"]}, "modules[1]", ("'X'", "Q, K, V, O, G, U, D")),
+        ("SmolLM2-135M", {"modules": ["Q", "Q"]}, "modules", (["Q", "Q"],)),
     ],
 )
-def test_a_slip_is_refused_at_its_place(root, tmp_path, name, change, place):
+def test_a_slip_is_refused_at_its_place(root, tmp_path, name, change, place, named):
     content = yaml.safe_load((root / "config/backbones.yaml").read_text())
     (tmp_path / "b.yaml").write_text(yaml.safe_dump({name: content[name] | change}))
-    with refused("b.yaml", place):
+    with refused("b.yaml", f"{name}.{place}", *named):
         load_backbones(tmp_path / "b.yaml")
 
 

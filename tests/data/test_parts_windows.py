@@ -62,7 +62,7 @@ def test_the_papers_dash_is_counted_as_zero_and_prepared_as_an_error() -> None:
     counts = count_windows(ETTH, rows=17420, context=512, horizon=720, train_percent=5)
     assert counts["train"] == 0 and counts["test"] == 2880 - 720 + 1
     series = make(np.random.default_rng(0).normal(size=(17420, 1)))
-    with refused("train", 512, 917, "context", "horizon", 720, "train_percent", 5):
+    with refused("train", 512, 917, 17420, "context", "horizon", 720, "train_percent", 5):
         prepare(series, ETTH, context=512, horizon=720, train_percent=5)
 
 
@@ -108,7 +108,7 @@ def test_every_window_is_what_its_rows_say(rows: int, context: int, horizon: int
     counts = count_windows(RATIO, rows=rows, **asked)
     targets = part_rows(RATIO, rows=rows, **asked)
     if min(counts.values()) == 0:
-        with refused("context", context, "horizon", horizon, "train_percent", percent):
+        with refused(rows, "context", context, "horizon", horizon, "train_percent", percent):
             prepare(series, RATIO, **asked)
         return
     parts = prepare(series, RATIO, **asked)

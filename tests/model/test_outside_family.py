@@ -94,5 +94,5 @@ def test_without_the_package_it_is_unknown(model, tmp_path):
 
 def test_another_object_is_refused(install):
     install("NOTHING")
-    with refused("visiting_family:NOTHING"):
+    with refused("timellama.families", "visiting_family:NOTHING", "timellama.backbones.families.Family"):
         families.every_family()
