@@ -134,7 +134,7 @@ def test_the_papers_tables_can_be_read(root):
         ({"mae": None}, ("mae", None)),
         ({"parameters": {"total": 1}}, ("parameters.trainable",)),
         ({"provenance": {}}, ("provenance.git_commit",)),
-        ({"variant": "unheard-of"}, ("'unheard-of'",)),
+        ({"variant": "unheard-of"}, ("'unheard-of'", "time-llama", "config/methods.yaml")),
         ({"backbone": {"name": "x"}}, ("run.backbone.blocks",)),
     ],
 )
@@ -185,7 +185,7 @@ def test_every_run_must_have_seen_the_same_windows(put, other):
 
 def test_a_metric_of_another_task_is_refused(put):
     frame = collect([put()], methods=METHODS)
-    with refused("owa"):
+    with refused("metrics.json", "owa"):
         summarise(frame, ["owa"])
 
 

@@ -177,7 +177,7 @@ def test_write_is_whole_and_repeatable(tmp_path):
 
 
 def test_an_ending_that_no_table_has_writes_nothing(tmp_path):
-    with refused("a.docx"):
+    with refused(tmp_path / "a.docx", ".tex", ".md", ".html", ".csv"):
         write(table(), tmp_path / "a.tex", tmp_path / "a.docx")
     assert not list(tmp_path.iterdir())
 

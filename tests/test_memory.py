@@ -157,5 +157,5 @@ def test_sampling_of_variates_sees_each_series_once_an_epoch():
 def test_single_series_are_refused_for_a_method_over_all_variates(root):
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
     config["overrides"] = {"time-llama": {"training": {"sampling": "variates"}}}
-    with refused("experiments.long_term", "'time-llama'", "sampling", "'variates'", "'windows'"):
+    with refused("smoke", "experiments.long_term", "'time-llama'", "sampling", "'variates'", "'windows'"):
         make_matrix(config, root=root)

@@ -223,7 +223,7 @@ def test_results_combine_as_they_were_written(file: Path, tmp_path: Path) -> Non
         ("rlinear", {"training": Training()}, ("training.loss", "'mse'", "'smape'")),
         ("rlinear", {"train_percent": 5}, ("train_percent", 5, 100)),
         ("rlinear", {"variates": 7}, ("variates", 7)),
-        ("rlinear", {"context": 0}, ("context", 0, 96)),
+        ("rlinear", {"context": 0}, ("rlinear", "context", 0, 96)),
         ("rlinear", {"horizon": 24}, ("horizon", 24, "season", "48/24", "horizons")),
         (
             "rlinear",

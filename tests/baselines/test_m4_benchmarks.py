@@ -266,7 +266,7 @@ def _contexts(data: M4Series) -> list[torch.Tensor]:
 
 
 def test_what_is_no_run_on_m4_is_refused(file: Path, tmp_path: Path) -> None:
-    with refused("train_percent", 5):
+    with refused("theta", "train_percent", 5, 100):
         carried_out(run_of("theta", train_percent=5), file, tmp_path)
-    with refused(13, 1):
+    with refused(file, "horizon", 13, "season", 1):
         carried_out(run_of("theta", horizon=13, season=1, context=26), file, tmp_path)

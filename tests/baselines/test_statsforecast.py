@@ -89,5 +89,5 @@ def test_without_the_library_its_extra_is_named(monkeypatch) -> None:
 
 def test_a_series_that_cannot_be_fitted_is_told(library) -> None:
     model = model_class(f"{MODULE}:AUTO_ETS")(horizon=4, season=2)
-    with refused("AutoETS", 3, "from 1 to 3"):
+    with refused("AutoETS", "3 values", "from 1 to 3", "NotImplementedError"):
         model.of_series(np.array([1.0, 2.0, 3.0]))

@@ -253,7 +253,7 @@ def test_sizes_that_do_not_fit_are_refused(language_model, embedding_table, back
     }
     with refused("context", 7, OPTIONS["patch_length"], "patch_length"):
         TimeLLM(context=7, **parts, **OPTIONS)
-    with refused("context", 4, 5):
+    with refused("context", 4, "5 steps"):
         TimeLLM(context=4, **parts, **(OPTIONS | {"patch_length": 1}))
-    with refused("features", 17, "width"):
+    with refused("features", 17, "width", 16):
         TimeLLM(context=25, **parts, **(OPTIONS | {"features": 17}))

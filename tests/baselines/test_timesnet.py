@@ -148,7 +148,7 @@ def test_a_constant_look_back_is_forecast_finitely():
 
 
 def test_sizes_that_do_not_fit_are_refused():
-    with refused("periods", 5, 4):
+    with refused("periods", 5, 9, 4):
         TimesNet(context=6, horizon=3, variates=1, calendar=0, **(SMALL | {"periods": 5}))
     with refused("width", 5):
         TimesNet(context=24, horizon=8, variates=1, calendar=0, **(SMALL | {"width": 5}))

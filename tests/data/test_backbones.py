@@ -233,7 +233,7 @@ def test_a_broken_record_is_refused(tiny, tmp_path, content):
     for name in FILES:
         (tmp_path / name).write_bytes((tiny / name).read_bytes())
     (tmp_path / "backbone.json").write_text(content)
-    with refused("backbone.json"):
+    with refused(tmp_path / "backbone.json"):
         load_prepared(tmp_path)
 
 

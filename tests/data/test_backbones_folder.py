@@ -254,7 +254,9 @@ def test_pickles_are_refused(tmp_path):
     model = save(tmp_path / "source", "llama")
     (tmp_path / "source/model.safetensors").unlink()
     torch.save(model.state_dict(), tmp_path / "source/pytorch_model.bin")
-    stopped(tmp_path, "pytorch_model.bin", "AutoModel.from_pretrained(model).save_pretrained(folder)")
+    stopped(
+        tmp_path, tmp_path / "source", "pytorch_model.bin", "AutoModel.from_pretrained(model).save_pretrained(folder)"
+    )
 
 
 def test_a_folder_without_weights_is_refused(tmp_path):
@@ -292,13 +294,13 @@ def test_a_configuration_without_its_depth_is_refused(tmp_path):
 def test_shapes_that_do_not_fit_the_configuration_are_refused(tmp_path):
     save(tmp_path / "source", "llama")
     edit(tmp_path, intermediate_size=32)
-    stopped(tmp_path, "layers.0.mlp.down_proj.weight", (16, 24), (16, 32))
+    stopped(tmp_path, tmp_path / "source", "layers.0.mlp.down_proj.weight", (16, 24), (16, 32))
 
 
 def test_names_that_do_not_fit_the_configuration_are_refused(tmp_path):
     save(tmp_path / "source", "llama-head")
     edit(tmp_path, attention_bias=True)
-    stopped(tmp_path, 12, 41, "layers.0.self_attn.q_proj.bias")
+    stopped(tmp_path, tmp_path / "source", 12, 41, "layers.0.self_attn.q_proj.bias")
 
 
 def test_a_configuration_that_transformers_refuses_is_refused(tmp_path):
@@ -312,12 +314,12 @@ def test_quantised_weights_are_refused(tmp_path):
     weights = load_file(tmp_path / "source/model.safetensors")
     weights["layers.0.mlp.up_proj.weight"] = weights["layers.0.mlp.up_proj.weight"].to(torch.int8)
     save_file(weights, tmp_path / "source/model.safetensors")
-    stopped(tmp_path, "layers.0.mlp.up_proj.weight", "torch.int8")
+    stopped(tmp_path, tmp_path / "source", "layers.0.mlp.up_proj.weight", "torch.int8")
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path):
     save(tmp_path / "source", "llama")
     tokenizer = json.loads(byte_tokenizer())
-    tokenizer["model"]["vocab"]["beyond"] = 300
+    tokenizer["model"]["vocab"]["beyond"] = 305
     (tmp_path / "source/tokenizer.json").write_text(json.dumps(tokenizer))
-    stopped(tmp_path, 300)
+    stopped(tmp_path, tmp_path / "source", 305, 300, "tokenizer.json")

@@ -53,7 +53,7 @@ def test_a_name_or_a_place_of_both_is_refused(desk):
     with refused("local/datasets.yaml", "known", "Known", desk.catalogue):
         load_catalogue(desk.catalogue)
     rename(desk, "Other", files=[{"path": "known.csv", "source": "own.csv", "sha256": "0" * 64}])
-    with refused("local/datasets.yaml", "known.csv", "Other", "Known"):
+    with refused("local/datasets.yaml", "known.csv", "Other", "Known", desk.catalogue):
         load_catalogue(desk.catalogue)
 
 

@@ -161,7 +161,7 @@ def test_the_unexpected_is_refused_with_its_place(content: str | bytes, named: t
 
 def test_other_columns_or_another_number_are_refused(desk: Desk) -> None:
     desk.refused(GOOD, toy(columns=("a", "c")), "toy", ["a", "b"], ["a", "c"])
-    desk.refused(GOOD, toy(variates=3), "toy", 3, "variates: 2")
+    desk.refused(GOOD, toy(variates=3), "toy", "2 variates", 3, "variates: 2")
 
 
 def test_a_frequency_of_no_alias_is_told(desk: Desk) -> None:

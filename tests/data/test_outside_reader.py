@@ -91,7 +91,7 @@ def test_its_rows_become_the_canonical_file(dataset, tmp_path):
             ("'sun'", "2025-01-02T00:00:00", "nan", "visiting_reader:read", "interpolated_cells"),
         ),
         ((YEARS[0], YEARS[1] | {"day": ["2025-01-01", "2025-01-03"]}), ("irregular_steps", 1, 0, "quirks", "Days")),
-        (({"day": []}, {"day": []}), ("visiting_reader:read", [0], "0 stamps", "0 columns", "float64")),
+        (({"day": []}, {"day": []}), ("visiting_reader:read", "float64 [0]", "0 stamps", "0 columns")),
     ],
 )
 def test_what_it_must_not_give_is_refused_and_nothing_is_written(dataset, tmp_path, years, named):

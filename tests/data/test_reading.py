@@ -402,7 +402,7 @@ REFUSED = {
 def test_what_is_wrong_is_named(desk, tmp_path, name):
     content, asked, named = REFUSED[name]
     (tmp_path / "own.csv").write_text(content, encoding="utf-8")
-    place = () if "zone" in name else ("own.csv",)  # a zone is wrong for whatever file
+    place = () if name == "no such zone" else ("own.csv",)  # it is wrong for whatever file
     with refused(*place, *named):
         desk.read(tmp_path / "own.csv", asked=asked)
     assert not desk.own.exists()

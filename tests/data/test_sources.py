@@ -177,7 +177,9 @@ def test_a_persons_own_file_is_copied_and_checked_when_pinned(bench: object, tmp
     bench.target.unlink()
     pinned = Artifact(path="own.csv", source=str(own), sha256=digest(b"date,a\n"))
     bench.refused(pinned, own, digest(b"date,b\n"), digest(b"date,a\n"))
-    bench.refused(Artifact(path="own.csv", source=str(tmp_path / "gone.csv")), tmp_path / "gone.csv", "source")
+    bench.refused(
+        Artifact(path="own.csv", source=str(tmp_path / "gone.csv")), tmp_path / "gone.csv", "own.csv", "source"
+    )
 
 
 def test_mirrors_of_the_environment_come_before_the_configured() -> None:

@@ -110,7 +110,7 @@ def test_the_name_of_a_published_data_set_is_not_taken(tmp_path):
 @pytest.mark.parametrize(
     ("wish", "named"),
     [
-        ({"methods": ("dlinar",)}, ("method", "'dlinar'", "dlinear?")),
+        ({"methods": ("dlinar",)}, ("method", "'dlinar'", "dlinear?", "patchtst")),
         ({"horizon": 300}, (400, "0.7/0.1/0.2", "--context", "--horizon", 300, "--split")),
         ({"context": 390}, (400, "0.7/0.1/0.2", "--context", 390, "--horizon", "--split")),
     ],

@@ -91,7 +91,7 @@ NO_FUNCTION = report(build="own_slips:GOOD")
     ("name", "named"),
     [
         ("SPACED", ("name", "'my table'")),
-        ("EXPERIMENT", ("'longterm'", "long_term?")),
+        ("EXPERIMENT", ("'longterm'", "long_term?", "'*'", "few_shot")),
         ("ONE_TEXT", ("experiments='long_term'", "Needs(experiments=('long_term',))")),
         ("ABSENT", ("own_slips:bulder", "own_slips.py", "builder?")),
         ("NO_FUNCTION", ("build", "'own_slips:GOOD'", "Report")),
