@@ -129,7 +129,7 @@ def test_what_cannot_be_a_metric_of_a_configuration_is_refused(outside, name):
 
 @pytest.mark.parametrize("places", [["no_such_module:NEAR"], ["no_such_entry_point"], [":"], ["a.b:"]])
 def test_a_place_that_leads_nowhere_is_refused(places):
-    with refused(places[0]):
+    with refused("metrics", places[0]):
         find_metrics(places)
 
 

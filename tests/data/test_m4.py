@@ -165,7 +165,7 @@ def test_settings_that_do_not_fit_are_refused(desk: Desk) -> None:
         prepare_m4(series, context=12, frequency="ME")
     with refused("context", 0, 1):
         prepare_m4(series, context=0, frequency="YE")
-    with refused("horizon", 6):
+    with refused("horizon 6", "6 values"):
         prepare_m4(desk.run(*content([12, 12, 12])), context=12, frequency="YE")
     desk.dataset = dataclasses.replace(desk.dataset, season=4)
     with refused("M4-Yearly", "season", 4, 1):
