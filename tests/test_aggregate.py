@@ -3,14 +3,13 @@
 import dataclasses
 import json
 import math
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.made_up import document
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.experiments.run import Run
 from timellama.results.aggregate import (
     collect,
@@ -123,71 +122,70 @@ def test_the_papers_tables_can_be_read(root):
         assert len(read_published(csv))
     first = read_published(root / "config/published/table1_long_term.csv").set_index(["dataset", "horizon", "method"])
     assert first.loc[("ETTh1", 96, "Time-LlaMA"), "mse"] == 0.377
-    with pytest.raises(InputError, match="Restore it"):
+    with refused(root / "config/published/none.csv"):
         read_published(root / "config/published/none.csv")
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "named"),
     [
-        ({"mse": float("nan")}, "mse: is nan, but must be a finite number.*learning rate"),
-        ({"mse": "0.4"}, "mse: is '0.4'"),
-        ({"mae": None}, "mae: is None"),
-        ({"parameters": {"total": 1}}, r"parameters\.trainable: is missing"),
-        ({"provenance": {}}, r"provenance\.git_commit: is missing"),
-        ({"variant": "unheard-of"}, "'unheard-of', which is no method of the catalogue"),
-        ({"backbone": {"name": "x"}}, r"run\.backbone\.blocks: is missing"),
+        ({"mse": float("nan")}, ("mse", "nan", "learning rate")),
+        ({"mse": "0.4"}, ("mse", "'0.4'")),
+        ({"mae": None}, ("mae", None)),
+        ({"parameters": {"total": 1}}, ("parameters.trainable",)),
+        ({"provenance": {}}, ("provenance.git_commit",)),
+        ({"variant": "unheard-of"}, ("'unheard-of'", "time-llama", "config/methods.yaml")),
+        ({"backbone": {"name": "x"}}, ("run.backbone.blocks",)),
     ],
 )
-def test_a_file_that_lacks_something_is_named(put, changes, message):
+def test_a_file_that_lacks_something_is_named(put, changes, named):
     path = put(**changes)
-    with pytest.raises(InputError, match=re.compile(message, re.DOTALL)) as error:
+    with refused(path, *named):
         collect([put(identity="good"), path], methods=METHODS)
-    assert str(path) in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"run": 3}', "\x80"])
 def test_a_broken_file_is_named(tmp_path, text):
     path = tmp_path / "metrics.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError, match=r"metrics\.json"):
+    with refused(path):
         collect([path], methods=METHODS)
 
 
 def test_nothing_to_collect(tmp_path):
-    with pytest.raises(InputError, match="no metrics file"):
+    with refused("metrics"):
         collect([], methods=METHODS)
-    with pytest.raises(InputError, match="Run the run that writes it"):
+    with refused(tmp_path / "absent.json"):
         collect([tmp_path / "absent.json"], methods=METHODS)
 
 
 def test_a_run_given_twice_is_refused(put):
-    with pytest.raises(InputError, match="hold the same run, same"):
+    with refused("same"):
         collect([put(identity="same"), put(identity="same")], methods=METHODS)
 
 
 def test_two_runs_of_one_seed_are_refused(put):
     frame = collect([put(seed=1), put(seed=1)], methods=METHODS)
-    with pytest.raises(InputError, match="several runs of one seed"):
+    with refused("ETTh1", "context 512", "horizon 96", "dlinear"):
         summarise(frame)
 
 
 def test_runs_that_differ_in_a_setting_have_no_mean(put):
     frame = collect([put(seed=0), put(seed=1, options={"kernel": 13})], methods=METHODS)
-    with pytest.raises(InputError, match="differ in options"):
+    with refused("ETTh1", "context 512", "horizon 96", "dlinear", "options"):
         summarise(frame)
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"variant": "time-llama"}, {"context": 336}])
 def test_every_run_must_have_seen_the_same_windows(put, other):
     frame = collect([put(), put(n_windows=2784, **other)], methods=METHODS)
-    with pytest.raises(InputError, match="different numbers of windows"):
+    with refused("ETTh1", 96, 2784, 2785):
         summarise(frame)
 
 
 def test_a_metric_of_another_task_is_refused(put):
     frame = collect([put()], methods=METHODS)
-    with pytest.raises(InputError, match="has no `owa`"):
+    with refused("metrics.json", "owa"):
         summarise(frame, ["owa"])
 
 
@@ -209,7 +207,7 @@ def test_student_quantiles(degrees, value):
 
 def test_student_quantile_at_another_level():
     assert t_quantile(5, 0.9) == pytest.approx(2.015, abs=5e-4)
-    with pytest.raises(InputError, match="two pairs"):
+    with refused(0):
         t_quantile(0)
 
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.refusal import refused
 from tests.test_tables import build, cell, rows_of
-from timellama.core.errors import InputError
 from timellama.experiments.matrix import make_matrix
 from timellama.reports.catalogue import OWN
 from timellama.reports.render.markup import to_latex, to_markdown
@@ -87,13 +87,17 @@ def test_an_experiments_own_language_models_go_before_the_authors(planned):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "word"),
-    [({}, "at least 1 entry"), ({"name": "GPT-2"}, "goes with blocks"), ({"blocks": 6}, "goes with blocks")],
+    ("backbone", "named"),
+    [
+        ({}, ("half.backbone", "{}")),
+        ({"name": "GPT-2"}, ("half.backbone.name", "blocks")),
+        ({"blocks": 6}, ("half.backbone.name", "blocks")),
+    ],
 )
-def test_half_of_a_language_model_is_refused(planned, backbone, word):
+def test_half_of_a_language_model_is_refused(planned, backbone, named):
     entry = {"label": "Half", "method": "gpt4ts", "options": {}, "training": {}, "datasets": {}, "source": "a test"}
     methods = {"half": entry | {"floor": False, "citation": "none", "backbone": backbone}}
-    with pytest.raises(InputError, match=word):
+    with refused(*named):
         planned(methods=methods)
 
 
@@ -147,5 +151,5 @@ def test_the_kept_settings_are_read_and_name_methods_of_their_table(root):
 def test_a_line_without_one_setting_is_refused(tmp_path, line):
     path = tmp_path / "settings.csv"
     path.write_text(f"table,method,dataset,look_back,backbone,blocks,evidence\n{line}\n", encoding="utf-8")
-    with pytest.raises(InputError, match="DLinear must name a look_back, or a backbone"):
+    with refused(path, "DLinear", "look_back", "backbone"):
         read_paper_settings(path, table="t")

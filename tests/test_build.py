@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from tests.refusal import refused
 from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows, tokeniser
 from timellama.experiments.run import Backbone, Run
@@ -78,7 +79,7 @@ def test_equal_seeds_give_equal_weights(tiny, run_of):
 
 
 def test_a_method_with_a_language_model_needs_its_folder(run_of):
-    with pytest.raises(ValueError, match="'time-llama' needs the prepared folder of backbone 'tiny-gpt2'"):
+    with refused("'time-llama'", "'tiny-gpt2'", error=ValueError):
         build(run_of("time-llama"), backbone_folder=None)
 
 
@@ -135,7 +136,7 @@ def test_in_bfloat16_everything_forecasts_nearly_the_same_and_trains(name, varia
 
 
 def test_gpt2_has_no_seventh_module(variants, tiny, run_of):
-    with pytest.raises(ValueError, match="active is 7; it must be from 1 to the 6"):
+    with refused("active", 7, 1, 6, error=ValueError):
         build(run_of("time-llama", **variants["time-llama-n7"]["options"]), backbone_folder=tiny)
 
 

@@ -1,13 +1,14 @@
 """What an experiment does before and after training: the order of columns, the device, whole files."""
 
 import json
+import os
 import platform
 
 import numpy as np
 import pytest
 
 from tests import made_up
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.core.lock import locked
 from timellama.data.series import Series
 from timellama.experiments.run import Training
@@ -36,7 +37,7 @@ def test_order_0_is_the_files_and_others_move_names_with_values():
 def test_a_device_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert pick_device("auto") == "cpu"
-    with pytest.raises(ValueError, match="device is 'cuda'.*auto or cpu"):
+    with refused("device", "'cuda'", "auto", "cpu", error=ValueError):
         pick_device("cuda")
 
 
@@ -87,7 +88,7 @@ def test_a_finished_training_waits_for_its_test_but_not_for_other_code(start, tm
 
     expected = start()
     monkeypatch.setattr(experiment, "evaluate", broken)
-    with pytest.raises(OSError, match="no space left"):
+    with refused("no space left", error=OSError):
         start()
     monkeypatch.undo()
     assert start(source_digest="12")["provenance"]["resumed_at"] == []
@@ -95,7 +96,7 @@ def test_a_finished_training_waits_for_its_test_but_not_for_other_code(start, tm
     assert not (tmp_path / "kept").exists()
 
     monkeypatch.setattr(experiment, "evaluate", broken)
-    with pytest.raises(OSError, match="no space left"):
+    with refused("no space left", error=OSError):
         start()
     monkeypatch.undo()
     again = start()
@@ -108,7 +109,7 @@ def test_a_finished_training_waits_for_its_test_but_not_for_other_code(start, tm
 
 
 def test_a_run_that_another_process_is_at_is_left_alone(start, tmp_path):
-    with locked(tmp_path / "kept", purpose="it"), pytest.raises(InputError, match="is being computed already"):
+    with locked(tmp_path / "kept", purpose="it"), refused(os.getpid(), "kill"):
         start()
     assert not (tmp_path / "run").exists()
 
@@ -117,6 +118,6 @@ def test_a_disk_that_fills_up_leaves_the_old_results_whole(start, tmp_path, monk
     start()
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     monkeypatch.setattr("timellama.core.files.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
-    with pytest.raises(OSError, match="No space left"):
+    with refused("No space left", error=OSError):
         start(source_digest="12")
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before

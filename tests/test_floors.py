@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.experiments.matrix import make_matrix
 from timellama.methods.m4_benchmarks import METHODS
 
@@ -91,7 +91,7 @@ def test_the_benchmarks_of_m4_are_floors_there_and_nowhere_else(root, config):
     assert benchmarks <= {run.variant for run in matrix.experiment("short_term")}
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["dlinear"]}
     assert not benchmarks & {run.variant for run in make_matrix(config(section), root=root).experiment("ablation")}
-    with pytest.raises(InputError, match="method 'theta' on Synthetic: it is a benchmark of the M4 competition"):
+    with refused("'theta'", "Synthetic", "M4", "short_term"):
         make_matrix(config(section | {"methods": ["theta"]}), root=root).experiment("ablation")
 
 

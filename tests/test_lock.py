@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.core.lock import locked
 
 HOLD = """
@@ -31,7 +31,7 @@ def holder(tmp_path):
 
 def test_a_living_process_is_named_and_left_alone(holder, tmp_path):
     with (
-        pytest.raises(InputError, match=f"long/run is being computed already, by process {holder.pid}, started 2"),
+        refused("long/run", holder.pid, "kill"),
         locked(tmp_path / "run", purpose="long/run"),
     ):
         pytest.fail("the lock was given twice")
@@ -63,5 +63,5 @@ def test_an_error_gives_the_lock_back_and_other_files_stay(tmp_path):
 
 def test_not_even_the_same_process_gets_it_twice(tmp_path):
     again = locked(tmp_path, purpose="it")
-    with locked(tmp_path, purpose="it"), pytest.raises(InputError, match="it is being computed already"), again:
+    with locked(tmp_path, purpose="it"), refused("it", os.getpid(), "kill"), again:
         pytest.fail("the lock was given twice")

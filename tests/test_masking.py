@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.made_up import carry_out, small, walk
+from tests.refusal import refused
 from tests.test_train import H, N, T, model, run
-from timellama.core.errors import InputError
 from timellama.data.series import Series
 from timellama.data.splits import Split
 from timellama.data.windows import Scaler, SplitWindows, carried_forward, prepare
@@ -77,10 +77,10 @@ def test_what_cannot_be_scaled_or_counted_is_refused():
     values = np.random.default_rng(0).normal(size=(20, 2))
     unseen = values.copy()
     unseen[:12, 1] = NAN
-    with pytest.raises(InputError, match="column 'b' has no observed value in the 12 training rows"):
+    with refused("'b'", 12, "--drop", "--split"):
         prepare(series(unseen), SPLIT, context=3, horizon=2, train_percent=100)
     values[16:] = NAN
-    with pytest.raises(InputError, match="the test part has target rows 16 to 19, and none"):
+    with refused("test", 16, 19, "--split"):
         prepare(series(values), SPLIT, context=3, horizon=2, train_percent=100)
 
 
@@ -199,7 +199,7 @@ def test_metrics_of_ones_own_score_each_value_or_are_refused():
         try_metrics({"m:X": metric}, horizon=2, variates=2)
     try_metrics({"m:X": value}, horizon=2, variates=2, masked=True)
     for metric in (window, mixed):
-        with pytest.raises(InputError, match=r"m:X gives scores .* missing targets, which must count nowhere"):
+        with refused("m:X", [3, 2, 2], "[B, H, N]", "--fill"):
             try_metrics({"m:X": metric}, horizon=2, variates=2, masked=True)
     truth = torch.tensor([[[1.0], [NAN]]])
     errors = Errors([value], masked=True)

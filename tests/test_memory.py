@@ -8,8 +8,8 @@ import torch
 import yaml
 
 from tests import made_up
+from tests.refusal import refused
 from tests.test_train import H, Linear, T, windows
-from timellama.core.errors import InputError
 from timellama.cost.flops import count
 from timellama.experiments.matrix import make_matrix
 from timellama.experiments.memory import TRAINED, WHOLE, Fit, fit_of, pass_bytes, weight_bounds
@@ -157,5 +157,5 @@ def test_sampling_of_variates_sees_each_series_once_an_epoch():
 def test_single_series_are_refused_for_a_method_over_all_variates(root):
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
     config["overrides"] = {"time-llama": {"training": {"sampling": "variates"}}}
-    with pytest.raises(InputError, match="'time-llama'"):
+    with refused("smoke", "experiments.long_term", "'time-llama'", "sampling", "'variates'", "'windows'"):
         make_matrix(config, root=root)

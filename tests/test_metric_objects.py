@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests import made_up
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.methods.registry import method_of
 from timellama.reports.render.markup import to_markdown
 from timellama.reports.render.table_model import marks
@@ -79,28 +79,28 @@ def test_every_window_counts_once_in_batches_of_unequal_size(outside):
 def test_scores_that_are_not_of_the_windows_are_refused(function):
     metric = Metric(name="bad", label="Bad", direction="lower", unit="", decimals=1, function=function)
     three, one = ([[0.0, 0.0]] * 3,) * 2, ([[0.0, 0.0]],) * 2
-    with pytest.raises(ValueError, match="bad"):
+    with refused("bad", "[B, ...]", error=ValueError):
         scored(metric, three, one)
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "named"),
     [
-        (lambda f, t: float((f - t).abs().mean()), "a value of type float"),
-        (lambda f, t: (f - t).mean(), r"a tensor \[\] of float64"),
-        (lambda f, t: (f - t).mean(dim=0), r"a tensor \[4, 2\]"),
-        (lambda f, t: torch.ones(len(t), 5 - len(t)), "scores a window in batches of other sizes"),
-        (lambda f: f, r"TypeError: .*takes 1 positional argument"),
-        (lambda f, t: (f - t).log(), "not finite"),
-        (lambda f, t: f.sub_(t).abs(), "changes the tensors"),
-        (lambda f, t: f.numpy(), "a value of type ndarray"),
+        (lambda f, t: float((f - t).abs().mean()), ("float", "[B 3, H 4, N 2]", "[B, ...]")),
+        (lambda f, t: (f - t).mean(), ("[]", "float64")),
+        (lambda f, t: (f - t).mean(dim=0), ("[4, 2]",)),
+        (lambda f, t: torch.ones(len(t), 5 - len(t)), ("batches",)),
+        (lambda f: f, ("[B 3, H 4, N 2]", "TypeError", "[B, ...]")),
+        (lambda f, t: (f - t).log(), ("finite",)),
+        (lambda f, t: f.sub_(t).abs(), ("tensors",)),
+        (lambda f, t: f.numpy(), ("ndarray", "[B 3, H 4, N 2]", "[B, ...]")),
     ],
     ids=["float", "mean", "over windows", "other counts", "one argument", "NaN", "in place", "array"],
 )
-def test_a_metric_that_does_not_score_is_refused_before_training(sample_run, tmp_path, function, told):
+def test_a_metric_that_does_not_score_is_refused_before_training(sample_run, tmp_path, function, named):
     metric = Metric(name="bad", label="Bad", direction="lower", unit="", decimals=1, function=function)
     series = made_up.walk(tmp_path / "series.npz")
-    with pytest.raises(InputError, match=f"^metrics: my:BAD.*{told}"):
+    with refused("metrics", "my:BAD", *named):
         made_up.carry_out(
             made_up.small(sample_run),
             tmp_path / "run",
@@ -123,13 +123,13 @@ def test_scores_of_windows_steps_or_values_are_all_a_metric(scores):
 
 @pytest.mark.parametrize("name", ["TAKEN", "SEED", "EMPTY", "PART", "NO_METRIC", "ABSENT"])
 def test_what_cannot_be_a_metric_of_a_configuration_is_refused(outside, name):
-    with pytest.raises(InputError, match=name):
+    with refused(f"{outside}:{name}"):
         find_metrics([f"{outside}:{name}"])
 
 
 @pytest.mark.parametrize("places", [["no_such_module:NEAR"], ["no_such_entry_point"], [":"], ["a.b:"]])
 def test_a_place_that_leads_nowhere_is_refused(places):
-    with pytest.raises(InputError):
+    with refused("metrics", places[0]):
         find_metrics(places)
 
 
@@ -138,7 +138,7 @@ def test_an_object_is_meant_before_a_function_of_nearly_the_same_name(tmp_path, 
     (tmp_path / "folded_metric.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     for written, meant in (("Over", "OVER"), ("neerr", "NEAR"), ("partt", "PART"), ("no_metricc", "NO_METRIC")):
-        with pytest.raises(InputError, match=rf"did you mean {meant}\?"):
+        with refused(f"folded_metric:{written}", f"{meant}?"):
             find_metrics([f"folded_metric:{written}"])
 
 
@@ -152,14 +152,14 @@ def test_an_entry_point_gives_a_metric_a_short_name(tmp_path, monkeypatch, outsi
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "named"),
     [
-        ('direction="down"', "direction of the metric 'near' is 'down', but must be 'lower' or 'higher'"),
-        ('direction="lower", decimals="2"', "decimals of the metric 'near' are '2'"),
-        ("", "missing 1 required keyword-only argument: 'direction'"),
+        ('direction="down"', ("direction", "'near'", "'down'", "'lower'", "'higher'")),
+        ('direction="lower", decimals="2"', ("decimals", "'near'", "'2'")),
+        ("", ("'direction'",)),
     ],
 )
-def test_a_slip_in_a_metric_is_told_with_its_line_and_not_called_a_wrong_path(tmp_path, monkeypatch, line, told):
+def test_a_slip_in_a_metric_is_told_with_its_line_and_not_called_a_wrong_path(tmp_path, monkeypatch, line, named):
     """A metric that cannot be made keeps its module from being imported."""
     given = f"{{**dict(name='near', label='N', direction='lower', unit='', decimals=2), **dict({line})}}"
     made = f"Metric(**{given})" if line else "Metric(name='near', label='N', unit='', decimals=2)"
@@ -167,7 +167,7 @@ def test_a_slip_in_a_metric_is_told_with_its_line_and_not_called_a_wrong_path(tm
         f"from timellama.training.metric_objects import Metric\n\nNEAR = {made}\n"
     )
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=rf"{told}.*slip_of_metric.py, line 3\)") as caught:
+    with refused("slip_of_metric:NEAR", "slip_of_metric.py", "line 3", *named) as caught:
         find_metrics(["slip_of_metric:NEAR"])
     assert "PYTHONPATH" not in str(caught.value)
 
@@ -186,7 +186,8 @@ def test_a_slip_in_a_metric_is_told_with_its_line_and_not_called_a_wrong_path(tm
     ],
 )
 def test_a_metric_is_checked_where_it_is_made(changes):
-    with pytest.raises(ValueError, match=next(iter(changes))):
+    name = [] if "name" in changes else ["'mse'"]
+    with refused(*name, *changes, *map(repr, changes.values())):
         dataclasses.replace(BUILT_IN["mse"], **changes)
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests import made_up
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.experiments import matrix as plan_module
 from timellama.experiments.matrix import make_matrix
 from timellama.reports.report_facts import report_facts
@@ -124,30 +124,28 @@ def test_variants_share_everything_but_their_own_option(root, smoke):
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "words"),
+    ("path", "value", "named"),
     [
-        (("seedz",), [0], ["seedz", "seeds"]),
-        (("seeds",), [], ["seeds", "at least 1"]),
-        (("seeds",), "0", ["seeds", "a list"]),
-        (("precision",), "float16", ["precision", "float16", "bfloat16"]),
-        (("threads",), 0, ["threads", "0", "at least 1"]),
-        (("training", "batch_size"), -3, ["training.batch_size", "-3"]),
-        (("training", "learning_rat"), 1.0, ["learning_rat", "learning_rate"]),
-        (("backbones", 0, "name"), "GPT-5", ["GPT-5", "tiny-gpt2"]),
-        (("experiments", "long_term", "methods"), ["prophet"], ["prophet", "time-llama"]),
-        (("experiments", "long_term", "datasets"), {"Mars": {"context": 8, "horizons": [4]}}, ["Mars", "ETTh1"]),
-        (("experiments", "long_term", "datasets", "Synthetic", "horizons"), [24, 24], ["horizons", "twice"]),
+        (("seedz",), [0], ("seedz", "seeds?")),
+        (("seeds",), [], ("seeds", "[]", 1)),
+        (("seeds",), "0", ("seeds", "'0'", "list")),
+        (("precision",), "float16", ("precision", "float16", "bfloat16")),
+        (("threads",), 0, ("threads", 0, "1")),
+        (("training", "batch_size"), -3, ("training.batch_size", -3)),
+        (("training", "learning_rat"), 1.0, ("learning_rat", "learning_rate?")),
+        (("backbones", 0, "name"), "GPT-5", ("GPT-5", "tiny-gpt2")),
+        (("experiments", "long_term", "methods"), ["prophet"], ("prophet", "time-llama")),
+        (("experiments", "long_term", "datasets"), {"Mars": {"context": 8, "horizons": [4]}}, ("Mars", "ETTh1")),
+        (("experiments", "long_term", "datasets", "Synthetic", "horizons"), [24, 24], ("horizons", [24, 24])),
     ],
 )
-def test_a_slip_is_named_with_value_and_remedy(root, smoke, path, value, words):
+def test_a_slip_is_named_with_value_and_remedy(root, smoke, path, value, named):
     place = smoke
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
-    with pytest.raises(InputError) as error:
+    with refused("smoke", *named):
         make_matrix(smoke, root=root)
-    for word in [*words, "smoke"]:
-        assert word in str(error.value)
 
 
 def test_a_prompt_belongs_to_the_runs_that_read_it(root, smoke):
@@ -166,7 +164,7 @@ def test_a_method_that_is_too_heavy_is_a_column_without_runs(root, smoke):
     ]
     assert columns[:3] == ["time-llama", "Time-LLM", "patchtst"], "the order of methods.yaml"
     smoke["experiments"]["long_term"]["not_run"] = ["prophet"]
-    with pytest.raises(InputError, match="not_run 'prophet' is not in the catalogue"):
+    with refused("smoke", "experiments.long_term", "not_run", "'prophet'", "time-llama"):
         make_matrix(smoke, root=root)
 
 
@@ -225,16 +223,16 @@ def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monke
 
 
 def test_an_experiment_that_is_not_there_names_the_configuration(root, smoke):
-    with pytest.raises(InputError, match=r"did you mean long_term\?"):
+    with refused("smoke", "'long_trem'", "long_term?", "--configfile"):
         make_matrix(smoke, root=root).experiment("long_trem")
-    with pytest.raises(InputError, match="'smoke' has no experiment 'few_shot'.*--configfile"):
+    with refused("smoke", "few_shot", "--configfile"):
         make_matrix(smoke, root=root).experiment("few_shot")
 
 
 def test_backbones_are_needed_by_the_methods_that_run_on_one_alone(root, smoke):
     with_one = make_matrix(smoke, root=root).every_run()
     del smoke["backbones"]
-    with pytest.raises(InputError, match=r"experiments.long_term: method 'time-llama' .*`backbones`"):
+    with refused("experiments.long_term", "'time-llama'", "backbones"):
         make_matrix(smoke, root=root)
     grid = smoke["experiments"]["long_term"]
     grid["methods"].remove("time-llama")
@@ -261,15 +259,15 @@ def test_a_name_that_no_catalogue_has_is_told_with_the_one_that_was_meant(root, 
     for part in path[:-1]:
         at = at[part]
     at[path[-1]] = value
-    with pytest.raises(InputError, match=rf"is not in the catalogue; did you mean {meant}\?; it has "):
+    written = value if isinstance(value, str) else next(iter(value))
+    with refused("smoke", f"'{written}'", f"{meant}?"):
         make_matrix(smoke, root=root)
 
 
 def test_slips_in_own_methods_are_told_under_the_configurations_file_and_key(root, smoke):
     own = made_up.METHOD | {"method": "dlinear", "options": {"kernle": 3}}
-    with pytest.raises(InputError) as caught:
+    with refused("config/own.yaml", "methods", "mine.options.kernle", "kernel?"):
         make_matrix(smoke | {"methods": {"mine": own}}, root=root, origin="config/own.yaml")
-    assert str(caught.value).startswith("config/own.yaml, methods: 1 problem\n  - mine.options.kernle: unknown key")
 
 
 def test_planning_needs_no_torch(root):
@@ -303,27 +301,25 @@ def test_efficiency_sweeps_have_published_options_and_hang_on_nothing_else(root,
     section["threads"] = 1
     assert not set(make_matrix(smoke, root=root).sweeps) & before
     del smoke["experiments"]["efficiency"]
-    with pytest.raises(InputError, match="no experiment 'efficiency'"):
+    with refused("smoke", "'efficiency'", "--configfile"):
         make_matrix(smoke, root=root).efficiency()
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "words"),
+    ("key", "value", "named"),
     [
-        ("settings_of", "Mars", ["Mars", "Traffic"]),
-        ("variates", [], ["variates", "at least 1"]),
-        ("batch_sizes", [0], ["batch_sizes", "0"]),
-        ("methods", ["prophet"], ["prophet", "time-llama"]),
-        ("seconds", 0, ["seconds", "0"]),
-        ("memory_share", 1.5, ["memory_share", "1.5"]),
-        ("second", 1, ["second", "seconds"]),
+        ("settings_of", "Mars", ("Mars", "Traffic")),
+        ("variates", [], ("variates", [])),
+        ("batch_sizes", [0], ("batch_sizes[0]", 0)),
+        ("methods", ["prophet"], ("prophet", "time-llama")),
+        ("seconds", 0, ("seconds", 0)),
+        ("memory_share", 1.5, ("memory_share", 1.5)),
+        ("second", 1, ("second", "seconds?")),
     ],
 )
-def test_a_slip_in_the_efficiency_section_is_named(root, smoke, key, value, words):
+def test_a_slip_in_the_efficiency_section_is_named(root, smoke, key, value, named):
     good = {"settings_of": "Traffic", "context": 512, "horizon": 96, "variates": [7], "batch_sizes": [1]}
     good |= {"methods": ["dlinear"], "threads": 1, "seconds": 1, "longest_call": 9, "memory_share": 0.5}
     smoke["experiments"]["efficiency"] = good | {key: value}
-    with pytest.raises(InputError) as error:
+    with refused("smoke", *named):
         make_matrix(smoke, root=root)
-    for word in [*words, "smoke"]:
-        assert word in str(error.value)

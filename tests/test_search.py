@@ -9,8 +9,8 @@ import yaml
 
 from benchmarks import sobol
 from tests.made_up import carry_out, small, walk
+from tests.refusal import refused
 from timellama.core import layout
-from timellama.core.errors import InputError
 from timellama.core.schema import read_yaml
 from timellama.experiments.configuration import Search
 from timellama.experiments.matrix import make_matrix
@@ -114,7 +114,7 @@ def test_a_searched_run_is_named_by_its_trials(runs):
 
 
 def test_more_trials_than_points_are_refused(root):
-    with pytest.raises(InputError, match="65"):
+    with refused("trials", 65, 64):
         make_matrix(configured(root, trials=65), root=root)
 
 
@@ -168,7 +168,7 @@ def test_the_choice_is_by_validation_loss_and_names_every_trial(tmp_path, runs):
 def test_a_choice_among_other_trials_is_refused(tmp_path, runs):
     paths = written(tmp_path, runs)
     choose(paths["trials"][:3], out=tmp_path / "choice.json")
-    with pytest.raises(ValueError, match="choice"):
+    with refused(tmp_path / "choice.json", error=ValueError):
         settled(of(runs, "dlinear")[2][0], tmp_path / "choice.json")
 
 
@@ -176,7 +176,7 @@ def test_the_expected_best_by_hand():
     assert expected_best([3.0, 1.0], 1) == 2.0
     assert expected_best([3.0, 1.0], 2) == pytest.approx(0.75 * 1 + 0.25 * 3), "both draws are 3 once in four times"
     assert expected_best([1.0, 2.0, 3.0], 2) == pytest.approx((5 * 1 + 3 * 2 + 1 * 3) / 9)
-    with pytest.raises(ValueError, match="k is 0"):
+    with refused("losses", 1, "k", 0, error=ValueError):
         expected_best([1.0], 0)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.core.files import read_arrays, write_arrays
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
@@ -218,19 +218,23 @@ def test_results_combine_as_they_were_written(file: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("method", "changed", "message"),
+    ("method", "changed", "named"),
     [
-        ("rlinear", {"training": Training()}, "training.loss is 'mse', but must be 'smape' on M4"),
-        ("rlinear", {"train_percent": 5}, "train_percent is 5"),
-        ("rlinear", {"variates": 7}, "variates is 7"),
-        ("rlinear", {"context": 0}, "context is 0.*the paper's is 96"),
-        ("rlinear", {"horizon": 24}, "horizon is 24 and season 24"),
-        ("rlinear", {"split": Split(rule="ratio", train=0.7, validation=0.1, test=0.2)}, "split.rule is 'ratio'"),
-        ("hour-of-day-mean", {"context": 23}, "context is 23"),
-        ("rlinear", {"horizon": 13, "season": 1, "context": 26}, "series of horizon 48 and season 24.*has 13 and 1"),
+        ("rlinear", {"training": Training()}, ("training.loss", "'mse'", "'smape'")),
+        ("rlinear", {"train_percent": 5}, ("train_percent", 5, 100)),
+        ("rlinear", {"variates": 7}, ("variates", 7)),
+        ("rlinear", {"context": 0}, ("rlinear", "context", 0, 96)),
+        ("rlinear", {"horizon": 24}, ("horizon", 24, "season", "48/24", "horizons")),
+        (
+            "rlinear",
+            {"split": Split(rule="ratio", train=0.7, validation=0.1, test=0.2)},
+            ("split.rule", "'ratio'", "'published'"),
+        ),
+        ("hour-of-day-mean", {"context": 23}, ("context", 23, 24)),
+        ("rlinear", {"horizon": 13, "season": 1, "context": 26}, ("horizon", 48, 13, "season", 24, 1, "horizons")),
     ],
 )
-def test_runs_that_do_not_fit_are_refused(method: str, changed: dict, message: str, file: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=message):
+def test_runs_that_do_not_fit_are_refused(method: str, changed: dict, named: tuple, file: Path, tmp_path: Path) -> None:
+    with refused(*named):
         run_experiment(run_of(method, **changed), file, tmp_path)
     assert not list(tmp_path.iterdir())

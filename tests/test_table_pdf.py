@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.render.markup import to_latex
 from timellama.reports.render.table_pdf import compiled
@@ -28,12 +28,12 @@ def test_the_same_table_gives_the_same_bytes(tmp_path):
 def test_an_error_of_latex_is_shown_and_leaves_no_file(tmp_path):
     tex = tmp_path / "a.tex"
     tex.write_text(to_latex(TABLE).replace(r"\toprule", r"\nosuchrule"), encoding="utf-8")
-    with pytest.raises(InputError, match="nosuchrule"):
+    with refused("pdflatex", tex, "nosuchrule"):
         compiled(tex, tmp_path / "a.pdf")
     assert not (tmp_path / "a.pdf").exists()
 
 
 def test_without_pdflatex_it_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match="pdflatex"):
+    with refused(tmp_path / "a.pdf", "pdflatex", "texlive-latex-recommended"):
         compiled(tmp_path / "a.tex", tmp_path / "a.pdf")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2Model
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.methods.gpt4ts.network import GPT4TS
 from timellama.methods.patches import cut_patches, patch_count
 
@@ -23,7 +23,7 @@ def test_patches_by_hand():
     for context, length, stride in ((512, 16, 8), (336, 16, 8), (512, 16, 16), (104, 24, 2), (12, 1, 1), (25, 8, 4)):
         patches = cut_patches(torch.randn(3, context), length=length, stride=stride)
         assert patches.shape == (3, patch_count(context=context, length=length, stride=stride), length)
-    with pytest.raises(InputError, match="context is 7"):
+    with refused("context", 7, 8, "patch_length"):
         patch_count(context=7, length=8, stride=4)
 
 

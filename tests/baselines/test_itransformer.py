@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.methods.itransformer.network import ITransformer
 
 SMALL = {"width": 8, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.1}
@@ -82,5 +82,5 @@ def test_layers_start_from_different_weights():
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(InputError, match="3 heads"):
+    with refused("width", SMALL["width"], "heads", 3):
         ITransformer(context=24, horizon=6, calendar=0, **(SMALL | {"heads": 3}))

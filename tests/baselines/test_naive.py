@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.methods.naive.network import HourOfDayMean, LookBackMean, SeasonalNaive
 
 LOOK_BACK = torch.tensor([9.0, 1, 2, 3, 5, 6, 7])[None, :, None]  # one old value, then two seasons of 3
@@ -65,18 +65,18 @@ def test_a_context_without_a_whole_season_repeats_the_last_value_and_says_so(cap
 
 
 def test_a_mean_over_seasons_needs_a_whole_one():
-    with pytest.raises(InputError, match="season"):
+    with refused("context", 23, "season", 24):
         HourOfDayMean(context=23, horizon=4, season=24, days=7)
 
 
 def test_a_season_of_no_step_is_refused():
     for model in (SeasonalNaive, partial(HourOfDayMean, days=7)):
-        with pytest.raises(InputError, match="season is 0"):
+        with refused("season", 0, 1):
             model(context=24, horizon=4, season=0)
 
 
 def test_no_days_are_refused():
-    with pytest.raises(InputError, match="days is 0"):
+    with refused("days", 0, 1):
         HourOfDayMean(context=48, horizon=4, season=24, days=0)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.methods.patchtst.network import POSITION_RANGE, PatchTST
 
 SMALL = {
@@ -150,7 +150,7 @@ def test_the_seed_decides_the_weights():
 
 
 def test_sizes_that_do_not_fit_are_refused():
-    with pytest.raises(InputError, match="context is 7"):
+    with refused("context", 7, SMALL["patch_length"], "patch_length"):
         PatchTST(context=7, horizon=6, **SMALL)
-    with pytest.raises(InputError, match="3 heads"):
+    with refused("width", SMALL["width"], "heads", 3):
         PatchTST(context=33, horizon=6, **(SMALL | {"heads": 3}))

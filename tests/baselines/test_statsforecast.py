@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.experiments.matrix import make_matrix
 from timellama.methods.naive.network import SeasonalNaive
 from timellama.methods.registry import method_of
@@ -83,11 +83,11 @@ def test_orders_are_options(root, library) -> None:
 
 def test_without_the_library_its_extra_is_named(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "statsforecast", None)
-    with pytest.raises(InputError, match=r"AutoETS is of the library statsforecast.*timellama\[statsforecast\]"):
+    with refused("AutoETS", "pip install 'timellama[statsforecast]'"):
         model_class(f"{MODULE}:AUTO_ETS")(horizon=4, season=2)
 
 
 def test_a_series_that_cannot_be_fitted_is_told(library) -> None:
     model = model_class(f"{MODULE}:AUTO_ETS")(horizon=4, season=2)
-    with pytest.raises(InputError, match="cannot fit AutoETS to a series of 3 values, from 1 to 3"):
+    with refused("AutoETS", "3 values", "from 1 to 3", "NotImplementedError"):
         model.of_series(np.array([1.0, 2.0, 3.0]))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.methods.time_llm.network import Reprogramming, TimeLLM, describe
 
 OPTIONS = {
@@ -251,9 +251,9 @@ def test_sizes_that_do_not_fit_are_refused(language_model, embedding_table, back
         "tokenise": tokenise,
         "description": "",
     }
-    with pytest.raises(InputError, match="context is 7, shorter"):
+    with refused("context", 7, OPTIONS["patch_length"], "patch_length"):
         TimeLLM(context=7, **parts, **OPTIONS)
-    with pytest.raises(InputError, match="5 strongest lags"):
+    with refused("context", 4, "5 steps"):
         TimeLLM(context=4, **parts, **(OPTIONS | {"patch_length": 1}))
-    with pytest.raises(InputError, match="features is 17"):
+    with refused("features", 17, "width", 16):
         TimeLLM(context=25, **parts, **(OPTIONS | {"features": 17}))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.refusal import unnamed
 from timellama.cost import estimate as estimate
 from timellama.experiments.matrix import make_matrix
 from timellama.results.digests import code_of_run
@@ -142,7 +143,7 @@ def test_a_finished_run_that_other_metrics_measured_is_left(project, say, monkey
     told = json.loads(say("plan", "--configfile", file, "--no-measure", "--json").stdout)
     assert told["runs"] == {"all": 2, "done": 0, "left": 2, "measured_again": 1}
     broken = small(project, metrics=["plan_metric:NEAER"])
-    assert "did you mean NEAR?" in say("plan", "--configfile", broken, "--no-measure", code=2).stderr
+    assert not unnamed(say("plan", "--configfile", broken, "--no-measure", code=2).stderr, "plan_metric:NEAER", "NEAR?")
 
 
 def test_published_weights_are_downloads_of_their_size(project, say):
@@ -175,11 +176,9 @@ def test_a_method_can_be_left_out(project, say):
     assert runs[0] == 2 * runs[1] > 0, "a variant too is left out by its name"
     file = small(project)
     wrong = say("plan", "--configfile", file, "--without", "dlinear", "--without", "dlinera", code=2).stderr
-    assert "--without is 'dlinera'" in wrong
-    assert (
-        "no runs to plan"
-        in say("plan", "--configfile", file, "--without", "dlinear", "--without", "seasonal-naive", code=2).stderr
-    )
+    assert not unnamed(wrong, "--without", "'dlinera'")
+    every = ("--without", "dlinear", "--without", "seasonal-naive")
+    assert not unnamed(say("plan", "--configfile", file, *every, code=2).stderr, "--without")
 
 
 def test_help_shows_examples(say):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.refusal import unnamed
 from timellama.core import layout
 from timellama.core.schema import read_yaml
 from timellama.experiments.matrix import make_matrix
@@ -56,7 +57,9 @@ def test_export_check_and_what_is_missing(say, naive):
 
 def test_nothing_to_export_or_check(say, naive):
     folder, _ = naive
-    assert "there is no folder" in say("reference", "check", "--folder", folder / "none", code=2).stderr
+    assert not unnamed(say("reference", "check", "--folder", folder / "none", code=2).stderr, folder / "none")
     where = ("--configfile", CONFIG, "--folder", folder / "none")
-    assert "no result of" in say("reference", "export", *where, "--results", folder / "empty", code=2).stderr
-    assert "--experiment 'x'" in say("reference", "missing", *where, "--experiment", "x", code=2).stderr
+    assert not unnamed(
+        say("reference", "export", *where, "--results", folder / "empty", code=2).stderr, folder / "empty"
+    )
+    assert not unnamed(say("reference", "missing", *where, "--experiment", "x", code=2).stderr, "--experiment", "'x'")

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.data.sources import Artifact, fetch
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB: several chunks of a socket's buffer
@@ -156,9 +154,8 @@ class Bench:
             timeout=timeout,
         )
 
-    def refused(self, artifact: Artifact, mirrors: tuple[str, ...] = (), timeout: float = 5.0) -> str:
-        with pytest.raises(InputError) as caught:
+    def refused(self, artifact: Artifact, *named: object, mirrors: tuple[str, ...] = (), timeout: float = 5.0) -> None:
+        with refused(*named):
             self.fetch(artifact, mirrors, timeout)
         assert not self.target.exists()
         assert not list(self.target.parent.glob(".*")) if self.target.parent.exists() else True
-        return str(caught.value)

@@ -30,10 +30,10 @@ from transformers import (
     Qwen3Model,
 )
 
+from tests.refusal import refused
 from timellama.backbones.catalogue import BackboneEntry, folder_digest, prepare
 from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows
 from timellama.backbones.weights import byte_tokenizer
-from timellama.core.errors import InputError
 
 SIZES = {
     "vocab_size": 300,
@@ -181,8 +181,8 @@ def test_random_weights_share_only_the_architecture(tmp_path):
     assert (learnt / "tokenizer.json").read_bytes() == (drawn / "tokenizer.json").read_bytes()
 
 
-def refused(tmp_path: Path, message: str, **given) -> None:
-    with pytest.raises(InputError, match=message):
+def stopped(tmp_path: Path, *named: object, **given) -> None:
+    with refused(*named):
         prepare_from(tmp_path / "source", tmp_path / "b", **given)
     assert not (tmp_path / "b").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"source"}
@@ -191,9 +191,9 @@ def refused(tmp_path: Path, message: str, **given) -> None:
 def test_a_missing_folder_is_refused(tmp_path):
     save(tmp_path / "source", "llama")
     entry = entry_for(tmp_path / "source")
-    with pytest.raises(InputError, match="its source .* is missing"):
+    with refused("small", tmp_path / "nowhere"):
         prepare(entry, blocks=1, source=tmp_path / "nowhere", folder=tmp_path / "b")
-    with pytest.raises(InputError, match="is no folder"):
+    with refused(tmp_path / "nowhere"):
         folder_digest(tmp_path / "nowhere")
 
 
@@ -203,9 +203,7 @@ def test_changed_files_are_refused(tmp_path):
     weights = load_file(tmp_path / "source/model.safetensors")
     weights["norm.weight"][0] += 1
     save_file(weights, tmp_path / "source/model.safetensors")
-    with pytest.raises(
-        InputError, match=f"the pin is {entry.pin}, the files of .* give {folder_digest(tmp_path / 'source')}"
-    ):
+    with refused("small", entry.pin, tmp_path / "source", folder_digest(tmp_path / "source")):
         prepare(entry, blocks=1, source=tmp_path / "source", folder=tmp_path / "b")
 
 
@@ -213,14 +211,14 @@ def test_changed_files_are_refused(tmp_path):
 def test_a_missing_file_is_refused(tmp_path, file):
     save(tmp_path / "source", "llama")
     (tmp_path / "source" / file).unlink()
-    refused(tmp_path, f"{file} is missing")
+    stopped(tmp_path, tmp_path / "source" / file)
 
 
-@pytest.mark.parametrize(("file", "message"), [("config.json", "not JSON"), ("tokenizer.json", "cannot be read")])
-def test_a_broken_file_is_refused(tmp_path, file, message):
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+def test_a_broken_file_is_refused(tmp_path, file):
     save(tmp_path / "source", "llama")
     (tmp_path / "source" / file).write_text("{")
-    refused(tmp_path, message)
+    stopped(tmp_path, tmp_path / "source", file)
 
 
 @pytest.mark.parametrize("keep", [4, 200, -1])
@@ -228,13 +226,13 @@ def test_truncated_weights_are_refused(tmp_path, keep):
     save(tmp_path / "source", "llama")
     path = tmp_path / "source/model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    refused(tmp_path, "truncated or not safetensors")
+    stopped(tmp_path, path)
 
 
 def test_a_missing_shard_is_refused(tmp_path):
     save(tmp_path / "source", "llama", "10KB")
     sorted((tmp_path / "source").glob("*.safetensors"))[0].unlink()
-    refused(tmp_path, "is missing; fetch the backbone again")
+    stopped(tmp_path, "model-00001-of-00005.safetensors")
 
 
 def test_an_index_that_promises_too_much_is_refused(tmp_path):
@@ -243,32 +241,34 @@ def test_an_index_that_promises_too_much_is_refused(tmp_path):
     index = json.loads(path.read_text())
     index["weight_map"]["norm.weight"] = index["weight_map"]["embed_tokens.weight"]
     path.write_text(json.dumps(index))
-    refused(tmp_path, "lacks norm.weight, which model.safetensors.index.json promises")
+    stopped(tmp_path, "norm.weight", "model-00001-of-00005.safetensors", "model.safetensors.index.json")
 
 
 def test_an_index_without_a_map_is_refused(tmp_path):
     save(tmp_path / "source", "llama", "10KB")
     (tmp_path / "source/model.safetensors.index.json").write_text("{}")
-    refused(tmp_path, "has no weight_map")
+    stopped(tmp_path, "model.safetensors.index.json", "weight_map")
 
 
 def test_pickles_are_refused(tmp_path):
     model = save(tmp_path / "source", "llama")
     (tmp_path / "source/model.safetensors").unlink()
     torch.save(model.state_dict(), tmp_path / "source/pytorch_model.bin")
-    refused(tmp_path, "pytorch_model.bin is a pickle.*save_pretrained")
+    stopped(
+        tmp_path, tmp_path / "source", "pytorch_model.bin", "AutoModel.from_pretrained(model).save_pretrained(folder)"
+    )
 
 
 def test_a_folder_without_weights_is_refused(tmp_path):
     save(tmp_path / "source", "llama")
     (tmp_path / "source/model.safetensors").unlink()
-    refused(tmp_path, "has neither model.safetensors nor model.safetensors.index.json")
+    stopped(tmp_path, tmp_path / "source", "model.safetensors", "model.safetensors.index.json")
 
 
 def test_another_architecture_is_refused(tmp_path):
     sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 16}
     BertModel(BertConfig(vocab_size=300, **sizes)).save_pretrained(tmp_path / "source")
-    refused(tmp_path, "model_type is 'bert'; only llama, mistral, qwen2, qwen3, gemma, gpt2 are supported")
+    stopped(tmp_path, "model_type", "bert", "llama", "mistral", "qwen2", "qwen3", "gemma", "gpt2")
 
 
 def edit(tmp_path: Path, **changes) -> None:
@@ -279,7 +279,7 @@ def edit(tmp_path: Path, **changes) -> None:
 def test_more_blocks_than_the_model_has_are_refused(tmp_path):
     save(tmp_path / "source", "llama")
     entry = dataclasses.replace(entry_for(tmp_path / "source"), blocks=9)
-    with pytest.raises(InputError, match="blocks=5 is not between 1 and the 4 that the model has"):
+    with refused(tmp_path / "source", "blocks", 5, 1, 4):
         prepare(entry, blocks=5, source=tmp_path / "source", folder=tmp_path / "b")
 
 
@@ -288,27 +288,25 @@ def test_a_configuration_without_its_depth_is_refused(tmp_path):
     config = json.loads((tmp_path / "source/config.json").read_text())
     del config["num_hidden_layers"]
     (tmp_path / "source/config.json").write_text(json.dumps(config))
-    refused(tmp_path, "the configuration lacks num_hidden_layers")
+    stopped(tmp_path, tmp_path / "source", "num_hidden_layers", "config.json")
 
 
 def test_shapes_that_do_not_fit_the_configuration_are_refused(tmp_path):
     save(tmp_path / "source", "llama")
     edit(tmp_path, intermediate_size=32)
-    refused(
-        tmp_path, r"tensor layers.0.mlp.down_proj.weight has shape \(16, 24\), the configuration asks for \(16, 32\)"
-    )
+    stopped(tmp_path, tmp_path / "source", "layers.0.mlp.down_proj.weight", (16, 24), (16, 32))
 
 
 def test_names_that_do_not_fit_the_configuration_are_refused(tmp_path):
     save(tmp_path / "source", "llama-head")
     edit(tmp_path, attention_bias=True)
-    refused(tmp_path, "12 of 41 tensors are missing, the first is layers.0.self_attn.q_proj.bias")
+    stopped(tmp_path, tmp_path / "source", 12, 41, "layers.0.self_attn.q_proj.bias")
 
 
 def test_a_configuration_that_transformers_refuses_is_refused(tmp_path):
     save(tmp_path / "source", "llama")
     edit(tmp_path, hidden_size="wide")
-    refused(tmp_path, "transformers refuses this configuration")
+    stopped(tmp_path, tmp_path / "source", "hidden_size", "wide")
 
 
 def test_quantised_weights_are_refused(tmp_path):
@@ -316,12 +314,12 @@ def test_quantised_weights_are_refused(tmp_path):
     weights = load_file(tmp_path / "source/model.safetensors")
     weights["layers.0.mlp.up_proj.weight"] = weights["layers.0.mlp.up_proj.weight"].to(torch.int8)
     save_file(weights, tmp_path / "source/model.safetensors")
-    refused(tmp_path, "layers.0.mlp.up_proj.weight is torch.int8; name the unquantised model")
+    stopped(tmp_path, tmp_path / "source", "layers.0.mlp.up_proj.weight", "torch.int8")
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path):
     save(tmp_path / "source", "llama")
     tokenizer = json.loads(byte_tokenizer())
-    tokenizer["model"]["vocab"]["beyond"] = 300
+    tokenizer["model"]["vocab"]["beyond"] = 305
     (tmp_path / "source/tokenizer.json").write_text(json.dumps(tokenizer))
-    refused(tmp_path, "the tokenizer knows token 300, the embedding has 300 rows")
+    stopped(tmp_path, tmp_path / "source", 305, 300, "tokenizer.json")

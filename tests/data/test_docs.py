@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_catalogue
 from timellama.data.series import load_series
@@ -48,7 +48,7 @@ def test_the_example_of_ones_own_data(root: Path, tmp_path: Path, monkeypatch: p
     short = tmp_path / "short.yaml"
     declared = catalogue.read_text().replace("rows: 20\n", "rows: 16\n")
     short.write_text(declared)
-    with pytest.raises(InputError, match="irregular_steps: 2 found"):
+    with refused(raw, "IceCream", "irregular_steps", 2, 0, "quirks"):
         normalise(load_catalogue(short)["IceCream"], [raw], out, tmp_path / "quirks.json")
     short.write_text(declared + block(text, "yaml", "irregular_steps"))
     normalise(load_catalogue(short)["IceCream"], [raw], out, tmp_path / "quirks.json")

@@ -39,8 +39,7 @@ def test_a_run_that_was_stopped_is_resumed_by_the_next(
     bench: object, site: object, web: object, artifact: Artifact
 ) -> None:
     site.answers = [web.cut_after(0.5), *[web.status(503)] * 5]
-    message = bench.refused(artifact)
-    assert "HTTP 503" in message and "what arrived is kept and resumed" in message
+    bench.refused(artifact, f"{site.address}/pub/a.csv", 503)
     site.requests.clear()
     bench.fetch(artifact)
     assert bench.target.read_bytes() == CONTENT
@@ -104,30 +103,26 @@ def test_passing_failures_are_tried_again_with_growing_pauses(
 def test_a_server_that_hangs_is_given_up(bench: object, site: object, web: object, artifact: Artifact) -> None:
     release = threading.Event()
     site.answers = [web.hang(release)] * 5
-    message = bench.refused(artifact, timeout=0.2)
+    bench.refused(artifact, f"{site.address}/pub/a.csv", "TIMELLAMA_MIRROR=FOLDER", timeout=0.2)
     release.set()
-    assert "no answer for 0.2 s (5 tries)" in message or "timed out" in message
     assert bench.pauses == [1.0, 2.0, 4.0, 8.0]
 
 
 def test_an_absent_file_is_told_at_once(bench: object, site: object, artifact: Artifact) -> None:
     del site.files["/pub/a.csv"]
-    message = bench.refused(artifact)
-    assert "set/a.csv" in message and f"{site.address}/pub/a.csv: HTTP 404 Not Found" in message
-    assert "TIMELLAMA_MIRROR=FOLDER" in message
+    bench.refused(artifact, "set/a.csv", f"{site.address}/pub/a.csv", 404, "TIMELLAMA_MIRROR=FOLDER")
     assert bench.pauses == []
 
 
 def test_wrong_content_is_told_and_not_kept(bench: object, site: object, artifact: Artifact) -> None:
     site.files["/pub/a.csv"] = CONTENT[:-1] + b"x"
-    message = bench.refused(artifact)
-    assert f"SHA-256 is {digest(CONTENT[:-1] + b'x')}, expected {artifact.sha256}" in message
+    bench.refused(artifact, digest(CONTENT[:-1] + b"x"), artifact.sha256)
     assert [p.name for p in bench.cache.iterdir()] == [f"{artifact.sha256}.lock"]
 
 
 def test_a_shorter_file_is_told(bench: object, site: object, artifact: Artifact) -> None:
     site.files["/pub/a.csv"] = CONTENT[:1000]
-    assert f"announces 1000 bytes, expected {len(CONTENT)}" in bench.refused(artifact)
+    bench.refused(artifact, 1000, len(CONTENT))
 
 
 def test_no_network_is_told(bench: object) -> None:
@@ -135,8 +130,7 @@ def test_no_network_is_told(bench: object) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     artifact = Artifact(path="a.csv", source=f"http://127.0.0.1:{port}/a.csv", sha256="0" * 64)
-    message = bench.refused(artifact)
-    assert "no connection" in message and f"http://127.0.0.1:{port}/a.csv" in message
+    bench.refused(artifact, f"http://127.0.0.1:{port}/a.csv", "TIMELLAMA_MIRROR=FOLDER")
 
 
 def test_the_servers_announcement_is_held_against_the_room(
@@ -145,7 +139,7 @@ def test_the_servers_announcement_is_held_against_the_room(
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(downloading.shutil, "disk_usage", lambda _: usage._replace(free=10))
     unsized = Artifact(path="a.csv", source=artifact.source, sha256=artifact.sha256)
-    assert f"needs {len(CONTENT)} bytes more, 10 are free" in bench.refused(unsized)
+    bench.refused(unsized, "a.csv", bench.cache, len(CONTENT), 10)
 
 
 def test_progress_goes_to_the_log_a_tenth_at_a_time(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.data.reading_desk import ReadingDesk
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.data.catalogue import load_catalogue
 from timellama.data.croissant import describe
 from timellama.data.files.detect import Asked
@@ -50,30 +50,30 @@ def test_both_files_are_read_and_the_published_one_is_as_it_was(desk):
 
 def test_a_name_or_a_place_of_both_is_refused(desk):
     rename(desk, "known")
-    with pytest.raises(InputError, match=r"local/datasets.yaml: the data set 'known' has the name of 'Known' in"):
+    with refused("local/datasets.yaml", "known", "Known", desk.catalogue):
         load_catalogue(desk.catalogue)
     rename(desk, "Other", files=[{"path": "known.csv", "source": "own.csv", "sha256": "0" * 64}])
-    with pytest.raises(InputError, match="the path known.csv of Other is that of a file of Known"):
+    with refused("local/datasets.yaml", "known.csv", "Other", "Known", desk.catalogue):
         load_catalogue(desk.catalogue)
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "named"),
     [
-        ({"reader": "table"}, "reading: .*is for the reader `file`, not for `table`"),
-        ({"time_column": None}, "time_column: is missing; only rows of the frequency `step`"),
-        ({"reading": {"fill": "cubic"}}, "reading.fill"),
-        ({"reading": {"separator": "::"}}, "reading.separator"),
-        ({"reading": {"sorted": True}}, "sorted"),
-        ({"reading": {"align": "common"}}, r"reading\.align: is for a long file"),
-        ({"reading": {"id_column": "a"}}, r"reading\.value_column: is missing"),
-        ({"reading": {"id_column": "a", "value_column": "b", "drop": ["c"]}}, r"reading\.drop: is for a file with"),
-        ({"repairs": {"filled_cells": -1}}, "repairs.filled_cells"),
+        ({"reader": "table"}, ("reading", "repairs", "file", "table")),
+        ({"time_column": None}, ("time_column", "step")),
+        ({"reading": {"fill": "cubic"}}, ("reading.fill", "cubic", "linear", "previous", "seasonal")),
+        ({"reading": {"separator": "::"}}, ("reading.separator", "'::'")),
+        ({"reading": {"sorted": True}}, ("reading.sorted", "sort?")),
+        ({"reading": {"align": "common"}}, ("reading.align", "id_column")),
+        ({"reading": {"id_column": "a"}}, ("reading.value_column", "id_column")),
+        ({"reading": {"id_column": "a", "value_column": "b", "drop": ["c"]}}, ("reading.drop", "id_column")),
+        ({"repairs": {"filled_cells": -1}}, ("repairs.filled_cells", -1, 0)),
     ],
 )
-def test_an_entry_that_cannot_be_read_so_is_refused(desk, changes, message):
+def test_an_entry_that_cannot_be_read_so_is_refused(desk, changes, named):
     rename(desk, "Own", **changes)
-    with pytest.raises(InputError, match=message):
+    with refused("local/datasets.yaml", *named):
         load_catalogue(desk.catalogue)
 
 

@@ -3,14 +3,13 @@
 import dataclasses
 import hashlib
 import json
-import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.data import nycflights13
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import Dataset, Quirks, load_catalogue
@@ -52,12 +51,10 @@ class Desk:
         normalise(dataset, [self.raw], self.out, self.quirks)
         return load_series(self.out), json.loads(self.quirks.read_text(encoding="utf-8"))
 
-    def refused(self, content: str | bytes, dataset: Dataset) -> str:
-        with pytest.raises(InputError) as caught:
+    def refused(self, content: str | bytes, dataset: Dataset, *named: object) -> None:
+        with refused(self.raw, *named):
             self.run(content, dataset)
         assert not self.out.exists() and not self.quirks.exists()
-        assert str(self.raw) in str(caught.value)
-        return str(caught.value)
 
 
 @pytest.fixture
@@ -78,7 +75,8 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(desk: Desk) -> None:
     pinned = Artifact(path="toy.csv", source="toy.csv", sha256=hashlib.sha256(GOOD.encode()).hexdigest())
     desk.run(GOOD, toy(files=(pinned,)))
     desk.out.unlink(), desk.quirks.unlink()
-    assert "the catalogue's entry of toy says" in desk.refused(GOOD.replace("2.5", "2.6"), toy(files=(pinned,)))
+    changed = GOOD.replace("2.5", "2.6")
+    desk.refused(changed, toy(files=(pinned,)), pinned.sha256, hashlib.sha256(changed.encode()).hexdigest(), "toy")
 
 
 def test_the_same_bytes_come_out_again(desk: Desk) -> None:
@@ -117,55 +115,58 @@ def test_the_time_column_may_stand_anywhere(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "named"),
     [
-        ("", "the file is empty"),
-        ("\n\n", "the file is empty"),
-        ("date,a,b\n", "a header but no rows"),
-        (GOOD.replace("2.5", "NaN"), "line 2, column 'b': 'NaN' is not a finite plain number"),
-        (GOOD.replace("2.5", "inf"), "line 2, column 'b': 'inf' is not a finite"),
-        (GOOD.replace("2.5", "1e999"), "line 2, column 'b': '1e999' is not a finite"),
-        (GOOD.replace("2.5", "1_000"), "line 2, column 'b': '1_000' is not a finite plain number"),
-        (GOOD.replace("2.5", "٣"), "line 2, column 'b'"),
-        (GOOD.replace("2.5", ""), "line 2, column 'b': the cell is empty"),
-        (GOOD.replace("2.5", "n/a"), "line 2, column 'b': 'n/a' is not a number"),
-        (GOOD.replace("2.5", '"2,5"'), "write a decimal point instead of the comma"),
-        (GOOD.replace("2.5", "2,5"), "line 2: 4 cells, but the header has 3 columns"),
-        (GOOD.replace(",2.5", ""), "line 2: 2 cells, but the header has 3 columns"),
-        (GOOD.replace("2.5\n", '"2.5\n'), "not a well-formed CSV"),
-        (GOOD.replace("2.5\n", "2.5\n\n"), "line 3: a blank line in the middle"),
-        (GOOD.replace("2.5", "2\0"), "line 2: holds a zero byte"),
-        (GOOD.replace(",", ";"), "its header is parted by ';'; use commas"),
-        (GOOD.replace("date,a,b", "date,a,a"), "two columns are named 'a'"),
-        (GOOD.replace("date,a,b", "date,a,"), "column 3 has no name"),
-        (GOOD.replace("date", "dat"), "no column 'date'; did you mean 'dat'?"),
-        (GOOD.replace("2024-01-01 00", "01.01.2024 00"), "line 2, column 'date': the time stamp '01.01.2024 00:00:00'"),
-        (GOOD.replace("01-01 00", "02-30 00"), "line 2, column 'date': the time stamp '2024-02-30 00:00:00'"),
-        (GOOD.replace("2024-01-01 00:00:00", "NaT"), "the time stamp 'NaT' cannot be used"),
-        (GOOD.replace("00:00:00,", "00:00:00+02:00,"), "write it as YYYY-MM-DD hh:mm:ss, without a zone"),
-        (GOOD.replace("01 00:", "01 09:"), "line 3: the stamp 2024-01-01 01:00:00 comes after 2024-01-01 09:00:00"),
-        (GOOD.replace("01 01:", "01 00:"), "repeated_stamps: 1 found"),
-        (GOOD.replace("01 02:", "01 04:"), "irregular_steps: 1 found"),
-        (GOOD.replace("2.5", "-9999"), "sentinel_cells: 1 found ({'b': 1}), the catalogue's entry says 0"),
-        (GOOD.replace("a,b", "a\ufffd,b"), "replacement_characters: 1 found"),
-        (GOOD + "2024-01-01 03:00:00,1,1\n", "has 4 rows, but the catalogue's entry of toy says 3; set rows: 4"),
-        (GOOD.replace("a,b", "a,é").encode("latin-1"), "line 1, byte 8: the byte 0xe9 is not UTF-8"),
-        (GOOD.replace("2.5", "2.5\u00a0").encode("latin-1"), "line 2, byte 26: the byte 0xa0 is not UTF-8"),
-        (GOOD.encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        ("", ("header",)),
+        ("\n\n", ("header",)),
+        ("date,a,b\n", ("rows",)),
+        (GOOD.replace("2.5", "NaN"), ("line 2", "'b'", "NaN", "quirks.irregular_steps")),
+        (GOOD.replace("2.5", "inf"), ("line 2", "'b'", "inf", "quirks.irregular_steps")),
+        (GOOD.replace("2.5", "1e999"), ("line 2", "'b'", "1e999", "quirks.irregular_steps")),
+        (GOOD.replace("2.5", "1_000"), ("line 2", "'b'", "1_000", "quirks.irregular_steps")),
+        (GOOD.replace("2.5", "٣"), ("line 2", "'b'", "٣", "quirks.irregular_steps")),
+        (GOOD.replace("2.5", ""), ("line 2", "'b'", "quirks.irregular_steps")),
+        (GOOD.replace("2.5", "n/a"), ("line 2", "'b'", "n/a", "quirks.irregular_steps")),
+        (GOOD.replace("2.5", '"2,5"'), ("line 2", "'b'", "2,5", "quirks.irregular_steps")),
+        (GOOD.replace("2.5", "2,5"), ("line 2", 4, 3)),
+        (GOOD.replace(",2.5", ""), ("line 2", "2 cells", 3)),
+        (GOOD.replace("2.5\n", '"2.5\n'), ("line 4", "quotes")),
+        (GOOD.replace("2.5\n", "2.5\n\n"), ("line 3", "blank")),
+        (GOOD.replace("2.5", "2\0"), ("line 2", "zero")),
+        (GOOD.replace(",", ";"), ("line 1", "date;a;b", "';'")),
+        (GOOD.replace("date,a,b", "date,a,a"), ("line 1", "'a'")),
+        (GOOD.replace("date,a,b", "date,a,"), ("line 1", "column 3")),
+        (GOOD.replace("date", "dat"), ("line 1", "date", "'dat'", "dat, a, b", "time_column")),
+        (
+            GOOD.replace("2024-01-01 00", "01.01.2024 00"),
+            ("line 2", "'date'", "01.01.2024 00:00:00", "YYYY-MM-DD hh:mm:ss"),
+        ),
+        (GOOD.replace("01-01 00", "02-30 00"), ("line 2", "'date'", "2024-02-30 00:00:00", "YYYY-MM-DD hh:mm:ss")),
+        (GOOD.replace("2024-01-01 00:00:00", "NaT"), ("line 2", "'date'", "NaT", "YYYY-MM-DD hh:mm:ss")),
+        (GOOD.replace("00:00:00,", "00:00:00+02:00,"), ("line 2", "'date'", "+02:00", "YYYY-MM-DD hh:mm:ss", "zone")),
+        (GOOD.replace("01 00:", "01 09:"), ("line 3", "2024-01-01 01:00:00", "2024-01-01 09:00:00")),
+        (GOOD.replace("01 01:", "01 00:"), ("repeated_stamps", 1, 0, "quirks", "toy")),
+        (GOOD.replace("01 02:", "01 04:"), ("irregular_steps", 1, 0, "quirks", "toy")),
+        (GOOD.replace("2.5", "-9999"), ("sentinel_cells", 1, "'b'", 0, "quirks", "toy")),
+        (GOOD.replace("a,b", "a\ufffd,b"), ("replacement_characters", 1, 0, "quirks", "toy")),
+        (GOOD + "2024-01-01 03:00:00,1,1\n", ("toy", 3, "rows: 4")),
+        (GOOD.replace("a,b", "a,é").encode("latin-1"), ("line 1", "byte 8", "0xe9", "iconv -f LATIN1 -t UTF-8")),
+        (GOOD.replace("2.5", "2.5\u00a0").encode("latin-1"), ("line 2", "byte 26", "0xa0", "iconv -f LATIN1 -t UTF-8")),
+        (GOOD.encode("utf-16"), ("UTF-16", "iconv -f UTF-16 -t UTF-8")),
     ],
 )
-def test_the_unexpected_is_refused_with_its_place(content: str | bytes, message: str, desk: Desk) -> None:
-    assert message in desk.refused(content, toy())
+def test_the_unexpected_is_refused_with_its_place(content: str | bytes, named: tuple, desk: Desk) -> None:
+    desk.refused(content, toy(), *named)
 
 
 def test_other_columns_or_another_number_are_refused(desk: Desk) -> None:
-    assert "the columns are ['a', 'b']" in desk.refused(GOOD, toy(columns=("a", "c")))
-    assert "has 2 variates" in desk.refused(GOOD, toy(variates=3))
+    desk.refused(GOOD, toy(columns=("a", "c")), "toy", ["a", "b"], ["a", "c"])
+    desk.refused(GOOD, toy(variates=3), "toy", "2 variates", 3, "variates: 2")
 
 
 def test_a_frequency_of_no_alias_is_told(desk: Desk) -> None:
     desk.raw.write_text(GOOD)
-    with pytest.raises(InputError, match="the frequency 'hourly' of toy is no pandas alias"):
+    with refused("hourly", "toy", "h", "15min", "MS"):
         normalise(toy(frequency="hourly"), [desk.raw], desk.out, desk.quirks)
 
 
@@ -182,7 +183,7 @@ def test_declared_oddities_are_kept_as_they_are(desk: Desk) -> None:
 
 
 def test_an_oddity_that_is_declared_and_absent_is_told(desk: Desk) -> None:
-    assert "sentinel_cells: 0 found" in desk.refused(GOOD, toy(quirks=Quirks(sentinel_cells=1)))
+    desk.refused(GOOD, toy(quirks=Quirks(sentinel_cells=1)), "sentinel_cells", 0, 1, "quirks", "toy")
 
 
 def test_months_are_steps_of_unequal_length(desk: Desk) -> None:
@@ -227,20 +228,20 @@ def test_real_files_hold_what_the_catalogue_says(name: str, root: Path, shared: 
 def test_a_series_file_that_is_not_one_is_told(desk: Desk) -> None:
     desk.run(GOOD, toy())
     series = load_series(desk.out)
-    with pytest.raises(InputError, match="absent"):
+    with refused(desk.out.with_name("absent.npz")):
         load_series(desk.out.with_name("absent.npz"))
     whole = desk.out.read_bytes()
     desk.out.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="not a readable array file"):
+    with refused(desk.out):
         load_series(desk.out)
     np.savez(desk.out, values=np.zeros(3))
-    with pytest.raises(InputError, match=re.escape("holds the arrays ['values']")):
+    with refused(desk.out, ["values"], "time", "columns", "raw_sha256"):
         load_series(desk.out)
     save_series(desk.out, dataclasses.replace(series, time=series.time[:2]))
-    with pytest.raises(InputError, match="do not belong together"):
+    with refused(desk.out, "values", (3, 2), "time", (2,), "columns"):
         load_series(desk.out)
     save_series(desk.out, dataclasses.replace(series, values=series.values * np.inf))
-    with pytest.raises(InputError, match="not finite"):
+    with refused(desk.out):
         load_series(desk.out)
 
 
@@ -248,7 +249,7 @@ def test_nothing_pickled_is_ever_read(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "evil.npz"
     names = ("values", "time", "columns", "raw_sha256")
     np.savez(path, **{name: np.array([{"a": 1}], dtype=object) for name in names})
-    with pytest.raises(InputError, match="not a readable array file"):
+    with refused(path):
         load_series(path)
 
 
@@ -290,22 +291,22 @@ def test_airports_become_columns_and_holes_are_interpolated_and_counted(desk: De
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "named"),
     [
-        (airports(HOURS, JFK_6={"temp": "NA"}), "interpolated_cells: 1 found"),
-        (airports(HOURS, JFK_5={"temp": "NA"}), "column 'temp_JFK' is missing at the first or last hour"),
-        (airports([*HOURS, (5, "EWR")]), "EWR has two rows for 2013-01-01 05:00:00"),
-        (airports(HOURS, LGA_8={"local": 8}), "local time 2013-01-01 08:00:00 and UTC stamp 2013-01-01 08:00:00"),
-        (airports(HOURS, LGA_8={"day": 32}), "the local time 2013-1-32-3 cannot be used"),
-        (airports(HOURS, LGA_8={"temp": "warm"}), "column 'temp': 'warm' is not a number"),
-        (airports(HOURS, LGA_8={"utc": "NA"}), "column 'time_hour': the time stamp 'NA'"),
-        (airports([*HOURS, (5, "BOS")]), "'BOS' is none of EWR, JFK, LGA"),
-        (airports(HOURS).replace("humid", "damp"), "lacks the columns humid"),
-        (airports([]), "a header but no rows"),
+        (airports(HOURS, JFK_6={"temp": "NA"}), ("interpolated_cells", 1, "temp_JFK", 0, "quirks", "toy")),
+        (airports(HOURS, JFK_5={"temp": "NA"}), ("temp_JFK",)),
+        (airports([*HOURS, (5, "EWR")]), ("line 17", "EWR", "2013-01-01 05:00:00")),
+        (airports(HOURS, LGA_8={"local": 8}), ("line 15", "2013-01-01 08:00:00", "0:00:00", 4, 5)),
+        (airports(HOURS, LGA_8={"day": 32}), ("line 15", "2013-1-32-3")),
+        (airports(HOURS, LGA_8={"temp": "warm"}), ("line 15", "'temp'", "warm")),
+        (airports(HOURS, LGA_8={"utc": "NA"}), ("line 15", "'time_hour'", "'NA'", "YYYY-MM-DD hh:mm:ss")),
+        (airports([*HOURS, (5, "BOS")]), ("line 17", "'origin'", "BOS", "EWR", "JFK", "LGA")),
+        (airports(HOURS).replace("humid", "damp"), ("line 1", "humid")),
+        (airports([]), ("rows",)),
     ],
 )
-def test_what_is_wrong_with_the_airports_is_told(content: str, message: str, desk: Desk) -> None:
-    assert message in desk.refused(content, flights())
+def test_what_is_wrong_with_the_airports_is_told(content: str, named: tuple, desk: Desk) -> None:
+    desk.refused(content, flights(), *named)
 
 
 @pytest.mark.network

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.methods.time_llama.prompts import GENERIC, other_dataset, own_prompts, prompt_kind
 
 DESCRIPTION = "Load of two transformers, one row an hour."
@@ -33,7 +33,7 @@ def test_shuffled_words_are_the_same_words_in_one_fixed_order():
 
 
 def test_an_unknown_kind_is_named_with_the_known_ones():
-    with pytest.raises(InputError, match="prompt is 'poem'.*" + ".*".join(own_prompts())):
+    with refused("prompt", "poem", *own_prompts(), "module:NAME"):
         prompt_kind("poem")
 
 
@@ -45,5 +45,5 @@ def test_the_schema_knows_the_same_kinds(root):
 def test_the_other_data_set_is_the_next_of_another_domain():
     domains = {"a": "load", "b": "load", "c": "rain", "d": "load"}
     assert [other_dataset(name, domains=domains) for name in domains] == ["c", "c", "d", "c"]
-    with pytest.raises(InputError, match="all data sets are of the domain 'load'"):
+    with refused("prompt", "domain", "load"):
         other_dataset("a", domains={"a": "load", "b": "load"})

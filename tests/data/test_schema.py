@@ -11,8 +11,8 @@ import pytest
 import yaml
 from pydantic import Field, model_validator
 
+from tests.refusal import refused
 from timellama.core import schema
-from timellama.core.errors import InputError
 from timellama.core.schema import Model, broken
 from timellama.core.values import AsWritten, Count, Distinct, Maybe, Share
 
@@ -59,10 +59,10 @@ class Toy(Model):
     shapes: dict[str, Annotated[Square | Circle, Field(discriminator="kind")]] = Field(default_factory=dict)
 
 
-def problems(value: object) -> str:
-    with pytest.raises(InputError) as caught:
+def problems(value: object, *named: object) -> int:
+    with refused("toy.yaml", *named) as caught:
         schema.validate(value, Toy, origin="toy.yaml")
-    return str(caught.value)
+    return str(caught.value).count("\n")  # a line each, below the first
 
 
 def test_a_right_value_becomes_a_model_and_settings_stay_as_written() -> None:
@@ -73,66 +73,61 @@ def test_a_right_value_becomes_a_model_and_settings_stay_as_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "parts"),
+    ("value", "named"),
     [
-        ({"budget": {"batch_sise": 4}}, ["budget.batch_sise: unknown key; did you mean batch_size?", "Allowed keys:"]),
-        ({"budget": {"batch_size": 0}}, ["budget.batch_size: is 0, but must be at least 1"]),
-        ({"budget": {"batch_size": "4"}}, ["is '4', but must be a whole number (write the number without quotes)"]),
-        ({"budget": {"loss": "msa"}}, ["must be one of mse, smape; did you mean mse?"]),
-        ({"budget": {"loss": True}}, ["must be text (YAML reads yes, no, on and off as true or false"]),
-        ({"budget": {"name": "A b"}}, ["budget.name: is 'A b', but must match the pattern ^[a-z]+$"]),
-        ({"budget": {"steps": "many"}}, ["budget.steps: is 'many', but must be a whole number or empty (null)"]),
-        ({"budget": {"steps": 0}}, ["budget.steps: is 0, but must be at least 1"]),
-        ({}, ["budget: is missing; add it (What a run may use.)"]),
-        ([], ["top level: is [], but must be a mapping"]),
-        ({"budget": {}, "runs": {"A1": []}}, ["runs.A1: the name must match the pattern ^[a-z]+$"]),
-        ({"budget": {}, "runs": {"a": [1, "x"]}}, ["runs.a[1]: is 'x'"]),
-        ({"budget": {"seeds": [1, 1]}}, ["budget.seeds: is [1, 1], but must not hold the same entry twice"]),
-        ({"budget": {"seeds": None}}, ["budget.seeds: is None, but must be a list"]),
+        ({"budget": {"batch_sise": 4}}, ("budget.batch_sise", "batch_size?", "steps")),
+        ({"budget": {"batch_size": 0}}, ("budget.batch_size", 0)),
+        ({"budget": {"batch_size": "4"}}, ("budget.batch_size", "'4'", "quotes")),
+        ({"budget": {"loss": "msa"}}, ("budget.loss", "'msa'", "mse", "smape", "mse?")),
+        ({"budget": {"loss": True}}, ("budget.loss", True, "quotes")),
+        ({"budget": {"name": "A b"}}, ("budget.name", "'A b'", "^[a-z]+$")),
+        ({"budget": {"steps": "many"}}, ("budget.steps", "'many'", "null")),
+        ({"budget": {"steps": 0}}, ("budget.steps", 0)),
+        ({}, ("budget", "What a run may use.")),
+        ([], ("top level", "[]", "key: value")),
+        ({"budget": {}, "runs": {"A1": []}}, ("runs.A1", "^[a-z]+$")),
+        ({"budget": {}, "runs": {"a": [1, "x"]}}, ("runs.a[1]", "'x'", "quotes")),
+        ({"budget": {"seeds": [1, 1]}}, ("budget.seeds", "[1, 1]")),
+        ({"budget": {"seeds": None}}, ("budget.seeds", None, "list")),
         (
             {"budget": {"limits": {"batch_sise": 4}}},
-            ["budget.limits.batch_sise: unknown key; did you mean batch_size?"],
+            ("budget.limits.batch_sise", "batch_size?"),
         ),
-        ({"budget": {"limits": {"batch_size": 0}}}, ["budget.limits.batch_size: is 0, but must be at least 1"]),
-        ({"budget": {"limits": []}}, ["budget.limits: is [], but must be a mapping"]),
+        ({"budget": {"limits": {"batch_size": 0}}}, ("budget.limits.batch_size", 0)),
+        ({"budget": {"limits": []}}, ("budget.limits", "[]", "key: value")),
         (
             {"budget": {}, "shapes": {"a": {"kind": "square"}}},
-            ["shapes.a.side: is missing; add it (Length of a side.)"],
+            ("shapes.a.side", "Length of a side."),
         ),
-        ({"budget": {}, "shapes": {"a": {"kind": "sqare"}}}, ["shapes.a.kind: is 'sqare'", "did you mean square?"]),
-        ({"budget": {}, "shapes": {"a": {"side": 1}}}, ["shapes.a.kind: is missing", "square, circle"]),
-        ({"budget": {}, "shapes": {"a": 1}}, ["shapes.a: is 1, but must be a mapping"]),
+        ({"budget": {}, "shapes": {"a": {"kind": "sqare"}}}, ("shapes.a.kind", "'sqare'", "square?")),
+        ({"budget": {}, "shapes": {"a": {"side": 1}}}, ("shapes.a.kind", "square", "circle")),
+        ({"budget": {}, "shapes": {"a": 1}}, ("shapes.a", 1, "key: value")),
         (
             {"budget": {}, "shapes": {"a": {"kind": "square", "side": 2}}},
-            ["shapes.a.side: is 2, but must be at most 1"],
+            ("shapes.a.side", 2, "1.0"),
         ),
         (
             {"budget": {}, "shapes": {"a": {"kind": "circle", "radius": 2}}},
-            ["shapes.a.radius: is 2", "make it smaller"],
+            ("shapes.a.radius", "2.0"),
         ),
-        ({"budget": {"rate": float("nan")}}, ["budget.rate: nan is not allowed; give a finite number"]),
-        ({"budget": {"rate": float("inf")}}, ["budget.rate: inf is not allowed"]),
-        ({"budget": {7: 1}}, ["budget: the key 7 is not text; put it in quotes"]),
+        ({"budget": {"rate": float("nan")}}, ("budget.rate", "nan")),
+        ({"budget": {"rate": float("inf")}}, ("budget.rate", "inf")),
+        ({"budget": {7: 1}}, ("budget", 7, "quotes")),
     ],
 )
-def test_each_problem_names_place_value_rule_and_remedy(value: object, parts: list[str]) -> None:
-    message = problems(value)
-    assert message.startswith("toy.yaml: 1 problem\n")
-    for part in parts:
-        assert part in message
+def test_each_problem_names_place_value_and_remedy(value: object, named: tuple) -> None:
+    assert problems(value, *named) == 1
 
 
 def test_all_problems_come_at_once() -> None:
-    message = problems({"budget": {"batch_size": 0, "loss": "x", "extra": 1}, "more": 2})
-    assert message.startswith("toy.yaml: 4 problems\n")
-    for place in ("budget.batch_size", "budget.loss", "budget.extra", "more"):
-        assert f"- {place}: " in message
+    value = {"budget": {"batch_size": 0, "loss": "x", "extra": 1}, "more": 2}
+    assert problems(value, "budget.batch_size", "budget.loss", "budget.extra", "more") == 4
 
 
 def test_a_value_that_holds_itself_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("budget: &b\n  rate: *b\n")
-    with pytest.raises(InputError, match=re.escape("budget.rate: the alias refers to a value that holds it")):
+    with refused(path, "budget.rate"):
         schema.load_yaml(path, Toy)
 
 
@@ -152,22 +147,21 @@ def test_words_with_digits_and_e_stay_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "part"),
+    ("text", "named"),
     [
-        ("", "the file is empty"),
-        ("# only a comment\n", "the file is empty"),
-        ("budget: {}\nbudget: {}\n", "the key 'budget' is a duplicate, on lines 1 and 2"),
-        ("budget: {rate: 1,\n  rate: 2}\n", "the key 'rate' is a duplicate, on lines 1 and 2"),
-        ("budget: [", "not valid YAML"),
-        ("budget: !!python/object/apply:os.getcwd []", "not valid YAML"),
+        ("", ("key: value",)),
+        ("# only a comment\n", ("key: value",)),
+        ("budget: {}\nbudget: {}\n", ("budget", 1, 2)),
+        ("budget: {rate: 1,\n  rate: 2}\n", ("rate", 1, 2)),
+        ("budget: [", ("line 2", "column 1")),
+        ("budget: !!python/object/apply:os.getcwd []", ("line 1", "column 9", "python/object/apply:os.getcwd")),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused(text: str, part: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_meant_is_refused(text: str, named: tuple, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(text)
-    with pytest.raises(InputError, match=re.escape(part)) as caught:
+    with refused(path, *named):
         schema.load_yaml(path, Toy)
-    assert str(path) in str(caught.value)
 
 
 def test_merge_keys_may_override(tmp_path: Path) -> None:
@@ -178,10 +172,10 @@ def test_merge_keys_may_override(tmp_path: Path) -> None:
 
 
 def test_an_absent_file_and_a_binary_file_are_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"absent\.yaml: cannot be read"):
+    with refused(tmp_path / "absent.yaml", "YAML"):
         schema.load_yaml(tmp_path / "absent.yaml", Toy)
     (tmp_path / "latin.yaml").write_bytes("budget: {name: é}\n".encode("latin-1"))
-    with pytest.raises(InputError, match="cannot be read as UTF-8"):
+    with refused(tmp_path / "latin.yaml", "UTF-8"):
         schema.load_yaml(tmp_path / "latin.yaml", Toy)
 
 

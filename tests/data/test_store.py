@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from tests.refusal import refused
 from timellama.core.files import atomic, read_arrays, write_arrays, write_csv, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "metrics.json"
     target.write_text("old", encoding="utf-8")
-    with pytest.raises(OSError, match="disk full"), atomic(target) as file:
+    with refused("disk full", error=OSError), atomic(target) as file:
         file.write(b"half")
         raise OSError("disk full")
     assert target.read_text(encoding="utf-8") == "old"
@@ -37,6 +38,6 @@ def test_rows_stand_under_a_header_even_where_there_are_none(tmp_path):
 def test_a_number_that_is_none_is_not_written_as_json(tmp_path):
     write_json(tmp_path / "ok.json", {"b": 1, "a": [0.5]})
     assert json.loads((tmp_path / "ok.json").read_text(encoding="utf-8")) == {"a": [0.5], "b": 1}
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError):
         write_json(tmp_path / "nan.json", {"mse": float("nan")})
     assert not (tmp_path / "nan.json").exists()

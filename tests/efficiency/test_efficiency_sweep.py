@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests import made_up
+from tests.refusal import refused
 from timellama.cost.efficiency_sweep import (
     CellFailed,
     available_memory,
@@ -216,7 +217,7 @@ def test_memory_that_ran_out_inside_is_told(cell):
 
 
 def test_an_error_of_its_own_is_no_row(cell):
-    with pytest.raises(CellFailed, match=r"dlinear at N 2, batch 1 ended with code 3:\nbroken"):
+    with refused("dlinear", "N 2", "batch 1", "code 3", "broken", error=CellFailed):
         run_cell(cell, limit=10**12, deadline=60, command=child("print('broken', file=sys.stderr); sys.exit(3)"))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import made_up
+from tests.refusal import refused
 from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.core.errors import InputError
 from timellama.data.splits import Split
@@ -68,7 +69,7 @@ def restored(result):
     result.restore()
 
 
-def refused(path: Path, action) -> bool:
+def refuses(path: Path, action) -> bool:
     """Whether `action` names `path`; it may raise nothing else."""
     try:
         action()
@@ -89,22 +90,22 @@ def test_a_curve_without_its_end_is_not_drawn(result, monkeypatch, name, figure)
         return report_figures.figure(figure, files=[path], published=None, methods=METHODS, dataset="ETTh1")
 
     assert len(path.read_text(encoding="utf-8").splitlines()) > 3
-    assert not refused(path, draw)
+    assert not refuses(path, draw)
     content = result.whole[path]
     ends = [place + 1 for place, sign in enumerate(content) if sign == ord("\n")][:-1]
     lengths = {*ends, *(end - 1 for end in ends), *range(0, len(content) - 1, max(1, len(content) // 60))}
     for length in sorted(lengths):
         result.cut(path, length)
-        assert refused(path, draw), length
+        assert refuses(path, draw), length
 
 
 def test_forecasts_cut_anywhere_are_refused(result):
     path = result.folder / "forecasts.npz"
-    assert not refused(path, lambda: run_files.read_forecasts(path))
+    assert not refuses(path, lambda: run_files.read_forecasts(path))
     size = len(result.whole[path])
     for length in {*range(0, size, max(1, size // 80)), 1, size - 1}:
         result.cut(path, length)
-        assert refused(path, lambda: run_files.read_forecasts(path)), length
+        assert refuses(path, lambda: run_files.read_forecasts(path)), length
 
 
 def test_metrics_cut_anywhere_are_refused(result):
@@ -113,7 +114,7 @@ def test_metrics_cut_anywhere_are_refused(result):
     text = result.whole[path].rstrip()
     for length in {*range(0, len(text), max(1, len(text) // 80)), len(text) - 1}:
         result.cut(path, length)
-        assert refused(path, lambda: aggregate.collect([path], methods=METHODS)), length
+        assert refuses(path, lambda: aggregate.collect([path], methods=METHODS)), length
     result.cut(path, len(text))
     assert aggregate.collect([path], methods=METHODS).equals(rows), "without its last line end it says the same"
 
@@ -123,7 +124,7 @@ def test_a_number_of_other_data_is_in_no_table(result):
     document = json.loads(result.whole[path])
     document["provenance"]["data_sha256"] = "cd"
     path.write_text(json.dumps(document), encoding="utf-8")
-    with pytest.raises(InputError, match=r"computed from other data \(SHA-256 cd\) than its run is of \(ab\)"):
+    with refused(path, "ab", "cd", "results/raw"):
         aggregate.collect([path], methods=METHODS)
 
 
@@ -134,7 +135,7 @@ def test_no_forecast_is_made_of_damaged_weights(result, name):
     size = len(result.whole[path].rstrip())
     for length in {0, 1, size // 2, size - 1}:
         result.cut(path, length)
-        with pytest.raises(InputError, match=name.split(".")[0]):
+        with refused(name):
             load_forecaster(read_run(result.folder), device="cpu")
     if not name.startswith("weights"):
         content = bytearray(result.whole[path])
@@ -150,6 +151,6 @@ def test_no_training_starts_on_a_damaged_language_model(result, name, tmp_path):
     size = len(result.whole[path].rstrip())
     for length in {0, 1, size // 2, size - 1}:
         result.cut(path, length)
-        with pytest.raises(InputError, match=name.split(".")[0]):
+        with refused(name):
             result.train(tmp_path / "run")
         assert not (tmp_path / "run/metrics.json").exists()

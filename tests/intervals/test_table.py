@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.made_up import document
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.experiments.configuration import Configuration
 from timellama.reports.registry import built, of_configuration, reports, why_not
 from timellama.reports.render.markup import to_markdown
@@ -99,5 +99,5 @@ def test_intervals_without_long_term_runs_are_a_slip(root):
     config = read_yaml(root / "config/smoke.yaml") | {"intervals": True}
     assert validate(config, Configuration, origin="mine").intervals
     del config["experiments"]["long_term"]
-    with pytest.raises(InputError, match="intervals"):
+    with refused("mine", "intervals", True, "long_term"):
         validate(config, Configuration, origin="mine")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests import made_up
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.cost.flops import count
 from timellama.methods import registry
 from timellama.training.build import build
@@ -129,25 +129,25 @@ def run_of(sample_run, module):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "named"),
     [
-        ("OneVariate", r"a tensor \[2, 4, 1\] of float32 .* \[B 2, H 4, N 2\]"),
-        ("Turned", r"a tensor \[2, 2, 4\] of float32 .* \[B 2, H 4, N 2\]"),
-        ("Pair", r"a tuple of 2 .* \[B 2, H 4, N 2\]"),
-        ("PairInTraining", "a tuple of 2 "),
-        ("Whole", "of int64 .* a tensor of floats"),
-        ("Detached", "no gradient"),
-        ("Raises", r"cannot forecast x \[B 2, T 16, N 2\]: RuntimeError: .*slips.py, line \d+\)"),
-        ("OwnHook", r"`forecast` returns a tensor \[2, 4, 2\].* must return a Forecast"),
-        ("Untrainable", "no parameter to train"),
+        ("OneVariate", ("[2, 4, 1]", "[B 2, H 4, N 2]")),
+        ("Turned", ("[2, 2, 4]", "[B 2, H 4, N 2]")),
+        ("Pair", ("tuple", "[B 2, H 4, N 2]")),
+        ("PairInTraining", ("tuple",)),
+        ("Whole", ("int64",)),
+        ("Detached", ("gradient",)),
+        ("Raises", ("[B 2, T 16, N 2]", "RuntimeError", "slips.py", "line")),
+        ("OwnHook", ("forecast", "[2, 4, 2]", "Forecast")),
+        ("Untrainable", ("parameter",)),
     ],
 )
-def test_a_forecast_that_is_none_is_refused_before_training(run_of, tmp_path, name, told):
+def test_a_forecast_that_is_none_is_refused_before_training(run_of, tmp_path, name, named):
     run = run_of(name)
-    with pytest.raises(InputError, match=rf"'slips:{name}'.*{told}"):
+    with refused(f"'slips:{name}'", *named):
         made_up.carry_out(run, tmp_path / "run", series=made_up.walk(tmp_path / "s.npz"), kept=tmp_path / "kept")
     assert not (tmp_path / "run").exists() and not list(tmp_path.glob("kept/checkpoint"))
-    with pytest.raises(InputError, match=f"slips:{name}"):
+    with refused(f"slips:{name}"):
         count(run, shape=None)
 
 
@@ -163,25 +163,25 @@ def test_the_trial_leaves_no_trace(run_of):
 
 
 def test_a_constructor_that_fails_is_told_with_its_values_and_its_line(run_of):
-    with pytest.raises(InputError, match=r"'slips:Right' .*width=-3: RuntimeError: .*slips.py, line \d+\).*options"):
+    with refused("'slips:Right'", "width=-3", "RuntimeError", "slips.py", "options"):
         build(run_of("Right", width=-3), backbone_folder=None)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "named"),
     [
-        ("Plain", "the class Plain, .*torch.nn.Module"),
-        ("made", "of type function, .*torch.nn.Module"),
-        ("Misspelt", r"'context_length' is none of .*before `\*` and has no annotation.*did you mean context\?"),
-        ("Anything", "'options' takes whatever it is given"),
-        ("NoType", "'width' .*it has no annotation"),
-        ("OddType", "'cell' is annotated with .*Module"),
-        ("Unknown", "'Integer' is not defined"),
-        ("OddDefault", r"'widths' has the default \[3\]"),
+        ("Plain", ("torch.nn.Module",)),
+        ("made", ("function", "torch.nn.Module")),
+        ("Misspelt", ("'context_length'", "`*`", "annotation", "context?")),
+        ("Anything", ("'options'",)),
+        ("NoType", ("'width'", "annotation")),
+        ("OddType", ("'cell'", "torch.nn.modules.module.Module", "int", "float")),
+        ("Unknown", ("'Integer'",)),
+        ("OddDefault", ("'widths'", [3])),
     ],
 )
-def test_a_class_that_can_be_no_method_is_refused_when_it_is_planned(module, name, told):
-    with pytest.raises(InputError, match=rf"^method 'slips:{name}'.*{told}") as caught:
+def test_a_class_that_can_be_no_method_is_refused_when_it_is_planned(module, name, named):
+    with refused("method", f"'slips:{name}'", *named) as caught:
         registry.method_of(f"{module}:{name}")
     assert "\n" not in str(caught.value)
 
@@ -190,31 +190,31 @@ def test_an_option_without_a_default_says_what_it_may_have_been_meant_for(module
     from timellama.experiments.methods_file import load_methods
 
     entry = made_up.METHOD | {"method": f"{module}:Needed"}
-    with pytest.raises(InputError, match=r"options.horizonn: is missing; .*did you mean horizon\?"):
+    with refused("my.yaml", "options.horizonn", "horizon?"):
         load_methods(root / "config/methods.yaml", added={"needed": entry}, origin="my.yaml")
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "told"),
+    ("text", "name", "named"),
     [
-        ("a = 1\nb = = 2\n", "A", r"slips2.py, line 2: invalid syntax; correct that line"),
+        ("a = 1\nb = = 2\n", "A", ("slips2.py", "line 2")),
         (
             "import nowhere_at_all\n",
             "A",
-            r"ModuleNotFoundError: No module named 'nowhere_at_all' \(.*slips2.py, line 1\)",
+            ("ModuleNotFoundError", "nowhere_at_all", "slips2.py", "line 1"),
         ),
-        ("\nA = 1 / 0\n", "A", r"ZeroDivisionError: .*slips2.py, line 2\); correct that line"),
-        ("Network = 1\n", "Netwrok", r"slips2.py has no Netwrok; .*did you mean Network\?"),
-        (None, "A", "there is no module 'slips2' .*PYTHONPATH"),
+        ("\nA = 1 / 0\n", "A", ("ZeroDivisionError", "slips2.py", "line 2")),
+        ("Network = 1\n", "Netwrok", ("slips2.py", "Network?")),
+        (None, "A", ("'slips2'", "PYTHONPATH")),
     ],
 )
-def test_a_module_that_cannot_be_loaded_is_told_with_file_and_line(tmp_path, monkeypatch, text, name, told):
+def test_a_module_that_cannot_be_loaded_is_told_with_file_and_line(tmp_path, monkeypatch, text, name, named):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     if text is not None:
         (tmp_path / "slips2.py").write_text(text, encoding="utf-8")
     try:
-        with pytest.raises(InputError, match=told) as caught:
+        with refused(f"slips2:{name}", *named) as caught:
             registry.method_of(f"slips2:{name}")
     finally:
         sys.modules.pop("slips2", None)

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from tests.refusal import refused
 from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training
 from timellama.methods.time_llama.adalora import AFTER, BEFORE, PENALTY_WEIGHT
@@ -122,7 +123,7 @@ def test_the_penalty_reaches_training(make_model, monkeypatch):
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_too_few_steps_are_named(make_model, steps):
-    with pytest.raises(ValueError, match=f"{steps} training steps; AdaLoRA needs at least 3: raise max_steps"):
+    with refused(steps, 3, "max_steps", error=ValueError):
         trained(make_model(adapter="adalora"), steps=steps)
 
 

@@ -1,8 +1,8 @@
 """Equation 3 against the plain formula, head by head."""
 
-import pytest
 import torch
 
+from tests.refusal import refused
 from timellama.methods.time_llama.alignment import Alignment
 
 
@@ -68,7 +68,7 @@ def test_tokens_do_not_see_each_other():
 
 
 def test_heads_must_divide_the_width():
-    with pytest.raises(ValueError, match="heads is 4.*width 6"):
+    with refused("heads", 4, "width 6", error=ValueError):
         Alignment(width=6, heads=4)
 
 

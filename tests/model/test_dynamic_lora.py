@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.refusal import refused
 from timellama.methods.time_llama.dynamic_lora import BlockAdapter, LoRA, Router, Routing, balance_loss
 
 
@@ -98,15 +99,15 @@ def test_static_adapter_has_every_gate_at_one_and_the_same_code_path():
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("changed", "named"),
     [
-        ({"active": 5}, "active is 5.*1 to the 4"),
-        ({"active": 0}, "active is 0"),
-        ({"pooling": "median"}, "pooling is 'median'.*last"),
-        ({"activation": "swish"}, "router_activation is 'swish'.*tanh"),
-        ({"gate_gradient": "magic"}, "gate_gradient is 'magic'.*literal"),
+        ({"active": 5}, ("active", 5, 1, 4)),
+        ({"active": 0}, ("active", 0, 1, 4)),
+        ({"pooling": "median"}, ("pooling", "'median'", "mean", "max", "last")),
+        ({"activation": "swish"}, ("router_activation", "'swish'", "gelu", "tanh")),
+        ({"gate_gradient": "magic"}, ("gate_gradient", "'magic'", "literal")),
     ],
 )
-def test_impossible_options_are_named(changed, message):
-    with pytest.raises(ValueError, match=message):
+def test_impossible_options_are_named(changed, named):
+    with refused(*named, error=ValueError):
         router(**changed)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from transformers import Starcoder2Config, Starcoder2Model
 
+from tests.refusal import refused
 from timellama.backbones import families
 from timellama.backbones.blocks import load_backbone
 from timellama.backbones.catalogue import BackboneEntry, folder_digest, prepare
 from timellama.backbones.prepared import load_prepared
 from timellama.backbones.weights import byte_tokenizer
-from timellama.core.errors import InputError
 
 RECORD = '''"""Starcoder2: rotary positions, layer norms and no gate."""
 
@@ -88,11 +88,11 @@ def test_its_blocks_give_what_transformers_gives(install, model, tmp_path, block
 
 
 def test_without_the_package_it_is_unknown(model, tmp_path):
-    with pytest.raises(InputError, match="starcoder2"):
+    with refused(tmp_path / "model", "model_type", "starcoder2", "llama"):
         prepare(entry_of(tmp_path / "model"), blocks=1, source=tmp_path / "model", folder=tmp_path / "prepared")
 
 
 def test_another_object_is_refused(install):
     install("NOTHING")
-    with pytest.raises(InputError, match="visiting_family:NOTHING"):
+    with refused("timellama.families", "visiting_family:NOTHING", "timellama.backbones.families.Family"):
         families.every_family()

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tests.refusal import refused
 from timellama.methods.time_llama.statistics_prompt import StatisticsPrompt, strongest_lags
 
 VOCABULARY, WIDTH = 128, 32
@@ -69,7 +70,7 @@ def test_the_statistics_reach_the_forecast_and_the_table_is_not_saved(make_model
 
 
 def test_what_cannot_be_is_named(make_model, make_prompt):
-    with pytest.raises(ValueError, match="context is 9: the prompt names 5 lags.*10 steps"):
+    with refused("context", 9, 5, "10 steps", error=ValueError):
         make_prompt(context=9)
-    with pytest.raises(ValueError, match="alignment is 'prefix': prompts of a sample's own differ in length"):
+    with refused("alignment", "'prefix'", "prompt", error=ValueError):
         make_model(prompt=make_prompt(), alignment="prefix")

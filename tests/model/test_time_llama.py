@@ -5,6 +5,7 @@ import functools
 import pytest
 import torch
 
+from tests.refusal import refused
 from timellama.methods.time_llama.tokens import instance_normalise
 
 
@@ -150,8 +151,14 @@ def test_without_alignment_the_prompt_does_not_matter(make_model, x):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("alignment", "add"), ("adapter", "full"), ("attention", "sparse"), ("positions", "random")]
+    ("option", "value", "known"),
+    [
+        ("alignment", "add", ("cross-attention", "prefix", "none")),
+        ("adapter", "full", ("dynamic", "none")),
+        ("attention", "sparse", ("causal", "bidirectional")),
+        ("positions", "random", ("backbone", "none")),
+    ],
 )
-def test_unknown_options_are_named(make_model, option, value):
-    with pytest.raises(ValueError, match=f"{option} is '{value}'; it must be one of"):
+def test_unknown_options_are_named(make_model, option, value, known):
+    with refused(option, f"'{value}'", *known, error=ValueError):
         make_model(**{option: value})

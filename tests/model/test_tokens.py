@@ -1,8 +1,8 @@
 """Instance normalisation and token embedding, by hand."""
 
-import pytest
 import torch
 
+from tests.refusal import refused
 from timellama.methods.time_llama.tokens import EPSILON, TokenEmbedding, instance_normalise
 
 
@@ -40,5 +40,5 @@ def test_mlp_has_a_second_layer_and_an_unknown_kind_is_refused():
     assert (
         sum(p.numel() for p in TokenEmbedding(context=24, width=4, kind="mlp").parameters()) == 24 * 4 + 4 + 4 * 4 + 4
     )
-    with pytest.raises(ValueError, match="'conv'.*'linear' or 'mlp'"):
+    with refused("token_embedding", "'conv'", "linear", "mlp", error=ValueError):
         TokenEmbedding(context=24, width=4, kind="conv")

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from timellama.core.errors import InputError
+from tests.refusal import refused
 from timellama.core.outside import loaded
 from timellama.reports.catalogue import OWN
 from timellama.reports.registry import reports
@@ -58,14 +58,14 @@ def test_a_report_that_the_configuration_does_not_have_is_told_without_a_traceba
 
 @pytest.mark.parametrize("place", ["json", "no_such_module:X", "timellama.reports.catalogue:NONE", "math:pi"])
 def test_what_is_no_report_is_refused(place):
-    with pytest.raises(InputError):
+    with refused(place):
         reports({}, more=[place])
 
 
 def test_two_reports_cannot_have_one_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "same_name.py").write_text("from timellama.reports.catalogue import OWN\n\nCLAIMS = OWN[0]\n")
-    with pytest.raises(InputError, match=OWN[0].name):
+    with refused(f"'{OWN[0].name}'"):
         reports({"long_term": {"datasets": {"ETTh1": {}}}}, more=["same_name:CLAIMS"])
 
 

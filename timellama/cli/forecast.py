@@ -113,11 +113,15 @@ def _check_targets(jobs: list[tuple[Path, Path, Path | None]], files: list[Path]
     """Nothing may be written over a file that is read, over another forecast, or under a name that cannot be."""
     read, written = {file.resolve() for file in files}, set()
     for file, target, picture in jobs:
-        for path in filter(None, (target, picture)):
+        for option, path in (("--out", target), ("--plot", picture)):
+            if not path:
+                continue
             if path.resolve() in read:
-                raise InputError(f"{path} is one of the files to forecast; write to another place")
+                raise InputError(f"{option} is {path}, one of the files to forecast; write to another place")
             if path.resolve() in written:
-                raise InputError(f"{path} would be written twice, the second time for {file}; name the files apart")
+                raise InputError(
+                    f"{option} is {path}, which is written already: it would stand for {file} too; name the files apart"
+                )
             if path.is_dir() or any(parent.is_file() for parent in path.parents):
                 raise InputError(f"{path}: for one file --out and --plot are files, for several they are folders")
             written.add(path.resolve())

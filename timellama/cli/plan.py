@@ -68,7 +68,8 @@ def plan(
 
     made = _without(load_plan(configfile), without or [])
     if not made.every_run():
-        raise InputError(f"{configfile} has no runs to plan: name one that has experiments beside `efficiency`")
+        remedy = "leave out fewer with --without" if without else "name one that has experiments beside `efficiency`"
+        raise InputError(f"{configfile} has no runs to plan: {remedy}")
     # Whatever the workflow would stop at when it plans stops here too.
     measured = definitions(find_metrics(made.config.get(EXTRA, ())))
     of_configuration(made.config)

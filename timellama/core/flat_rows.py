@@ -75,8 +75,8 @@ def from_csv(text: str) -> list[dict[str, str]]:
     """The rows that `to_csv` wrote, without their empty cells. Raises InputError for a line of another length."""
     lines = list(csv.reader(io.StringIO(text, newline="")))
     header = lines[0] if lines else []
-    if len(set(header)) < len(header):
-        raise InputError("two columns have one name")
+    if twice := [column for place, column in enumerate(header) if column in header[:place]]:
+        raise InputError(f"two columns have the name {twice[0]!r}; give each a name of its own")
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(header):
             raise InputError(f"row {number} has {len(line)} cells, the header {len(header)}")
