@@ -18,6 +18,7 @@ from timellama.core.provenance import processor
 FASTER = 1.2  # our choice: a smaller gain is no reason to give up 16 bits of each product
 SIZE = 512  # our choice: rows and columns of the measured product, 0.3 GFLOP
 SECONDS = 0.025  # our choice: how long each of the two types is measured
+GPU = Path("/dev/nvidiactl")  # there where NVIDIA's driver is loaded
 
 
 def measured() -> float:
@@ -26,19 +27,24 @@ def measured() -> float:
     return float(said.stdout)
 
 
+def plans_for_gpu(device: str, *, gpu: Path = GPU) -> bool:
+    """Whether a plan that is made here is for a GPU: `device` (auto, cpu or cuda) says so, or leaves it to `gpu`."""
+    return device.startswith("cuda") or (device == "auto" and gpu.exists())
+
+
 def is_faster(
     device: str,
     *,
     cache: Path,
     cpuinfo: Path = Path("/proc/cpuinfo"),
-    gpu: Path = Path("/dev/nvidiactl"),
+    gpu: Path = GPU,
     probe: Callable[[], float] = measured,
 ) -> bool:
     """Whether bfloat16 is the faster type on `device` (auto, cpu or cuda), asking `probe` where the flags do not say.
 
     What a probe found is kept in `cache` by processor.
     """
-    if device.startswith("cuda") or (device == "auto" and gpu.exists()):
+    if plans_for_gpu(device, gpu=gpu):
         return True
     flags = _flags(cpuinfo)
     if "amx_bf16" in flags:
