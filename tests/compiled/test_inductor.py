@@ -11,7 +11,8 @@ from timellama.core.errors import InputError
 from timellama.experiments.compiling import require_compiler
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
-from timellama.training.compiled import CACHE, CompiledForecast, as_compiled, how
+from timellama.training import compiled
+from timellama.training.compiled import CompiledForecast, as_compiled, how
 from timellama.training.step import TrainingStep
 
 T, H, N = 12, 4, 3
@@ -45,12 +46,12 @@ def test_a_compiled_forward_pass_trains_as_an_eager_one(monkeypatch):
     torch.manual_seed(0)
     net = Net()
     other, shapes = copy.deepcopy(net), []
-    eager, compiled = made(net), made(other)
-    compiled.forecast_by = CompiledForecast(other.forecast, backend="aot_eager")
-    whole = compiled.forecast_by.compiled
-    compiled.forecast_by.compiled = lambda x: (shapes.append(len(x)), whole(x))[1]
-    assert stepped(compiled) == pytest.approx(stepped(eager), rel=WITHIN)
-    assert shapes == [4, 4, 4] and how(compiled) == {"steps": "inductor"} and how(eager) == {"steps": "off"}
+    eager, step = made(net), made(other)
+    step.forecast_by = CompiledForecast(other.forecast, backend="aot_eager")
+    whole = step.forecast_by.compiled
+    step.forecast_by.compiled = lambda x: (shapes.append(len(x)), whole(x))[1]
+    assert stepped(step) == pytest.approx(stepped(eager), rel=WITHIN)
+    assert shapes == [4, 4, 4] and how(step) == {"steps": "inductor"} and how(eager) == {"steps": "off"}
     for one, two in zip(net.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(two, one, rtol=0, atol=WITHIN)
 
@@ -84,16 +85,15 @@ def test_a_compiler_is_asked_for_by_name(monkeypatch, tmp_path):
 
 
 def test_all_runs_share_a_cache_that_the_user_may_place(monkeypatch, tmp_path):
-    monkeypatch.setattr("timellama.training.compiled.require_compiler", lambda: None)
+    monkeypatch.setattr(compiled, "require_compiler", lambda: None)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(CACHE, "")
-    monkeypatch.delenv(CACHE)
+    monkeypatch.setenv(compiled.CACHE, "/tmp/torch's own")  # as soon as something asks torch for it
     step = as_compiled(made(Net()), "inductor", batch=4)
     assert isinstance(step.forecast_by, CompiledForecast)
-    assert os.environ[CACHE] == str(tmp_path / "results/cache/compiled")
-    monkeypatch.setenv(CACHE, "/elsewhere")
+    assert os.environ[compiled.CACHE] == str(tmp_path / "results/cache/compiled")
+    monkeypatch.setattr(compiled, "NAMED", "/elsewhere")
     as_compiled(made(Net()), "inductor", batch=4)
-    assert os.environ[CACHE] == "/elsewhere"
+    assert os.environ[compiled.CACHE] == "/elsewhere"
 
 
 def test_another_kind_is_refused():

@@ -21,6 +21,7 @@ from timellama.training.step import TrainingStep
 log = logging.getLogger(__name__)
 
 CACHE = "TORCHINDUCTOR_CACHE_DIR"  # torch's variable
+NAMED = os.environ.get(CACHE)  # by the user; read here, since torch writes its own default into it later
 OPTIONS = {"fallback_random": True}  # dropout masks are those of eager steps
 
 
@@ -35,7 +36,8 @@ def as_compiled(step: TrainingStep, kind: str, *, batch: int) -> "TrainingStep |
         return GraphStep(step, batch=batch, recorder=CudaRecorder(step.device) if torch.cuda.is_available() else None)
     if kind == INDUCTOR:
         require_compiler()
-        os.environ.setdefault(CACHE, str(Path(COMPILED).resolve()))  # shared by all runs of a folder of results
+        # Shared by all runs of a folder of results.
+        os.environ[CACHE] = NAMED or str(Path(COMPILED).resolve())
         step.forecast_by = CompiledForecast(step.model.forecast, backend=INDUCTOR, options=OPTIONS)
         return step
     raise ValueError(f"compiled is {kind!r}; it must be {OFF}, {GRAPH} or {INDUCTOR}")
