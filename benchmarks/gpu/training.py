@@ -31,10 +31,9 @@ def runs(given: Given) -> list:
             first = (run.horizon, run.backbone.blocks if run.backbone else 6) == (24 if given.tiny else 96, 6)
             if (first or given.tiny) and run.seed < (3 if run.variant == "time-llama" else 1):
                 chosen.append(run)
-    of_seed_0 = [run for run in chosen if run.seed == 0]
-    full = next(run for run in of_seed_0 if run.variant == "time-llama")
-    halved = dataclasses.replace(full, precision="bfloat16")
-    return [*chosen, halved, *(dataclasses.replace(run, compiled=GRAPH) for run in (*of_seed_0, halved))]
+    first = {run.variant: run for run in reversed(chosen) if run.seed == 0}
+    halved = dataclasses.replace(first["time-llama"], precision="bfloat16")
+    return [*chosen, halved, *(dataclasses.replace(run, compiled=GRAPH) for run in (*first.values(), halved))]
 
 
 def carried_out(text: str, results: Path, out: Path) -> None:

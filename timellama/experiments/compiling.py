@@ -3,9 +3,10 @@
 A CUDA graph holds a whole training step, which the host then starts as one; inductor is what torch.compile makes of the
 forward and the backward pass. Both give other last bits than eager steps, so a run's identity holds which it is.
 
-`auto` compiles where it saves time by what was measured. On one H100 a step of Time-LlaMA on ETTh1's shape took 53 ms
-eagerly and 3.3 ms as a graph (docs/reference/gpu/results.jsonl, commits 436bacb and 4067a90). On a CPU no training was
-long enough for torch.compile to pay (docs/benchmarks.md), so there `auto` is `off`. Planning needs no torch.
+`auto` compiles where what was measured says that it saves time. On one H100 a step of Time-LlaMA on ETTh1's shape took
+53 ms eagerly and 3.3 ms as a graph (docs/reference/gpu/results.jsonl, commits 436bacb and 4067a90). On a CPU
+torch.compile gains less than it costs with the budgets of `config/cpu.yaml`, or seconds (docs/benchmarks.md), so there
+`auto` is `off`. Planning needs no torch.
 """
 
 import os
