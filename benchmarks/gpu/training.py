@@ -24,7 +24,7 @@ def runs(given: Given) -> list:
     from timellama.experiments.run import Run
 
     name, dataset = ("smoke", "Synthetic") if given.tiny else ("cpu", "ETTh1")
-    planned = plan_of(name, device=given.device).every_run().values()
+    planned = plan_of(name, device=given.device).experiment("long_term")
     chosen: list[Run] = []
     for run in planned:
         if run.dataset == dataset and run.task == "long-term" and run.variant in ("time-llama", "patchtst"):
