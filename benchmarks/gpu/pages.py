@@ -224,6 +224,9 @@ def page(rows: list[dict]) -> str:
         "Time-LlaMA-5, PatchTST).",
     ]
     for row in failed:
+        if "planned_bytes" not in row:
+            sections.append(f"Failed: `{row['name']}`.")
+            continue
         planned, measured = (float(row[key]) / 1e6 for key in ("planned_bytes", "measured_bytes"))
         sections.append(
             f"Failed: `{row['name']}`. The plan has {planned:.0f} MB, {measured:.0f} MB were taken. The plan "
