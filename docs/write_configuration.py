@@ -161,7 +161,7 @@ def _value(rule: dict, kinds: dict) -> str:
     if "$ref" in rule:
         return "a mapping"
     if "enum" in rule:
-        return ", ".join(f"`{str(choice).lower() if isinstance(choice, bool) else choice}`" for choice in rule["enum"])
+        return ", ".join(f"`{choice}`" for choice in rule["enum"])
     if "anyOf" in rule:
         return " or ".join(_value(form, kinds) for form in rule["anyOf"])
     if rule["type"] == "array":

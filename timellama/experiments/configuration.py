@@ -6,7 +6,7 @@ there, in the catalogues.
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from timellama.core.schema import Model, broken
 from timellama.core.values import (
@@ -34,11 +34,10 @@ Context = Annotated[Count, Field(description="T: steps of look-back.")]
 Horizons = Annotated[SeveralDistinct[Count], Field(description="H: steps to forecast, one run each.")]
 ReportPlace = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
 Precision = Literal["auto", "float32", "bfloat16"]
-# YAML reads a bare `off` and `on` as false and true.
+# Python's YAML reads a bare `off` and `on` as false and true, as YAML 1.1 has it.
 CompileSetting = Annotated[
     Compile,
     BeforeValidator(lambda value: {False: "off", True: "on"}[value] if isinstance(value, bool) else value),
-    WithJsonSchema({"enum": ["off", "auto", "on", False, True]}),
 ]
 Methods = Annotated[SeveralDistinct[str], Field(description="Methods (keys of config/methods.yaml).")]
 
