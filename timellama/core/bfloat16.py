@@ -13,23 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from timellama.core.files import write_json
+from timellama.core.planned_gpu import GPU, plans_for_gpu
 from timellama.core.provenance import processor
 
 FASTER = 1.2  # our choice: a smaller gain is no reason to give up 16 bits of each product
 SIZE = 512  # our choice: rows and columns of the measured product, 0.3 GFLOP
 SECONDS = 0.025  # our choice: how long each of the two types is measured
-GPU = Path("/dev/nvidiactl")  # there where NVIDIA's driver is loaded
 
 
 def measured() -> float:
     """Float32 seconds over bfloat16 seconds of one product, measured in a process of its own."""
     said = subprocess.run([sys.executable, "-m", __name__], capture_output=True, text=True, check=True)
     return float(said.stdout)
-
-
-def plans_for_gpu(device: str, *, gpu: Path = GPU) -> bool:
-    """Whether a plan that is made here is for a GPU: `device` (auto, cpu or cuda) says so, or leaves it to `gpu`."""
-    return device.startswith("cuda") or (device == "auto" and gpu.exists())
 
 
 def is_faster(
