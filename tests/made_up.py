@@ -29,6 +29,7 @@ CELL = {
     "method": "dlinear",
     "seed": 0,
     "precision": "float32",
+    "compiled": "off",
 }
 DOCUMENT = {
     "run": CELL | {"options": {"kernel": 25}, "backbone": None, "device": "auto"},

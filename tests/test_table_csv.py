@@ -21,6 +21,7 @@ CELL = {
     "label": "Time-LlaMA, ours",
     "floor": False,
     "precision": "float32",
+    "compiled": "off",
     "n_windows": 2785,
     "seeds": (0, 1),
     "mse_mean": 0.1 + 0.2,

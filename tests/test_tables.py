@@ -41,6 +41,7 @@ def cell(variant, mse, mae, **changes):
         "task": "long-term",
         "method": variant,
         "precision": "float32",
+        "compiled": "off",
         "n_windows": 2785,
         "seeds": (0, 1),
         "mse_mean": mse,

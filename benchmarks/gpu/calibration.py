@@ -7,6 +7,7 @@ from timellama.cost import workload
 from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.flops import count
 from timellama.cost.timing import calibrate
+from timellama.experiments.compiling import OFF
 from timellama.experiments.run import Run
 from timellama.experiments.work import windows_of, work_of
 
@@ -17,7 +18,8 @@ def main(given: Given) -> None:
     """Predict seconds and memory of every run that part `training` finished."""
     matrix = plan_of("smoke" if given.tiny else "cpu", device=given.device)
     finished = [row for row in Record.read(given.out) if row["part"] == "training" and row["what"] == "run"]
-    finished = [row for row in finished if "error" not in row]
+    # Seconds are predicted of eager steps.
+    finished = [row for row in finished if "error" not in row and row["compiled"] == OFF]
     shapes, backbones, of_run = {}, {}, []
     for row in finished:
         run = Run.from_json(json.dumps(row["run"]))

@@ -6,7 +6,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gpu.record import Given, arguments, synchronise
-from benchmarks.gpu.steps import Resident, Step, model_of, subject
+from benchmarks.gpu.steps import Step, model_of, subject
 
 STEPS = 3
 
@@ -14,9 +14,9 @@ STEPS = 3
 def main(given: Given) -> None:
     """Record calls, kernels, their seconds, and the operators that take the most."""
     run, parts = subject(given)
-    resident = Resident(parts.train, device=given.device)
-    step = Step(model_of(given, run), run, device=given.device, capturable=False)
-    x, y = resident.batch(torch.arange(run.training.batch_size, device=given.device))
+    batch = run.training.batch_size
+    step = Step(model_of(given, run), run, device=given.device, batch=batch)
+    x, y = parts.train.to(given.device).batch(torch.arange(batch, device=given.device))
     for _ in range(3):
         step(x, y)
     synchronise(given.device)

@@ -8,7 +8,7 @@ import time
 import torch
 
 from benchmarks.gpu.record import ROOT, Given, arguments, synchronise
-from benchmarks.gpu.steps import Resident, Step, model_of, subject
+from benchmarks.gpu.steps import Step, model_of, subject
 
 PROCESSES = (1, 4, 8, 14)  # the machine that this was written for has 16 cores
 SECONDS = 6.0  # our choice: of counted steps
@@ -18,9 +18,9 @@ def worker(given: Given, start: float) -> None:
     """Make steps for SECONDS from the clock time `start` on, and print their number."""
     torch.set_num_threads(1)
     run, parts = subject(given)
-    resident = Resident(parts.train, device=given.device)
-    step = Step(model_of(given, run), run, device=given.device, capturable=False)
-    x, y = resident.batch(torch.arange(run.training.batch_size, device=given.device))
+    batch = run.training.batch_size
+    step = Step(model_of(given, run), run, device=given.device, batch=batch)
+    x, y = parts.train.to(given.device).batch(torch.arange(batch, device=given.device))
     for _ in range(3):
         step(x, y)
     synchronise(given.device)

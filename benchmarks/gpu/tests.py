@@ -7,11 +7,13 @@ import xml.etree.ElementTree as ElementTree
 
 from benchmarks.gpu.record import ROOT, Given, arguments
 
+FILES = ("tests/gpu/test_device.py", "tests/compiled/test_graph.py")
+
 
 def main(given: Given) -> None:
     """Run the marked tests and record each one's verdict and numbers."""
     report = given.out / "tests.xml"
-    command = [sys.executable, "-m", "pytest", "tests/gpu/test_device.py", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *FILES, "-m", "gpu", "-q", "-p", "no:cacheprovider"]
     environment = os.environ | {"TIMELLAMA_TEST_DEVICE": given.device}
     subprocess.run([*command, f"--junitxml={report}", "--tb=short"], cwd=ROOT, env=environment, check=False)
     for case in ElementTree.parse(report).iter("testcase"):

@@ -47,7 +47,7 @@ def main(given: Given) -> None:
                     if cuda:
                         torch.cuda.empty_cache()
                         torch.cuda.reset_peak_memory_stats()
-                    step = Step(model, run, device=given.device, capturable=False)
+                    step = Step(model, run, device=given.device, batch=batch)
                     x, y = (
                         torch.randn(batch, n, run.variates, device=given.device) for n in (run.context, run.horizon)
                     )

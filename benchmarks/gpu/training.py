@@ -1,7 +1,8 @@
 """Part `training`: whole runs of ETTh1, H 96, as the workflow makes them, several at once on the one GPU.
 
 Time-LlaMA with three seeds, once more in bfloat16, and PatchTST, with the settings of `config/cpu.yaml`. Their errors
-stand beside those of the kept reference, which a CPU computed.
+stand beside those of the kept reference, which a CPU computed. Those of seed 0 are made once more with their steps as a
+CUDA graph.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks.gpu.record import ROOT, Given, arguments, plan_of
+from timellama.experiments.compiling import GRAPH, OFF
 
 KEPT = ("mse", "mae", "n_windows", "steps", "best_step", "validation_loss", "peak_memory_bytes")
 
@@ -22,15 +24,16 @@ def runs(given: Given) -> list:
     from timellama.experiments.run import Run
 
     name, dataset = ("smoke", "Synthetic") if given.tiny else ("cpu", "ETTh1")
-    planned = plan_of(name, device=given.device).every_run().values()
+    planned = plan_of(name, device=given.device).experiment("long_term")
     chosen: list[Run] = []
     for run in planned:
         if run.dataset == dataset and run.task == "long-term" and run.variant in ("time-llama", "patchtst"):
             first = (run.horizon, run.backbone.blocks if run.backbone else 6) == (24 if given.tiny else 96, 6)
             if (first or given.tiny) and run.seed < (3 if run.variant == "time-llama" else 1):
                 chosen.append(run)
-    halved = next(run for run in chosen if run.variant == "time-llama" and run.seed == 0)
-    return [*chosen, dataclasses.replace(halved, precision="bfloat16")]
+    first = {run.variant: run for run in reversed(chosen) if run.seed == 0}
+    halved = dataclasses.replace(first["time-llama"], precision="bfloat16")
+    return [*chosen, halved, *(dataclasses.replace(run, compiled=GRAPH) for run in (*first.values(), halved))]
 
 
 def carried_out(text: str, results: Path, out: Path) -> None:
@@ -70,10 +73,14 @@ def main(given: Given) -> None:
         processes.append((run, subprocess.Popen(command, cwd=ROOT)))
     for run, process in processes:
         row = {"what": "run", "method": run.variant, "seed": run.seed, "precision": run.precision}
+        row |= {"compiled": run.compiled}
         with given.record.attempt(**row):
             process.wait(timeout=max(given.left(), 1))
             metrics = json.loads((scratch / run.folder / "metrics.json").read_text(encoding="utf-8"))
             seconds = metrics["seconds"]
+            made = metrics["provenance"].get("compiled", {"steps": OFF})
+            if given.device == "cuda" and made["steps"] != run.compiled:
+                raise RuntimeError(f"the steps were eager: {made['reason']}")
             row |= {name: metrics[name] for name in KEPT}
             row |= {f"{name}_seconds": seconds[name] for name in ("train", "evaluate", "total")}
             given.record.add(**row, dataset=run.dataset, horizon=run.horizon, run=json.loads(run.to_json()))

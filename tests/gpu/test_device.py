@@ -39,6 +39,7 @@ METHODS = {  # that look back on a fixed number of rows
 CHOOSES = {"timesnet"} | {name for name, entry in METHODS.items() if entry["method"] == "time-llama"}
 FLOAT32 = 1e-3  # our choice, of the norm: kernels add in another order, and a language model's blocks amplify it
 BFLOAT16 = 5e-2  # our choice, of the norm: bfloat16 keeps 8 bits, and errors of 2e-2 were seen on a CPU
+WITHIN = 1e-5  # of the loss, between a training's eager steps and those of a graph
 PARTS = 1e-6  # our choice, of the norm: sums of float32 numbers in another order
 STEPS = 6
 UNTRAINED = trains_nothing()
@@ -197,12 +198,12 @@ class StopAfter(Signals):
             raise Interrupted(15)
 
 
-def trained(run, model, parts, *, folder: Path, signals: Signals | None = None):
-    """The model's weights after a few steps of training on the device, as a run makes them."""
+def trained(run, model, parts, *, folder: Path, signals: Signals | None = None, compiled: str = "off"):
+    """The model's weights after a few steps of training on the device, as a run makes them, and how it went."""
     training = dataclasses.replace(run.training, max_steps=STEPS, least_validations=2, batch_size=8)
     seed_everything(0, DEVICE)
     model = copy.deepcopy(model).to(DEVICE)
-    train(
+    outcome = train(
         model,
         windows=parts.train,
         validation=parts.validation,
@@ -211,24 +212,47 @@ def trained(run, model, parts, *, folder: Path, signals: Signals | None = None):
         seed=0,
         device=DEVICE,
         precision="float32",
+        compiled=compiled,
         checkpoint=Checkpoint(folder, identity={}),
         signals=signals,
     )
-    return trainable_state(model)
+    return trainable_state(model), outcome
 
 
 @pytest.mark.parametrize("name", ["time-llama", "time-llama-5", "patchtst"])
 def test_a_training_that_is_stopped_goes_on_as_if_it_had_not_been(name, make, parts, tmp_path, record_property):
     run, model, _ = make(name)
-    whole = trained(run, model, parts, folder=tmp_path / "whole")
-    again = trained(run, model, parts, folder=tmp_path / "again")
+    whole, _ = trained(run, model, parts, folder=tmp_path / "whole")
+    again, _ = trained(run, model, parts, folder=tmp_path / "again")
     with pytest.raises(Interrupted):
         trained(run, model, parts, folder=tmp_path / "parts", signals=StopAfter(STEPS // 2))
-    resumed = trained(run, model, parts, folder=tmp_path / "parts")
+    resumed, _ = trained(run, model, parts, folder=tmp_path / "parts")
     for what, other in (("same_seed_twice", again), ("resumed", resumed)):
         record_property(what, max((other[key] - whole[key]).abs().max().item() for key in whole))
     assert all(torch.equal(again[key], whole[key]) for key in whole)
     assert all(torch.equal(resumed[key], whole[key]) for key in whole)
+
+
+EACH = dict.fromkeys(entry["method"] for entry in METHODS.values() if entry["method"] not in UNTRAINED)
+ADAPTED = [f"time-llama-{number}" for number in (3, 4, 5, 6)]  # frozen, static, AdaLoRA, MOELoRA
+
+
+@pytest.mark.parametrize("name", [*EACH, *ADAPTED])
+def test_a_training_with_a_graph_is_that_of_eager_steps(name, make, parts, tmp_path, record_property):
+    """Those that read numbers back are seen to, and trained eagerly, where a plan has not seen to it."""
+    run, model, _ = make(name)
+    _, eager = trained(run, model, parts, folder=tmp_path / "eager")
+    _, replayed = trained(run, model, parts, folder=tmp_path / "graph", compiled="graph")
+    losses = [
+        (a["train_loss"], b["train_loss"]) for a, b in zip(eager.history, replayed.history, strict=True) if a["step"]
+    ]
+    far = max(abs(a - b) / a for a, b in losses)
+    record_property("apart", far)
+    record_property("steps", replayed.steps_made["steps"])
+    can = DEVICE == "cuda" and not KINDS[name].has_read_back(run.options)
+    assert replayed.steps_made["steps"] == ("graph" if can else "off"), replayed.steps_made
+    # Rounding may change what is chosen.
+    assert far < (10 * WITHIN if name in CHOOSES else WITHIN)
 
 
 @pytest.mark.parametrize("name", ["time-llama", "patchtst", "gpt4ts", "time-llm", "itransformer", "timesnet"])

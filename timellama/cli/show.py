@@ -51,6 +51,7 @@ def show(
 
     settings = [("method", spec.method), ("backbone", describe_backbone(metrics["run"]["backbone"]) or "none")]
     settings += [("training share", f"{spec.train_percent} %"), ("precision", spec.precision)]
+    settings += [("compiled steps", spec.compiled)] if spec.compiled != "off" else []
     used = finished.used
     settings += list(dataclasses.asdict(used.options).items())
     settings += list(dataclasses.asdict(used.training).items()) if used.training else []

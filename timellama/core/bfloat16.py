@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from timellama.core.files import write_json
+from timellama.core.planned_gpu import GPU, plans_for_gpu
 from timellama.core.provenance import processor
 
 FASTER = 1.2  # our choice: a smaller gain is no reason to give up 16 bits of each product
@@ -31,14 +32,14 @@ def is_faster(
     *,
     cache: Path,
     cpuinfo: Path = Path("/proc/cpuinfo"),
-    gpu: Path = Path("/dev/nvidiactl"),
+    gpu: Path = GPU,
     probe: Callable[[], float] = measured,
 ) -> bool:
     """Whether bfloat16 is the faster type on `device` (auto, cpu or cuda), asking `probe` where the flags do not say.
 
     What a probe found is kept in `cache` by processor.
     """
-    if device.startswith("cuda") or (device == "auto" and gpu.exists()):
+    if plans_for_gpu(device, gpu=gpu):
         return True
     flags = _flags(cpuinfo)
     if "amx_bf16" in flags:

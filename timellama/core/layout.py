@@ -11,6 +11,7 @@ from typing import Protocol
 RESULTS = "results"
 CACHE = f"{RESULTS}/cache"  # what was fetched, by SHA-256; Snakemake deletes outputs, and never these
 BFLOAT16 = f"{CACHE}/bfloat16.json"  # how much faster than float32 a processor multiplies it
+COMPILED = f"{CACHE}/compiled"  # what torch.compile made, by the content of what it was made of
 CACHED = f"{CACHE}/{{sha256}}"
 RAW_FOLDER = f"{RESULTS}/raw"
 RAW = f"{RAW_FOLDER}/{{path}}"

@@ -6,7 +6,7 @@ there, in the catalogues.
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from timellama.core.schema import Model, broken
 from timellama.core.values import (
@@ -23,6 +23,7 @@ from timellama.core.values import (
     Share,
     Text,
 )
+from timellama.experiments.compiling import Compile
 from timellama.experiments.run import Backbone, Training
 
 MOST_SEED = 2**32 - 1  # NumPy's generators take no larger seed
@@ -33,6 +34,11 @@ Context = Annotated[Count, Field(description="T: steps of look-back.")]
 Horizons = Annotated[SeveralDistinct[Count], Field(description="H: steps to forecast, one run each.")]
 ReportPlace = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
 Precision = Literal["auto", "float32", "bfloat16"]
+# Python's YAML reads a bare `off` and `on` as false and true, as YAML 1.1 has it.
+CompileSetting = Annotated[
+    Compile,
+    BeforeValidator(lambda value: {False: "off", True: "on"}[value] if isinstance(value, bool) else value),
+]
 Methods = Annotated[SeveralDistinct[str], Field(description="Methods (keys of config/methods.yaml).")]
 
 
@@ -69,6 +75,7 @@ class Override(Model):
     options: dict[str, Scalar] = Field(default_factory=dict, description="Options of this method.")
     training: AsWritten[Training] = Field(default_factory=dict, description="Training settings of this method.")
     precision: Maybe[Precision] = Field(None, description="Instead of the configuration's.")
+    compile: Maybe[CompileSetting] = Field(None, description="Instead of the configuration's.")
     datasets: dict[str, DatasetOverride] = Field(
         default_factory=dict, description="Settings of this method on single data sets."
     )
@@ -211,6 +218,13 @@ class Configuration(Model):
         description="float32, or bfloat16 for autocast with the frozen weights kept in bfloat16. auto takes bfloat16 "
         "where the machine that plans multiplies it faster: on CUDA, on a CPU with AMX, or on one with AVX512-BF16 "
         "that a short measurement finds faster. On a cluster name the precision, since every node plans for itself."
+    )
+    compile: CompileSetting = Field(
+        "off",
+        description="Whether steps of training are compiled: on CUDA as one CUDA graph, on a CPU by torch.compile, "
+        "which needs a C++ compiler. auto does so where the plan forecasts that it saves time, on a CPU never. Errors "
+        "differ from those of eager steps by rounding, so the two are different runs. A method that cannot be "
+        "compiled is trained eagerly.",
     )
     threads: Count = Field(
         description="Threads of one training. Several one-thread trainings side by side beat one with several threads."

@@ -23,6 +23,7 @@ from timellama.core.shipped import BACKBONES, METHODS, shipped
 from timellama.data.catalogue import Dataset, load_datasets
 from timellama.experiments import search
 from timellama.experiments.calendar import calendar_of
+from timellama.experiments.compiling import compiled
 from timellama.experiments.configuration import (
     Configuration,
     DatasetSetting,
@@ -171,7 +172,7 @@ def _sweeps(section: Efficiency | None, impossible: list[ImpossibleCell], *catal
     shape = DatasetSetting(context=section.context, horizons=(section.horizon,))
     chosen = {"backbones": section.backbones} if section.backbones else {}
     alike = Experiment(datasets={section.settings_of: shape}, methods=section.methods, seeds=(0,), **chosen)
-    shared = {"task": EFFICIENCY, "data_sha256": None, "reading": None}
+    shared = {"task": EFFICIENCY, "data_sha256": None, "reading": None, "compiled": "off"}
     for run in _runs(EFFICIENCY, alike, impossible, *catalogues):
         yield Sweep(
             run=dataclasses.replace(run, **shared, training=run.training and Training()),
@@ -264,6 +265,9 @@ def _runs(experiment, section, impossible, config, datasets, backbones, methods,
                 precision=precision,
                 device=config.device,
             )
+            wanted = _override("compile", method, spec, section, config) or config.compile
+            sizes_of_data = {"rows": entry.rows, "frequency": entry.frequency}
+            run = dataclasses.replace(run, compiled=compiled(wanted, run, **sizes_of_data))
             if entry.split.rule == "published":
                 require_m4_run(run)
             # A sweep measures at numbers of variates of its own.

@@ -122,6 +122,8 @@ class Run:
     # The C features of the calendar that stand behind the N variates of x, as `timellama.data.calendar` names them;
     # only of a method that reads them.
     calendar: Annotated[tuple[str, ...], ADDED] = ()
+    # What steps of training are: "off", "graph" or "inductor", as `timellama.experiments.compiling` says.
+    compiled: Annotated[str, ADDED] = "off"
 
     @functools.cached_property  # planning asks for the folder of each run many times
     def digest(self) -> str:

@@ -66,7 +66,9 @@ class Method:
     weights, so that x [B N, T, 1] gives what x [B, T, N] gives; a function of the options where they decide it.
     calendar: it reads features of the calendar, C columns behind the variates of x, which are no variates and not
     forecast; its network's parameter `calendar` is C, 0 where there are none. batch_statistics: in training it
-    normalises over the whole batch. seasons: whole seasons that its look-back must hold. below_season: what it does
+    normalises over the whole batch. reads_back: a training step reads numbers back from the device, as `.item()` and
+    `.tolist()` do, or computes tensors whose sizes depend on them, so that it can be no CUDA graph; a function of the
+    options where they decide it. seasons: whole seasons that its look-back must hold. below_season: what it does
     where the look-back holds no whole season, as tables say it; empty where that is what it always does. obstacles: why
     it cannot be run with some options at some sizes, so that planning can say it.
 
@@ -85,6 +87,7 @@ class Method:
     alone: bool | Callable[[Any], bool] = False
     calendar: bool = False
     batch_statistics: bool = False
+    reads_back: bool | Callable[[Any], bool] = False
     seasons: int = 0
     below_season: str = ""
     obstacles: Callable[[Any, Setting], Iterable[Obstacle]] = none
@@ -96,6 +99,10 @@ class Method:
     def forecasts_alone(self, options: Any) -> bool:
         """Whether, with these options, each variate is forecast alone."""
         return self.alone(options) if callable(self.alone) else self.alone
+
+    def has_read_back(self, options: Any) -> bool:
+        """Whether, with these options, a training step reads numbers back from the device."""
+        return self.reads_back(options) if callable(self.reads_back) else self.reads_back
 
 
 @dataclass(frozen=True, kw_only=True)

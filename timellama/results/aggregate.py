@@ -33,7 +33,18 @@ OTHER_NAMES = {"Electricity": "ECL", "ECL": "Electricity"}  # one data set: ECL 
 RANDOM = " (random weights)"  # ends the description of a language model that has learned nothing
 SHORT = 7  # digits of a commit that Git prints
 
-_RUN_KEYS = ("task", "dataset", "context", "horizon", "train_percent", "variant", "method", "seed", "precision")
+_RUN_KEYS = (
+    "task",
+    "dataset",
+    "context",
+    "horizon",
+    "train_percent",
+    "variant",
+    "method",
+    "seed",
+    "precision",
+    "compiled",
+)
 _NUMBERS = {  # column: where it is in metrics.json
     "validation_loss": "validation_loss",
     "steps": "steps",
@@ -183,7 +194,7 @@ def summarise(
                 f"{lacking['path'].iloc[0]} has no `{metric}`: it is of another task. Summarise tasks apart."
             )
     _check(frame)
-    same = ["label", "floor", "task", "method", "precision", "n_windows"]
+    same = ["label", "floor", "task", "method", "precision", "compiled", "n_windows"]
     rows = []
     for cell, runs in frame.groupby(CELL):
         row = dict(zip(CELL, cell, strict=True)) | {key: runs[key].iloc[0] for key in same}

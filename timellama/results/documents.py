@@ -48,6 +48,7 @@ class RunFacts(Document):
     method: str
     seed: Whole
     precision: str
+    compiled: str = "off"
     backbone: UsedBackbone | None
     data_sha256: str | None = None  # None for a user's own file that was not there at planning
 

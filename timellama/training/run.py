@@ -265,6 +265,7 @@ def carry_out(
                 "started": started.isoformat(timespec="seconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="seconds"),
                 "resumed_at": trained.resumed_at if trained else [],
+                **({"compiled": trained.steps_made} if trained and run.compiled != "off" else {}),
                 **({"missing_targets": dict(prepared.missing)} if prepared.missing else {}),
             },
         }
@@ -335,6 +336,7 @@ def train_model(
         device=device,
         precision=run.precision,
         fit=fit,
+        compiled=run.compiled,
         checkpoint=checkpoint,
         signals=signals,
         report=report,

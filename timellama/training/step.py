@@ -4,15 +4,19 @@ AdamW, which is Adam where `weight_decay` is 0, with two clipped groups: the rou
 (`Training.router_clip_norm` says why).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn, optim
 
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
-from timellama.methods.forecaster import Forecaster
+from timellama.methods.forecaster import Forecast, Forecaster
 from timellama.training.masking import masked_loss, observed
 from timellama.training.metrics import smape_loss
 from timellama.training.predictions import autocast, parts_of
+
+Losses = tuple[Tensor, Tensor | None]  # of the forecast and, with routers, of their balance; scalars
 
 LOSSES = {"mse": nn.functional.mse_loss, "smape": smape_loss}
 
@@ -28,20 +32,22 @@ def gradients(
     precision: str,
     series: int | None,
     masked: bool = False,
-) -> tuple[Tensor, Tensor | None]:
+    forecast_by: Callable[[Tensor], Forecast] | None = None,
+) -> Losses:
     """Add the gradients of one batch x [B, T, N + C], y [B, H, N]; the forecast loss and the balance loss, detached.
 
     With `series`, for a method that forecasts each variate alone, at most so many of the B N series pass at a time. The
     gradients are those of the whole batch within rounding, where nothing is drawn: dropout masks are each part's own.
-    `masked` says that y has NaN where a target is missing.
+    `masked` says that y has NaN where a target is missing. `forecast_by` stands in for the model's own `forecast`.
     """
+    forecast_by = forecast_by or model.forecast
     whole = observed(y) if masked else None
     losses, balances = [], []
     parts = zip(parts_of(x, series=series, calendar=model.calendar), parts_of(y, series=series), strict=True)
     for number, (part, truth) in enumerate(parts):
         share = truth.numel() / y.numel()
         with autocast(device, precision):
-            forecast, balance, _ = model.forecast(part)
+            forecast, balance, _ = forecast_by(part)
             if whole is None:
                 of_forecast = share * LOSSES[loss](forecast.float(), truth)
             else:
@@ -73,6 +79,7 @@ class TrainingStep:
     ) -> None:
         self.model, self.training, self.fit, self.masked = model, training, fit, masked
         self.balance_weight, self.device, self.precision = balance_weight, device, precision
+        self.forecast_by: Callable[[Tensor], Forecast] = model.forecast
         self.router = list(model.router_parameters())
         in_router = {id(p) for p in self.router}
         self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
@@ -81,12 +88,20 @@ class TrainingStep:
         # Fused: one pass over the weights for a step, where the default makes a dozen.
         self.optimiser = optim.AdamW(groups, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
 
-    def __call__(
-        self, x: Tensor, y: Tensor, *, learning_rate: float, step: int, total_steps: int
-    ) -> tuple[Tensor, Tensor | None]:
+    def __call__(self, x: Tensor, y: Tensor, *, learning_rate: float, step: int, total_steps: int) -> Losses:
         """Make step `step` (from 1) of `total_steps` on x [B, T, N + C] and y [B, H, N]; the two losses before it."""
+        self.set_rate(learning_rate)
+        losses = self.update(x, y)
+        self.model.after_step(step=step, total_steps=total_steps)
+        return losses
+
+    def set_rate(self, learning_rate: float | Tensor) -> None:
+        """The learning rate of the next update."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
+
+    def update(self, x: Tensor, y: Tensor) -> Losses:
+        """Forward, loss, backward, clipping and AdamW: all of a step that the device computes."""
         self.optimiser.zero_grad(set_to_none=True)
         losses = gradients(
             self.model,
@@ -98,10 +113,10 @@ class TrainingStep:
             precision=self.precision,
             series=self.fit.step_series,
             masked=self.masked,
+            forecast_by=self.forecast_by,
         )
         nn.utils.clip_grad_norm_(self.rest, self.training.clip_norm)
         if self.router:
             nn.utils.clip_grad_norm_(self.router, self.training.router_clip_norm)
         self.optimiser.step()
-        self.model.after_step(step=step, total_steps=total_steps)
         return losses

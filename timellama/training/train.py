@@ -24,6 +24,7 @@ from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
+from timellama.training.compiled import as_compiled, how
 from timellama.training.schedule import learning_rate
 from timellama.training.step import TrainingStep
 from timellama.training.validation import validate
@@ -54,6 +55,7 @@ class Trained:
     history: list[dict]
     router_history: list[dict]
     resumed_at: list[int]  # the steps after which another process went on
+    steps_made: dict[str, str]  # `how` says what it holds
 
 
 def trainable_state(model: Forecaster) -> dict[str, Tensor]:
@@ -62,10 +64,10 @@ def trainable_state(model: Forecaster) -> dict[str, Tensor]:
     return {name: t.detach().cpu().clone() for name, t in model.state_dict().items() if name not in frozen}
 
 
-def batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Endless passes over a shuffled 0 .. count - 1."""
+def batches(count: int, batch_size: int, generator: torch.Generator, *, device: str = "cpu") -> Iterator[Tensor]:
+    """Endless passes over a shuffled 0 .. count - 1, each brought to `device` as a whole: no step waits for a copy."""
     while True:
-        yield from torch.randperm(count, generator=generator).split(batch_size)
+        yield from torch.randperm(count, generator=generator).to(device).split(batch_size)
 
 
 @dataclass(kw_only=True)
@@ -107,6 +109,7 @@ def train(
     device: str,
     precision: str,
     fit: Fit = WHOLE,
+    compiled: str = "off",
     checkpoint: Checkpoint | None = None,
     signals: Signals | None = None,
     report: ProgressWriter | None = None,
@@ -114,8 +117,8 @@ def train(
     """Train `model` in place and leave the weights of the best validation loss in it.
 
     With a `checkpoint`, the state is kept there at every validation, and what it holds already is not done again: the
-    end is the same, bit by bit on a CPU. Without `signals`, or without one that comes, nothing interrupts. `report`
-    keeps a file that says how far the training is.
+    end is the same, bit by bit on a CPU. `compiled` is as `Run.compiled`. Without `signals`, or without one that comes,
+    nothing interrupts. `report` keeps a file that says how far the training is.
 
     Raises TrainingFailed where the loss is NaN or infinite, naming the step, and Interrupted after a whole step.
     """
@@ -129,6 +132,7 @@ def train(
         device=device,
         precision=precision,
         fit=fit,
+        compiled=compiled,
         report=report,
     )
     signals = signals or Signals()
@@ -168,12 +172,13 @@ class _Trainer:
         device: str,
         precision: str,
         fit: Fit,
+        compiled: str,
         report: ProgressWriter | None,
     ):
         self.report = report
         self.model, self.validation, self.training = model, validation, training
         self.seed, self.device, self.precision, self.fit = seed, device, precision, fit
-        self.make_step = TrainingStep(
+        step = TrainingStep(
             model,
             training=training,
             balance_weight=balance_weight,
@@ -188,8 +193,9 @@ class _Trainer:
             (len(windows) * windows.variates, windows.series) if alone else (len(windows), windows.batch)
         )
         if windows.masked:  # those without an observed target teach nothing
-            drawn, batch = windows.with_targets(alone=alone), self.batch
+            drawn, batch = windows.with_targets(alone=alone).to(device), self.batch
             self.items, self.batch = len(drawn), lambda indices: batch(drawn[indices])
+        self.make_step = as_compiled(step, compiled, batch=min(training.batch_size, self.items))
         self.steps = training.steps(windows=self.items, variates=1 if alone else windows.variates)
         self.total = self.steps.total
         self.progress = Progress(best_state=trainable_state(model))
@@ -231,7 +237,8 @@ class _Trainer:
 
     def run(self, signals: Signals, keep: Callable[[], None]) -> None:
         """Steps and validations to the end; `keep` is called after each validation."""
-        order = batches(self.items, self.training.batch_size, torch.Generator().manual_seed(self.seed))
+        draw = torch.Generator().manual_seed(self.seed)
+        order = batches(self.items, self.training.batch_size, draw, device=self.device)
         order = islice(order, self.progress.step, None)
         # A bar only where somebody looks: tqdm leaves itself out when standard error is no terminal.
         shown = {"unit": "step", "disable": None, "leave": False, "dynamic_ncols": True}
@@ -350,6 +357,7 @@ class _Trainer:
             history=progress.history,
             router_history=progress.router_history,
             resumed_at=progress.resumed_at,
+            steps_made=how(self.make_step),
         )
 
 

@@ -123,6 +123,11 @@ def _of_prompt(options: TimeLlamaOptions, setting: Setting) -> Iterator[Obstacle
         )
 
 
+def has_prompts_of_samples(options: TimeLlamaOptions) -> bool:
+    """Whether each sample has a prompt of its own, whose words depend on its numbers."""
+    return options.alignment != "none" and prompt_kind(options.prompt).extra > 0
+
+
 METHODS = (
     Method(
         name="time-llama",
@@ -130,6 +135,7 @@ METHODS = (
         network="timellama.methods.time_llama.network:TimeLlama",
         backbone=True,
         prompt=True,
+        reads_back=has_prompts_of_samples,
         power=2,  # attends over the variates
         stack=stack,
         obstacles=obstacles,

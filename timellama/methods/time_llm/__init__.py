@@ -59,6 +59,7 @@ METHODS = (
         prompt=True,
         table=True,
         alone=True,
+        reads_back=True,  # the statistics that a window's prompt names
         stack=stack,
         obstacles=obstacles,
         assumed="timellama.methods.time_llm.counting:ASSUMED",

@@ -53,6 +53,7 @@ METHODS = (
         options=TimesNetOptions,
         network="timellama.methods.timesnet.network:TimesNet",
         calendar=True,
+        reads_back=True,  # the periods
         # All variates are in one embedding: what its convolutions take depends on the periods, which N does not change.
         power=0,
         stack=stack,

@@ -86,6 +86,17 @@ def describe_commits(commits: Collection[str]) -> str:
     return f"Code: these runs come from {len(names)} different versions: commits {listed(names)}."
 
 
+def describe_compiled(summary: pd.DataFrame) -> str:
+    """Which methods were trained with compiled steps; empty where none was."""
+    used = summary[summary["compiled"] != "off"]
+    how = {"graph": "as CUDA graphs", "inductor": "by torch.compile"}
+    sentences = [
+        f"Trained with steps compiled {how[kind]}: {listed(first_seen(rows['label']))}."
+        for kind, rows in used.groupby("compiled")
+    ]
+    return " ".join(sentences)
+
+
 def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collection[str]) -> str:
     """The note on where numbers come from."""
     made_up = [name for name in first_seen(summary["dataset"]) if name in generated]
@@ -100,6 +111,7 @@ def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collecti
         f"Trained on {listed(shares)} % of the training rows." if shares != [100] else "",
         describe_seeds(summary),
         f"Precision: {listed(sorted(set(summary['precision'])))}, on {listed(devices)}.",
+        describe_compiled(summary),
         describe_commits({commit for commits in summary["commits"] for commit in commits}),
     ]
     return " ".join(sentence for sentence in sentences if sentence)

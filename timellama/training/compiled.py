@@ -1,0 +1,78 @@
+"""Steps of training that are compiled: as one CUDA graph, or with a forward pass that torch.compile made.
+
+`Run.compiled` says which, decided when the plan was made (`timellama.experiments.compiling`). What cannot be compiled
+is made eagerly, and the log and the run's provenance say why.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from timellama.core.layout import COMPILED
+from timellama.experiments.compiling import GRAPH, INDUCTOR, OFF, require_compiler
+from timellama.methods.forecaster import Forecast
+from timellama.training.graph import CudaRecorder, GraphStep
+from timellama.training.step import TrainingStep
+
+log = logging.getLogger(__name__)
+
+CACHE = "TORCHINDUCTOR_CACHE_DIR"  # torch's variable
+NAMED = os.environ.get(CACHE)  # by the user; read here, since torch writes its own default into it later
+OPTIONS = {"fallback_random": True}  # dropout masks are those of eager steps
+
+
+def as_compiled(step: TrainingStep, kind: str, *, batch: int) -> "TrainingStep | GraphStep":
+    """The step as `kind` (off, graph or inductor) has it; `batch` is how many entries a full batch has.
+
+    Raises InputError where torch.compile would find no C++ compiler, and ValueError for another kind.
+    """
+    if kind == OFF:
+        return step
+    if kind == GRAPH:
+        return GraphStep(step, batch=batch, recorder=CudaRecorder(step.device) if torch.cuda.is_available() else None)
+    if kind == INDUCTOR:
+        require_compiler()
+        # Shared by all runs of a folder of results.
+        os.environ[CACHE] = NAMED or str(Path(COMPILED).resolve())
+        step.forecast_by = CompiledForecast(step.model.forecast, backend=INDUCTOR, options=OPTIONS)
+        return step
+    raise ValueError(f"compiled is {kind!r}; it must be {OFF}, {GRAPH} or {INDUCTOR}")
+
+
+class CompiledForecast:
+    """A forward pass through torch.compile for inputs of the first shape that comes; others pass eagerly.
+
+    So the last, smaller batch of an epoch costs no second compilation.
+    """
+
+    def __init__(self, forecast: Callable[[Tensor], Forecast], *, backend: str, options: dict | None = None):
+        self.eager = forecast
+        self.compiled = torch.compile(forecast, dynamic=False, backend=backend, options=options)
+        self.shape: torch.Size | None = None
+        self.refused: str | None = None
+
+    def __call__(self, x: Tensor) -> Forecast:
+        """x [B, T, N + C] to the forecast and what comes with it."""
+        self.shape = self.shape or x.shape
+        if self.refused or x.shape != self.shape:
+            return self.eager(x)
+        try:
+            return self.compiled(x)
+        except torch._dynamo.exc.TorchDynamoException as error:  # nothing has been computed yet
+            self.refused = f"torch.compile: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            log.warning("steps of training are made eagerly: %s", self.refused)
+            return self.eager(x)
+
+
+def how(step: "TrainingStep | GraphStep") -> dict[str, str]:
+    """How the steps were really made, for the provenance of a run: `steps`, and a `reason` where they were eager."""
+    if isinstance(step, GraphStep):
+        return step.how()
+    forecast = step.forecast_by
+    if not isinstance(forecast, CompiledForecast):
+        return {"steps": OFF}
+    return {"steps": OFF, "reason": forecast.refused} if forecast.refused else {"steps": INDUCTOR}
