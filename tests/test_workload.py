@@ -48,6 +48,7 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
         seed=0,
         device="cpu",
         precision="float32",
+        compiled="off",
         fit=WHOLE,
         report=None,
     )

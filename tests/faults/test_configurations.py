@@ -124,7 +124,7 @@ class Sweep:
         kinds = node.get("type")
         kinds = [kinds] if isinstance(kinds, str) else kinds
         for kind, wrong in OF_TYPE.items():
-            if kinds and kind not in kinds:
+            if kinds and kind not in kinds and not (wrong is True and "on" in node.get("enum", ())):  # YAML's own `on`
                 yield Case(kind="type", place=place, wrong=wrong)
         if kinds and {"integer", "number"} & set(kinds):
             yield Case(kind="type", place=place, wrong=float("nan"))

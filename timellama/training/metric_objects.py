@@ -31,7 +31,7 @@ RESERVED = frozenset(
         *("precision", "label", "floor", "backbone", "n_windows", "n_targets", "validation_loss", "steps", "best_step"),
         *("parameters_total", "parameters_trainable", "seconds_train", "seconds_evaluate", "seconds_total"),
         *("peak_memory_bytes", "collapsed_blocks", "routed_blocks", "commit", "device", "settings", "paired"),
-        *("run", "router"),
+        *("compiled", "run", "router"),
         *("parameters", "seconds", "provenance", EXTRA, "frequencies", "naive2"),
     )
 )
