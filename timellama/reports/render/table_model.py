@@ -242,7 +242,8 @@ def comparison(
     floor = [column for column in grid.columns if column in grid.floor]
     size = max(1, VALUES_PER_PANEL // len(metrics))
     parts = [(part, "") for part in panels(trained, size)]
-    parts += [(part, "Floor: what a trained model has to beat") for part in panels(floor, size)]
+    headings = itertools.chain(["Floor: what a trained model has to beat"], itertools.repeat("Floor, continued"))
+    parts += list(zip(panels(floor, size), headings, strict=False))
     width = max(len(part) for part, _ in parts) * len(metrics)
     said = unbeaten(summary, metric=metrics[0])
     reading = [f"Windows: every window of the test part. {reading_of(metrics)}"]
