@@ -242,8 +242,10 @@ def comparison(
     floor = [column for column in grid.columns if column in grid.floor]
     size = max(1, VALUES_PER_PANEL // len(metrics))
     parts = [(part, "") for part in panels(trained, size)]
-    headings = itertools.chain(["Floor: what a trained model has to beat"], itertools.repeat("Floor, continued"))
-    parts += list(zip(panels(floor, size), headings, strict=False))
+    of_floor = panels(floor, size)
+    headings = ["Floor: what a trained model has to beat"]
+    headings += [f"Floor, part {number} of {len(of_floor)}" for number in range(2, len(of_floor) + 1)]
+    parts += zip(of_floor, headings, strict=False)  # without a floor there is a heading too many
     width = max(len(part) for part, _ in parts) * len(metrics)
     said = unbeaten(summary, metric=metrics[0])
     reading = [f"Windows: every window of the test part. {reading_of(metrics)}"]
