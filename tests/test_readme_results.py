@@ -11,26 +11,18 @@ from scipy import stats
 
 from docs import detailed_results, write_results
 from docs.claims_editions import read
+from docs.kept_numbers import FLOORS, METHODS
 from tests.kept import errors, searched_runs, table_1_runs
 from timellama.reports.claims.rules import DOES_NOT_HOLD
 
 HORIZONS = (96, 192, 336, 720)
 WEEKS = (24, 36, 48, 60)
-VARIANTS = {
-    "Time-LlaMA": "time-llama",
+CONTROLS = {
     "random language model": "time-llama-random-frozen",
     "one attention layer for it": "time-llama-attention",
     "no language model": "time-llama-none",
-    "PatchTST": "patchtst",
-    "DLinear": "dlinear",
-    "iTransformer": "itransformer",
-    "RLinear": "rlinear",
-    "Time-LLM": "time-llm",
-    "GPT4TS": "gpt4ts",
-    "TimesNet": "timesnet",
-    "hour-of-day mean": "hour-of-day-mean",
-    "seasonal naive": "seasonal-naive",
 }
+VARIANTS = METHODS | CONTROLS | FLOORS
 DASH = "\N{EN DASH}"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.stopping import AskedToStop
 from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.core.interruption import Interrupted, Signals
 from timellama.data.windows import SplitWindows
@@ -53,19 +54,6 @@ class Short(Checkpoint):
             self.saves -= 1
             if self.saves == 0:
                 raise Killed
-
-
-class Asked(Signals):
-    """Asked to stop at its look number `looks`; there is one after each step and one before each validation."""
-
-    def __init__(self, looks: int):
-        super().__init__()
-        self.looks = looks
-
-    def check(self):
-        self.looks -= 1
-        if self.looks == 0:
-            raise Interrupted(signal.SIGTERM)
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +144,7 @@ def test_asked_to_stop_again_and_again(name, made, tmp_path):
     for number, looks in enumerate(itertools.cycle((1, 3)), start=1):
         again = made(name, number)
         try:
-            resumed = trained(again, checkpoint=checkpoint, signals=Asked(looks))
+            resumed = trained(again, checkpoint=checkpoint, signals=AskedToStop(looks))
             break
         except Interrupted as stop:
             assert stop.code == 128 + signal.SIGTERM

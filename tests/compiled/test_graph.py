@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from timellama.core.interruption import Interrupted, Signals
+from tests.stopping import AskedToStop
+from timellama.core.interruption import Interrupted
 from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
@@ -108,19 +109,6 @@ def windows(count: int, *, seed: int) -> SplitWindows:
     return SplitWindows(rows=values, context=T, horizon=H)
 
 
-class Stopped(Signals):
-    """Asked to stop at its look number `looks`."""
-
-    def __init__(self, looks: int):
-        super().__init__()
-        self.looks = looks
-
-    def check(self):
-        self.looks -= 1
-        if self.looks == 0:
-            raise Interrupted(15)
-
-
 def trained(monkeypatch, recorder, *, net=None, fit: Fit = WHOLE, device: str = "cpu", **more):
     """The model after a training whose steps `recorder` records; None: eager steps, "CUDA": as a run makes them."""
     seed_everything(0, device)
@@ -195,7 +183,7 @@ def test_layers_that_are_computed_again_are_no_graph(monkeypatch):
 def test_a_training_that_is_stopped_goes_on_with_a_new_graph(monkeypatch, tmp_path):
     whole, _ = trained(monkeypatch, Replayed())
     with pytest.raises(Interrupted):
-        trained(monkeypatch, Replayed(), checkpoint=Checkpoint(tmp_path, identity={}), signals=Stopped(11))
+        trained(monkeypatch, Replayed(), checkpoint=Checkpoint(tmp_path, identity={}), signals=AskedToStop(11))
     monkeypatch.undo()
     again = Replayed()
     net, outcome = trained(monkeypatch, again, checkpoint=Checkpoint(tmp_path, identity={}))

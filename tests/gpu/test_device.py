@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from tests.stopping import AskedToStop
 from timellama.core.interruption import Interrupted, Signals
 from timellama.cost import workload
 from timellama.cost.backbone_shapes import backbone_shape
@@ -185,19 +186,6 @@ def test_a_step_whose_layers_are_computed_again_is_the_same(name, make, record_p
         torch.testing.assert_close(one, other)
 
 
-class StopAfter(Signals):
-    """Stops a training at the check after so many steps."""
-
-    def __init__(self, steps: int):
-        super().__init__()
-        self.left = steps
-
-    def check(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Interrupted(15)
-
-
 def trained(run, model, parts, *, folder: Path, signals: Signals | None = None, compiled: str = "off"):
     """The model's weights after a few steps of training on the device, as a run makes them, and how it went."""
     training = dataclasses.replace(run.training, max_steps=STEPS, least_validations=2, batch_size=8)
@@ -225,7 +213,7 @@ def test_a_training_that_is_stopped_goes_on_as_if_it_had_not_been(name, make, pa
     whole, _ = trained(run, model, parts, folder=tmp_path / "whole")
     again, _ = trained(run, model, parts, folder=tmp_path / "again")
     with pytest.raises(Interrupted):
-        trained(run, model, parts, folder=tmp_path / "parts", signals=StopAfter(STEPS // 2))
+        trained(run, model, parts, folder=tmp_path / "parts", signals=AskedToStop(STEPS // 2))
     resumed, _ = trained(run, model, parts, folder=tmp_path / "parts")
     for what, other in (("same_seed_twice", again), ("resumed", resumed)):
         record_property(what, max((other[key] - whole[key]).abs().max().item() for key in whole))
