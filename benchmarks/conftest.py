@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from timellama.core.allocator import keep_freed_memory
+from timellama.core.machine.allocator import keep_freed_memory
 from timellama.core.provenance import processor
 from timellama.data.catalogue import load_catalogue
 from timellama.experiments.run import Backbone, Run, Training

@@ -21,7 +21,7 @@ import torch._dynamo  # noqa: F401  # this and patchtst for the forks, which wou
 
 import timellama
 import timellama.methods.patchtst.network
-from timellama.core.job_state import read_progress
+from timellama.core.jobs.job_state import read_progress
 from timellama.data.series import Series, save_series
 from timellama.data.splits import Split
 from timellama.experiments.run import Run, Training

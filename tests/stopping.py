@@ -2,7 +2,7 @@
 
 import signal
 
-from timellama.core.interruption import Interrupted, Signals
+from timellama.core.jobs.interruption import Interrupted, Signals
 
 
 class AskedToStop(Signals):

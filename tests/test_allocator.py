@@ -7,7 +7,7 @@ import pytest
 
 SCRIPT = """
 import sys
-from timellama.core.allocator import keep_freed_memory
+from timellama.core.machine.allocator import keep_freed_memory
 if sys.argv[1] == "keep" and not keep_freed_memory():
     sys.exit(3)
 import ctypes

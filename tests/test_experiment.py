@@ -9,7 +9,7 @@ import pytest
 
 from tests import made_up
 from tests.refusal import refused
-from timellama.core.lock import locked
+from timellama.core.jobs.lock import locked
 from timellama.data.series import Series
 from timellama.experiments.run import Training
 from timellama.results.run_files import read_windows

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from timellama.core.job_log import job_log
-from timellama.core.job_state import ProgressWriter, error_file
+from timellama.core.jobs.job_log import job_log
+from timellama.core.jobs.job_state import ProgressWriter, error_file
 from timellama.reports import failures
 from timellama.reports.failures import Failure, Step, absence, command, reason_of, to_markdown, to_table
 from timellama.reports.render import files

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-COMMAND = (sys.executable, "-m", "timellama.core.gpus", "sh", "-c")
+COMMAND = (sys.executable, "-m", "timellama.core.machine.gpus", "sh", "-c")
 LONGEST = 300  # seconds, on a machine that does much else
 
 
@@ -52,7 +52,7 @@ def test_so_many_trainings_share_a_gpu_as_are_asked_for(start):
 def test_places_on_a_gpu_are_taken_without_waiting_until_all_are(tmp_path, root):
     """In a process of its own, which keeps what it takes."""
     code = (
-        "import sys; from pathlib import Path; from timellama.core import gpus\n"
+        "import sys; from pathlib import Path; from timellama.core.machine import gpus\n"
         "def wait(seconds): sys.exit('waits')\n"
         "gpus.time.sleep = wait\n"
         "for _ in range(5): print(gpus.take_gpu(['0', '1'], locks=Path(sys.argv[1]), runs=2), flush=True)"

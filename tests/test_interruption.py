@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.refusal import refused
-from timellama.core.interruption import Interrupted, Signals
+from timellama.core.jobs.interruption import Interrupted, Signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

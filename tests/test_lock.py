@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from tests.refusal import refused
-from timellama.core.lock import locked
+from timellama.core.jobs.lock import locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from timellama.core.lock import locked
+from timellama.core.jobs.lock import locked
 with locked(Path(sys.argv[1]), purpose="it"):
     print("held", flush=True)
     sys.stdin.read()

@@ -10,7 +10,7 @@ import torch
 
 from tests.stopping import AskedToStop
 from timellama.backbones.catalogue import load_backbones, prepare
-from timellama.core.interruption import Interrupted, Signals
+from timellama.core.jobs.interruption import Interrupted, Signals
 from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Backbone, Training
 from timellama.methods.dlinear import DLinearOptions

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests import made_up
-from timellama.core.interruption import Interrupted, Signals
-from timellama.core.job_log import job_log
-from timellama.core.job_state import CHECKPOINT, ProgressWriter, read_error, read_progress
-from timellama.core.lock import locked
+from timellama.core.jobs.interruption import Interrupted, Signals
+from timellama.core.jobs.job_log import job_log
+from timellama.core.jobs.job_state import CHECKPOINT, ProgressWriter, read_error, read_progress
+from timellama.core.jobs.lock import locked
 from timellama.experiments.run import Training
 from timellama.results.digests import code_of_run
 from timellama.results.status import count, is_locked, is_measured, run_status
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_written_stops_no_training(run, start, tmp_path, m
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("timellama.core.job_state._replace", full)
+    monkeypatch.setattr("timellama.core.jobs.job_state._replace", full)
     start()
     assert (tmp_path / run.folder / "weights.safetensors").read_bytes() == expected
     assert "progress.json cannot be written" in log_of(tmp_path, run).read_text(encoding="utf-8")
@@ -216,7 +216,7 @@ def test_the_checkpoints_name_is_its_modules():
 def test_a_lock_is_seen_while_it_is_held_and_a_dead_ones_file_is_not_one(tmp_path):
     path = tmp_path / "lock"
     assert not is_locked(path)
-    code = "import sys, time; from pathlib import Path; from timellama.core.lock import locked\n"
+    code = "import sys, time; from pathlib import Path; from timellama.core.jobs.lock import locked\n"
     code += "with locked(Path(sys.argv[1]), purpose='it'): print('held', flush=True); time.sleep(60)"
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from timellama.core import time_left
+from timellama.core.jobs import time_left
 
 
 @pytest.mark.parametrize(

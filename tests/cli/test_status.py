@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from tests.refusal import unnamed
-from timellama.core.job_state import JobError, write_error
-from timellama.core.lock import locked
+from timellama.core.jobs.job_state import JobError, write_error
+from timellama.core.jobs.lock import locked
 from timellama.experiments.matrix import make_matrix
 
 

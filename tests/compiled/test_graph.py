@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.stopping import AskedToStop
-from timellama.core.interruption import Interrupted
+from timellama.core.jobs.interruption import Interrupted
 from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training

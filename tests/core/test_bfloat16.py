@@ -5,9 +5,9 @@ import json
 import pytest
 import yaml
 
-from timellama.core import bfloat16
-from timellama.core.bfloat16 import FASTER, is_faster, ratio
 from timellama.core.layout import BFLOAT16
+from timellama.core.machine import bfloat16
+from timellama.core.machine.bfloat16 import FASTER, is_faster, ratio
 from timellama.core.provenance import processor
 from timellama.experiments.matrix import make_matrix
 

@@ -81,7 +81,7 @@ def digests() -> dict[str, str]:
         ("data.canonicalise:normalise", LONG | {"m4"}),
         ("data.synthetic:generate", set()),
         ("data.pypi:bring", set()),
-        ("core.lock:locked", set()),
+        ("core.jobs.lock:locked", set()),
         ("core.provenance:hardware", set()),
     ],
 )

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from tests.stopping import AskedToStop
-from timellama.core.interruption import Interrupted, Signals
+from timellama.core.jobs.interruption import Interrupted, Signals
 from timellama.cost import workload
 from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.flops import build_shape, count

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import torch
 
-from timellama.core.interruption import Interrupted, Signals
+from timellama.core.jobs.interruption import Interrupted, Signals
 from timellama.cost.efficiency import STEPS, training_call
 from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training

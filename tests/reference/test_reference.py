@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.refusal import refused
-from timellama.core.job_state import JobError, remove_error, write_error
+from timellama.core.jobs.job_state import JobError, remove_error, write_error
 from timellama.reports.reference import numbers as reference
 
 

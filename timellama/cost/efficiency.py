@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from timellama.core.allocator import keep_freed_memory
+from timellama.core.machine.allocator import keep_freed_memory
 from timellama.experiments.run import RANDOM_SEED, Training
 from timellama.experiments.sweep import Cell
 from timellama.methods.forecaster import Forecaster

@@ -19,8 +19,8 @@ from itertools import accumulate
 from pathlib import Path
 
 from timellama.core import provenance
-from timellama.core.control_groups import memory_limits
 from timellama.core.files import write_json
+from timellama.core.machine.control_groups import memory_limits
 from timellama.experiments.sweep import Cell, Sweep
 from timellama.methods.registry import method_of
 

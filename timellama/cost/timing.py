@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import torch
 
-from timellama.core.allocator import keep_freed_memory
+from timellama.core.machine.allocator import keep_freed_memory
 from timellama.cost.backbone_shapes import BackboneShape
 from timellama.cost.efficiency import STEPS
 from timellama.cost.efficiency_sweep import available_memory

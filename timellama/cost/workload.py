@@ -32,7 +32,7 @@ CHECKPOINT_COPIES = (
 )
 
 # Measured on 39 finished runs of config/cpu.yaml: 2.4 to 2.65 bytes resident, beside weights and data, for each one
-# that is alive. The C library keeps what was freed (`timellama.core.allocator`).
+# that is alive. The C library keeps what was freed (`timellama.core.machine.allocator`).
 HELD_ON_CPU = 2.5
 
 

@@ -14,7 +14,7 @@ import shutil
 from typing import Literal
 
 from timellama.core.errors import InputError
-from timellama.core.planned_gpu import plans_for_gpu
+from timellama.core.machine.planned_gpu import plans_for_gpu
 from timellama.experiments.run import Run
 from timellama.experiments.work import windows_of, work_of
 from timellama.methods.registry import method_of

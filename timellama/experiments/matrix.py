@@ -15,9 +15,9 @@ from typing import Any
 
 from timellama.backbones.catalogue import BackboneEntry, load_backbones
 from timellama.core import layout
-from timellama.core.bfloat16 import is_faster
 from timellama.core.errors import InputError, did_you_mean
 from timellama.core.files import sha256_of
+from timellama.core.machine.bfloat16 import is_faster
 from timellama.core.schema import validate
 from timellama.core.shipped import BACKBONES, METHODS, shipped
 from timellama.data.catalogue import Dataset, load_datasets

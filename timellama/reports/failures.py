@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from timellama.core.job_state import read_error, read_progress
+from timellama.core.jobs.job_state import read_error, read_progress
 from timellama.core.layout import METRICS, RESULTS
 from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.render.dashes import Reasons

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from timellama.backbones.prepared import load_prepared
 from timellama.core import layout, provenance
-from timellama.core.allocator import keep_freed_memory
 from timellama.core.errors import InputError
 from timellama.core.files import sha256_of, write_arrays, write_json
+from timellama.core.machine.allocator import keep_freed_memory
 from timellama.data.windows import Parts, SplitWindows, prepare
 from timellama.experiments.memory import Fit, fit_of
 from timellama.results.conformal import FLOOR, KEPT, QUANTILES, REPORTED, crps, pinball_of_ends, quantiles, scale

@@ -20,10 +20,10 @@ from timellama.training.step_of import step_of
 # They record what a step did, keep two steps apart or stop one; none of them changes a number.
 CHANGES_NO_NUMBER = (
     "timellama.core.provenance",
-    "timellama.core.lock",
-    "timellama.core.interruption",
-    "timellama.core.allocator",
-    "timellama.core.job_state",
+    "timellama.core.jobs.lock",
+    "timellama.core.jobs.interruption",
+    "timellama.core.machine.allocator",
+    "timellama.core.jobs.job_state",
     "timellama.training.trial",
 )
 

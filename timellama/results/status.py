@@ -12,8 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from timellama.core import layout, lock
-from timellama.core.job_state import STOPPED, TESTING, Progress, read_error, read_progress
+from timellama.core import layout
+from timellama.core.jobs import lock
+from timellama.core.jobs.job_state import STOPPED, TESTING, Progress, read_error, read_progress
 from timellama.experiments.run import Run
 from timellama.experiments.sweep import Sweep
 from timellama.results.aggregate import read_metrics

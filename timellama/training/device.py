@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from timellama.core import provenance
-from timellama.core.control_groups import memory_limits
+from timellama.core.machine.control_groups import memory_limits
 
 # Our choice: of a GPU's memory, beside what CUDA, its libraries and the allocator's gaps take.
 SHARE_OF_GPU = 0.85

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from timellama.backbones.prepared import load_prepared
 from timellama.core import provenance
-from timellama.core.allocator import keep_freed_memory
 from timellama.core.files import atomic, remove_unfinished, write_arrays, write_csv, write_json
-from timellama.core.interruption import Interrupted, Signals
-from timellama.core.job_state import ProgressWriter
-from timellama.core.lock import locked
+from timellama.core.jobs.interruption import Interrupted, Signals
+from timellama.core.jobs.job_state import ProgressWriter
+from timellama.core.jobs.lock import locked
+from timellama.core.machine.allocator import keep_freed_memory
 from timellama.core.values import named_fields
 from timellama.data.marks import Calendar
 from timellama.data.series import Series, load_series

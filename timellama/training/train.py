@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from timellama.core.interruption import Interrupted, Signals
-from timellama.core.job_state import RUNNING, TESTING, ProgressWriter
+from timellama.core.jobs.interruption import Interrupted, Signals
+from timellama.core.jobs.job_state import RUNNING, TESTING, ProgressWriter
 from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from timellama.core import layout, time_left
+from timellama.core import layout
+from timellama.core.jobs import time_left
 from timellama.results.digests import code_of_data, code_of_intervals, code_of_run, code_of_sweep
 from timellama.core.errors import InputError, did_you_mean
 from timellama.reports.failures import REPORT, SWITCH, Failure, Step, absence, command, options

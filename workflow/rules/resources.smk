@@ -9,7 +9,7 @@ GPU = config["device"].startswith("cuda")
 
 # Under workflow/profiles/gpu every job is started through this module, which gives trainings a GPU of their own.
 if "local_gpu" in workflow.global_resources:
-    shell.prefix(f"exec {sys.executable} -m timellama.core.gpus ")
+    shell.prefix(f"exec {sys.executable} -m timellama.core.machine.gpus ")
 
 
 def sizes(run):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from timellama.backbones.catalogue import BackboneEntry, fetch_backbone, prepare
-from timellama.core.job_log import job_log
+from timellama.core.jobs.job_log import job_log
 from timellama.data.sources import mirrors_from
 from timellama.experiments.run import RANDOM_SEED
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from timellama.core.job_log import job_log
+from timellama.core.jobs.job_log import job_log
 from timellama.data.sources import Artifact, fetch, mirrors_from
 
 with job_log(snakemake.log[0]):

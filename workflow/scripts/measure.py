@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from timellama.core.job_log import job_log
+from timellama.core.jobs.job_log import job_log
 from timellama.cost.efficiency_sweep import measure_sweep
 from timellama.experiments.sweep import Sweep
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from timellama.core.job_log import job_log
+from timellama.core.jobs.job_log import job_log
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue import load_datasets
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from timellama.core.job_log import job_log
+from timellama.core.jobs.job_log import job_log
 from timellama.reports.render import table_pdf
 
 with job_log(snakemake.log[0]):

@@ -4,8 +4,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from timellama.core.interruption import Interrupted
-from timellama.core.job_log import job_log
+from timellama.core.jobs.interruption import Interrupted
+from timellama.core.jobs.job_log import job_log
 from timellama.core.outside import loaded
 from timellama.experiments.run import Run
 from timellama.training.metric_objects import find_metrics

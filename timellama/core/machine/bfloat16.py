@@ -1,8 +1,8 @@
 """Whether this machine multiplies bfloat16 faster than float32, for configurations whose precision is `auto`.
 
 A GPU does, and so does a CPU with tiles for it (AMX). A CPU with AVX512-BF16 alone is measured once, and what was found
-is kept, so that every later plan on the machine says the same. `python -m timellama.core.bfloat16` measures. Planning
-reads this module, so torch is imported by the measurement alone.
+is kept, so that every later plan on the machine says the same. `python -m timellama.core.machine.bfloat16` measures.
+Planning reads this module, so torch is imported by the measurement alone.
 """
 
 import json
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from timellama.core.files import write_json
-from timellama.core.planned_gpu import GPU, plans_for_gpu
+from timellama.core.machine.planned_gpu import GPU, plans_for_gpu
 from timellama.core.provenance import processor
 
 FASTER = 1.2  # our choice: a smaller gain is no reason to give up 16 bits of each product

@@ -1,8 +1,8 @@
 """One GPU a training, where several train at once on one machine without a scheduler that shares the GPUs out.
 
-`python -m timellama.core.gpus COMMAND...` becomes COMMAND. The script of a training gets a GPU that no other has: the
-first that is free in CUDA_VISIBLE_DEVICES, which becomes all that it sees. It is taken by locking a file, and given
-back when the training and its children have ended, however they end. With TIMELLAMA_RUNS_PER_GPU=4 four trainings
+`python -m timellama.core.machine.gpus COMMAND...` becomes COMMAND. The script of a training gets a GPU that no other
+has: the first that is free in CUDA_VISIBLE_DEVICES, which becomes all that it sees. It is taken by locking a file, and
+given back when the training and its children have ended, however they end. With TIMELLAMA_RUNS_PER_GPU=4 four trainings
 share a GPU. The script that calibrates intervals counts as a training. Other commands run as they are.
 
 Only the standard library is imported, and this module by nothing that a number depends on.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from timellama.core.job_state import JobError, read_progress, remove_error, write_error
+from timellama.core.jobs.job_state import JobError, read_progress, remove_error, write_error
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
