@@ -12,7 +12,7 @@ from torch import nn
 
 from timellama.core.machine.allocator import keep_freed_memory
 from timellama.core.provenance import processor
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
 from timellama.experiments.run import Backbone, Run, Training
 from timellama.methods.registry import method_of
 from timellama.training.build import build

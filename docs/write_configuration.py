@@ -12,7 +12,7 @@ from typing import Any
 
 from timellama.backbones.catalogue_models import BACKBONES
 from timellama.core.schema import json_schema
-from timellama.data.catalogue_models import Datasets
+from timellama.data.catalogue.entries import Datasets
 from timellama.experiments import run as specs
 from timellama.experiments.configuration import Configuration
 from timellama.experiments.methods_file import methods_file

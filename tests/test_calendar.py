@@ -14,8 +14,8 @@ from tests.refusal import refused
 from timellama.core.schema import load_yaml
 from timellama.cost import job_limits, workload
 from timellama.cost.flops import count
-from timellama.data.calendar import features_of
-from timellama.data.catalogue_models import Datasets
+from timellama.data.catalogue.calendar import features_of
+from timellama.data.catalogue.entries import Datasets
 from timellama.data.windows import SplitWindows
 from timellama.experiments import matrix as plan_module
 from timellama.experiments.matrix import make_matrix
@@ -74,7 +74,7 @@ def test_the_catalogues_word_goes_where_a_configuration_has_none(plan):
 
 
 def test_another_zone_is_another_run(plan):
-    from timellama.data.files.reading import Reading
+    from timellama.data.catalogue.reading import Reading
 
     runs = [plan({"calendar": True}, {"reading": Reading(zone=zone)}).every_run() for zone in ("UTC", "Europe/Berlin")]
     first, second = ({run.variant: run for run in each.values()}["itransformer"] for each in runs)

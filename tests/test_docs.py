@@ -235,7 +235,7 @@ def test_every_environment_variable_is_explained(root, pages):
         ("is missing; add it", "core/schema.py"),
         ("has no experiment", "experiments/matrix.py"),
         ("is no checkout of the project, which holds Snakefile and config/: change into one", "cli/console.py"),
-        ("Remedy: check the network and run again", "data/sources.py"),
+        ("Remedy: check the network and run again", "data/fetch/sources.py"),
         ("is gated: accept its licence at", "backbones/catalogue.py"),
         ("is on record. Fetch the repository yourself", "backbones/catalogue.py"),
         ("set the pin that you mean", "backbones/catalogue.py"),

@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from tests.refusal import refused
 from timellama.core.files import read_arrays, write_arrays
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
+from timellama.data.fetch.sources import fetch
 from timellama.data.m4.series import ARRAYS, M4Series, load_m4
 from timellama.data.m4.windows import prepare_m4
-from timellama.data.sources import fetch
 from timellama.data.splits import Split
 from timellama.experiments.run import Run, Training
 from timellama.methods.dlinear import DLinearOptions

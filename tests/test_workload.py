@@ -8,7 +8,7 @@ from torch import nn
 from timellama.cost.flops import Costs, Counted
 from timellama.cost.timing import Line, Point, fit, kind_of
 from timellama.cost.workload import Assumed, device_bytes, makespan, run_flops, run_seconds, shape_run, workers_needed
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
 from timellama.experiments.memory import WHOLE
 from timellama.experiments.run import Training
 from timellama.experiments.work import windows_of, work_of

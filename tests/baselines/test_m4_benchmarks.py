@@ -10,10 +10,10 @@ import torch
 
 from tests.refusal import refused
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
+from timellama.data.fetch.sources import fetch
 from timellama.data.m4.series import M4Series, load_m4
 from timellama.data.m4.whole import WholeSeries
-from timellama.data.sources import fetch
 from timellama.data.splits import Split
 from timellama.experiments.run import Run
 from timellama.methods.m4_benchmarks import METHODS, NoOptions

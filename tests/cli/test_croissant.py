@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.refusal import unnamed
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
 
 
 @pytest.fixture

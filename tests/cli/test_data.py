@@ -16,8 +16,8 @@ import yaml
 
 from tests.refusal import refused, unnamed
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_catalogue
-from timellama.data.files.reading_choices import Duplicates, Fill
+from timellama.data.catalogue.datasets import load_catalogue
+from timellama.data.catalogue.reading_choices import Duplicates, Fill
 from timellama.data.series import load_series
 from timellama.experiments.matrix import make_matrix
 

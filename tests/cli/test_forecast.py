@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.cli.conftest import START, carry_out
 from tests.refusal import unnamed
-from timellama.data.calendar import features_of
+from timellama.data.catalogue.calendar import features_of
 from timellama.data.series import load_series
 from timellama.data.windows import Scaler
 from timellama.methods.itransformer import ITransformerOptions

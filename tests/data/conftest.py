@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from timellama.data.sources import Artifact
+from timellama.data.fetch.sources import Artifact
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 from timellama.core.files import sha256_of
 from timellama.data.add_file import add_entry, describe, inspect_file
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import Dataset, load_catalogue
+from timellama.data.catalogue.datasets import Dataset, load_catalogue
 from timellama.data.files.detect import Asked
 from timellama.data.series import Series, load_series
 

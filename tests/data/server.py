@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.refusal import refused
-from timellama.data.sources import Artifact, fetch
+from timellama.data.fetch.sources import Artifact, fetch
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB: several chunks of a socket's buffer
 

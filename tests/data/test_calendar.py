@@ -9,7 +9,7 @@ from pandas.tseries import offsets
 from pandas.tseries.frequencies import to_offset
 
 from tests.refusal import refused
-from timellama.data.calendar import features_of
+from timellama.data.catalogue.calendar import features_of
 from timellama.data.marks import SCALED, Calendar
 from timellama.data.series import Series
 from timellama.data.splits import Split

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.refusal import refused
-from timellama.data import nycflights13, synthetic
-from timellama.data.catalogue import load_catalogue
+from timellama.data import nycflights13
+from timellama.data.catalogue.datasets import load_catalogue
 from timellama.data.croissant import CONTEXT, NYCFLIGHTS13, describe, write_descriptions
-from timellama.data.csv_text import read_text
+from timellama.data.fetch import synthetic
+from timellama.data.files.csv_text import read_text
 
 CATALOGUE_FILE = Path(__file__).parents[2] / "config/datasets.yaml"
 CATALOGUE = load_catalogue(CATALOGUE_FILE)

@@ -8,9 +8,9 @@ import torch
 
 from tests.refusal import refused
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
+from timellama.data.fetch.sources import fetch
 from timellama.data.series import load_series
-from timellama.data.sources import fetch
 from timellama.data.windows import prepare
 
 

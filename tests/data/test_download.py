@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from timellama.data import download as downloading
-from timellama.data.sources import Artifact
+from timellama.data.fetch import download as downloading
+from timellama.data.fetch.sources import Artifact
 
 CONTENT = bytes(range(256)) * 4000  # what `server.py` serves
 

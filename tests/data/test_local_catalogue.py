@@ -11,10 +11,10 @@ import yaml
 
 from tests.data.reading_desk import ReadingDesk
 from tests.refusal import refused
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
+from timellama.data.catalogue.reading import Reading, Repairs
 from timellama.data.croissant import describe
 from timellama.data.files.detect import Asked
-from timellama.data.files.reading import Reading, Repairs
 from timellama.experiments import matrix as plan_module
 from timellama.experiments.matrix import make_matrix
 from timellama.reports.failures import with_remarks
@@ -145,7 +145,7 @@ def test_a_users_data_set_does_not_mislead_the_runs_on_published_ones(root, monk
 
 def test_planning_with_own_data_sets_imports_no_arrays(desk):
     code = (
-        "import sys; from pathlib import Path; from timellama.data.catalogue import load_catalogue; "
+        "import sys; from pathlib import Path; from timellama.data.catalogue.datasets import load_catalogue; "
         f"assert 'Own' in load_catalogue(Path({str(desk.catalogue)!r})); "
         "print([m for m in ('numpy', 'pandas', 'torch', 'scipy', 'pyarrow') if m in sys.modules])"
     )

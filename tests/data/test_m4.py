@@ -10,7 +10,7 @@ import torch
 
 from tests.refusal import refused
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import Dataset, load_catalogue
+from timellama.data.catalogue.datasets import Dataset, load_catalogue
 from timellama.data.m4.frequencies import FREQUENCIES
 from timellama.data.m4.series import M4Series, load_m4
 from timellama.data.m4.windows import M4Parts, prepare_m4

@@ -12,7 +12,7 @@ from tests.refusal import refused
 from timellama.core.files import read_arrays, write_arrays
 from timellama.data.add_file import inspect_file, require_windows
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
 from timellama.data.croissant import describe as croissant
 from timellama.data.files.detect import Asked
 from timellama.data.series import ARRAYS, OBSERVED, load_series

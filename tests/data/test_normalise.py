@@ -12,9 +12,9 @@ import pytest
 from tests.refusal import refused
 from timellama.data import nycflights13
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import Dataset, Quirks, load_catalogue
+from timellama.data.catalogue.datasets import Dataset, Quirks, load_catalogue
+from timellama.data.fetch.sources import Artifact
 from timellama.data.series import Series, load_series, save_series
-from timellama.data.sources import Artifact
 from timellama.data.splits import Split
 
 GOOD = "date,a,b\n2024-01-01 00:00:00,1,2.5\n2024-01-01 01:00:00,-3e1,4\n2024-01-01 02:00:00,5,6\n"
@@ -311,7 +311,7 @@ def test_what_is_wrong_with_the_airports_is_told(content: str, named: tuple, des
 
 @pytest.mark.network
 def test_the_published_airports(root: Path, desk: Desk, tmp_path: Path) -> None:
-    from timellama.data.sources import fetch
+    from timellama.data.fetch.sources import fetch
 
     dataset = catalogue(root)["NYCWeather"]
     fetch(dataset.files[0], desk.raw, mirrors=[], cache=tmp_path / "cache")

@@ -10,7 +10,7 @@ import yaml
 from tests.refusal import refused
 from timellama.core.code_digest import code_digest, code_used
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
 from timellama.data.reader import reader_of
 from timellama.data.series import load_series
 from timellama.results.digests import code_of_data

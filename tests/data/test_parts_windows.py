@@ -171,7 +171,7 @@ def test_a_look_back_beyond_the_training_rows_leaves_no_windows() -> None:
 
 
 def test_real_etth1_end_to_end(shared: Path, root: Path, tmp_path: Path) -> None:
-    from timellama.data.catalogue import load_catalogue
+    from timellama.data.catalogue.datasets import load_catalogue
 
     dataset = load_catalogue(root / "config" / "datasets.yaml")["ETTh1"]
     normalise(dataset, [shared / "data" / dataset.files[0].path], tmp_path / "s.npz", tmp_path / "q.json")

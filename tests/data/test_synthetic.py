@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from tests.refusal import refused
-from timellama.data import synthetic
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
+from timellama.data.fetch import synthetic
+from timellama.data.fetch.sources import fetch
 from timellama.data.m4.series import load_m4
 from timellama.data.series import load_series
-from timellama.data.sources import fetch
 from timellama.methods.m4_benchmarks.seasonality import is_seasonal
 
 

@@ -19,7 +19,7 @@ import yaml
 from tests.refusal import refused
 from timellama.core import schema as schema_module
 from timellama.core.errors import InputError
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
 from timellama.experiments import matrix as plan_module
 from timellama.experiments.matrix import make_matrix
 

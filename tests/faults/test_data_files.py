@@ -18,9 +18,9 @@ from tests import made_up
 from tests.refusal import refused, unnamed
 from timellama.core.errors import InputError
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
+from timellama.data.fetch.sources import fetch
 from timellama.data.series import Series, load_series
-from timellama.data.sources import fetch
 from timellama.data.splits import Split, count_windows
 from timellama.data.windows import prepare
 from timellama.experiments.run import Training
@@ -268,7 +268,7 @@ def airports(_) -> bytes:
 
 
 def m4(folder: Path) -> bytes:
-    from timellama.data.synthetic import generate_m4_test, generate_m4_train
+    from timellama.data.fetch.synthetic import generate_m4_test, generate_m4_train
 
     if not (folder / "m4-test.csv").exists():
         generate_m4_train(folder / "m4-train.csv", seed=0)

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from tests.refusal import refused
 from timellama.backbones.catalogue import BackboneEntry, fetch_backbone
-from timellama.data.catalogue import load_catalogue
-from timellama.data.sources import Artifact, fetch
+from timellama.data.catalogue.datasets import load_catalogue
+from timellama.data.fetch.sources import Artifact, fetch
 from timellama.experiments.matrix import make_matrix
 from timellama.reports import report_tables
 from timellama.reports.failures import Failure, command, to_markdown, to_table

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.refusal import refused
-from timellama.data.catalogue import load_catalogue
+from timellama.data.catalogue.datasets import load_catalogue
 from timellama.reports import provenance_index
 from timellama.reports.crate import METADATA, check_crate, write_crate
 

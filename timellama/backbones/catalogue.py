@@ -26,7 +26,7 @@ from timellama.core.errors import InputError
 from timellama.core.files import sha256_of
 from timellama.core.layout import BLOCKS, CONFIG, EMBEDDINGS, RECORD, TOKENIZER
 from timellama.core.schema import load_yaml
-from timellama.data.sources import MIRROR_VARIABLE, Artifact, fetch
+from timellama.data.fetch.sources import MIRROR_VARIABLE, Artifact, fetch
 
 if TYPE_CHECKING:
     from timellama.backbones.weights import Parts

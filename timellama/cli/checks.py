@@ -26,9 +26,10 @@ from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.core.layout import RECORD
 from timellama.core.provenance import PACKAGE, ROOT, memory_gib, processor
-from timellama.data import inventory, pypi
-from timellama.data.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
-from timellama.data.sources import Artifact
+from timellama.data.catalogue import inventory
+from timellama.data.fetch import pypi
+from timellama.data.fetch.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
+from timellama.data.fetch.sources import Artifact
 from timellama.experiments.impossible_cells import grouped
 from timellama.experiments.matrix import Matrix
 from timellama.reports.registry import of_configuration

@@ -39,7 +39,7 @@ def list_(names: Names = None, as_json: Json = False) -> None:
       timellama data list
       timellama data list ETTh1 Weather --json
     """
-    from timellama.data.inventory import state_of
+    from timellama.data.catalogue.inventory import state_of
 
     mirrors = _mirrors()
     rows, told = [], []
@@ -80,9 +80,9 @@ def fetch(names: Names = None, configfile: Config = None, as_json: Json = False)
     """
     if not names and not configfile:
         raise InputError("name the data sets to fetch, or a configuration with --configfile")
-    from timellama.data.inventory import RAW
-    from timellama.data.inventory import verify_files as verified
-    from timellama.data.sources import fetch as bring
+    from timellama.data.catalogue.inventory import RAW
+    from timellama.data.catalogue.inventory import verify_files as verified
+    from timellama.data.fetch.sources import fetch as bring
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     mirrors = _mirrors(configfile)
@@ -130,7 +130,7 @@ def verify(names: Names = None, configfile: Config = None, as_json: Json = False
     """
     import dataclasses
 
-    from timellama.data.inventory import ABSENT, WRONG, verify_files
+    from timellama.data.catalogue.inventory import ABSENT, WRONG, verify_files
 
     found = list(verify_files(chosen(names, configfile), results=RESULTS))
     count = {state: sum(each.state == state for each in found) for state in ("ok", WRONG, ABSENT)}
@@ -236,14 +236,14 @@ def add(
 
 
 def _mirrors(configfile: Path | None = None) -> list[str]:
-    from timellama.data.sources import mirrors_from
+    from timellama.data.fetch.sources import mirrors_from
 
     return mirrors_from(os.environ, load_plan(configfile).config.get("mirrors", []) if configfile else [])
 
 
 def chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:
     """The data sets that are named, or that a configuration uses, or all."""
-    from timellama.data.catalogue import load_datasets
+    from timellama.data.catalogue.datasets import load_datasets
 
     known = load_datasets()
     if names:

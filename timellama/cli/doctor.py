@@ -33,7 +33,7 @@ def doctor(configfile: ConfigFile = DEFAULT_CONFIG, as_json: Json = False) -> No
     import functools
 
     from timellama.cli.checks import GAP, OK, can_run, examine, reachable
-    from timellama.data.sources import mirrors_from
+    from timellama.data.fetch.sources import mirrors_from
 
     matrix = load_plan(configfile)
     mirrors = mirrors_from(os.environ, matrix.config.get("mirrors", ()))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from timellama.core.errors import InputError
-from timellama.data.files.reading_choices import Align, Decimal, Duplicates, Fill, Missing, Separator
+from timellama.data.catalogue.reading_choices import Align, Decimal, Duplicates, Fill, Missing, Separator
 
 READING = {  # the fields of `Asked`, as options
     "time_column": Annotated[str | None, typer.Option(help="The column of time, where it is not clear.")],

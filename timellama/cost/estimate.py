@@ -23,7 +23,7 @@ from timellama.cost import workload
 from timellama.cost.backbone_shapes import BackboneShape, backbone_shape
 from timellama.cost.flops import Costs, Counted, count
 from timellama.cost.workload import Seconds, Speed
-from timellama.data.sources import Artifact
+from timellama.data.fetch.sources import Artifact
 from timellama.experiments.matrix import Matrix
 from timellama.experiments.run import Run
 from timellama.experiments.work import Work, windows_of, work_of

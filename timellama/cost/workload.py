@@ -14,7 +14,7 @@ from typing import Protocol
 
 from timellama.cost.backbone_shapes import BackboneShape
 from timellama.cost.flops import Costs, Counted
-from timellama.data.catalogue import Dataset
+from timellama.data.catalogue.datasets import Dataset
 from timellama.data.splits import Split
 from timellama.experiments.run import Run, Training
 from timellama.experiments.work import Work

@@ -19,12 +19,12 @@ import yaml
 from timellama.core.errors import InputError
 from timellama.core.files import atomic, sha256_of
 from timellama.data.canonicalise import SENTINEL, normalise
-from timellama.data.catalogue import Dataset, load_catalogue
-from timellama.data.catalogue_models import FILE, NAME
+from timellama.data.catalogue.datasets import Dataset, load_catalogue
+from timellama.data.catalogue.entries import FILE, NAME
+from timellama.data.catalogue.reading import STEP, Reading, Repairs, plural
 from timellama.data.files.detect import Asked, shape_of
 from timellama.data.files.file_reader import filled_rows, ordered_rows
 from timellama.data.files.frequency import NEEDED, frequency_of, offset_of, season_of, steps_beside
-from timellama.data.files.reading import STEP, Reading, Repairs, plural
 from timellama.data.files.repair import shown
 from timellama.data.files.stamps import in_zone
 from timellama.data.splits import Split, count_windows, train_rows

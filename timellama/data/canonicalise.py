@@ -15,10 +15,10 @@ import numpy as np
 from timellama.core.errors import InputError
 from timellama.core.files import sha256_of, write_json
 from timellama.core.outside import loaded
-from timellama.data.catalogue import Dataset
-from timellama.data.catalogue_models import FILE
+from timellama.data.catalogue.datasets import Dataset
+from timellama.data.catalogue.entries import FILE
+from timellama.data.catalogue.reading import Repairs
 from timellama.data.files.frequency import steps_beside
-from timellama.data.files.reading import Repairs
 from timellama.data.reader import Rows, reader_of
 from timellama.data.series import Series, load_series, save_series
 

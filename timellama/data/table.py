@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from timellama.core.errors import InputError
-from timellama.data.catalogue import Dataset
-from timellama.data.csv_text import numbers, read_text, stamp, written
+from timellama.data.catalogue.datasets import Dataset
+from timellama.data.files.csv_text import numbers, read_text, stamp, written
 from timellama.data.reader import Rows
 
 

@@ -1,8 +1,8 @@
 """Whether a run is given the calendar, and which features of it."""
 
 from timellama.core.errors import InputError
-from timellama.data.calendar import features_of
-from timellama.data.catalogue import Dataset
+from timellama.data.catalogue.calendar import features_of
+from timellama.data.catalogue.datasets import Dataset
 from timellama.experiments.configuration import DatasetSetting
 from timellama.methods.method import Method
 

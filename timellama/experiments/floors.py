@@ -6,7 +6,7 @@ experiments share their runs as they share any other.
 
 from collections.abc import Mapping
 
-from timellama.data.catalogue import Dataset
+from timellama.data.catalogue.datasets import Dataset
 from timellama.experiments.configuration import Experiment, SingleRun
 from timellama.experiments.methods_file import MethodEntry
 from timellama.methods.method import Method

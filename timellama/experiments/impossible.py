@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from timellama.backbones.catalogue import BackboneEntry
 from timellama.backbones.published import positions_of
 from timellama.core.errors import InputError
-from timellama.data.catalogue import Dataset
+from timellama.data.catalogue.datasets import Dataset
 from timellama.data.splits import count_windows
 from timellama.experiments.configuration import LanguageModel
 from timellama.experiments.impossible_cells import ImpossibleCell, grouped

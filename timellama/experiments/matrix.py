@@ -20,7 +20,7 @@ from timellama.core.files import sha256_of
 from timellama.core.machine.bfloat16 import is_faster
 from timellama.core.schema import validate
 from timellama.core.shipped import BACKBONES, METHODS, shipped
-from timellama.data.catalogue import Dataset, load_datasets
+from timellama.data.catalogue.datasets import Dataset, load_datasets
 from timellama.experiments import search
 from timellama.experiments.calendar import calendar_of
 from timellama.experiments.compiling import compiled

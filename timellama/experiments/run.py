@@ -119,8 +119,8 @@ class Run:
     trials: Annotated[tuple[str, ...], ADDED] = ()
     # How the data set's file is read and repaired, as `Dataset.reading_text` has it; None: nothing was chosen.
     reading: Annotated[str | None, ADDED] = None
-    # The C features of the calendar that stand behind the N variates of x, as `timellama.data.calendar` names them;
-    # only of a method that reads them.
+    # The C features of the calendar that stand behind the N variates of x, as `timellama.data.catalogue.calendar` names
+    # them; only of a method that reads them.
     calendar: Annotated[tuple[str, ...], ADDED] = ()
     # What steps of training are: "off", "graph" or "inductor", as `timellama.experiments.compiling` says.
     compiled: Annotated[str, ADDED] = "off"

@@ -23,7 +23,7 @@ from timellama.core.schema import read_yaml
 from timellama.core.shipped import CATALOGUE, LOCAL_CATALOGUE, SHIPPED, shipped
 from timellama.core.shipped import METHODS as METHODS_FILE
 from timellama.data.add_file import Found, add_entry, describe, inspect_file, require_plain, require_windows
-from timellama.data.catalogue import load_datasets
+from timellama.data.catalogue.datasets import load_datasets
 from timellama.data.files.detect import Asked
 from timellama.data.splits import Split
 from timellama.experiments.matrix import Matrix, make_matrix

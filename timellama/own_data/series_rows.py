@@ -6,8 +6,8 @@ import pandas as pd
 
 from timellama.core import layout
 from timellama.core.schema import read_json
+from timellama.data.catalogue.reading import STEP
 from timellama.data.files.frequency import offset_of
-from timellama.data.files.reading import STEP
 from timellama.data.files.stamps import BETWEEN
 from timellama.data.series import load_series
 from timellama.results.carried import last_numbers

@@ -14,7 +14,7 @@ from typing import Any
 from timellama.core.errors import InputError
 from timellama.core.files import sha256_of
 from timellama.core.shipped import LOCAL_CATALOGUE
-from timellama.data.catalogue import Dataset
+from timellama.data.catalogue.datasets import Dataset
 
 METADATA = "ro-crate-metadata.json"
 CRATE = "https://w3id.org/ro/crate/1.1"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from timellama.core import layout
-from timellama.data.catalogue import Dataset
+from timellama.data.catalogue.datasets import Dataset
 from timellama.data.splits import part_rows, train_rows
 from timellama.experiments.impossible import below_season
 from timellama.experiments.matrix import EFFICIENCY, Matrix

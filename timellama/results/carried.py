@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError
-from timellama.data.csv_text import Text, numbers
+from timellama.data.files.csv_text import Text, numbers
 from timellama.data.files.measured import MISSING
 
 

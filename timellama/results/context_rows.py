@@ -17,9 +17,9 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
 from timellama.core.errors import InputError
-from timellama.data.csv_text import Text, numbers, read_text, stamp
+from timellama.data.catalogue.reading import STEP
+from timellama.data.files.csv_text import Text, numbers, read_text, stamp
 from timellama.data.files.frequency import offset_of
-from timellama.data.files.reading import STEP
 from timellama.results.carried import Carried
 
 DATE = len("2024-06-01")

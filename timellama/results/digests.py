@@ -9,7 +9,7 @@ import json
 
 from timellama.core import provenance
 from timellama.core.code_digest import code_digest
-from timellama.data.catalogue import Dataset
+from timellama.data.catalogue.datasets import Dataset
 from timellama.data.reader import READERS, reader_of
 from timellama.experiments.run import Run
 from timellama.methods.method import LibraryMethod

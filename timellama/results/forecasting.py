@@ -25,7 +25,7 @@ from timellama.core.errors import InputError
 from timellama.core.files import atomic, sha256_of
 from timellama.core.layout import RECORD
 from timellama.core.schema import read_json
-from timellama.data.files.reading import plural
+from timellama.data.catalogue.reading import plural
 from timellama.data.marks import Calendar
 from timellama.data.series import Series, load_series
 from timellama.data.splits import train_rows

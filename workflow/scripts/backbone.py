@@ -5,7 +5,7 @@ from pathlib import Path
 
 from timellama.backbones.catalogue import BackboneEntry, fetch_backbone, prepare
 from timellama.core.jobs.job_log import job_log
-from timellama.data.sources import mirrors_from
+from timellama.data.fetch.sources import mirrors_from
 from timellama.experiments.run import RANDOM_SEED
 
 with job_log(snakemake.log[0]):

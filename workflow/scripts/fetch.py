@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from timellama.core.jobs.job_log import job_log
-from timellama.data.sources import Artifact, fetch, mirrors_from
+from timellama.data.fetch.sources import Artifact, fetch, mirrors_from
 
 with job_log(snakemake.log[0]):
     fetch(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from timellama.core.jobs.job_log import job_log
 from timellama.data.canonicalise import normalise
-from timellama.data.catalogue import load_datasets
+from timellama.data.catalogue.datasets import load_datasets
 
 with job_log(snakemake.log[0]):
     normalise(

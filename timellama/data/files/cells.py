@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError, did_you_mean
-from timellama.data.csv_text import BOM, read_text, unpacked, written
+from timellama.data.files.csv_text import BOM, read_text, unpacked, written
 
 PARQUET = b"PAR1"  # the first bytes of a Parquet file (its format's specification, "File format")
 ZIP = b"PK\x03\x04"  # the first bytes of a zip archive, which an .xlsx file is

@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from timellama.core.errors import InputError
-from timellama.data.csv_text import unpacked
+from timellama.data.catalogue.reading import FILLED_OR_MASKED, Reading
 from timellama.data.files.cells import UNNAMED, Cells, is_text, read_cells, separator_of
+from timellama.data.files.csv_text import unpacked
 from timellama.data.files.measured import decimal_of, is_numeric, selected
-from timellama.data.files.reading import FILLED_OR_MASKED, Reading
 from timellama.data.files.stamps import NUMBERS, READABLE, TWO_FIRST, WHOLE, YEAR_FIRST, date_order, form_of
 
 # Our choice, from the long formats of Nixtla's libraries, GluonTS, Prophet and Darts, and from what files call them.

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError
-from timellama.data.catalogue import Dataset
+from timellama.data.catalogue.datasets import Dataset
+from timellama.data.catalogue.reading import STEP, Reading, Repairs, plural
 from timellama.data.files.cells import Cells, read_cells
 from timellama.data.files.measured import selected, values_of
-from timellama.data.files.reading import STEP, Reading, Repairs, plural
 from timellama.data.files.repair import Timed, filled, in_order, listed, shown, without_repeats
 from timellama.data.files.stamps import Stamps, in_zone, numbered, read_stamps, rows_of
 from timellama.data.reader import Rows

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError
-from timellama.data.files.reading import STEP
+from timellama.data.catalogue.reading import STEP
 
 DAY = 86400  # seconds
 # Our choice: a season is a day of rows that are less than a day apart, else a week of days, a year of the rest. Rows

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError
+from timellama.data.catalogue.reading import plural
 from timellama.data.files.frequency import offset_of
-from timellama.data.files.reading import plural
 
 LISTED = 20  # our choice, as in canonicalise: what was repaired is counted in full and listed up to here
 

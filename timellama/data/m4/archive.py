@@ -11,8 +11,8 @@ import numpy as np
 
 from timellama.core.errors import InputError
 from timellama.core.files import sha256_of, write_arrays, write_json
-from timellama.data.catalogue import Dataset
-from timellama.data.csv_text import numbers, read_text
+from timellama.data.catalogue.datasets import Dataset
+from timellama.data.files.csv_text import numbers, read_text
 from timellama.data.m4.frequencies import FREQUENCIES, Frequency
 from timellama.data.m4.series import load_m4
 

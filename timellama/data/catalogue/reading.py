@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from timellama.core.values import Distinct, Flag, Text, Whole
-from timellama.data.files.reading_choices import Align, Dates, Decimal, Duplicates, Fill, Missing, Separator
+from timellama.data.catalogue.reading_choices import Align, Dates, Decimal, Duplicates, Fill, Missing, Separator
 
 STEP = "step"  # the frequency of rows that are numbered and not dated: row i stands at second i of 1970
 

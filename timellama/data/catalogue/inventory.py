@@ -10,8 +10,8 @@ from pathlib import Path
 
 from timellama.core import layout
 from timellama.core.files import sha256_of
-from timellama.data.catalogue import Dataset
-from timellama.data.sources import Artifact
+from timellama.data.catalogue.datasets import Dataset
+from timellama.data.fetch.sources import Artifact
 
 RAW, CACHED, MIRROR, OWN, MADE, REMOTE = "here", "cached", "in a mirror", "own file", "made here", "to be fetched"
 OK, WRONG, ABSENT = "ok", "wrong", "absent"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from timellama.core.errors import InputError
-from timellama.data.download import NoRoom, NotThere
+from timellama.data.fetch.download import NoRoom, NotThere
 
 HUB_VARIABLE = "HF_ENDPOINT"  # the variables that huggingface_hub itself reads
 TOKEN_VARIABLE = "HF_TOKEN"  # gated repositories want it

@@ -8,7 +8,7 @@ them, and `timellama.data.marks` computes them.
 import re
 
 from timellama.core.errors import InputError
-from timellama.data.files.reading import STEP
+from timellama.data.catalogue.reading import STEP
 
 OF_DAYS = ("day-of-week", "day-of-month", "day-of-year")
 OF_HOURS = ("hour-of-day", *OF_DAYS)

@@ -22,8 +22,8 @@ from pathlib import Path, PurePosixPath
 
 from timellama.core.errors import InputError
 from timellama.core.files import sha256_of, staged
-from timellama.data import hub, pypi, synthetic
-from timellama.data.download import TIMEOUT, NoRoom, NotThere, copy_stream, download, forget
+from timellama.data.fetch import hub, pypi, synthetic
+from timellama.data.fetch.download import TIMEOUT, NoRoom, NotThere, copy_stream, download, forget
 
 log = logging.getLogger(__name__)
 

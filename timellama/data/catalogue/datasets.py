@@ -14,9 +14,9 @@ from pathlib import Path
 from timellama.core.errors import InputError
 from timellama.core.schema import load_yaml
 from timellama.core.shipped import CATALOGUE, LOCAL_CATALOGUE, shipped
-from timellama.data.catalogue_models import DatasetEntry, Datasets, Quirks
-from timellama.data.files.reading import Reading, Repairs
-from timellama.data.sources import Artifact
+from timellama.data.catalogue.entries import DatasetEntry, Datasets, Quirks
+from timellama.data.catalogue.reading import Reading, Repairs
+from timellama.data.fetch.sources import Artifact
 from timellama.data.splits import Split
 
 LOCAL = Path("local/datasets.yaml")  # beside the catalogue; git ignores the folder

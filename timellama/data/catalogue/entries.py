@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 from timellama.core.errors import InputError
 from timellama.core.schema import Model, broken
 from timellama.core.values import AsWritten, Count, Flag, Positive, Several, Sha256, Text, Whole, open_choice, refused
-from timellama.data.calendar import features_of
-from timellama.data.files.reading import FILLED_OR_MASKED, STEP, Reading, Repairs
+from timellama.data.catalogue.calendar import features_of
+from timellama.data.catalogue.reading import FILLED_OR_MASKED, STEP, Reading, Repairs
+from timellama.data.fetch.sources import Artifact
 from timellama.data.reader import READERS, Reader, reader_of
-from timellama.data.sources import Artifact
 
 FILE = "file"  # the reader that `reading` and `repairs` are for
 NAME = "[A-Za-z0-9][A-Za-z0-9_.-]*"  # a name becomes a folder's name

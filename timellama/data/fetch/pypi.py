@@ -15,7 +15,7 @@ from pathlib import Path
 
 from timellama.core.errors import InputError
 from timellama.core.files import sha256_of
-from timellama.data.download import NotThere, copy_stream
+from timellama.data.fetch.download import NotThere, copy_stream
 
 log = logging.getLogger(__name__)
 
