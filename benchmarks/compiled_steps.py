@@ -31,9 +31,9 @@ def main() -> None:
     from timellama.data.series import load_series
     from timellama.data.windows import prepare
     from timellama.training.build import build
-    from timellama.training.compiled import OPTIONS, CompiledForecast
     from timellama.training.device import seed_everything
-    from timellama.training.step import TrainingStep
+    from timellama.training.steps.compiled import OPTIONS, CompiledForecast
+    from timellama.training.steps.step import TrainingStep
 
     torch.set_num_threads(1)
     planned = plan_of("cpu", device="cpu").every_run().values()

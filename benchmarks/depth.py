@@ -30,7 +30,7 @@ from timellama.methods.time_llama.tokens import instance_normalise
 from timellama.reports.render import style
 from timellama.reports.render.markup import MISSING, write_files
 from timellama.training.build import build
-from timellama.training.predictions import spread
+from timellama.training.scores.predictions import spread
 
 OUT = Path("docs/depth")
 KEPT = Path("docs/reference/cpu/metrics.csv")

@@ -28,9 +28,9 @@ from timellama.reports.failures import with_remarks
 from timellama.reports.render.cells import Table
 from timellama.reports.report_facts import report_facts
 from timellama.training.build import build
-from timellama.training.evaluation import evaluate
-from timellama.training.predictions import predictions
-from timellama.training.step import gradients
+from timellama.training.scores.evaluation import evaluate
+from timellama.training.scores.predictions import predictions
+from timellama.training.steps.step import gradients
 
 HOURLY = features_of("h")
 METHODS = ["itransformer", "timesnet", "dlinear", "patchtst"]

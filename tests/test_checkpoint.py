@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
+from timellama.training.steps.checkpoint import Checkpoint, generator_states, restore_generators
 
 IDENTITY = {"run_digest": "ab", "threads": 1, "versions": {"torch": "2"}, "backbone_digest": None}
 STATE = {

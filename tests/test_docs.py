@@ -247,7 +247,7 @@ def test_every_environment_variable_is_explained(root, pages):
         ("lower learning_rate or clip_norm, or check the data", "training/train.py"),
         ("it ended without an error message: stopped, or killed by the system", "reports/failures.py"),
         ("is being computed already, by", "core/jobs/lock.py"),
-        ("the training starts afresh", "training/checkpoint.py"),
+        ("the training starts afresh", "training/steps/checkpoint.py"),
         ("Name the columns as the training data do", "results/context_rows.py"),
         ("rows must be evenly spaced", "results/context_rows.py"),
         ("Give more of the name", "results/runs.py"),

@@ -9,7 +9,7 @@ from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import to_markdown
 from timellama.reports.render.origin import describe_seeds
 from timellama.reports.tables.ablation import ablation_table
-from timellama.training.metric_objects import MSE, Metric
+from timellama.training.scores.metric_objects import MSE, Metric
 
 
 def said(*cells, metric=MSE):

@@ -11,7 +11,7 @@ from tests.kept import kept_runs
 from timellama.experiments.matrix import make_matrix
 from timellama.reports.figures import llm_worth
 from timellama.reports.selection import llm_worth as llm_worth_runs
-from timellama.training.metric_objects import MSE
+from timellama.training.scores.metric_objects import MSE
 
 PERCENT = {"all": 100, "5 %": 5}
 

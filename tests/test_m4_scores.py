@@ -12,7 +12,7 @@ from timellama.data.canonicalise import normalise
 from timellama.data.catalogue.datasets import load_catalogue
 from timellama.data.m4.series import M4Series, load_m4
 from timellama.methods.m4_benchmarks.seasonality import is_seasonal, naive2, seasonal_indices
-from timellama.training.m4_scores import (
+from timellama.training.scores.m4_scores import (
     Reference,
     combine,
     mase,

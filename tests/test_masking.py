@@ -19,12 +19,12 @@ from timellama.data.windows import Scaler, SplitWindows, carried_forward, prepar
 from timellama.experiments.run import Training
 from timellama.results.run_files import read_windows
 from timellama.results.uncertainty import influence
-from timellama.training.evaluation import evaluate
-from timellama.training.metric_objects import FORECAST, Metric
-from timellama.training.metrics import Errors
-from timellama.training.step import gradients
+from timellama.training.scores.evaluation import evaluate
+from timellama.training.scores.metric_objects import FORECAST, Metric
+from timellama.training.scores.metrics import Errors
+from timellama.training.steps.step import gradients
+from timellama.training.steps.validation import validate
 from timellama.training.trial import try_metrics
-from timellama.training.validation import validate
 
 NAN = math.nan
 SPLIT = Split(rule="ratio", train=0.6, validation=0.2, test=0.2)

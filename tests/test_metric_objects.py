@@ -17,7 +17,7 @@ from timellama.reports.report_tables import table
 from timellama.results.aggregate import collect, of_definition, summarise
 from timellama.results.comparison import compare_runs
 from timellama.results.runs import read_run
-from timellama.training.metric_objects import (
+from timellama.training.scores.metric_objects import (
     BUILT_IN,
     EXTRA,
     RESERVED,
@@ -28,13 +28,13 @@ from timellama.training.metric_objects import (
     errors_of,
     find_metrics,
 )
-from timellama.training.metrics import Errors
+from timellama.training.scores.metrics import Errors
 from timellama.training.trial import try_metrics
 
 SOURCE = """
 from functools import partial
 
-from timellama.training.metric_objects import Metric
+from timellama.training.scores.metric_objects import Metric
 
 def near(forecast, truth):
     return ((forecast - truth).abs() <= 0.5).double().mean(dim=(1, 2))
@@ -164,7 +164,7 @@ def test_a_slip_in_a_metric_is_told_with_its_line_and_not_called_a_wrong_path(tm
     given = f"{{**dict(name='near', label='N', direction='lower', unit='', decimals=2), **dict({line})}}"
     made = f"Metric(**{given})" if line else "Metric(name='near', label='N', unit='', decimals=2)"
     (tmp_path / "slip_of_metric.py").write_text(
-        f"from timellama.training.metric_objects import Metric\n\nNEAR = {made}\n"
+        f"from timellama.training.scores.metric_objects import Metric\n\nNEAR = {made}\n"
     )
     monkeypatch.chdir(tmp_path)
     with refused("slip_of_metric:NEAR", "slip_of_metric.py", "line 3", *named) as caught:

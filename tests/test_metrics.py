@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.refusal import refused
-from timellama.training.metrics import Errors, RouterStatistics, smape_loss
+from timellama.training.scores.metrics import Errors, RouterStatistics, smape_loss
 
 
 def test_each_window_keeps_its_own_error():

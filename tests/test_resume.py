@@ -20,7 +20,7 @@ from timellama.methods.time_llama import TimeLlamaOptions
 from timellama.methods.timesnet import TimesNetOptions
 from timellama.training import train as training_module
 from timellama.training.build import build
-from timellama.training.checkpoint import Checkpoint
+from timellama.training.steps.checkpoint import Checkpoint
 from timellama.training.train import train, trainable_state
 
 T, H, N = 24, 4, 3

@@ -25,9 +25,9 @@ from timellama.methods.naive import HourOfDayMeanOptions, SeasonalNaiveOptions
 from timellama.methods.rlinear import RLinearOptions
 from timellama.methods.time_llama.dynamic_lora import Routing
 from timellama.results.run_files import read_windows
-from timellama.training.m4_scores import combine, mase, mase_scale, naive2_metrics, owa, smape
-from timellama.training.metrics import smape_loss
 from timellama.training.run import Outputs
+from timellama.training.scores.m4_scores import combine, mase, mase_scale, naive2_metrics, owa, smape
+from timellama.training.scores.metrics import smape_loss
 from timellama.training.short_term import forecasts, run_m4_experiment
 
 H, SEASON, SERIES = 48, 24, 30

@@ -18,7 +18,7 @@ from timellama.core.jobs.lock import locked
 from timellama.experiments.run import Training
 from timellama.results.digests import code_of_run
 from timellama.results.status import count, is_locked, is_measured, run_status
-from timellama.training import checkpoint
+from timellama.training.steps import checkpoint
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
 from timellama.training import train as training_module
-from timellama.training.predictions import spread
-from timellama.training.schedule import learning_rate
-from timellama.training.step import TrainingStep
+from timellama.training.scores.predictions import spread
+from timellama.training.steps.schedule import learning_rate
+from timellama.training.steps.step import TrainingStep
 from timellama.training.train import TrainingFailed, batches, train, trainable_state
 
 T, H, N = 6, 2, 3

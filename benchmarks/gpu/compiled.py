@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.gpu.record import Given, arguments, spread, synchronise, timed
 from benchmarks.gpu.steps import COMPARED, Step, model_of, subject
-from timellama.training.compiled import OPTIONS, CompiledForecast
+from timellama.training.steps.compiled import OPTIONS, CompiledForecast
 
 
 def main(given: Given) -> None:

@@ -19,10 +19,10 @@ from timellama.experiments.compiling import GRAPH, OFF
 from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecaster
 from timellama.training.build import build
-from timellama.training.compiled import as_compiled, how
 from timellama.training.device import seed_everything
-from timellama.training.graph import SETTLING
-from timellama.training.step import TrainingStep
+from timellama.training.steps.compiled import as_compiled, how
+from timellama.training.steps.graph import SETTLING
+from timellama.training.steps.step import TrainingStep
 
 COMPARED = 20  # our choice: steps whose losses are compared
 TOTAL = 1000  # steps of the training that these are told to be part of

@@ -21,8 +21,8 @@ from timellama.methods.m4_benchmarks.network import Comb, Damped, Holt, Naive1, 
 from timellama.methods.m4_benchmarks.seasonality import divided_out, naive2
 from timellama.methods.m4_benchmarks.simplex import minimise
 from timellama.methods.m4_benchmarks.smoothing import _errors, holt, ses
-from timellama.training.m4_scores import Reference
 from timellama.training.run import Outputs
+from timellama.training.scores.m4_scores import Reference
 from timellama.training.short_term import forecasts
 from timellama.training.step_of import step_of
 from timellama.training.whole_series import run_whole_series

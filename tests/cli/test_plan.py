@@ -13,7 +13,7 @@ from timellama.experiments.matrix import make_matrix
 from timellama.results.digests import code_of_run
 
 METRIC = """
-from timellama.training.metric_objects import Metric
+from timellama.training.scores.metric_objects import Metric
 
 def near(forecast, truth):
     return (forecast - truth).abs().mean(dim=(1, 2))

@@ -14,9 +14,9 @@ from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecast, Forecaster
 from timellama.training import train as training_module
-from timellama.training.checkpoint import Checkpoint
 from timellama.training.device import seed_everything
-from timellama.training.graph import SETTLING, GraphStep
+from timellama.training.steps.checkpoint import Checkpoint
+from timellama.training.steps.graph import SETTLING, GraphStep
 from timellama.training.train import train, trainable_state
 
 T, H, N = 6, 2, 3

@@ -11,9 +11,9 @@ from tests.refusal import refused
 from timellama.experiments.compiling import require_compiler
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
-from timellama.training import compiled
-from timellama.training.compiled import CompiledForecast, as_compiled, how
-from timellama.training.step import TrainingStep
+from timellama.training.steps import compiled
+from timellama.training.steps.compiled import CompiledForecast, as_compiled, how
+from timellama.training.steps.step import TrainingStep
 
 T, H, N = 12, 4, 3
 WITHIN = 1e-5

@@ -33,7 +33,7 @@ from timellama.data.fetch.sources import Artifact
 from timellama.experiments.impossible_cells import grouped
 from timellama.experiments.matrix import Matrix
 from timellama.reports.registry import of_configuration
-from timellama.training.metric_objects import EXTRA, find_metrics
+from timellama.training.scores.metric_objects import EXTRA, find_metrics
 
 OK, WARNING, GAP = "ok", "warning", "gap"
 PATIENCE = 5.0  # our choice, seconds: a server that does not answer by then is taken as not reachable

@@ -64,7 +64,7 @@ def plan(
     from timellama.cost.estimate import make_estimate, shapes_of
     from timellama.cost.workload import CUDA_CONTEXT
     from timellama.reports.registry import of_configuration
-    from timellama.training.metric_objects import EXTRA, definitions, find_metrics
+    from timellama.training.scores.metric_objects import EXTRA, definitions, find_metrics
 
     made = _without(load_plan(configfile), without or [])
     if not made.every_run():

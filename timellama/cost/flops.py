@@ -32,7 +32,7 @@ from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama.prompts import prompt_kind
 from timellama.training.build import constructed, model_class, sizes_of, weight_bytes
-from timellama.training.step import gradients
+from timellama.training.steps.step import gradients
 from timellama.training.trial import try_network
 
 CHARACTERS_A_TOKEN = 4.0  # our choice: the prompts of the catalogue have 3.9 to 4.6 a token in SmolLM2's tokenizer

@@ -46,7 +46,7 @@ class Training:
     batch_size: Count = 16  # paper, table 7
     epochs: Count = 20  # paper, table 7
     max_steps: Count | None = None  # a budget on top of `epochs`; none in the paper
-    # open in the paper; `timellama.training.schedule.learning_rate` says what each is
+    # open in the paper; `timellama.training.steps.schedule.learning_rate` says what each is
     schedule: Literal["cosine", "halving", "early-halving", "delayed-decay", "constant"] = "cosine"
     validations_per_epoch: Count = 4  # our choice: the best point on ETTh1 comes within the first epoch
     least_validations: Count = 8  # our choice: a budget shorter than an epoch still gets points to choose from

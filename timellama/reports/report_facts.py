@@ -14,7 +14,7 @@ from timellama.experiments.impossible import below_season
 from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import Run
 from timellama.reports.failures import remark
-from timellama.training.metric_objects import EXTRA, definitions, describe, find_metrics
+from timellama.training.scores.metric_objects import EXTRA, definitions, describe, find_metrics
 
 TABLE_6_WINDOW = 96  # found by comparing the paper's counts with the files: 8545 = 8640 - 96 + 1 for ETTh1
 

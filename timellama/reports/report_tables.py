@@ -27,8 +27,8 @@ from timellama.reports.tables.efficiency import efficiency
 from timellama.reports.tables.efficiency_rows import read_sweeps
 from timellama.results import aggregate
 from timellama.results.documents import M4_ERRORS
-from timellama.training.m4_scores import combine
-from timellama.training.metric_objects import EXTRA, Metric, described
+from timellama.training.scores.m4_scores import combine
+from timellama.training.scores.metric_objects import EXTRA, Metric, described
 
 REFERENCE = "time-llama"
 NAIVE2 = "naive2"

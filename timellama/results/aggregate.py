@@ -20,7 +20,7 @@ from timellama.core.errors import InputError
 from timellama.experiments.run import Run
 from timellama.results.documents import FORECAST_ERRORS, Metrics, as_result, read_metrics
 from timellama.results.uncertainty import of_pairs
-from timellama.training.metric_objects import EXTRA
+from timellama.training.scores.metric_objects import EXTRA
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
 # What two runs may differ in that are compared with each other. They share every other field of a run, whatever fields

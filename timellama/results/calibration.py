@@ -33,9 +33,9 @@ from timellama.results.runs import read_run
 from timellama.results.uncertainty import Estimate, Part, of_period, together
 from timellama.training.build import weight_bytes
 from timellama.training.device import hardware, memory_at_hand
-from timellama.training.metric_objects import FORECAST, MSE
-from timellama.training.metrics import Errors
-from timellama.training.predictions import predictions, spread
+from timellama.training.scores.metric_objects import FORECAST, MSE
+from timellama.training.scores.metrics import Errors
+from timellama.training.scores.predictions import predictions, spread
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from timellama.results.aggregate import collect, of_definition, paired_differenc
 from timellama.results.inference import CONFIDENCE, WindowTest, diebold_mariano
 from timellama.results.run_files import read_windows
 from timellama.results.runs import METRICS, Finished, same_but_seed
-from timellama.training.metric_objects import EXTRA, errors_of
+from timellama.training.scores.metric_objects import EXTRA, errors_of
 
 # What two runs must share, or their errors are of different things: another reading repairs other targets. The
 # look-back may differ: test targets do not.

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from timellama.core.schema import broken, check_json, read_json
 from timellama.core.values import AsWritten, Count, Maybe, Percent, Sha256, Text, Whole
-from timellama.training.metric_objects import FORECAST, M4
+from timellama.training.scores.metric_objects import FORECAST, M4
 
 FORECAST_ERRORS = tuple(metric.name for metric in FORECAST)  # paper, tables 1 and 3
 M4_ERRORS = tuple(metric.name for metric in M4)  # paper, table 2

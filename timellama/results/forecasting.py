@@ -36,8 +36,8 @@ from timellama.results.digests import code_of_run
 from timellama.results.runs import Finished
 from timellama.training.build import build
 from timellama.training.device import pick_device
-from timellama.training.predictions import autocast
 from timellama.training.run import calendar_of, in_order
+from timellama.training.scores.predictions import autocast
 from timellama.training.train import trainable_state
 
 DIGITS = 9  # what a float32 needs to be read back as it was

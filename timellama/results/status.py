@@ -19,7 +19,7 @@ from timellama.experiments.run import Run
 from timellama.experiments.sweep import Sweep
 from timellama.results.aggregate import read_metrics
 from timellama.results.digests import code_of_run
-from timellama.training.metric_objects import EXTRA, errors_of
+from timellama.training.scores.metric_objects import EXTRA, errors_of
 
 DONE, RUNNING, FAILED, LEFT = "done", "running", "failed", "left"
 STATES = (DONE, RUNNING, FAILED, LEFT)

@@ -32,7 +32,6 @@ from timellama.data.windows import missing_targets, prepare
 from timellama.experiments.memory import WHOLE, Fit, fit_of, in_words
 from timellama.experiments.run import Run, Training
 from timellama.training.build import build, weight_bytes
-from timellama.training.checkpoint import Checkpoint
 from timellama.training.choice import settled
 from timellama.training.device import (
     hardware,
@@ -42,8 +41,9 @@ from timellama.training.device import (
     processor_of,
     seed_everything,
 )
-from timellama.training.evaluation import evaluate
-from timellama.training.metric_objects import EXTRA, FORECAST, Metric, definitions, record
+from timellama.training.scores.evaluation import evaluate
+from timellama.training.scores.metric_objects import EXTRA, FORECAST, Metric, definitions, record
+from timellama.training.steps.checkpoint import Checkpoint
 from timellama.training.train import HISTORY, ROUTER_HISTORY, Trained, train, trainable_state, validate
 from timellama.training.trial import try_metrics, try_network
 

@@ -19,10 +19,10 @@ from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Run
 from timellama.training.choice import settled
-from timellama.training.evaluation import shown_forecasts
-from timellama.training.m4_scores import Reference
-from timellama.training.predictions import predictions, with_choices
 from timellama.training.run import Outputs, Prepared, Scored, carry_out
+from timellama.training.scores.evaluation import shown_forecasts
+from timellama.training.scores.m4_scores import Reference
+from timellama.training.scores.predictions import predictions, with_choices
 
 COLUMN = "value"  # our choice: what the one variate of a series is called in the forecasts shown
 

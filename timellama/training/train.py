@@ -23,11 +23,11 @@ from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
-from timellama.training.checkpoint import Checkpoint, generator_states, restore_generators
-from timellama.training.compiled import as_compiled, how
-from timellama.training.schedule import learning_rate
-from timellama.training.step import TrainingStep
-from timellama.training.validation import validate
+from timellama.training.steps.checkpoint import Checkpoint, generator_states, restore_generators
+from timellama.training.steps.compiled import as_compiled, how
+from timellama.training.steps.schedule import learning_rate
+from timellama.training.steps.step import TrainingStep
+from timellama.training.steps.validation import validate
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecast, Forecaster
 from timellama.methods.method import LibraryMethod, Method
 from timellama.methods.registry import method_of
-from timellama.training.checkpoint import generator_states, restore_generators
-from timellama.training.metric_objects import Metric
-from timellama.training.predictions import autocast
+from timellama.training.scores.metric_objects import Metric
+from timellama.training.scores.predictions import autocast
+from timellama.training.steps.checkpoint import generator_states, restore_generators
 
 WINDOWS = 2  # our choice: the fewest that tell a batch from a window
 BATCHES = (3, 1)  # our choice: windows of the batches that metrics are tried on; the last one of a test may hold one

@@ -16,9 +16,9 @@ from timellama.data.m4.windows import prepare_m4
 from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.memory import Fit
 from timellama.experiments.run import Run
-from timellama.training.evaluation import shown_forecasts
-from timellama.training.m4_scores import Reference
 from timellama.training.run import Outputs, Prepared, Scored, carry_out
+from timellama.training.scores.evaluation import shown_forecasts
+from timellama.training.scores.m4_scores import Reference
 from timellama.training.short_term import COLUMN, forecasts, require_same
 
 

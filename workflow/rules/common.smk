@@ -16,7 +16,7 @@ from timellama.reports.failures import REPORT, SWITCH, Failure, Step, absence, c
 from timellama.reports.selection import with_intervals
 from timellama.experiments.matrix import make_matrix
 from timellama.core.code_digest import code_digest
-from timellama.training.metric_objects import definitions, find_metrics
+from timellama.training.scores.metric_objects import definitions, find_metrics
 
 
 def own_metrics():

@@ -8,8 +8,8 @@ from timellama.core.jobs.interruption import Interrupted
 from timellama.core.jobs.job_log import job_log
 from timellama.core.outside import loaded
 from timellama.experiments.run import Run
-from timellama.training.metric_objects import find_metrics
 from timellama.training.run import Outputs
+from timellama.training.scores.metric_objects import find_metrics
 from timellama.training.step_of import step_of
 
 with job_log(snakemake.log[0], progress=snakemake.params.checkpoints):

@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 log = logging.getLogger(__name__)
 
 PROGRESS = "progress.json"
-CHECKPOINT = "checkpoint"  # `timellama.training.checkpoint.NAME`; that module loads torch, which takes seconds
+CHECKPOINT = "checkpoint"  # `timellama.training.steps.checkpoint.NAME`; that module loads torch, which takes seconds
 ERROR_ENDING = ".error.json"  # in the place of a log's `.log`
 SECONDS_BETWEEN = 5.0  # our choice: often enough for a reader, and too seldom to cost a training time
 RUNNING, TESTING, STOPPED = "running", "testing", "stopped"

@@ -11,7 +11,7 @@ fixed, or any data set, of which the paper's are a few.
 import math
 from dataclasses import dataclass
 
-from timellama.training.metric_objects import M4, MSE
+from timellama.training.scores.metric_objects import M4, MSE
 
 OURS = "time-llama"
 # "Here" is with what was run: a verdict on another language model than the paper's is none on the paper's runs.

@@ -19,7 +19,7 @@ from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.reports.report import ReportContext
 from timellama.reports.selection import CONTROLS, OTHER, OURS
 from timellama.results.aggregate import collect, summarise
-from timellama.training.metric_objects import MSE
+from timellama.training.scores.metric_objects import MSE
 
 SHOWN = (OURS, *CONTROLS, OTHER)
 PLACE = ["train_percent", "dataset", "horizon", "context"]

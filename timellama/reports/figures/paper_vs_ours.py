@@ -12,7 +12,7 @@ from timellama.reports.claims.rules import PAPER_BACKBONE, PARTS
 from timellama.reports.render import style
 from timellama.reports.render.origin import name_columns, provenance
 from timellama.results.aggregate import collect, summarise, with_published
-from timellama.training.metric_objects import MSE
+from timellama.training.scores.metric_objects import MSE
 
 METRIC = MSE.name
 TITLES = {

@@ -26,7 +26,7 @@ from timellama.experiments.run import DIGEST_LENGTH
 from timellama.reports import report_facts as report_plan
 from timellama.reports.failures import UNFINISHED, lacking, reason_of
 from timellama.results.aggregate import read_metrics
-from timellama.training.metric_objects import BUILT_IN
+from timellama.training.scores.metric_objects import BUILT_IN
 
 FORMAT = 1  # raised when a reader of the old layout would misread the new one
 METRICS_CSV, EFFICIENCY_CSV, ABSENT_CSV, PLAN_JSON = "metrics.csv", "efficiency.csv", "absent.csv", "plan.json"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from timellama.reports.render.markup import listed
 from timellama.reports.render.origin import first_seen, name_columns
-from timellama.training.metric_objects import Metric
+from timellama.training.scores.metric_objects import Metric
 
 PLACE = ["dataset", "horizon", "context"]
 

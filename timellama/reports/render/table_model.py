@@ -21,7 +21,7 @@ from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.reports.render.paper_settings import MARK, PaperSetting, note
 from timellama.results.numbers import numbers_of
-from timellama.training.metric_objects import FORECAST, M4, Metric
+from timellama.training.scores.metric_objects import FORECAST, M4, Metric
 
 ALL = "all"  # stands for horizon and context 0: a row over several data sets
 Published = Mapping[tuple[str, int, str], Mapping[str, float]]  # (data set, horizon, label) -> the paper's numbers

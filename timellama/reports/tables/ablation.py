@@ -40,7 +40,7 @@ from timellama.results.aggregate import (
 from timellama.results.inference import CONFIDENCE
 from timellama.results.numbers import numbers_of
 from timellama.results.uncertainty import Estimate, holm, of_pairs, of_seeds, seed_means
-from timellama.training.metric_objects import BUILT_IN, MSE
+from timellama.training.scores.metric_objects import BUILT_IN, MSE
 
 Place = tuple[str, int, int]  # data set, horizon, context
 Variant = tuple[str, str]  # variant, backbone

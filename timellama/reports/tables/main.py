@@ -20,7 +20,7 @@ from timellama.reports.report_tables import explained
 from timellama.reports.tables.experiment import methods
 from timellama.results import aggregate
 from timellama.results.numbers import numbers_of
-from timellama.training.metric_objects import EXTRA, FORECAST, Metric, described
+from timellama.training.scores.metric_objects import EXTRA, FORECAST, Metric, described
 
 AVERAGE = "Avg"
 HEADINGS = ("Data set", "H", "T")

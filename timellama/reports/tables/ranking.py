@@ -13,7 +13,7 @@ from timellama.results.inference import CONFIDENCE
 from timellama.results.numbers import FEV, numbers_of
 from timellama.results.ranking import Pair, Ranked, Units
 from timellama.results.uncertainty import LEAST_DATASETS, Estimate
-from timellama.training.metric_objects import MSE
+from timellama.training.scores.metric_objects import MSE
 
 BASELINE = "seasonal-naive"  # the variant that skill is relative to: what a method has to beat to be of use
 METHODS = ("Method", "Mean rank", "95 % interval", "Wins, %", "95 % interval", "Skill, %", "95 % interval")

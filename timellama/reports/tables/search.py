@@ -14,7 +14,7 @@ from timellama.reports.report import ReportContext
 from timellama.results import search
 from timellama.results.aggregate import describe_commit
 from timellama.results.search import Found
-from timellama.training.metric_objects import FORECAST
+from timellama.training.scores.metric_objects import FORECAST
 
 SHORT = {  # what the table calls the parameters of a search
     "learning_rate": "rate",

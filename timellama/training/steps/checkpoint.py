@@ -79,7 +79,7 @@ class Checkpoint:
 
 
 def generator_states() -> dict[str, Any]:
-    """The state of every generator that `experiment.seed_everything` seeds."""
+    """The state of every generator that `timellama.training.device.seed_everything` seeds."""
     numpy_name, keys, *numpy_rest = np.random.get_state()
     version, words, gauss = random.getstate()
     return {

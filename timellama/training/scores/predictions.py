@@ -8,7 +8,7 @@ from torch import Tensor
 from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.methods.forecaster import Forecaster
-from timellama.training.metrics import RouterStatistics
+from timellama.training.scores.metrics import RouterStatistics
 
 
 def spread(total: int, wanted: int | None) -> Tensor:

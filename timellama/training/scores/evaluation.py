@@ -13,9 +13,9 @@ from torch import nn
 from timellama.data.series import OBSERVED
 from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
-from timellama.training.metric_objects import FORECAST, Metric
-from timellama.training.metrics import Errors
-from timellama.training.predictions import predictions, spread, with_choices
+from timellama.training.scores.metric_objects import FORECAST, Metric
+from timellama.training.scores.metrics import Errors
+from timellama.training.scores.predictions import predictions, spread, with_choices
 
 SHOWN_WINDOWS = 3  # our choice: what a page-wide figure can show
 SHOWN_VARIATES = 3

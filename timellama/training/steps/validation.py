@@ -7,9 +7,9 @@ from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
-from timellama.training.masking import masked_loss, observed
-from timellama.training.predictions import predictions, spread, with_choices
-from timellama.training.step import LOSSES
+from timellama.training.scores.predictions import predictions, spread, with_choices
+from timellama.training.steps.masking import masked_loss, observed
+from timellama.training.steps.step import LOSSES
 
 
 def validate(

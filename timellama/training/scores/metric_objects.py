@@ -1,7 +1,8 @@
 """Metrics as objects: all that the evaluation, the tables and the commands know about a metric is one `Metric`.
 
-A metric is the mean of scores over all windows. Its function scores a batch; `timellama.training.metrics.Errors` adds
-the scores up. GluonTS has metrics as objects too (`gluonts/ev/metrics.py`); here one also holds what a table needs.
+A metric is the mean of scores over all windows. Its function scores a batch; `timellama.training.scores.metrics.Errors`
+adds the scores up. GluonTS has metrics as objects too (`gluonts/ev/metrics.py`); here one also holds what a table
+needs.
 
 A user-supplied metric is an object of another module. `metrics:` in a configuration names it, as `module:OBJECT` or by
 the name of an entry point of the group `timellama.metrics`. It is not part of a run's identity; `record` is what
@@ -42,7 +43,7 @@ class Metric:
     """A metric: `name` in files and `label` in tables, which `direction` is better, `unit`, printed `decimals`.
 
     `function` maps forecast and truth, both float64 tensors [B, H, N], to scores [B, ...] of which the metric is the
-    mean. It is None for a metric that needs more than these two, which `timellama.training.m4_scores` computes.
+    mean. It is None for a metric that needs more than these two, which `timellama.training.scores.m4_scores` computes.
 
     Raises InputError for a name that is not in lower case, an unknown direction, decimals outside 0 to 12, a label or
     unit that is no text, and a function that cannot be called.

@@ -12,9 +12,9 @@ from torch import Tensor, nn, optim
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecast, Forecaster
-from timellama.training.masking import masked_loss, observed
-from timellama.training.metrics import smape_loss
-from timellama.training.predictions import autocast, parts_of
+from timellama.training.scores.metrics import smape_loss
+from timellama.training.scores.predictions import autocast, parts_of
+from timellama.training.steps.masking import masked_loss, observed
 
 Losses = tuple[Tensor, Tensor | None]  # of the forecast and, with routers, of their balance; scalars
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from timellama.training.metric_objects import FORECAST, Metric
+from timellama.training.scores.metric_objects import FORECAST, Metric
 
 A_SCORE_A_VALUE = (
     "where targets are missing, a metric's function must return a score a value, [B, H, N], so that those of missing "

@@ -21,8 +21,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from timellama.training.checkpoint import generator_states, restore_generators
-from timellama.training.step import Losses, TrainingStep
+from timellama.training.steps.checkpoint import generator_states, restore_generators
+from timellama.training.steps.step import Losses, TrainingStep
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from timellama.core.layout import COMPILED
 from timellama.experiments.compiling import GRAPH, INDUCTOR, OFF, require_compiler
 from timellama.methods.forecaster import Forecast
-from timellama.training.graph import CudaRecorder, GraphStep
-from timellama.training.step import TrainingStep
+from timellama.training.steps.graph import CudaRecorder, GraphStep
+from timellama.training.steps.step import TrainingStep
 
 log = logging.getLogger(__name__)
 
