@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from timellama.reports.claims.errors import Cell, mean_of, of_datasets, share_of
-from timellama.results.uncertainty import highest
+from timellama.results.statistics.uncertainty import highest
 
 HORIZONS = (96, 192, 336, 720)
 ROWS = 2880  # of ETTh1's test part, the shortest of table 1

@@ -20,7 +20,7 @@ from timellama.results.aggregate import (
     summarise,
     with_published,
 )
-from timellama.results.inference import t_quantile
+from timellama.results.statistics.inference import t_quantile
 
 METHODS = {"dlinear": {"label": "DLinear", "floor": False}, "time-llama": {"label": "Time-LlaMA", "floor": False}}
 BACKBONE = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}

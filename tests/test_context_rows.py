@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.refusal import refused
-from timellama.results.context_rows import read_context_rows
+from timellama.results.forecasts.context_rows import read_context_rows
 
 
 def written(folder, stamps, *, header="when,b,a", name="my.csv"):

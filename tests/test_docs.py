@@ -248,9 +248,9 @@ def test_every_environment_variable_is_explained(root, pages):
         ("it ended without an error message: stopped, or killed by the system", "reports/failures.py"),
         ("is being computed already, by", "core/jobs/lock.py"),
         ("the training starts afresh", "training/steps/checkpoint.py"),
-        ("Name the columns as the training data do", "results/context_rows.py"),
-        ("rows must be evenly spaced", "results/context_rows.py"),
-        ("Give more of the name", "results/runs.py"),
+        ("Name the columns as the training data do", "results/forecasts/context_rows.py"),
+        ("rows must be evenly spaced", "results/forecasts/context_rows.py"),
+        ("Give more of the name", "results/read/runs.py"),
         ("if it was run again, build the reports again", "reports/verify.py"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from tests.refusal import refused
 from timellama.core.schema import json_schema
 from timellama.cost.sweep_document import SweepDocument
-from timellama.results.documents import Computed, Described, Document, Found, Index, Metrics, as_result
+from timellama.results.read.documents import Computed, Described, Document, Found, Index, Metrics, as_result
 
 COMMIT = {"git_commit": "0" * 40, "git_dirty": None}
 RUN = {"task": "long-term", "dataset": "ETTh1", "context": 512, "horizon": 96, "train_percent": 100, "variant": "a"}

@@ -12,7 +12,7 @@ from tests.refusal import refused
 from timellama.core.jobs.lock import locked
 from timellama.data.series import Series
 from timellama.experiments.run import Training
-from timellama.results.run_files import read_windows
+from timellama.results.read.run_files import read_windows
 from timellama.training import run as experiment
 from timellama.training.device import pick_device
 from timellama.training.run import in_order

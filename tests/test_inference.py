@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.refusal import refused
-from timellama.results.inference import diebold_mariano
+from timellama.results.statistics.inference import diebold_mariano
 
 
 def test_by_hand():

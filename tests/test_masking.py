@@ -17,8 +17,8 @@ from timellama.data.series import Series
 from timellama.data.splits import Split
 from timellama.data.windows import Scaler, SplitWindows, carried_forward, prepare
 from timellama.experiments.run import Training
-from timellama.results.run_files import read_windows
-from timellama.results.uncertainty import influence
+from timellama.results.read.run_files import read_windows
+from timellama.results.statistics.uncertainty import influence
 from timellama.training.scores.evaluation import evaluate
 from timellama.training.scores.metric_objects import FORECAST, Metric
 from timellama.training.scores.metrics import Errors

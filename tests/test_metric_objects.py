@@ -16,7 +16,7 @@ from timellama.reports.render.table_model import marks
 from timellama.reports.report_tables import table
 from timellama.results.aggregate import collect, of_definition, summarise
 from timellama.results.comparison import compare_runs
-from timellama.results.runs import read_run
+from timellama.results.read.runs import read_run
 from timellama.training.scores.metric_objects import (
     BUILT_IN,
     EXTRA,

@@ -16,7 +16,7 @@ from timellama.reports.render.table_csv import to_csv
 from timellama.reports.report import Needs, Report, ReportContext
 from timellama.reports.tables import ranking as report
 from timellama.results.numbers import FEV
-from timellama.results.ranking import (
+from timellama.results.statistics.ranking import (
     LEAST_DATASETS,
     Units,
     cliques,

@@ -21,7 +21,7 @@ from timellama.methods.space import SHARED, Choices, Interval
 from timellama.reports.report import ReportContext
 from timellama.reports.report_facts import report_facts
 from timellama.reports.tables import search as search_table
-from timellama.results.runs import read_run
+from timellama.results.read.runs import read_run
 from timellama.results.search import at_an_end, at_the_edge, expected_best, found
 from timellama.training.choice import choose, settled
 from timellama.training.run import CHOSEN

@@ -24,7 +24,7 @@ from timellama.methods.forecaster import Forecaster
 from timellama.methods.naive import HourOfDayMeanOptions, SeasonalNaiveOptions
 from timellama.methods.rlinear import RLinearOptions
 from timellama.methods.time_llama.dynamic_lora import Routing
-from timellama.results.run_files import read_windows
+from timellama.results.read.run_files import read_windows
 from timellama.training.run import Outputs
 from timellama.training.scores.m4_scores import combine, mase, mase_scale, naive2_metrics, owa, smape
 from timellama.training.scores.metrics import smape_loss

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from timellama.results.uncertainty import (
+from timellama.results.statistics.uncertainty import (
     Estimate,
     Part,
     highest,

@@ -10,11 +10,11 @@ import pytest
 
 from tests.refusal import refused
 from timellama.data.windows import Scaler
-from timellama.results.calibration import calibrate
-from timellama.results.context_rows import read_context_rows
-from timellama.results.forecasting import forecast, load_forecaster
-from timellama.results.intervals import columns_of, read_intervals
-from timellama.results.runs import read_run
+from timellama.results.forecasts.calibration import calibrate
+from timellama.results.forecasts.context_rows import read_context_rows
+from timellama.results.forecasts.forecasting import forecast, load_forecaster
+from timellama.results.forecasts.intervals import columns_of, read_intervals
+from timellama.results.read.runs import read_run
 
 COLUMNS = ("load", "oil temperature")
 

@@ -6,8 +6,8 @@ import math
 import pytest
 
 from tests.refusal import unnamed
-from timellama.results.inference import t_quantile
-from timellama.results.run_files import read_windows
+from timellama.results.read.run_files import read_windows
+from timellama.results.statistics.inference import t_quantile
 
 
 def metrics_of(made, name):

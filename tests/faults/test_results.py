@@ -16,9 +16,10 @@ from timellama.experiments.run import Backbone, Training
 from timellama.methods.time_llama import TimeLlamaOptions
 from timellama.reports import report_figures
 from timellama.reports.figures import curves as figures
-from timellama.results import aggregate, run_files
-from timellama.results.forecasting import load_forecaster
-from timellama.results.runs import read_run
+from timellama.results import aggregate
+from timellama.results.forecasts.forecasting import load_forecaster
+from timellama.results.read import run_files
+from timellama.results.read.runs import read_run
 
 METHODS = {"time-llama": {"label": "Time-LlaMA", "floor": False}}
 PREPARED = ("backbone.json", "config.json", "blocks.safetensors", "embeddings.safetensors", "tokenizer.json")

@@ -11,12 +11,12 @@ import torch
 from tests import made_up
 from tests.refusal import refused
 from timellama.data.series import load_series, save_series
-from timellama.results import calibration
-from timellama.results.calibration import Coverage, calibrate
-from timellama.results.conformal import KEPT, pinball, rank
-from timellama.results.documents import read_scores
-from timellama.results.intervals import read_intervals
-from timellama.results.runs import read_run
+from timellama.results.forecasts import calibration
+from timellama.results.forecasts.calibration import Coverage, calibrate
+from timellama.results.forecasts.intervals import read_intervals
+from timellama.results.read.documents import read_scores
+from timellama.results.read.runs import read_run
+from timellama.results.statistics.conformal import KEPT, pinball, rank
 
 ROWS = 400  # 240 training, 80 validation and 80 test rows
 WINDOWS = 80 - 4 + 1

@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from timellama.results import conformal
-from timellama.results.conformal import KEPT, QUANTILES, crps, pinball, pinball_of_ends, quantiles, rank, scale
+from timellama.results.statistics import conformal
+from timellama.results.statistics.conformal import (
+    KEPT,
+    QUANTILES,
+    crps,
+    pinball,
+    pinball_of_ends,
+    quantiles,
+    rank,
+    scale,
+)
 
 
 @pytest.mark.parametrize(

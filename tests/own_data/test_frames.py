@@ -6,7 +6,7 @@ import pytest
 
 from tests.refusal import refused
 from timellama.own_data.frames import context_rows_of, forecast_frame, write_frame
-from timellama.results.forecasting import Forecast
+from timellama.results.forecasts.forecasting import Forecast
 
 TIME = pd.date_range("2024-03-30 20:00", periods=12, freq="h")
 

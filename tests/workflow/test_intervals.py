@@ -53,7 +53,7 @@ def test_it_repeats_no_training_and_the_table_has_every_method(copy):
 
 
 def test_an_edit_of_it_repeats_it_and_no_training(copy):
-    path = copy.folder / "timellama/results/conformal.py"
+    path = copy.folder / "timellama/results/statistics/conformal.py"
     before = path.read_text(encoding="utf-8")
     path.write_text(before.replace("FLOOR = 0.3", "FLOOR = 0.4"), encoding="utf-8")
     told = copy.snakemake("-n", "reports/table_intervals.tex").stdout

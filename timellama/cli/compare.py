@@ -24,7 +24,7 @@ def compare(
       timellama compare ETTh1/time-llama/H96-T512-s0 ETTh1/dlinear/H96-T512-s0 --json
     """
     from timellama.results.comparison import compare_runs
-    from timellama.results.runs import find_run
+    from timellama.results.read.runs import find_run
 
     found = compare_runs(find_run(first, results=RESULTS), find_run(second, results=RESULTS))
     pair = (found.first, found.second)

@@ -33,7 +33,7 @@ def forecast(
       timellama forecast --run 1f2e3d4c5b --csv my.csv --out f.csv --plot f.png
       timellama forecast --run ETTh1/dlinear/H96-T512-s0 --csv stations/ --out made/
     """
-    from timellama.results.runs import find_run
+    from timellama.results.read.runs import find_run
 
     files, many = _files(csv)
     jobs = [(file, *_targets(file, out, plot, many)) for file in files]
@@ -42,11 +42,11 @@ def forecast(
         raise InputError(f"--device is {device!r}; it must be auto, cpu or cuda")
     finished = find_run(run, results=RESULTS)
 
-    from timellama.results.conformal import REPORTED
-    from timellama.results.context_rows import read_context_rows
-    from timellama.results.forecasting import forecast as apply
-    from timellama.results.forecasting import gap_warning, load_forecaster, step_warning, write_forecast
-    from timellama.results.intervals import columns_of, read_intervals, without_intervals
+    from timellama.results.forecasts.context_rows import read_context_rows
+    from timellama.results.forecasts.forecasting import forecast as apply
+    from timellama.results.forecasts.forecasting import gap_warning, load_forecaster, step_warning, write_forecast
+    from timellama.results.forecasts.intervals import columns_of, read_intervals, without_intervals
+    from timellama.results.statistics.conformal import REPORTED
 
     forecaster = load_forecaster(finished, device=device)
     around = read_intervals(finished) if intervals else None

@@ -22,7 +22,7 @@ def show(
 
     from timellama.data.splits import PARTS
     from timellama.results.aggregate import describe_backbone, describe_commit
-    from timellama.results.runs import find_run
+    from timellama.results.read.runs import find_run
     from timellama.training.scores.metric_objects import EXTRA, errors_of
 
     finished = find_run(run, results=RESULTS)

@@ -26,7 +26,7 @@ def tensorboard(
     """
     from timellama.core.errors import InputError
     from timellama.results import event_files
-    from timellama.results.runs import every_run, find_run
+    from timellama.results.read.runs import every_run, find_run
 
     found = [find_run(text, results=RESULTS) for text in runs] if runs else every_run(results=RESULTS)
     if not found:

@@ -27,7 +27,7 @@ from timellama.data.fetch.sources import Artifact
 from timellama.experiments.matrix import Matrix
 from timellama.experiments.run import Run
 from timellama.experiments.work import Work, windows_of, work_of
-from timellama.results.runs import METRICS
+from timellama.results.read.runs import METRICS
 from timellama.results.status import is_current, is_measured
 
 BY_TOMORROW = 24 * 3600.0  # seconds

@@ -5,7 +5,7 @@ from pydantic import model_validator
 from timellama.core.schema import broken
 from timellama.core.values import AsWritten, Count, Whole
 from timellama.cost.efficiency_sweep import MEASURED
-from timellama.results.documents import Commit, Document, Number, UsedBackbone
+from timellama.results.read.documents import Commit, Document, Number, UsedBackbone
 
 
 class Stage(Document):

@@ -22,7 +22,7 @@ from timellama.own_data.bench import SPLIT, Wish, name_of, prepare
 from timellama.own_data.frames import write_frame
 from timellama.own_data.outcome import PAGE, Outcome, TrainedRun, carried_out, load
 from timellama.own_data.plan import METHODS
-from timellama.results.runs import find_run
+from timellama.results.read.runs import find_run
 
 OUTPUT = "workflow.log"  # what Snakemake prints
 NAME = "data"  # what the data of a DataFrame are called where nothing else is given

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError
-from timellama.results.carried import last_numbers
-from timellama.results.context_rows import ContextRows, even_step
-from timellama.results.forecasting import Forecast
+from timellama.results.forecasts.carried import last_numbers
+from timellama.results.forecasts.context_rows import ContextRows, even_step
+from timellama.results.forecasts.forecasting import Forecast
 
 ID, TIME, VALUE = LONG = ("unique_id", "ds", "y")
 GIVEN = Path("the DataFrame")  # what messages call it

@@ -12,7 +12,7 @@ from timellama.reports.render.cells import Block, Cell, Entry, Table
 from timellama.reports.render.markup import MISSING, fixed, spell_time
 from timellama.reports.report import Needs, Report, ReportContext
 from timellama.results.leaderboard import Leaderboard, Standing, leaderboards, skill_of
-from timellama.results.uncertainty import Estimate
+from timellama.results.statistics.uncertainty import Estimate
 
 HEADINGS = ("Method", "MSE", "MAE", "Skill, %", "95 % interval", "Validation MSE", "Time")
 DECIMALS = 3  # our choice: as the paper's tables have

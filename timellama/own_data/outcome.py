@@ -20,12 +20,12 @@ from timellama.own_data.series_rows import last_rows
 from timellama.own_data.workflow import run_workflow
 from timellama.reports.figures.forecasts import draw_forecast
 from timellama.reports.render.web_table import STYLE
-from timellama.results.conformal import REPORTED
-from timellama.results.forecasting import Forecast, Forecaster, load_forecaster
-from timellama.results.forecasting import forecast as apply
-from timellama.results.intervals import Intervals, read_intervals, without_intervals
+from timellama.results.forecasts.forecasting import Forecast, Forecaster, load_forecaster
+from timellama.results.forecasts.forecasting import forecast as apply
+from timellama.results.forecasts.intervals import Intervals, read_intervals, without_intervals
 from timellama.results.leaderboard import Leaderboard
-from timellama.results.runs import Finished
+from timellama.results.read.runs import Finished
+from timellama.results.statistics.conformal import REPORTED
 
 FORECAST, PICTURE, PAGE = "forecast.csv", "forecast.png", "report.html"
 SHOWN = (5, 10, 25, 75, 90, 95)  # quantiles in per cent: the ends of the intervals of 50, 80 and 90 %

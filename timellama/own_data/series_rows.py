@@ -10,8 +10,8 @@ from timellama.data.catalogue.reading import STEP
 from timellama.data.files.frequency import offset_of
 from timellama.data.files.stamps import BETWEEN
 from timellama.data.series import load_series
-from timellama.results.carried import last_numbers
-from timellama.results.context_rows import ContextRows
+from timellama.results.forecasts.carried import last_numbers
+from timellama.results.forecasts.context_rows import ContextRows
 
 
 def last_rows(results: Path, dataset: str, *, context: int, time_column: str | None) -> ContextRows:

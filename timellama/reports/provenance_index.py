@@ -19,7 +19,7 @@ from timellama.core.provenance import commit
 from timellama.core.schema import check_json, read_json
 from timellama.reports.render.markup import write_files
 from timellama.results.aggregate import describe_commit
-from timellama.results.documents import FORMAT, Found, Index, read_metrics
+from timellama.results.read.documents import FORMAT, Found, Index, read_metrics
 
 NAME = "reports/provenance.json"
 # The code between results and reports; what a result depends on has a digest of its own in the result.

@@ -14,7 +14,8 @@ from timellama.reports.render import style
 from timellama.reports.render.markup import listed
 from timellama.reports.render.origin import describe_commits, first_seen
 from timellama.reports.tables.efficiency_rows import read_sweeps
-from timellama.results import aggregate, run_files
+from timellama.results import aggregate
+from timellama.results.read import run_files
 
 WITH_STEPS = ("learning_curves", "router_training")  # figures of a CSV file with a line, or several, a validation
 

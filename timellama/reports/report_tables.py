@@ -26,7 +26,7 @@ from timellama.reports.tables import ablation
 from timellama.reports.tables.efficiency import efficiency
 from timellama.reports.tables.efficiency_rows import read_sweeps
 from timellama.results import aggregate
-from timellama.results.documents import M4_ERRORS
+from timellama.results.read.documents import M4_ERRORS
 from timellama.training.scores.m4_scores import combine
 from timellama.training.scores.metric_objects import EXTRA, Metric, described
 

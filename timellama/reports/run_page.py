@@ -20,7 +20,7 @@ from timellama.reports.registry import notes_on
 from timellama.reports.render.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
 from timellama.reports.report import MAIN
 from timellama.results.aggregate import describe_commit
-from timellama.results.documents import Computed, as_result, read_metrics
+from timellama.results.read.documents import Computed, as_result, read_metrics
 
 BEGIN, END = "<!-- abstract: begin -->", "<!-- abstract: end -->"
 PAPER = (

@@ -17,8 +17,8 @@ from timellama.experiments.run import Run
 from timellama.reports.provenance_index import reporting_code
 from timellama.results.aggregate import read_metrics
 from timellama.results.digests import code_of_intervals, code_of_run, code_of_sweep
-from timellama.results.documents import read_scores
-from timellama.results.runs import METRICS, read_run
+from timellama.results.read.documents import read_scores
+from timellama.results.read.runs import METRICS, read_run
 
 
 @dataclass(frozen=True, kw_only=True)

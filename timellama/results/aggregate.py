@@ -18,8 +18,8 @@ import pandas as pd
 
 from timellama.core.errors import InputError
 from timellama.experiments.run import Run
-from timellama.results.documents import FORECAST_ERRORS, Metrics, as_result, read_metrics
-from timellama.results.uncertainty import of_pairs
+from timellama.results.read.documents import FORECAST_ERRORS, Metrics, as_result, read_metrics
+from timellama.results.statistics.uncertainty import of_pairs
 from timellama.training.scores.metric_objects import EXTRA
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]

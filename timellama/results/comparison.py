@@ -17,9 +17,9 @@ from timellama.core.errors import InputError
 from timellama.core.layout import WINDOWS
 from timellama.methods.registry import trains
 from timellama.results.aggregate import collect, of_definition, paired_difference
-from timellama.results.inference import CONFIDENCE, WindowTest, diebold_mariano
-from timellama.results.run_files import read_windows
-from timellama.results.runs import METRICS, Finished, same_but_seed
+from timellama.results.read.run_files import read_windows
+from timellama.results.read.runs import METRICS, Finished, same_but_seed
+from timellama.results.statistics.inference import CONFIDENCE, WindowTest, diebold_mariano
 from timellama.training.scores.metric_objects import EXTRA, errors_of
 
 # What two runs must share, or their errors are of different things: another reading repairs other targets. The

@@ -43,7 +43,7 @@ def code_of_run(run: Run) -> str:
 def code_of_intervals(run: Run) -> str:
     """Of the intervals around a run's forecasts. The code of its training is that of the weights, which come before."""
     prompt = getattr(run.options, "prompt", None)
-    return _code("timellama.results.calibration:calibrate", *entries_of(run.method, prompt=prompt))
+    return _code("timellama.results.forecasts.calibration:calibrate", *entries_of(run.method, prompt=prompt))
 
 
 def code_of_data(dataset: Dataset) -> str:

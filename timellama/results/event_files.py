@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from timellama.core import layout
 from timellama.core.errors import InputError
-from timellama.results.run_files import read_rows
-from timellama.results.runs import Finished
+from timellama.results.read.run_files import read_rows
+from timellama.results.read.runs import Finished
 
 EVENTS = "events.out.tfevents.*"
 CURVES = {  # column of history.csv: what TensorBoard calls it

@@ -2,7 +2,7 @@
 
 The skill of a method is 1 - MSE / MSE of the seasonal naive forecast (Murphy 1988, Monthly Weather Review 116). Its
 interval is that of the log ratio, whose chance is that of the test period and, from two seeds on, of the seeds
-(`results/uncertainty.py`).
+(`results/statistics/uncertainty.py`).
 """
 
 import math
@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import fmean
 
 from timellama.core.layout import WINDOWS
-from timellama.results.run_files import read_windows
-from timellama.results.runs import Finished, read_run
-from timellama.results.uncertainty import Estimate, influence, of_period, of_seeds, together
+from timellama.results.read.run_files import read_windows
+from timellama.results.read.runs import Finished, read_run
+from timellama.results.statistics.uncertainty import Estimate, influence, of_period, of_seeds, together
 
 BASELINE = "seasonal-naive"  # what skill is measured against
 MODEL, CONTROL = "time-llama", "time-llama-none"  # the same with the language model, and with nothing in its place

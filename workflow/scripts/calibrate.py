@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from timellama.core.jobs.job_log import job_log
-from timellama.results.calibration import calibrate
+from timellama.results.forecasts.calibration import calibrate
 
 with job_log(snakemake.log[0]):
     calibrate(

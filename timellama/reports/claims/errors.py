@@ -1,6 +1,6 @@
 """The effect of a statement on errors: log ratios of paired runs, and how far chance could move their mean.
 
-`docs/claims.md` has the rules in words, and `results/uncertainty.py` the statistics.
+`docs/claims.md` has the rules in words, and `results/statistics/uncertainty.py` the statistics.
 """
 
 import math
@@ -15,9 +15,9 @@ from timellama.core.layout import WINDOWS
 from timellama.reports.claims import rules as claims
 from timellama.reports.claims.rules import OURS, Statement
 from timellama.results.aggregate import PAIR
-from timellama.results.inference import CONFIDENCE
-from timellama.results.run_files import read_windows
-from timellama.results.uncertainty import (
+from timellama.results.read.run_files import read_windows
+from timellama.results.statistics.inference import CONFIDENCE
+from timellama.results.statistics.uncertainty import (
     Estimate,
     Part,
     highest,

@@ -15,7 +15,7 @@ import pandas as pd
 
 from timellama.reports.claims import rules as claims
 from timellama.reports.claims.errors import CELL
-from timellama.results.uncertainty import Estimate, highest, of_seeds
+from timellama.results.statistics.uncertainty import Estimate, highest, of_seeds
 
 LEAST_SEEDS = 3  # of two there is one pair, and none is left without one of them
 Entry = tuple[frozenset[int], float]  # the seeds of a pair of runs, and its number

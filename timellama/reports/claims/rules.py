@@ -81,7 +81,7 @@ class Statement:
         """Pairs below which nothing is concluded; of `BEYOND`, data sets. Speeds have repeated calls and no seeds."""
         if self.about == BEYOND:
             # Imported here, since the catalogue of reports reads this module and loads no NumPy.
-            from timellama.results.uncertainty import LEAST_DATASETS
+            from timellama.results.statistics.uncertainty import LEAST_DATASETS
 
             return LEAST_DATASETS
         return 1 if self.measure == SPEED else LEAST_PAIRS

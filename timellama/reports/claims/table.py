@@ -19,7 +19,7 @@ from timellama.reports.render.markup import MISSING, fixed, listed
 from timellama.reports.render.origin import describe_backbones, describe_commits
 from timellama.reports.tables.efficiency import significant
 from timellama.results.aggregate import summarise
-from timellama.results.documents import FORECAST_ERRORS, M4_ERRORS
+from timellama.results.read.documents import FORECAST_ERRORS, M4_ERRORS
 
 READING = (
     "About: these cells, or any data set. The first has the chance of the seeds and, where each run keeps its errors "

@@ -9,7 +9,7 @@ from timellama.reports.render import style
 from timellama.reports.render.origin import provenance
 from timellama.reports.report import ReportContext
 from timellama.reports.tables.ranking import ALONE, Standing, absences, described, standing
-from timellama.results.ranking import cliques
+from timellama.results.statistics.ranking import cliques
 from timellama.training.scores.metric_objects import MSE
 
 ROW, TOP, BAR = 0.2, 0.45, 0.1  # inches: a method's line, the axis, a bar

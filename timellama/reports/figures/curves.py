@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from timellama.core.errors import InputError
 from timellama.reports.render import style
 from timellama.results.aggregate import OTHER_NAMES, describe_backbone, read_metrics
-from timellama.results.run_files import read_forecasts, read_rows
+from timellama.results.read.run_files import read_forecasts, read_rows
 from timellama.training.scores.metric_objects import MSE
 
 PANELS_ACROSS = 3  # our choice: panels of 2.3 inches on a page

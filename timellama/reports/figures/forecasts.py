@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from timellama.core.errors import InputError
 from timellama.core.files import atomic
 from timellama.reports.render import style
-from timellama.results.forecasting import Forecast
+from timellama.results.forecasts.forecasting import Forecast
 
 METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}  # no dates: the same picture, the same bytes
 SHOWN_VARIATES = 6  # our choice: panels that can still be read on one page

@@ -37,9 +37,9 @@ from timellama.results.aggregate import (
     summarise,
     with_published,
 )
-from timellama.results.inference import CONFIDENCE
 from timellama.results.numbers import numbers_of
-from timellama.results.uncertainty import Estimate, holm, of_pairs, of_seeds, seed_means
+from timellama.results.statistics.inference import CONFIDENCE
+from timellama.results.statistics.uncertainty import Estimate, holm, of_pairs, of_seeds, seed_means
 from timellama.training.scores.metric_objects import BUILT_IN, MSE
 
 Place = tuple[str, int, int]  # data set, horizon, context

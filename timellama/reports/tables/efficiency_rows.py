@@ -11,7 +11,7 @@ from timellama.cost.efficiency_sweep import MEASURED
 from timellama.cost.sweep_document import SweepDocument
 from timellama.reports.render.origin import name_columns
 from timellama.results.aggregate import describe_backbone, describe_commit
-from timellama.results.documents import as_result, read_metrics
+from timellama.results.read.documents import as_result, read_metrics
 
 # What all rows of one report must have in common, or their numbers do not compare.
 COMMON = ("context", "horizon", "settings_of", "dtype", "threads", "processor", "device")

@@ -14,9 +14,9 @@ from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.origin import first_seen, name_columns, provenance
 from timellama.reports.report import ReportContext
 from timellama.results.aggregate import collect, summarise
-from timellama.results.conformal import QUANTILES, REPORTED
-from timellama.results.documents import IntervalScores, read_scores
 from timellama.results.numbers import numbers_of
+from timellama.results.read.documents import IntervalScores, read_scores
+from timellama.results.statistics.conformal import QUANTILES, REPORTED
 
 WIDTH = 80  # per cent: the interval whose width has a column; the .csv has the others
 OFF = "*"  # behind a coverage that is off by more than its sampling error

@@ -7,12 +7,12 @@ from timellama.reports.render.cells import Block, Cell, Row, Table
 from timellama.reports.render.markup import MISSING, fixed, listed
 from timellama.reports.render.origin import name_columns, provenance
 from timellama.reports.report import ReportContext
-from timellama.results import ranking as statistics
 from timellama.results.aggregate import collect, summarise
-from timellama.results.inference import CONFIDENCE
 from timellama.results.numbers import FEV, numbers_of
-from timellama.results.ranking import Pair, Ranked, Units
-from timellama.results.uncertainty import LEAST_DATASETS, Estimate
+from timellama.results.statistics import ranking as statistics
+from timellama.results.statistics.inference import CONFIDENCE
+from timellama.results.statistics.ranking import Pair, Ranked, Units
+from timellama.results.statistics.uncertainty import LEAST_DATASETS, Estimate
 from timellama.training.scores.metric_objects import MSE
 
 BASELINE = "seasonal-naive"  # the variant that skill is relative to: what a method has to beat to be of use

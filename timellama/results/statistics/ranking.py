@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from timellama.results.inference import CONFIDENCE
-from timellama.results.uncertainty import LEAST_DATASETS, Estimate, holm, over_datasets
+from timellama.results.statistics.inference import CONFIDENCE
+from timellama.results.statistics.uncertainty import LEAST_DATASETS, Estimate, holm, over_datasets
 
 CLIPPED = (0.01, 100.0)  # fev's: a relative error beyond them counts as them
 

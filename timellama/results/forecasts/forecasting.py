@@ -31,9 +31,9 @@ from timellama.data.series import Series, load_series
 from timellama.data.splits import train_rows
 from timellama.data.windows import Scaler, carried_forward
 from timellama.experiments.run import RANDOM_SEED, Run
-from timellama.results.context_rows import ContextRows
 from timellama.results.digests import code_of_run
-from timellama.results.runs import Finished
+from timellama.results.forecasts.context_rows import ContextRows
+from timellama.results.read.runs import Finished
 from timellama.training.build import build
 from timellama.training.device import pick_device
 from timellama.training.run import calendar_of, in_order

@@ -27,10 +27,19 @@ from timellama.core.files import sha256_of, write_arrays, write_json
 from timellama.core.machine.allocator import keep_freed_memory
 from timellama.data.windows import Parts, SplitWindows, prepare
 from timellama.experiments.memory import Fit, fit_of
-from timellama.results.conformal import FLOOR, KEPT, QUANTILES, REPORTED, crps, pinball_of_ends, quantiles, scale
-from timellama.results.forecasting import Forecaster, backbone_of, load_forecaster, training_series
-from timellama.results.runs import read_run
-from timellama.results.uncertainty import Estimate, Part, of_period, together
+from timellama.results.forecasts.forecasting import Forecaster, backbone_of, load_forecaster, training_series
+from timellama.results.read.runs import read_run
+from timellama.results.statistics.conformal import (
+    FLOOR,
+    KEPT,
+    QUANTILES,
+    REPORTED,
+    crps,
+    pinball_of_ends,
+    quantiles,
+    scale,
+)
+from timellama.results.statistics.uncertainty import Estimate, Part, of_period, together
 from timellama.training.build import weight_bytes
 from timellama.training.device import hardware, memory_at_hand
 from timellama.training.scores.metric_objects import FORECAST, MSE

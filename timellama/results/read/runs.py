@@ -9,7 +9,7 @@ from typing import Any
 from timellama.core.errors import InputError
 from timellama.core.layout import METRICS
 from timellama.experiments.run import Run
-from timellama.results.documents import Described, as_result, read_metrics
+from timellama.results.read.documents import Described, as_result, read_metrics
 
 LEVELS = 4  # task, data set, variant, identity: the folders between results/ and a run's files
 LISTED = 5  # our choice: candidates named when a text fits several runs

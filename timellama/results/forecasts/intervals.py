@@ -15,9 +15,9 @@ import numpy as np
 from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.core.files import read_arrays, sha256_of
-from timellama.results.documents import read_scores
-from timellama.results.forecasting import Forecast, Forecaster
-from timellama.results.runs import Finished
+from timellama.results.forecasts.forecasting import Forecast, Forecaster
+from timellama.results.read.documents import read_scores
+from timellama.results.read.runs import Finished
 
 ARRAYS = ("levels", "quantiles", "floor", "coverage_of_steps", "coverage_of_variates")
 MEDIAN = 50

@@ -20,7 +20,7 @@ from timellama.core.errors import InputError
 from timellama.data.catalogue.reading import STEP
 from timellama.data.files.csv_text import Text, numbers, read_text, stamp
 from timellama.data.files.frequency import offset_of
-from timellama.results.carried import Carried
+from timellama.results.forecasts.carried import Carried
 
 DATE = len("2024-06-01")
 SHORTEST_MONTH = np.timedelta64(28, "D")  # from here on two stamps do not distinguish days from a calendar step

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from timellama.results.inference import CONFIDENCE, t_quantile
+from timellama.results.statistics.inference import CONFIDENCE, t_quantile
 
 # Our choice, by simulation (benchmarks/coverage.py): the variance that blocks of length L find in the mean of W windows
 # has 0.75 W / L degrees of freedom. Windows that share targets have autocovariances that fall linearly to 0 over the

@@ -1,0 +1,1 @@
+"""Reads what a run left: finds it by what a person types, and checks its documents, arrays and rows."""

@@ -1,0 +1,1 @@
+"""Statistics of errors: intervals, tests, ranks, and how far a mean could be off."""
