@@ -204,14 +204,14 @@ def test_snakemake_takes_the_options_shown(root, pages):
 
     reference = root / "docs" / "reference" / "README.md"
     shown = told(pages, "snakemake")
-    for path in (reference, *root.glob("timellama/cli/*.py")):
+    for path in (reference, *root.glob("timellama/cli/commands/*.py")):
         # -r: without it, and in $(), snakemake would make everything where nothing is missing.
         examples = re.findall(
             r"^(?: *|.* \| xargs -r )(snakemake -.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE
         )
         shown += [(f"{path.parent.name}/{path.name}", shlex.split(example)) for example in examples]
     assert len(shown) > 6
-    assert {"reference/README.md", "cli/reference.py"} <= {page for page, _ in shown}
+    assert {"reference/README.md", "commands/reference.py"} <= {page for page, _ in shown}
     for page, words in shown:
         assert "$(" not in " ".join(words), f"{page}: what prints nothing makes a command without a target"
         options = get_argument_parser().parse_args(words[1:])  # ends the test on an unknown option

@@ -57,7 +57,7 @@ def digests() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("definition", "changed"),
     [
-        ("cli.plan:plan", set()),
+        ("cli.commands.plan:plan", set()),
         ("reports.render.markup:to_latex", REPORTS),
         ("reports.verify:verify", set()),
         ("cost.efficiency:timed", SWEEPS),

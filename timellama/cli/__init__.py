@@ -1,1 +1,1 @@
-"""The command line `timellama`: one file a command, each thin; the work is in the modules below it."""
+"""The command line `timellama`: its app and what its commands share. The work is in the rooms below it."""

@@ -1,8 +1,8 @@
-"""The app behind the script `timellama`. A new command is a module here and a line below."""
+"""The app behind the script `timellama`. A new command is a module of `commands` and a line below."""
 
 import typer
 
-from timellama.cli import (
+from timellama.cli.commands import (
     bench,
     compare,
     crate,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from timellama.cli.commands.data import Names, chosen
 from timellama.cli.console import console
-from timellama.cli.data import Names, chosen
 
 FOLDER = Path("build/croissant")
 
