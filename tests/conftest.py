@@ -102,7 +102,7 @@ def make_project(root, preloaded_python, tmp_path_factory) -> Callable[[], Proje
 
 
 @pytest.fixture(scope="session")
-def finished(make_project, tmp_path_factory) -> Project:
+def finished(make_project, preloaded_python, tmp_path_factory) -> Project:
     """The smoke configuration, cut to one horizon, one seed and three methods, run to its reports.
 
     It is made once for all workers, so it is read only: who runs or writes something there takes `copy_of_finished`.

@@ -1,10 +1,11 @@
-"""A Python whose processes are forked off one that has imported the libraries already, so that a short job starts at once.
+"""A Python whose processes are forked off one that has imported the libraries, so that a short job starts at once.
 
-`PreloadedPython` starts the server and writes an executable that stands in for `python`: it hands its arguments, folder,
-environment and standard streams to the server, which forks a process that becomes what the real one would be. The server
-imports libraries alone and nothing of the project, so that a process imports the package of its own folder.
+`PreloadedPython` starts the server and writes an executable that stands in for `python`: it hands its arguments,
+folder, environment and standard streams to the server, which forks a process that becomes what the real one would be.
+The server imports libraries alone and nothing of the project, so a process imports the package of its own folder.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -17,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What the workflow's jobs import, but for what reads its environment when it is imported (huggingface_hub, transformers).
+# What the workflow's jobs import, without what reads its environment at import (huggingface_hub, transformers).
 LIBRARIES = (
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
@@ -89,10 +90,8 @@ def _answer(connection: socket.socket) -> None:
     if connection in select.select([connection, end], [], [])[0]:
         os.kill(process, signal.SIGTERM)
     code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    try:
+    with contextlib.suppress(BrokenPipeError):
         connection.sendall(str(code).encode())
-    except BrokenPipeError:
-        pass
     os._exit(0)
 
 
@@ -103,7 +102,7 @@ def _become(
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", 1)
     assert not [name for name in sys.modules if name.split(".")[0] == "timellama"], "the package of another folder"
     os.chdir(folder)
     os.environ.clear()

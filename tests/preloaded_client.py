@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+from pathlib import Path
 
 address, python, executable, *arguments = sys.argv[1:]
 is_script = len(arguments) == 1 and arguments[0].endswith(".py")
@@ -14,7 +15,7 @@ if not is_script and arguments[:2] != ["-m", "snakemake"]:
     os.execv(python, [python, *arguments])
 asked = {
     "arguments": arguments,
-    "folder": os.getcwd(),
+    "folder": str(Path.cwd()),
     "environment": dict(os.environ),
     # Snakemake starts its jobs with the Python that it runs in; whatever a job starts is a process of its own.
     "executable": python if is_script else executable,
