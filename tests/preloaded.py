@@ -5,10 +5,12 @@ folder, environment and standard streams to the server, which forks a process th
 The server imports libraries alone and nothing of the project, so a process imports the package of its own folder.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
 import select
@@ -29,6 +31,7 @@ LIBRARIES = (
     "snakemake.cli",
     "snakemake.script",
     "torch",
+    "torch._dynamo",  # which the first optimizer imports
     "yaml",
 )
 
@@ -82,16 +85,13 @@ def _answer(connection: socket.socket) -> None:
     length = int.from_bytes(connection.recv(8, socket.MSG_WAITALL))
     first, streams, _, _ = socket.recv_fds(connection, 1, 3)
     asked = json.loads(first + connection.recv(length - 1, socket.MSG_WAITALL))
-    process = os.fork()
-    if process == 0:
-        connection.close()
-        _become(streams=streams, **asked)
-    end = os.pidfd_open(process)
-    if connection in select.select([connection, end], [], [])[0]:
-        os.kill(process, signal.SIGTERM)
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    process = multiprocessing.get_context("fork").Process(target=_become, kwargs={"streams": streams, **asked})
+    process.start()
+    if connection in select.select([connection, process.sentinel], [], [])[0]:
+        process.terminate()
+    process.join()
     with contextlib.suppress(BrokenPipeError):
-        connection.sendall(str(code).encode())
+        connection.sendall(str(process.exitcode).encode())
     os._exit(0)
 
 
@@ -110,15 +110,17 @@ def _become(
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     sys.executable = executable
     added = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
-    if arguments[0] == "-m":
-        sys.argv[:] = arguments[1:]
-        sys.path[:0] = ["", *added]
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv[:] = arguments
-        sys.path[:0] = [str(Path(arguments[0]).parent), *added]
-        runpy.run_path(arguments[0], run_name="__main__")
-    sys.exit()
+    try:
+        if arguments[0] == "-m":
+            sys.argv[:] = arguments[1:]
+            sys.path[:0] = ["", *added]
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv[:] = arguments
+            sys.path[:0] = [str(Path(arguments[0]).parent), *added]
+            runpy.run_path(arguments[0], run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # a forked process leaves them out
 
 
 if __name__ == "__main__":
