@@ -5,14 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests import preloaded
+from tests.preloaded import PreloadedPython
 from timellama.data.splits import Split
 from timellama.experiments.run import Backbone, Run, Training
 from timellama.methods.time_llama import TimeLlamaOptions
@@ -47,22 +46,21 @@ def shared() -> Path:
 class Project:
     """A copy of the project that snakemake runs in, with the copy's own package."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *, python: Path):
         self.folder = folder
+        self.python = python
 
     def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
         """Start snakemake in the copy; output and errors come together in `stdout`."""
-        command = [sys.executable, "-m", "snakemake", "-j2", *arguments]
+        command = [self.python, "-m", "snakemake", "-j2", *arguments]
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         return subprocess.Popen(command, cwd=self.folder, env=self.environment(environment), text=True, **output)
 
     def snakemake(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
         """Run snakemake in the copy to its end."""
-        given = self.environment(environment)
-        with tempfile.TemporaryDirectory() as folder:
-            output = Path(folder) / "output"
-            code = preloaded.snakemake(["-j2", *arguments], folder=self.folder, environment=given, output=output)
-            return subprocess.CompletedProcess(arguments, code, stdout=output.read_text(encoding="utf-8"))
+        with self.start(*arguments, environment=environment) as process:
+            stdout, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout=stdout)
 
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
         """The environment in which the copy's own package is imported."""
@@ -78,7 +76,18 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def make_project(root, tmp_path_factory) -> Callable[[], Project]:
+def preloaded_python(tmp_path_factory) -> Iterator[Path]:
+    """What stands in for Python where a whole workflow is run to its end."""
+    if not hasattr(os, "pidfd_open"):
+        yield Path(sys.executable)
+        return
+    python = PreloadedPython(tmp_path_factory.mktemp("python"))
+    yield python.executable
+    python.close()
+
+
+@pytest.fixture(scope="session")
+def make_project(root, preloaded_python, tmp_path_factory) -> Callable[[], Project]:
     def make() -> Project:
         folder = tmp_path_factory.mktemp("project")
         for name in COPIED:
@@ -87,13 +96,13 @@ def make_project(root, tmp_path_factory) -> Callable[[], Project]:
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
             else:
                 shutil.copy2(source, folder / name)
-        return Project(folder)
+        return Project(folder, python=preloaded_python)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def finished(make_project, tmp_path_factory) -> Project:
+def finished(make_project, preloaded_python, tmp_path_factory) -> Project:
     """The smoke configuration, cut to one horizon, one seed and three methods, run to its reports.
 
     It is made once for all workers, so it is read only: who runs or writes something there takes `copy_of_finished`.
@@ -104,7 +113,7 @@ def finished(make_project, tmp_path_factory) -> Project:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             make_finished(make_project()).folder.rename(folder)
-    return Project(folder)
+    return Project(folder, python=preloaded_python)
 
 
 def make_finished(project: Project) -> Project:
@@ -130,7 +139,7 @@ def copy_of_finished(finished, tmp_path_factory) -> Callable[[], Project]:
     def copy() -> Project:
         folder = tmp_path_factory.mktemp("around") / "project"
         shutil.copytree(finished.folder, folder)  # copies times too, by which Snakemake judges
-        return Project(folder)
+        return Project(folder, python=finished.python)
 
     return copy
 

@@ -40,10 +40,10 @@ def copy_of_project(root: Path, folder: Path) -> Path:
     return folder
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen:
+def start(folder: Path, *arguments: str, python: Path | str = sys.executable) -> subprocess.Popen:
     given = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     with (folder / "snakemake.log").open("w") as out:
-        command = [sys.executable, "-m", "snakemake", TABLE, *arguments]
+        command = [python, "-m", "snakemake", TABLE, *arguments]
         return subprocess.Popen(command, cwd=folder, env=given, stdout=out, stderr=subprocess.STDOUT)
 
 
@@ -70,9 +70,9 @@ def run_and_kill_one(folder: Path) -> str:
 
 
 # One test and not several, which pytest-xdist would give to several processes, each with a Slurm of its own.
-def test_a_killed_job_is_run_again_and_the_table_is_the_local_one(cluster, root, tmp_path):
+def test_a_killed_job_is_run_again_and_the_table_is_the_local_one(cluster, preloaded_python, root, tmp_path):
     there, here = copy_of_project(root, tmp_path / "there"), copy_of_project(root, tmp_path / "here")
-    local = start(here, "-j1")
+    local = start(here, "-j1", python=preloaded_python)
     killed = run_and_kill_one(there)
 
     submitted = SUBMITTED.findall((there / "snakemake.log").read_text())

@@ -142,11 +142,10 @@ def _source(module: str) -> Source:
     if file is None:
         raise ValueError(f"{module!r} is no module that can be read; a step can only name modules that exist")
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    _drop_docstrings(tree)
     source = Source()
     followed = {PACKAGE, module.split(".")[0]}
     statements = []
-    for statement in tree.body:
+    for statement in _body(tree):
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             _bind(statement, module, followed, source.imports, source.libraries)
         elif not _is_main(statement):
@@ -164,10 +163,13 @@ def _source(module: str) -> Source:
     return source
 
 
-def _drop_docstrings(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
+def _body(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
+    """Its statements without the docstring."""
+    match node.body:
+        case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+            return rest or [ast.Pass()]
+        case statements:
+            return statements
 
 
 def _is_main(statement: ast.stmt) -> bool:
@@ -301,7 +303,7 @@ class _Writer:
                 continue
             if name == "name" and node is self.statement:
                 continue  # a definition may be renamed
-            self.write(value)
+            self.write(_body(node) if name == "body" and isinstance(node, DOCUMENTED) else value)
         self.text.append(")")
 
     def _is_logging(self, node: ast.expr) -> bool:
@@ -367,14 +369,16 @@ class _Writer:
         return text
 
 
-def _inside(node: ast.AST) -> Iterator[ast.AST]:
+def _inside(node: ast.AST) -> list[ast.AST]:
     """A statement and what stands in it, without the insides of functions, classes and comprehensions."""
-    yield node
-    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-        return
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, COMPREHENSIONS):
-            # A walrus in a comprehension binds outside of it.
-            yield from (inner.target for inner in ast.walk(child) if isinstance(inner, ast.NamedExpr))
-        else:
-            yield from _inside(child)
+    found = [node]
+    for each in found:  # grows as it is read
+        if isinstance(each, (*FUNCTIONS, ast.ClassDef)):
+            continue
+        for child in ast.iter_child_nodes(each):
+            if isinstance(child, COMPREHENSIONS):
+                # A walrus in a comprehension binds outside of it.
+                found += [inner.target for inner in ast.walk(child) if isinstance(inner, ast.NamedExpr)]
+            else:
+                found.append(child)
+    return found

@@ -1,0 +1,30 @@
+"""Asks the server of `tests/preloaded.py` for a process: `ADDRESS PYTHON EXECUTABLE ARGUMENTS...`.
+
+It is run without the libraries' folder (`python -IS`), so that it starts in a hundredth of a second.
+"""
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+address, python, executable, *arguments = sys.argv[1:]
+is_script = len(arguments) == 1 and arguments[0].endswith(".py")
+if not is_script and arguments[:2] != ["-m", "snakemake"]:
+    os.execv(python, [python, *arguments])
+asked = {
+    "arguments": arguments,
+    "folder": str(Path.cwd()),
+    "environment": dict(os.environ),
+    # Snakemake starts its jobs with the Python that it runs in; whatever a job starts is a process of its own.
+    "executable": python if is_script else executable,
+}
+text = json.dumps(asked).encode()
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect(address)
+    server.sendall(len(text).to_bytes(8, "big"))
+    socket.send_fds(server, [text[:1]], [0, 1, 2])
+    server.sendall(text[1:])
+    code = int(server.recv(16) or 1)
+sys.exit(code if code >= 0 else 128 - code)
