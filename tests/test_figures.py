@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tests.refusal import refused
-from timellama.reports import report_figures
 from timellama.reports.figures import curves as figures
+from timellama.reports.figures import of_files
 from timellama.reports.render import style
 
 BACKBONE = {"name": "tiny", "blocks": 2, "weights": "random", "pin": "x"}
@@ -321,7 +321,7 @@ def test_a_figure_without_a_layout_makes_room_for_its_mark(tmp_path):
 
 
 def test_a_figure_of_nothing_says_so(tmp_path):
-    figure = report_figures.figure("depth", files=[], published=None, methods={}, dataset=None)
+    figure = of_files.figure("depth", files=[], published=None, methods={}, dataset=None)
     assert [text.get_text() for text in figure.texts] == ["depth: no run has a result"]
 
 
@@ -349,11 +349,11 @@ def test_a_remark_says_which_windows_seeds_and_code_a_figure_is_of(placed):
     ]
     windows, seeds = "2785 test windows, ", "seeds 0 and 2"
     for name, tested in (("forecasts", windows), ("learning_curves", "")):
-        lines = report_figures.origin(name, files, **facts).splitlines()
+        lines = of_files.origin(name, files, **facts).splitlines()
         assert lines[-2:] == [f"Configuration: made_up. ETTh1, H 96: {tested}{seeds}.", "Code: commit 1111111."]
-    assert f"{windows}nothing trained." in report_figures.origin("forecasts", files[2:], **facts)
-    assert report_figures.origin("depth", [], **facts) == "Configuration: made_up."
-    generated = report_figures.origin("depth", files, configuration="made_up", generated=["ETTh1", "Other"])
+    assert f"{windows}nothing trained." in of_files.origin("forecasts", files[2:], **facts)
+    assert of_files.origin("depth", [], **facts) == "Configuration: made_up."
+    generated = of_files.origin("depth", files, configuration="made_up", generated=["ETTh1", "Other"])
     assert "Generated data, not measurements: ETTh1." in generated.splitlines()
 
 
@@ -364,7 +364,7 @@ def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
         placed("c", commit="1" * 40, seed=0, variant="dlinear"),
         placed("d", commit="1" * 40, seed=0, horizon=192),
     ]
-    whiskers, cells, code = report_figures.origin("depth", files, configuration="cpu", generated=[]).splitlines()
+    whiskers, cells, code = of_files.origin("depth", files, configuration="cpu", generated=[]).splitlines()
     assert "standard deviation over seeds" in whiskers
     assert "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows" in cells
     assert code == "Code: these runs come from 2 different versions: commits 1111111 and 2222222."

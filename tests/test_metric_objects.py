@@ -13,7 +13,7 @@ from tests.refusal import refused
 from timellama.methods.registry import method_of
 from timellama.reports.render.markup import to_markdown
 from timellama.reports.render.table_model import marks
-from timellama.reports.report_tables import table
+from timellama.reports.tables.of_experiments import table
 from timellama.results.aggregate import collect, of_definition, summarise
 from timellama.results.comparison import compare_runs
 from timellama.results.read.runs import read_run

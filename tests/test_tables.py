@@ -14,13 +14,13 @@ import pytest
 from tests import made_up
 from tests.refusal import refused
 from timellama.experiments.impossible_cells import ImpossibleCell
-from timellama.reports.dataset_table import dataset_table
 from timellama.reports.render.cells import Table
 from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.markup import to_latex, to_markdown
 from timellama.reports.render.table_model import errors_table, marks, panels, short_term
-from timellama.reports.report_tables import of_whole_series, with_overall
 from timellama.reports.tables.ablation import ablation_table, collapsed, pooled, speed, trainable
+from timellama.reports.tables.datasets import dataset_table
+from timellama.reports.tables.of_experiments import of_whole_series, with_overall
 
 NAN = math.nan
 LABELS = {"time-llama": "Time-LlaMA", "dlinear": "DLinear", "patchtst": "PatchTST", "rlinear": "RLinear"}

@@ -50,7 +50,7 @@ def digests() -> dict[str, str]:
         for name, (task, method) in runs.items()
     }
     found |= {name: code_of_sweep(name.removesuffix(" sweep")) for name in SWEEPS}
-    found["tables"] = subject.code_digest("timellama.reports.report_tables", "timellama.reports.render.markup")
+    found["tables"] = subject.code_digest("timellama.reports.tables.of_experiments", "timellama.reports.render.markup")
     return found
 
 

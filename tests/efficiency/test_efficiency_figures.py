@@ -1,9 +1,9 @@
 import pytest
 
-from timellama.reports import report_figures
+from timellama.reports.efficiency_rows import read_sweeps
+from timellama.reports.figures import of_files
 from timellama.reports.figures.efficiency import latency, memory_scaling
 from timellama.reports.render import style
-from timellama.reports.tables.efficiency_rows import read_sweeps
 
 
 @pytest.fixture
@@ -56,5 +56,5 @@ def test_both_are_saved(rows, tmp_path):
 def test_the_remark_names_the_commit(name, made, tmp_path):
     sweep = made.write_sweep(tmp_path, "patchtst", [made.measured(7, 1, seconds=0.04)])
     facts = {"methods": made.methods, "remark": "NOT COMPLETE."}
-    _, remark = report_figures.efficiency_figure(name, sweeps=[sweep], facts=facts)
+    _, remark = of_files.efficiency_figure(name, sweeps=[sweep], facts=facts)
     assert remark == "NOT COMPLETE.\nCode: commit 0123456."

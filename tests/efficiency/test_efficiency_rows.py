@@ -1,5 +1,5 @@
 from tests.refusal import refused
-from timellama.reports.tables.efficiency_rows import place, read_sweeps
+from timellama.reports.efficiency_rows import place, read_sweeps
 
 
 def test_rows_are_named_and_know_what_they_are_of(made, tmp_path):

@@ -1,8 +1,8 @@
 import pytest
 
-from timellama.reports.render.markup import MISSING, to_latex, to_markdown
-from timellama.reports.tables.efficiency import efficiency, significant
-from timellama.reports.tables.efficiency_rows import read_sweeps
+from timellama.reports.efficiency_rows import read_sweeps
+from timellama.reports.render.markup import MISSING, significant, to_latex, to_markdown
+from timellama.reports.tables.efficiency import efficiency
 
 
 @pytest.fixture

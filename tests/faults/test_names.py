@@ -22,12 +22,12 @@ from timellama.backbones.catalogue import BackboneEntry, fetch_backbone
 from timellama.data.catalogue.datasets import load_catalogue
 from timellama.data.fetch.sources import Artifact, fetch
 from timellama.experiments.matrix import make_matrix
-from timellama.reports import report_tables
 from timellama.reports.failures import Failure, command, to_markdown, to_table
 from timellama.reports.figures import curves as figures
 from timellama.reports.render import style
 from timellama.reports.render.markup import escape_latex, markdown_paragraph, to_latex
 from timellama.reports.render.markup import to_markdown as table_to_markdown
+from timellama.reports.tables import of_experiments
 
 SIGNS = "%_&$#{}~^\\<>|\"'`*[]()!+-=.:;1 a\n\t@/?é漢🦙λ±−–"
 TEXTS = st.text(st.one_of(st.sampled_from(SIGNS), st.characters(exclude_categories=["Cs"])), max_size=12)
@@ -110,7 +110,7 @@ def table(inside):
     methods = {f"m{number}": {"label": label, "floor": False} for number, label in enumerate(HOSTILE)}
     facts = {"configuration": "toy", "backbone": "none", "not_run": [], "remark": HOSTILE[0], "generated": ["ETTh1"]}
     facts |= {"methods": methods, "planned": [("ETTh1", 512, 96, name) for name in methods]}
-    return report_tables.table("long_term", metrics=files, published=None, facts=facts)
+    return of_experiments.table("long_term", metrics=files, published=None, facts=facts)
 
 
 def test_labels_are_printed_by_markdown_and_html(table):

@@ -14,8 +14,8 @@ from timellama.core.errors import InputError
 from timellama.data.splits import Split
 from timellama.experiments.run import Backbone, Training
 from timellama.methods.time_llama import TimeLlamaOptions
-from timellama.reports import report_figures
 from timellama.reports.figures import curves as figures
+from timellama.reports.figures import of_files
 from timellama.results import aggregate
 from timellama.results.forecasts.forecasting import load_forecaster
 from timellama.results.read import run_files
@@ -88,7 +88,7 @@ def test_a_curve_without_its_end_is_not_drawn(result, monkeypatch, name, figure)
     path = result.folder / name
 
     def draw():
-        return report_figures.figure(figure, files=[path], published=None, methods=METHODS, dataset="ETTh1")
+        return of_files.figure(figure, files=[path], published=None, methods=METHODS, dataset="ETTh1")
 
     assert len(path.read_text(encoding="utf-8").splitlines()) > 3
     assert not refuses(path, draw)

@@ -24,8 +24,8 @@ from timellama.results.read.documents import FORMAT, Found, Index, read_metrics
 NAME = "reports/provenance.json"
 # The code between results and reports; what a result depends on has a digest of its own in the result.
 REPORTING = (
-    "timellama.reports.report_tables",
-    "timellama.reports.report_figures",
+    "timellama.reports.tables.of_experiments",
+    "timellama.reports.figures.of_files",
     "timellama.reports.tables.efficiency",
     "timellama.reports.failures",
     "timellama.reports.figures.paper_vs_ours",

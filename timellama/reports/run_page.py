@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from timellama.reports import report_tables
 from timellama.reports.claims import table as claims_table
 from timellama.reports.claims import verdicts
 from timellama.reports.registry import notes_on
 from timellama.reports.render.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
 from timellama.reports.report import MAIN
+from timellama.reports.tables import of_experiments
 from timellama.results.aggregate import describe_commit
 from timellama.results.read.documents import Computed, as_result, read_metrics
 
@@ -86,7 +86,7 @@ def page(
 
     `files` are the results that are there by experiment, `planned` how many each has when it is complete, `settings`
     the configuration's `device`, `precision`, `backbones` and `seeds`, `reports` the files that the page links to,
-    `published` the folder of the paper's tables; `facts` as for `report_tables.table`, and under `main` by experiment
+    `published` the folder of the paper's tables; `facts` as for `of_experiments.table`, and under `main` by experiment
     those of the experiments that the main table may be of.
     """
     origins = {path: read_origin(path) for path in dict.fromkeys(path for paths in files.values() for path in paths)}
@@ -190,7 +190,7 @@ def _main(files: Mapping[str, Sequence[Path]], *, facts: Mapping[str, Any]) -> s
     name = next((name for name in MAIN if files.get(name)), None)
     if name is None:
         return "No run of long-term or few-shot forecasting has a result."
-    made = report_tables.table(name, metrics=files[name], published=None, facts=facts["main"][name])
+    made = of_experiments.table(name, metrics=files[name], published=None, facts=facts["main"][name])
     return to_markdown(made).strip()
 
 

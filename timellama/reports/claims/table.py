@@ -15,9 +15,8 @@ from timellama.reports.claims.rules import CLAIMS, VERDICTS, Statement
 from timellama.reports.claims.verdicts import Finding, Results
 from timellama.reports.failures import remarked
 from timellama.reports.render.cells import Block, Cell, Entry, Table
-from timellama.reports.render.markup import MISSING, fixed, listed
+from timellama.reports.render.markup import MISSING, fixed, listed, significant
 from timellama.reports.render.origin import describe_backbones, describe_commits
-from timellama.reports.tables.efficiency import significant
 from timellama.results.aggregate import summarise
 from timellama.results.read.documents import FORECAST_ERRORS, M4_ERRORS
 
@@ -191,7 +190,7 @@ def origin(results: Results, *, published: Path, configuration: str, generated: 
 
 
 def of_files(files: Mapping[str, Sequence[Path]], *, published: Path, facts: Mapping[str, Any]) -> Table:
-    """The table from the results of each experiment; `facts` as for `report_tables.table`."""
+    """The table from the results of each experiment; `facts` as for `of_experiments.table`."""
     return table_of_claims(
         verdicts.read_results(files, methods=facts["methods"]),
         published=published,

@@ -20,8 +20,8 @@ from timellama.reports.claims import errors, routing
 from timellama.reports.claims import rules as claims
 from timellama.reports.claims.routing import Router
 from timellama.reports.claims.rules import OURS, PARTS, Statement
+from timellama.reports.efficiency_rows import read_sweeps
 from timellama.reports.render.markup import listed
-from timellama.reports.tables.efficiency_rows import read_sweeps
 from timellama.results.aggregate import OTHER_NAMES, RANDOM, collect, published_cells, read_metrics
 
 EFFICIENCY = "efficiency"

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, NullLocator
 
 from timellama.cost.efficiency_sweep import NO_MEMORY
+from timellama.reports.efficiency_rows import order, place
 from timellama.reports.render import style
 from timellama.reports.render.origin import first_seen
-from timellama.reports.tables.efficiency_rows import order, place
 
 MEGABYTE = 1e6
 

@@ -17,6 +17,7 @@ from timellama.core.files import staged
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 
 PART_LINES = 58  # our choice: with the caption, as many lines as fit an A4 page at \footnotesize
+SIGNIFICANT = 3  # our choice: digits of a measurement, whose repetitions differ in the third
 MISSING = "\N{EN DASH}"
 
 _LATEX = {
@@ -134,6 +135,16 @@ def escape_markdown(text: str) -> str:
 def markdown_paragraph(text: str) -> str:
     """`text` as a paragraph of GitHub Markdown, whose beginning opens no list and underlines nothing."""
     return re.sub(r"^( ?\d*)([-+=.)])", r"\1\\\2", escape_markdown(text))
+
+
+def significant(value: float | None, digits: int = SIGNIFICANT) -> str:
+    """A number with so many digits that count, never in powers of ten; a dash for None."""
+    if value is None:
+        return MISSING
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - int(f"{value:.{digits - 1}e}".split("e")[1])
+    return f"{round(value, decimals):.{max(decimals, 0)}f}"
 
 
 def fixed(value: float, decimals: int, *, signed: bool = False) -> str:

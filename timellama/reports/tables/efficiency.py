@@ -12,31 +12,20 @@ from typing import Any
 
 from timellama.cost.efficiency_sweep import IMPOSSIBLE, MEASURED, NO_MEMORY, TOO_SLOW
 from timellama.reports.claims.rules import PAPER_CONTEXT, PAPER_VARIATES
+from timellama.reports.efficiency_rows import order, place
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
-from timellama.reports.render.markup import MISSING, listed
+from timellama.reports.render.markup import MISSING, SIGNIFICANT, listed, significant
 from timellama.reports.render.origin import describe_commits, first_seen
-from timellama.reports.tables.efficiency_rows import order, place
 from timellama.results.aggregate import read_published
 
 REFERENCE = "time-llama"
 PAPER_SHAPE = {"variates": PAPER_VARIATES, "context": PAPER_CONTEXT}  # the paper's batch is not told
 PAPER_DEVICE = "NVIDIA L20"
 PAPER_ROW = f"paper, {PAPER_DEVICE}"
-DIGITS = 3  # our choice: repeated measurements differ in the third digit
 SHORT = {NO_MEMORY: "no memory", TOO_SLOW: "too slow", IMPOSSIBLE: "impossible"}
 
 
-def significant(value: float | None, digits: int = DIGITS) -> str:
-    """A number with so many digits that count, never in powers of ten; a dash for None."""
-    if value is None:
-        return MISSING
-    if value == 0:
-        return "0"
-    decimals = digits - 1 - int(f"{value:.{digits - 1}e}".split("e")[1])
-    return f"{round(value, decimals):.{max(decimals, 0)}f}"
-
-
-def _number(value: float | None, digits: int = DIGITS) -> Cell:
+def _number(value: float | None, digits: int = SIGNIFICANT) -> Cell:
     return Cell(text=significant(value, digits), value=value)
 
 

@@ -1,23 +1,23 @@
 """The table of one experiment: methods side by side, or variants of Time-LlaMA against the full model."""
 
-from timellama.reports import report_tables
 from timellama.reports.render.cells import Table
 from timellama.reports.report import ReportContext
+from timellama.reports.tables import of_experiments
 
 
 def methods(given: ReportContext) -> Table:
-    """Methods side by side, with the paper's numbers. Raises InputError as `report_tables.table` does."""
+    """Methods side by side, with the paper's numbers. Raises InputError as `of_experiments.table` does."""
     return _table(given, title="")
 
 
 def variants(given: ReportContext) -> Table:
-    """Variants against the full model, below the report's `lead`. Raises InputError as `report_tables.table` does."""
+    """Variants against the full model, below the report's `lead`. Raises InputError as `of_experiments.table` does."""
     return _table(given, title=given.report.lead)
 
 
 def _table(given: ReportContext, *, title: str) -> Table:
     [(experiment, metrics)] = given.files.items()
     published, settings, *_ = (*given.published, None, None)
-    return report_tables.table(
+    return of_experiments.table(
         experiment, metrics=metrics, published=published, facts=given.facts, title=title, settings=settings
     )

@@ -16,8 +16,8 @@ from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import fixed, listed
 from timellama.reports.render.origin import first_seen, provenance
 from timellama.reports.report import ReportContext
-from timellama.reports.report_tables import explained
 from timellama.reports.tables.experiment import methods
+from timellama.reports.tables.of_experiments import explained
 from timellama.results import aggregate
 from timellama.results.numbers import numbers_of
 from timellama.training.scores.metric_objects import EXTRA, FORECAST, Metric, described
@@ -94,7 +94,7 @@ def table(given: ReportContext) -> Table:
 
 
 def reproduction(given: ReportContext) -> Table:
-    """Ours with deviations, the paper's number and the gap. Raises InputError as `report_tables.table` does."""
+    """Ours with deviations, the paper's number and the gap. Raises InputError as `of_experiments.table` does."""
     # Both tables may be taken into one paper, where a label can stand once.
     return dataclasses.replace(methods(given), label="tab:reproduction")
 

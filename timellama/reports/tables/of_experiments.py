@@ -16,6 +16,7 @@ from timellama.data.m4.frequencies import FREQUENCIES
 from timellama.methods.registry import method_of
 from timellama.methods.series_method import reads_whole_series
 from timellama.reports import failures
+from timellama.reports.efficiency_rows import read_sweeps
 from timellama.reports.render import table_model as tables
 from timellama.reports.render.cells import Table
 from timellama.reports.render.dashes import Reasons
@@ -24,7 +25,6 @@ from timellama.reports.render.origin import first_seen
 from timellama.reports.render.paper_settings import read_paper_settings
 from timellama.reports.tables import ablation
 from timellama.reports.tables.efficiency import efficiency
-from timellama.reports.tables.efficiency_rows import read_sweeps
 from timellama.results import aggregate
 from timellama.results.read.documents import M4_ERRORS
 from timellama.training.scores.m4_scores import combine

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from timellama.core import layout
 from timellama.core.errors import InputError
+from timellama.reports.efficiency_rows import read_sweeps
 from timellama.reports.figures import curves as figures
 from timellama.reports.figures import efficiency as efficiency_figures
 from timellama.reports.render import style
 from timellama.reports.render.markup import listed
 from timellama.reports.render.origin import describe_commits, first_seen
-from timellama.reports.tables.efficiency_rows import read_sweeps
 from timellama.results import aggregate
 from timellama.results.read import run_files
 
