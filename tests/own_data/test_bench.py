@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,13 @@ def frame() -> pd.DataFrame:
     values = np.stack([np.sin(step * 2 * np.pi / 7), np.cos(step * 2 * np.pi / 7) * 5 + 20], axis=1) + noise
     time = pd.date_range("2023-01-01", periods=ROWS, freq="D")
     return pd.DataFrame(values, index=time, columns=["visits", "sales"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workflow_starts_at_once(preloaded_python):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(preloaded_python))
+        yield
 
 
 @pytest.fixture(scope="module")

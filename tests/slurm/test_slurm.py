@@ -13,7 +13,7 @@ import yaml
 
 COPIED = ("Snakefile", "config", "timellama", "workflow")
 TABLE = "reports/table_long_term.tex"
-METHODS = ["time-llama", "dlinear", "seasonal-naive"]
+METHODS = ["time-llama", "seasonal-naive"]
 LEFT_OUT = ["look-back-mean", "hour-of-day-mean"]  # floors, which would be planned beside these
 SUBMITTED = re.compile(r"has been submitted with SLURM jobid (\d+) \(log: (\S+)/\d+\.log\)")
 LONGEST = 1200  # seconds, on a machine that does much else
@@ -25,7 +25,7 @@ SHOWN = "JobID:20,State:20,Partition:20,NumCPUs:20,MinMemory:20,tres-per-job:20"
 
 
 def copy_of_project(root: Path, folder: Path) -> Path:
-    """The project with its smoke configuration cut to three methods."""
+    """The project with its smoke configuration cut to two methods."""
     folder.mkdir(exist_ok=True)
     for name in COPIED:
         if (root / name).is_dir():
