@@ -125,5 +125,5 @@ def _draw(
     )
     figure, remark = registry.built(given)
     png = folder / f"{report.name}.png"
-    style.save(figure, png.with_suffix(".pdf"), png, mark=facts["mark"])
+    style.save(figure, png, mark=facts["mark"])
     return png.read_bytes(), remark

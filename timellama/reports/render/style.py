@@ -138,18 +138,21 @@ def blank(text: str) -> Figure:
     return figure
 
 
-def save(figure: Figure, pdf: Path, png: Path, *, mark: str = "") -> None:
-    """Writes both files, each whole or not at all; one figure always gives the same bytes, as no date is in them.
+METADATA = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}  # no date or version
+
+
+def save(figure: Figure, *files: Path, mark: str = "") -> None:
+    """Writes files, `.pdf` or `.png`, all whole or none; one figure always gives the same bytes, as no date is in them.
 
     A `mark`, a few words, stands in the figure's lower right corner; its size is the same with it and without.
     """
-    with theme(), staged(Path(pdf), Path(png)) as names:
+    with theme(), staged(*map(Path, files)) as names:
         if mark:
             if figure.get_layout_engine() is None:  # of a builder from outside
                 figure.set_layout_engine("constrained")
             # A legend of no line, since the layout makes room for legends.
             corner = figure.legend([], [], title=mark, loc="outside lower right", borderpad=0, borderaxespad=0.2)
             corner.get_title().set(color=MARK, fontsize=7, fontweight="bold", parse_math=False)
-        kinds = (("pdf", {"CreationDate": None}), ("png", {"Software": None}))
-        for name, (kind, metadata) in zip(names, kinds, strict=True):
-            figure.savefig(name, format=kind, metadata=metadata)
+        for name, file in zip(names, files, strict=True):
+            kind = Path(file).suffix
+            figure.savefig(name, format=kind.removeprefix("."), metadata=METADATA[kind])
