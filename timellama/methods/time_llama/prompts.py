@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 from timellama.core.errors import InputError
 from timellama.core.outside import chosen
 from timellama.core.values import open_choice
+from timellama.methods.time_llama.lags import LAGS
 
 GROUP = "timellama.prompts"  # of entry points
-LAGS = 5  # KimMeen/Time-LLM, models/TimeLLM.py, top_k: lags that a prompt of statistics names
 SEED = 0  # our choice: one control for all seeds of a run, as there is one description
 GENERIC = "Numbers that were measured one after another. Task: forecast the numbers that follow."
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from timellama.methods.time_llama.prompts import LAGS
+from timellama.methods.time_llama.lags import LAGS
 
 LAG_DECIMALS = 6  # our choice: coarser than the rounding errors of an FFT in double precision
 DECIMALS = 3  # our choice: at full float precision another machine's rounding would change tokens
