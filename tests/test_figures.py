@@ -123,6 +123,13 @@ def test_saved_files_are_the_same_each_time(shown, tmp_path):
         assert len(image.convert("L").getcolors()) > 20
 
 
+def test_a_picture_is_the_same_with_a_pdf_and_without(routed, tmp_path):
+    paths = [routed([[1, 0.5, 0.5], [0, 1, 1]])]
+    for names in (("a.pdf", "a.png"), ("b.png",)):
+        style.save(figures.router_heatmap(paths), *(tmp_path / name for name in names), mark="3 of 12 runs missing")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
 @pytest.mark.skipif(shutil.which("pdffonts") is None, reason="needs pdffonts")
 def test_fonts_are_whole_truetype(shown, tmp_path):
     style.save(figures.forecasts([("A", shown("a", 0))], dataset="d"), tmp_path / "a.pdf", tmp_path / "a.png")

@@ -146,13 +146,14 @@ def save(figure: Figure, *files: Path, mark: str = "") -> None:
 
     A `mark`, a few words, stands in the figure's lower right corner; its size is the same with it and without.
     """
-    with theme(), staged(*map(Path, files)) as names:
+    with theme(), staged(*files) as names:
         if mark:
             if figure.get_layout_engine() is None:  # of a builder from outside
                 figure.set_layout_engine("constrained")
             # A legend of no line, since the layout makes room for legends.
             corner = figure.legend([], [], title=mark, loc="outside lower right", borderpad=0, borderaxespad=0.2)
             corner.get_title().set(color=MARK, fontsize=7, fontweight="bold", parse_math=False)
-        for name, file in zip(names, files, strict=True):
-            kind = Path(file).suffix
+        # The layout begins where the last one ended: PNG first, so that it is the same with a PDF and without.
+        for name, file in sorted(zip(names, files, strict=True), key=lambda pair: pair[1].suffix == ".pdf"):
+            kind = file.suffix
             figure.savefig(name, format=kind.removeprefix("."), metadata=METADATA[kind])
