@@ -222,7 +222,8 @@ def test_two_runs_are_a_pair_unless_they_differ_in_what_is_not_compared(put, nam
     made["run"]["data_sha256"] = made["provenance"]["data_sha256"] = made["run"].get("data_sha256")
     path.write_text(json.dumps(made))
     change = relative_changes(ours, collect([path], methods=METHODS), "mse")
-    compared = ("variant", "method", "options", "training", "backbone", "prompt", "calendar")
+    how = ("precision", "compiled")
+    compared = ("variant", "method", "options", "training", "backbone", "prompt", "calendar", *how)
     assert change.tolist() == (pytest.approx([20.0]) if name in compared else [])
 
 

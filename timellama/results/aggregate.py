@@ -24,8 +24,9 @@ from timellama.training.scores.metric_objects import EXTRA
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
 # What two runs may differ in that are compared with each other. They share every other field of a run, whatever fields
-# there will be: runs of 5 % and of all training rows, or of two data files, are no pair.
-COMPARED = ("variant", "method", "options", "training", "backbone", "prompt", "calendar")
+# there will be: runs of 5 % and of all training rows, or of two data files, are no pair. A heavy method may have a
+# precision of its own, and not every method's steps can be compiled.
+COMPARED = ("variant", "method", "options", "training", "backbone", "prompt", "calendar", "precision", "compiled")
 PAIRED = tuple(field.name for field in dataclasses.fields(Run) if field.name not in (*COMPARED, "seed"))
 PAIR = ["dataset", "horizon", "context", "train_percent", "paired", "seed"]  # `paired` holds all of `PAIRED`
 KEYS = ("dataset", "horizon", "method", "backbone", "setting")  # columns that say which cell a published number is of
