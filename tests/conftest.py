@@ -50,17 +50,17 @@ class Project:
         self.folder = folder
         self.python = python
 
-    def start(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
-        """Start snakemake in the copy; output and errors come together in `stdout`."""
-        command = [self.python, "-m", "snakemake", "-j2", *arguments]
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start snakemake in the copy, in processes of its own, which take longer; output and errors come together."""
+        command = [sys.executable, "-m", "snakemake", "-j2", *arguments]
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment(environment), text=True, **output)
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment(), text=True, **output)
 
     def snakemake(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
         """Run snakemake in the copy to its end."""
-        with self.start(*arguments, environment=environment) as process:
-            stdout, _ = process.communicate()
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout=stdout)
+        command = [self.python, "-m", "snakemake", "-j2", *arguments]
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.run(command, cwd=self.folder, env=self.environment(environment), text=True, **output)
 
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
         """The environment in which the copy's own package is imported."""

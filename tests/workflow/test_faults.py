@@ -97,8 +97,7 @@ def test_what_was_cut_short_is_told_and_made_anew_while_a_second_snakemake_is_tu
     while not list((copy.folder / ".snakemake/locks").glob("*")):
         assert first.poll() is None
         time.sleep(0.1)
-    # Without this option it may be turned away earlier, for what the first is writing at that moment.
-    second = copy.snakemake("all", "--rerun-incomplete")
+    second = copy.snakemake("all")
     assert first.poll() is None, "the first was still at work when the second was turned away"
     assert second.returncode != 0 and "Traceback" not in second.stdout
     assert "Directory cannot be locked" in second.stdout and "--unlock" in second.stdout
