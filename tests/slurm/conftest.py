@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -15,6 +16,7 @@ LOCK = Path("/tmp/timellama-test-slurm.lock")
 PATIENCE = 60  # seconds that the daemons have to answer
 DAEMONS = ("slurmctld", "slurmd", "munged")
 DEVICES = ("/dev/null", "/dev/zero")  # stand in for two GPUs: Slurm shares out files, whatever they are
+OURS = "# Of timellama's tests; made anew by each run of them.\n"
 
 
 def run(*command: str) -> str:
@@ -68,7 +70,35 @@ def configuration(folder: Path, host: str) -> str:
     lines.append(f"NodeName={host} {node} State=UNKNOWN")
     lines.append(f"PartitionName=processors Nodes={host} Default=YES MaxTime=INFINITE State=UP")
     lines.append(f"PartitionName=graphics Nodes={host} MaxTime=INFINITE State=UP")
-    return "\n".join(lines) + "\n"
+    return OURS + "\n".join(lines) + "\n"
+
+
+def clear(configuration: Path) -> None:
+    """Remove what a killed test run left: its links, and its daemons where they still run. Not another's Slurm.
+
+    Only for who holds the lock, since a test run that is at work looks the same.
+    """
+    if not configuration.is_symlink():
+        return
+    if configuration.exists():
+        if not configuration.read_text(encoding="utf-8").startswith(OURS):
+            return
+        stop(configuration.resolve().parent)
+    for link in (configuration, configuration.with_name("gres.conf")):
+        if link.is_symlink():
+            link.unlink()
+
+
+def stop(folder: Path) -> None:
+    """Stop the daemons whose process numbers are in the folder."""
+    for name in ("slurmctld", "slurmd"):
+        file = folder / f"{name}.pid"
+        if not file.is_file():
+            continue
+        number = int(file.read_text())
+        running = Path(f"/proc/{number}/comm")
+        if running.is_file() and running.read_text().strip() == name:  # not another process, which got the number since
+            os.kill(number, signal.SIGTERM)
 
 
 def wait_until(question, what: str) -> None:
@@ -97,8 +127,7 @@ def cluster(tmp_path_factory):
         pytest.skip(f"{missing[0]} is not installed: apt-get install --no-install-recommends slurm-wlm munge")
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # there is one /etc/slurm, and another test run may be at work
-        if CONFIGURATION.is_symlink() and not CONFIGURATION.exists():
-            CONFIGURATION.unlink()  # left by a test run that was killed
+        clear(CONFIGURATION)
         if CONFIGURATION.exists() or CONFIGURATION.is_symlink():
             pytest.skip(f"{CONFIGURATION} is there: this machine has a Slurm of its own")
         yield from started(tmp_path_factory.mktemp("slurm"))
@@ -130,10 +159,7 @@ def started(folder: Path):
         run("scancel", "--user", "root")  # of a test that failed
         wait_until(lambda: not answer("squeue", "-h").strip(), "no job is left")
     finally:
-        for name in ("slurmctld", "slurmd"):
-            file = folder / f"{name}.pid"
-            if file.is_file():
-                os.kill(int(file.read_text()), 15)
+        stop(folder)
         if munged:
             munged.terminate()
             munged.wait()

@@ -1,8 +1,6 @@
 """The workflow on a real Slurm: one job is killed and runs again, and the table is the local one, byte for byte."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-COPIED = ("Snakefile", "config", "timellama", "workflow")
+from tests.conftest import Project
+
 TABLE = "reports/table_long_term.tex"
 METHODS = ["time-llama", "seasonal-naive"]
 LEFT_OUT = ["look-back-mean", "hour-of-day-mean"]  # floors, which would be planned beside these
@@ -24,27 +23,23 @@ PLACE = ["--set-resources", "train:gpu=1", "train:slurm_partition=graphics"]
 SHOWN = "JobID:20,State:20,Partition:20,NumCPUs:20,MinMemory:20,tres-per-job:20"
 
 
-def copy_of_project(root: Path, folder: Path) -> Path:
+def cut(project: Project) -> Project:
     """The project with its smoke configuration cut to two methods."""
-    folder.mkdir(exist_ok=True)
-    for name in COPIED:
-        if (root / name).is_dir():
-            shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
-        else:
-            shutil.copy2(root / name, folder / name)
-    config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((project.folder / "config/smoke.yaml").read_text(encoding="utf-8"))
     long_term = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": METHODS}
     long_term["not_run"] = LEFT_OUT
     config["experiments"] = {"long_term": long_term}
-    (folder / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    return folder
+    (project.folder / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return project
 
 
-def start(folder: Path, *arguments: str, python: Path | str = sys.executable) -> subprocess.Popen:
-    given = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    with (folder / "snakemake.log").open("w") as out:
-        command = [python, "-m", "snakemake", TABLE, *arguments]
-        return subprocess.Popen(command, cwd=folder, env=given, stdout=out, stderr=subprocess.STDOUT)
+def start(project: Project, *arguments: str, python: Path | str = sys.executable) -> subprocess.Popen:
+    """Start snakemake in the project; its output goes to a file, which tells how far it is."""
+    command = [python, "-m", "snakemake", TABLE, *arguments]
+    with (project.folder / "snakemake.log").open("w") as out:
+        return subprocess.Popen(
+            command, cwd=project.folder, env=project.environment(), stdout=out, stderr=subprocess.STDOUT
+        )
 
 
 def jobs() -> dict[str, list[str]]:
@@ -53,11 +48,11 @@ def jobs() -> dict[str, list[str]]:
     return {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
 
 
-def run_and_kill_one(folder: Path) -> str:
+def run_and_kill_one(project: Project) -> str:
     """Run the workflow on the cluster; the number of Time-LlaMA's training, which is killed."""
-    running, killed, end = start(folder, "--profile", "workflow/profiles/slurm", *ASKING, *PLACE), None, LONGEST
+    running, killed, end = start(project, "--profile", "workflow/profiles/slurm", *ASKING, *PLACE), None, LONGEST
     while running.poll() is None and end > 0:
-        found = SUBMITTED.findall((folder / "snakemake.log").read_text())
+        found = SUBMITTED.findall((project.folder / "snakemake.log").read_text())
         trainings = [number for number, place in found if "_time-llama_" in place]
         if killed is None and trainings and jobs()[trainings[0]][0] == "RUNNING":
             subprocess.run(["scancel", trainings[0]], check=True)
@@ -65,15 +60,16 @@ def run_and_kill_one(folder: Path) -> str:
         time.sleep(0.5)
         end -= 0.5
     running.kill()
-    assert running.wait() == 0, (folder / "snakemake.log").read_text()
+    assert running.wait() == 0, (project.folder / "snakemake.log").read_text()
     return killed
 
 
 # One test and not several, which pytest-xdist would give to several processes, each with a Slurm of its own.
-def test_a_killed_job_is_run_again_and_the_table_is_the_local_one(cluster, preloaded_python, root, tmp_path):
-    there, here = copy_of_project(root, tmp_path / "there"), copy_of_project(root, tmp_path / "here")
-    local = start(here, "-j1", python=preloaded_python)
-    killed = run_and_kill_one(there)
+def test_a_killed_job_is_run_again_and_the_table_is_the_local_one(cluster, make_project):
+    cut_there, cut_here = cut(make_project()), cut(make_project())
+    there, here = cut_there.folder, cut_here.folder
+    local = start(cut_here, "-j1", python=cut_here.python)
+    killed = run_and_kill_one(cut_there)
 
     submitted = SUBMITTED.findall((there / "snakemake.log").read_text())
     kinds = Counter(re.search(r"/(rule|group)_[a-z]+", place).group() for _, place in submitted)
