@@ -39,14 +39,14 @@ def main() -> int:
     for name in (NAME, "output.txt"):
         (given.out / name).unlink(missing_ok=True)
     end, failed = time.monotonic() + given.budget, []
-    longest = {name: seconds * (TINY if given.tiny else 1) for name, seconds in PARTS.items()}
     for name in given.parts:
         left = end - time.monotonic()
         record = Record(given.out, part=name)
         if left < PARTS[name] / 4:
             record.add(what="part", status=f"skipped: {left:.0f} s were left")
             continue
-        status = run_part(name, given, seconds=min(left, longest[name]), record=record)
+        longest = PARTS[name] * (TINY if given.tiny else 1)
+        status = run_part(name, given, seconds=min(left, longest), record=record)
         if status != "ended":
             failed.append(name)
     print(summary(given.out), flush=True)

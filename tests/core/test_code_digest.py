@@ -178,3 +178,25 @@ def test_code_from_outside_the_package_counts(tmp_path, monkeypatch):
     edit(tmp_path / "visitor/parts.py", "K = 1", "K = 2")
     assert digest("visitor.model:Model") != before
     forget()
+
+
+@pytest.mark.parametrize(
+    ("body", "of_the_module"),
+    [
+        ("if x:\n        K = 1", False),
+        ("for K in x:\n        pass", False),
+        ("with x as K:\n        pass", False),
+        ("try:\n        x()\n    except OSError as K:\n        pass", False),
+        ("while x:\n        if x:\n            (K, x) = x", False),
+        ("[x for y in x if (K := y)]", False),
+        ("def K():\n        pass", False),
+        ("pass", True),
+        ("def inner():\n        K = 1", True),
+        ("class Inner:\n        K = 1", True),
+        ("[K for K in x]", True),
+    ],
+)
+def test_a_name_that_a_function_binds_is_not_the_modules(package, body, of_the_module):
+    (package / "e.py").write_text(f"K = 2\n\n\ndef f(x):\n    {body}\n    return K\n")
+    forget()
+    assert subject.code_used("timellama.e:f") == ["timellama.e:K"] * of_the_module + ["timellama.e:f"]

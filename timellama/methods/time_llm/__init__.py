@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from timellama.core.values import Count, Probability
 from timellama.methods.method import BLOCK, KEPT, VOCABULARY, Method, Sizes, Stack
 from timellama.methods.obstacles import Obstacle, Setting, few_positions, long_patch
+from timellama.methods.time_llama.lags import LAGS
 from timellama.methods.transformers import patch_count
 
 
@@ -22,7 +23,6 @@ class TimeLLMOptions:
     dropout: Probability = 0.1
 
 
-LAGS = 5  # KimMeen/Time-LLM, models/TimeLLM.py, top_k: the strongest lags, which a prompt names
 STATISTICS = 100  # our choice: tokens that the statistics of a window add to a prompt
 
 

@@ -27,8 +27,8 @@ from timellama.backbones.blocks import Backbone
 from timellama.core.errors import InputError
 from timellama.methods.forecaster import Forecaster
 from timellama.methods.patches import cut_patches, patch_count
+from timellama.methods.time_llama.lags import LAGS
 from timellama.methods.time_llama.tokens import instance_normalise
-from timellama.methods.time_llm import LAGS
 
 LAG_DECIMALS = 6  # our choice: coarser than the rounding errors of an FFT in double precision
 DECIMALS = 3  # our choice: normalised values of about 1, distinguished as finely as errors in the tables

@@ -27,6 +27,7 @@ PURPLE, BROWN, SKY = "#cc78bc", "#ca9161", "#56b4e9"
 # furthest from the others and from each other, for an eye with and without each kind of colour blindness.
 VIOLET, UMBER = "#9900ff", "#662900"
 MARK = "#b00020"  # our choice: a red that is seen on white, for what is missing from a figure
+METADATA = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}  # no date or version
 DARK = "0.35"  # our choice: a tenth colour that is not the grey of the look-back
 SOLID, DASHED, DOTTED, MIXED = "-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1))
 
@@ -136,9 +137,6 @@ def blank(text: str) -> Figure:
         figure = canvas(PAGE, 0.5)
         figure.text(0.01, 0.5, text, va="center", parse_math=False)
     return figure
-
-
-METADATA = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}  # no date or version
 
 
 def save(figure: Figure, *files: Path, mark: str = "") -> None:
