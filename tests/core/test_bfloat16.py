@@ -8,7 +8,6 @@ import yaml
 from timellama.core.layout import BFLOAT16
 from timellama.core.machine import bfloat16
 from timellama.core.machine.bfloat16 import FASTER, is_faster, ratio
-from timellama.core.provenance import processor
 from timellama.experiments.matrix import make_matrix
 
 
@@ -38,7 +37,7 @@ def test_flags_decide_where_they_can(tmp_path):
 def test_a_measurement_is_made_once_and_kept(tmp_path, found, expected):
     assert asked(tmp_path, "avx512_bf16", found=found) is expected
     assert asked(tmp_path, "avx512_bf16") is expected, "the kept one"
-    assert json.loads((tmp_path / "cache/found.json").read_text(encoding="utf-8")) == {processor(): found}
+    assert json.loads((tmp_path / "cache/found.json").read_text(encoding="utf-8")) == {"X (AVX512-BF16)": found}
 
 
 def test_the_measurement_is_a_positive_ratio():

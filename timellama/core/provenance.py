@@ -18,6 +18,9 @@ LIBRARIES = (
     *("torch", "transformers", "numpy", "pandas", "safetensors", "tokenizers", "peft", "snakemake"),
     *("neuralforecast", "chronos-forecasting", "scipy", "statsforecast"),
 )
+CPUINFO = Path("/proc/cpuinfo")
+# As Linux flags them and as their makers write them; the first that a processor has decides how a product is made.
+INSTRUCTIONS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "avx512f": "AVX512", "avx2": "AVX2"}
 
 
 def commit() -> dict:
@@ -57,15 +60,30 @@ def installed(libraries: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def processor() -> str:
-    """The processor's name as the system gives it."""
+def processor(cpuinfo: Path = CPUINFO) -> str:
+    """The processor's name as the system gives it, and its widest instructions: `AMD EPYC (AVX2)`.
+
+    A virtual machine may give several generations one name, and they round differently.
+    """
+    name = _first(cpuinfo, "model name") or platform.processor() or platform.machine()
+    flags = processor_flags(cpuinfo)
+    widest = next((written for flag, written in INSTRUCTIONS.items() if flag in flags), None)
+    return f"{name} ({widest})" if widest else name
+
+
+def processor_flags(cpuinfo: Path = CPUINFO) -> set[str]:
+    """What the first processor can do, in Linux's names; empty where the system does not say."""
+    return set(_first(cpuinfo, "flags").split())
+
+
+def _first(cpuinfo: Path, key: str) -> str:
+    """What the file says of the first processor under `key`; empty where it says nothing."""
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return ""
+    values = (value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() == key)
+    return next(values, "")
 
 
 def memory_bytes() -> int:

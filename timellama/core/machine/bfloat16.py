@@ -14,7 +14,7 @@ from pathlib import Path
 
 from timellama.core.files import write_json
 from timellama.core.machine.planned_gpu import GPU, plans_for_gpu
-from timellama.core.provenance import processor
+from timellama.core.provenance import CPUINFO, processor, processor_flags
 
 FASTER = 1.2  # our choice: a smaller gain is no reason to give up 16 bits of each product
 SIZE = 512  # our choice: rows and columns of the measured product, 0.3 GFLOP
@@ -31,7 +31,7 @@ def is_faster(
     device: str,
     *,
     cache: Path,
-    cpuinfo: Path = Path("/proc/cpuinfo"),
+    cpuinfo: Path = CPUINFO,
     gpu: Path = GPU,
     probe: Callable[[], float] = measured,
 ) -> bool:
@@ -41,25 +41,18 @@ def is_faster(
     """
     if plans_for_gpu(device, gpu=gpu):
         return True
-    flags = _flags(cpuinfo)
+    flags = processor_flags(cpuinfo)
     if "amx_bf16" in flags:
         return True
     if "avx512_bf16" not in flags:
         return False
     known = json.loads(cache.read_text(encoding="utf-8")) if cache.is_file() else {}
-    here = processor()
+    here = processor(cpuinfo)
     if here not in known:
         known[here] = probe()
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_json(cache, known)
     return known[here] >= FASTER
-
-
-def _flags(cpuinfo: Path) -> set[str]:
-    if not cpuinfo.is_file():
-        return set()
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines()
-    return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
 def ratio() -> float:
