@@ -64,6 +64,7 @@ def _serve(address: str) -> None:
     parent = os.getppid()
     for name in LIBRARIES:
         importlib.import_module(name)
+    importlib.import_module("snakemake.cli").get_argument_parser()  # imports the plugins, whose options it has
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for the processes
     with socket.socket(socket.AF_UNIX) as listening:

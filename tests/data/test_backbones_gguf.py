@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoTokenizer, LlamaConfig, LlamaModel
 
+import timellama.backbones.gguf
 from tests.refusal import refused
 from timellama.backbones.catalogue import BackboneEntry, fetch_backbone, load_backbones, prepare
 from timellama.backbones.gguf import TENSORS, unpermute
@@ -276,9 +277,13 @@ def smollm2(root, tmp_path_factory) -> tuple[BackboneEntry, Path]:
 @pytest.mark.network
 def test_smollm2_gives_what_transformers_gives(smollm2, tmp_path, monkeypatch):
     entry, source = smollm2
+    # We read the file once and transformers three times over, which takes seconds each time, and it names the tensors
+    # anew for each of them.
+    reader = functools.cache(gguf.GGUFReader)
+    for module in (gguf, timellama.backbones.gguf):
+        monkeypatch.setattr(module, "GGUFReader", reader)
+    monkeypatch.setattr(gguf, "get_tensor_name_map", functools.cache(gguf.get_tensor_name_map))
     prepare(entry, blocks=6, source=source, folder=tmp_path / "b")
-    # transformers reads the file three times over, which takes seconds each time.
-    monkeypatch.setattr(gguf, "GGUFReader", functools.cache(gguf.GGUFReader))
     same_as_transformers(source, tmp_path / "b", 6)
     theirs = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
     ours = Tokenizer.from_file(str(tmp_path / "b/tokenizer.json"))

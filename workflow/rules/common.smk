@@ -147,8 +147,11 @@ def sweep_code(wildcards):
 
 
 def code_of(*modules):
-    """The digest of the code behind a step, as a param: Snakemake itself does not look into the package."""
-    return code_digest(*modules)
+    """The digest of the code behind a step, as a param: Snakemake itself does not look into the package.
+
+    A function, which Snakemake calls for the jobs that it plans: each job's own process reads all rules and needs one.
+    """
+    return lambda wildcards: code_digest(*modules)
 
 
 def training_code(wildcards):
