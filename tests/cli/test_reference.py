@@ -55,6 +55,21 @@ def test_export_check_and_what_is_missing(say, naive):
     assert {"path", "problem", "remedy"} == set(found[(folder / "kept").as_posix()][0])
 
 
+def test_a_repeated_run_beside_the_kept_one(say, naive):
+    folder, path = naive
+    where = ("--configfile", CONFIG, "--folder", folder / "kept", "--results", folder / "results")
+    say("reference", "export", *where)
+    assert not unnamed(say("reference", "compare", *where, code=2).stderr, folder / "results")
+    document = json.loads((folder / path).read_text())
+    document["provenance"] |= {"ended": "2026-01-03T00:00:00+00:00", "hardware": {"processor": "B", "cores": 2}}
+    (folder / path).write_text(json.dumps(document | {"mse": 0.2525}))
+    words = say("reference", "compare", *where).stdout
+    assert {"0.25000", "0.25250", "+2.5e-03", "1.00%"} <= set(words.replace("\n", " ").split())
+    [found] = json.loads(say("reference", "compare", *where, "--json").stdout)
+    assert found["result"] == path and found["kept"] == 0.25 and found["here"] == 0.2525
+    assert (found["kept_processor"], found["processor"]) == ("A processor", "B")
+
+
 def test_nothing_to_export_or_check(say, naive):
     folder, _ = naive
     assert not unnamed(say("reference", "check", "--folder", folder / "none", code=2).stderr, folder / "none")

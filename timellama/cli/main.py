@@ -50,6 +50,7 @@ kept = typer.Typer(
 add(kept, "export", reference.export)
 add(kept, "check", reference.check)
 add(kept, "missing", reference.missing)
+add(kept, "compare", reference.compare)
 app.add_typer(kept, name="reference")
 
 files = typer.Typer(

@@ -1,11 +1,23 @@
 """`timellama reference`: the numbers, tables and figures of a configuration that the repository keeps."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from timellama.cli.console import CHECK_FAILED, RESULTS, ConfigFile, Json, console, load_plan, print_json, project, warn
+from timellama.cli.console import (
+    CHECK_FAILED,
+    RESULTS,
+    ConfigFile,
+    Json,
+    console,
+    load_plan,
+    print_json,
+    print_table,
+    project,
+    warn,
+)
 
 KEPT = Path("docs/reference")
 GPU = "gpu"
@@ -99,3 +111,74 @@ def missing(
     for path in wanted:
         if path not in there:
             typer.echo(path)
+
+
+def compare(
+    configfile: ConfigFile,
+    results: Annotated[Path, typer.Option(help="Where your runs are.")] = RESULTS,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Say how far your runs are from the kept ones of the same settings.
+
+    Beside each difference stands the standard deviation over the kept seeds, where there are several: a difference far
+    below it changes no comparison. Another processor or later code gives other bits. Nothing is changed.
+
+    Examples:
+      timellama reference compare --configfile config/cpu.yaml
+    """
+    import dataclasses
+
+    from timellama.core.errors import InputError
+    from timellama.reports.reference import numbers as reference
+    from timellama.reports.reference.repeats import repeats
+
+    matrix = load_plan(configfile)
+    folder = folder or KEPT / matrix.config["name"]
+    kept = reference.read(folder)
+    found = repeats(kept, reference.find(kept.results, results=results))
+    if not found:
+        raise InputError(
+            f"{results} has no run of the settings of one that {folder} keeps, but perhaps those that it was made "
+            "from: run one, its path is a target (`timellama reference missing` lists the others)"
+        )
+    if as_json:
+        print_json([dataclasses.asdict(each) for each in found])
+        return
+    rows = [
+        (
+            *(
+                Path(each.result).parent.relative_to(RESULTS),
+                each.error.upper(),
+                f"{each.kept:.5f}",
+                f"{each.here:.5f}",
+            ),
+            *(f"{each.difference:+.1e}", "" if each.spread is None else f"{each.spread:.1e}"),
+            "same bits" if each.same_bits else "",
+        )
+        for each in found
+    ]
+    columns = ["run", "error", "kept", "here", "here - kept", "sd over seeds", ""]
+    print_table(columns, rows, right=columns[2:6])
+    furthest = max(found, key=lambda each: abs(each.share))
+    of_chance = [abs(each.difference) / each.spread for each in found if each.spread]
+    said = [
+        f"{len(found)} runs, {sum(each.same_bits for each in found)} with the same bits; "
+        f"at most {abs(furthest.share):.2%} apart ({furthest.error.upper()})"
+    ]
+    if of_chance:
+        said.append(
+            f"at most {max(of_chance):.2g} of the standard deviation over seeds, of {len(of_chance)} runs that have one"
+        )
+    said.append(
+        f"kept on {_names(each.kept_processor for each in found)}; here on {_names(each.processor for each in found)}"
+    )
+    said.append(
+        f"code that the number depends on: the same for {sum(each.same_code for each in found)} of {len(found)}"
+    )
+    for line in said:
+        console().print(line, soft_wrap=True)
+
+
+def _names(processors: Iterable[str]) -> str:
+    return ", ".join(sorted(set(processors)))

@@ -103,10 +103,10 @@ def path_of(document: Mapping[str, Any]) -> str:
     try:
         if "sweep" in document:
             sweep = document["sweep"]
-            run, digest = sweep["run"], _digest(_canonical(sweep | {"run": _canonical(sweep["run"])}))
+            run, digest = sweep["run"], _digest(canonical(sweep | {"run": canonical(sweep["run"])}))
             folder, name = f"{EFFICIENCY}/{run['variant']}", f"H{run['horizon']}-T{run['context']}"
         else:
-            run, digest = document["run"], _digest(_canonical(document["run"]))
+            run, digest = document["run"], _digest(canonical(document["run"]))
             folder = f"{run['task']}/{run['dataset']}/{run['variant']}"
             name = f"H{run['horizon']}-T{run['context']}-s{run['seed']}"
         backbone = run["backbone"]
@@ -117,7 +117,7 @@ def path_of(document: Mapping[str, Any]) -> str:
     return layout.sweep_of(place) if "sweep" in document else layout.metrics_of(place)
 
 
-def _canonical(value: Mapping[str, Any]) -> str:
+def canonical(value: Mapping[str, Any]) -> str:
     """As `Run.to_json` and `Sweep.to_json`; of settings as they were, whatever settings there are now."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
