@@ -1,6 +1,5 @@
 """`timellama reference`: the numbers, tables and figures of a configuration that the repository keeps."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -162,23 +161,13 @@ def compare(
     print_table(columns, rows, right=columns[2:6])
     furthest = max(found, key=lambda each: abs(each.share))
     of_chance = [abs(each.difference) / each.spread for each in found if each.spread]
-    said = [
-        f"{len(found)} runs, {sum(each.same_bits for each in found)} with the same bits; "
-        f"at most {abs(furthest.share):.2%} apart ({furthest.error.upper()})"
-    ]
-    if of_chance:
-        said.append(
-            f"at most {max(of_chance):.2g} of the standard deviation over seeds, of {len(of_chance)} runs that have one"
-        )
-    said.append(
-        f"kept on {_names(each.kept_processor for each in found)}; here on {_names(each.processor for each in found)}"
-    )
-    said.append(
-        f"code that the number depends on: the same for {sum(each.same_code for each in found)} of {len(found)}"
-    )
-    for line in said:
-        console().print(line, soft_wrap=True)
-
-
-def _names(processors: Iterable[str]) -> str:
-    return ", ".join(sorted(set(processors)))
+    facts = {
+        "runs": f"{len(found)}, {sum(each.same_bits for each in found)} with the same bits",
+        "furthest apart": f"{abs(furthest.share):.2%} of the kept {furthest.error.upper()}",
+        "of the sd over seeds": f"{max(of_chance):.2g} at most" if of_chance else "no run has several kept seeds",
+        "kept on": ", ".join(sorted({each.kept_processor for each in found})),
+        "here on": ", ".join(sorted({each.processor for each in found})),
+        "same code": f"{sum(each.same_code for each in found)} of {len(found)}",
+    }
+    for name, value in facts.items():
+        console().print(f"{name:<20}  {value}", soft_wrap=True)
