@@ -163,6 +163,39 @@ def budgets() -> str:
     return table(["method", "data set", "H 96", "192", "336", "720"], rows, texts=2)
 
 
+def missing() -> str:
+    """What is planned and not there, with what such a run took: the longest that is kept, wherever it ran."""
+    kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
+    absent = pd.read_csv(KEPT / "absent.csv")["result"] if (KEPT / "absent.csv").is_file() else pd.Series(dtype=str)
+    parts = absent.str.extract(
+        r"results/(?P<task>[^/]+)/(?P<dataset>[^/]+)/(?P<variant>[^/]+)/"
+        r"H(?P<horizon>\d+)-T\d+-s(?P<seed>\d+)-(?:(?P<model>.+-x\d+)-)?\w+/"
+    ).fillna({"model": ""})
+    rows = []
+    for (task, dataset, variant, model), runs in parts.groupby(["task", "dataset", "variant", "model"], sort=False):
+        alike = kept[(kept["run/task"] == task) & (kept["run/dataset"] == dataset) & (kept["run/variant"] == variant)]
+        if model:
+            alike = alike[
+                alike["run/backbone/name"] + "-x" + alike["run/backbone/blocks"].astype("Int64").astype(str) == model
+            ]
+        hours = f"{alike['seconds/total'].max() / 3600:.1f}" if len(alike) else "none is kept"
+        horizons = ", ".join(sorted(set(runs["horizon"]), key=int))
+        seeds = named_seeds(runs["seed"].astype(int).unique())
+        rows.append(
+            [
+                f"{variant}{' on ' if model else ''}{model}",
+                dataset,
+                task,
+                f"H {horizons}; {seeds}",
+                str(len(runs)),
+                hours,
+            ]
+        )
+    if not rows:
+        return "Nothing is missing."
+    return table(["variant", "data set", "task", "which", "results", "such a run took, h"], rows, texts=4)
+
+
 def scales() -> str:
     """Few-shot on ETTh1 at horizon 96 by `token_scale`, from its own head to no language model."""
     kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)

@@ -1,7 +1,7 @@
 """Writes the numbers of README.md and of pages of docs/ from the kept results of `config/cpu.yaml`.
 
 `python -m docs.write_results` (a part of `make docs`) replaces what stands between the marks `<!-- results: begin -->`
-and `<!-- results: end -->` of a page, or those of another name in `PAGES`. Rows and columns are made for the results
+and `<!-- results: end -->` of a page, or those of another name in `WRITTEN`. Rows and columns are made for the results
 that are there. A test fails while the pages are not what this makes.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from docs.claims_editions import changes, counted, current, editions
-from docs.detailed_results import budgets, detailed, scales
+from docs.detailed_results import budgets, detailed, missing, scales
 from docs.kept_numbers import (
     FLOORS,
     HORIZONS,
@@ -191,16 +191,17 @@ def results() -> str:
     return "\n\n".join([*blocks, wrapped(verdicts())])
 
 
-PAGES = {
-    ROOT / "README.md": ("results", results),
-    ROOT / "docs/results.md": ("results", detailed),
-    ROOT / "docs/claims.md": ("editions", editions),
-    ROOT / "docs/few_shot.md": ("scales", scales),
-    ROOT / "docs/reference/README.md": ("budgets", budgets),
-}
+WRITTEN = (
+    (ROOT / "README.md", "results", results),
+    (ROOT / "docs/results.md", "results", detailed),
+    (ROOT / "docs/claims.md", "editions", editions),
+    (ROOT / "docs/few_shot.md", "scales", scales),
+    (ROOT / "docs/reference/README.md", "budgets", budgets),
+    (ROOT / "docs/reference/README.md", "missing", missing),
+)
 
 
 if __name__ == "__main__":
-    for path, (name, block) in PAGES.items():
+    for path, name, block in WRITTEN:
         page = replaced(path.read_text(encoding="utf-8"), name, block)
         path.write_text(page, encoding="utf-8", newline="\n")
