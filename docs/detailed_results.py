@@ -196,6 +196,27 @@ def missing() -> str:
     return table(["variant", "data set", "task", "which", "results", "such a run took, h"], rows, texts=4)
 
 
+def repeats() -> str:
+    """What `timellama reference compare --json` printed on another processor: the runs that differ, and the others."""
+    found = pd.DataFrame(json.loads((ROOT / "docs/reference/repeats.json").read_text(encoding="utf-8")))
+    place = found["result"].str.extract(r"results/[^/]+/(?P<dataset>[^/]+)/(?P<variant>[^/]+)/H(?P<horizon>\d+)-")
+    found = found.join(place).sort_values(["dataset", "variant"])
+    apart = (found["here"] - found["kept"]).abs()
+    found = found.assign(percent=100 * apart / found["kept"], of_seeds=apart / found["spread"])
+    other, same = found[~found["same_bits"]], found[found["same_bits"]]
+    rows = [
+        [
+            *(run.variant, f"{run.dataset}, {run.horizon}", f"{run.kept:.5f}", f"{run.here:.5f}", f"{run.percent:.2g}"),
+            "one seed" if pd.isna(run.of_seeds) else f"{run.of_seeds:.2g}",
+        ]
+        for run in other.sort_values("percent", ascending=False).itertuples()
+    ]
+    alike = [f"{variant} ({', '.join(of['dataset'])})" for variant, of in same.groupby("variant")]
+    head = ["variant", "data set, horizon", "kept", "here", "apart, %", "of the sd over the kept seeds"]
+    words = f"The other {len(same)} of {len(found)} have the same bits: {listed(alike)}."
+    return f"{table(head, rows, texts=2)}\n\n{wrapped(words)}"
+
+
 def scales() -> str:
     """Few-shot on ETTh1 at horizon 96 by `token_scale`, from its own head to no language model."""
     kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)

@@ -289,7 +289,7 @@ def test_the_site_builds_and_a_broken_link_or_anchor_fails(root, tmp_path):
 
 def test_the_results_shown_are_those_of_the_reference(root):
     results = script(root, "write_results")
-    assert len(results.WRITTEN) == 6
+    assert len(results.WRITTEN) == 7
     for path, name, block in results.WRITTEN:
         page = path.read_text(encoding="utf-8")
         assert page == results.replaced(page, name, block), (
@@ -303,6 +303,13 @@ def test_every_result_that_is_missing_is_on_the_page_of_the_reference(root):
     counts = [int(line.split("|")[5]) for line in shown.splitlines()[3:]]
     file = root / "docs/reference/cpu/absent.csv"
     assert sum(counts) == (len(file.read_text(encoding="utf-8").splitlines()) - 1 if file.is_file() else 0)
+
+
+def test_the_page_of_the_reference_counts_the_repeated_runs(root):
+    words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
+    found = json.loads((root / "docs/reference/repeats.json").read_text(encoding="utf-8"))
+    assert f"{len(found)} runs of `cpu` were trained again" in words
+    assert {(each["kept_processor"], each["processor"]) for each in found} == {("AMD EPYC", "AMD EPYC (AVX2)")}
 
 
 def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
