@@ -199,22 +199,33 @@ def missing() -> str:
 def repeats() -> str:
     """What `timellama reference compare --json` printed on another processor: the runs that differ, and the others."""
     found = pd.DataFrame(json.loads((ROOT / "docs/reference/repeats.json").read_text(encoding="utf-8")))
-    place = found["result"].str.extract(r"results/[^/]+/(?P<dataset>[^/]+)/(?P<variant>[^/]+)/H(?P<horizon>\d+)-")
-    found = found.join(place).sort_values(["dataset", "variant"])
+    place = found["result"].str.extract(
+        r"results/[^/]+/(?P<dataset>[^/]+)/(?P<variant>[^/]+)/H(?P<horizon>\d+)-T\d+-s(?P<seed>\d+)-"
+    )
+    found = found.join(place).sort_values(["dataset", "variant", "seed"])
     apart = (found["here"] - found["kept"]).abs()
     found = found.assign(percent=100 * apart / found["kept"], of_seeds=apart / found["spread"])
     other, same = found[~found["same_bits"]], found[found["same_bits"]]
     rows = [
         [
-            *(run.variant, f"{run.dataset}, {run.horizon}", f"{run.kept:.5f}", f"{run.here:.5f}", f"{run.percent:.2g}"),
-            "one seed" if pd.isna(run.of_seeds) else f"{run.of_seeds:.2g}",
+            *(run.variant, f"{run.dataset}, {run.horizon}", run.seed, f"{run.kept:.5f}", f"{run.here:.5f}"),
+            *(f"{run.percent:.2g}", "one seed" if pd.isna(run.of_seeds) else f"{run.of_seeds:.2g}"),
         ]
         for run in other.sort_values("percent", ascending=False).itertuples()
     ]
     alike = [f"{variant} ({', '.join(of['dataset'])})" for variant, of in same.groupby("variant")]
-    head = ["variant", "data set, horizon", "kept", "here", "apart, %", "of the sd over the kept seeds"]
+    head = ["variant", "data set, horizon", "seed", "kept", "here", "apart, %", "of the sd over the kept seeds"]
     words = f"The other {len(same)} of {len(found)} have the same bits: {listed(alike)}."
-    return f"{table(head, rows, texts=2)}\n\n{wrapped(words)}"
+    means = [
+        [
+            *(variant, f"{dataset}, {horizon}", named_seeds(map(int, of["seed"])).split(" ", 1)[1]),
+            *(spread(of.set_index("seed")[place], "", 4) for place in ("kept", "here")),
+        ]
+        for (variant, dataset, horizon), of in found.groupby(["variant", "dataset", "horizon"])
+        if len(of) > 1
+    ]
+    over = table(["variant", "data set, horizon", "seeds", "kept", "here"], means, texts=3)
+    return "\n\n".join([table(head, rows, texts=3), wrapped(words), "Means over seeds:", over])
 
 
 def scales() -> str:

@@ -93,13 +93,13 @@ def by_seed(runs: Sequence[pd.DataFrame], error: str = "mse") -> pd.Series:
     return pd.concat(each, axis=1, join="inner").mean(axis=1).sort_index()
 
 
-def spread(errors: pd.Series, seeds: str = "") -> str:
+def spread(errors: pd.Series, seeds: str = "", decimals: int = 3) -> str:
     """Mean and standard deviation (n - 1) of errors by seed, and which seeds, where these are not `seeds`."""
     if errors.empty:
         return "–"  # noqa: RUF001
-    deviation = f"{NO_BREAK}±{NO_BREAK}{errors.std():.3f}" if len(errors) > 1 else ""
+    deviation = f"{NO_BREAK}±{NO_BREAK}{errors.std():.{decimals}f}" if len(errors) > 1 else ""
     own = named_seeds(errors.index)
-    return f"{errors.mean():.3f}{deviation}" + ("" if seeds in ("", own) else f" ({own})")
+    return f"{errors.mean():.{decimals}f}{deviation}" + ("" if seeds in ("", own) else f" ({own})")
 
 
 def paper_mse(file: str) -> dict[tuple[str, int], str]:
