@@ -29,6 +29,11 @@ from docs.kept_numbers import (
 )
 from timellama.reports.render.markup import listed
 
+# What the path of a run's result says.
+PLACE = (
+    r"results/(?P<task>[^/]+)/(?P<dataset>[^/]+)/(?P<variant>[^/]+)/"
+    r"H(?P<horizon>\d+)-T\d+-s(?P<seed>\d+)-(?:(?P<model>.+-x\d+)-)?\w+/"
+)
 IN_PLACE = {
     "Time-LlaMA": "time-llama",
     "the language model with random weights, frozen": "time-llama-random-frozen",
@@ -167,10 +172,7 @@ def missing() -> str:
     """What is planned and not there, with what such a run took: the longest that is kept, wherever it ran."""
     kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
     absent = pd.read_csv(KEPT / "absent.csv")["result"] if (KEPT / "absent.csv").is_file() else pd.Series(dtype=str)
-    parts = absent.str.extract(
-        r"results/(?P<task>[^/]+)/(?P<dataset>[^/]+)/(?P<variant>[^/]+)/"
-        r"H(?P<horizon>\d+)-T\d+-s(?P<seed>\d+)-(?:(?P<model>.+-x\d+)-)?\w+/"
-    ).fillna({"model": ""})
+    parts = absent.str.extract(PLACE).fillna({"model": ""})
     rows = []
     for (task, dataset, variant, model), runs in parts.groupby(["task", "dataset", "variant", "model"], sort=False):
         alike = kept[(kept["run/task"] == task) & (kept["run/dataset"] == dataset) & (kept["run/variant"] == variant)]
@@ -181,16 +183,8 @@ def missing() -> str:
         hours = f"{alike['seconds/total'].max() / 3600:.1f}" if len(alike) else "none is kept"
         horizons = ", ".join(sorted(set(runs["horizon"]), key=int))
         seeds = named_seeds(runs["seed"].astype(int).unique())
-        rows.append(
-            [
-                f"{variant}{' on ' if model else ''}{model}",
-                dataset,
-                task,
-                f"H {horizons}; {seeds}",
-                str(len(runs)),
-                hours,
-            ]
-        )
+        name = f"{variant} on {model}" if model else variant
+        rows.append([name, dataset, task, f"H {horizons}; {seeds}", str(len(runs)), hours])
     if not rows:
         return "Nothing is missing."
     return table(["variant", "data set", "task", "which", "results", "such a run took, h"], rows, texts=4)
@@ -199,10 +193,7 @@ def missing() -> str:
 def repeats() -> str:
     """What `timellama reference compare --json` printed on another processor: the runs that differ, and the others."""
     found = pd.DataFrame(json.loads((ROOT / "docs/reference/repeats.json").read_text(encoding="utf-8")))
-    place = found["result"].str.extract(
-        r"results/[^/]+/(?P<dataset>[^/]+)/(?P<variant>[^/]+)/H(?P<horizon>\d+)-T\d+-s(?P<seed>\d+)-"
-    )
-    found = found.join(place).sort_values(["dataset", "variant", "seed"])
+    found = found.join(found["result"].str.extract(PLACE)).sort_values(["dataset", "variant", "seed"])
     apart = (found["here"] - found["kept"]).abs()
     found = found.assign(percent=100 * apart / found["kept"], of_seeds=apart / found["spread"])
     other, same = found[~found["same_bits"]], found[found["same_bits"]]
