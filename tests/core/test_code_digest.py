@@ -1,5 +1,6 @@
 """The code digest sees what a step computes and nothing else, wherever the code stands and whatever it is called."""
 
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,47 @@ def test_code_from_outside_the_package_counts(tmp_path, monkeypatch):
     edit(tmp_path / "visitor/parts.py", "K = 1", "K = 2")
     assert digest("visitor.model:Model") != before
     forget()
+
+
+@pytest.fixture
+def visitor(tmp_path, monkeypatch):
+    """A package from outside that is a bare folder, without `__init__.py`."""
+    (tmp_path / "visitor").mkdir()
+    (tmp_path / "visitor/model.py").write_text("from visitor import parts\n\n\nclass Model:\n    k = parts.K\n")
+    (tmp_path / "visitor/parts.py").write_text("K = 1\nL = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    forget()
+    yield tmp_path / "visitor"
+    forget()
+
+
+def test_a_package_may_be_a_bare_folder(visitor):
+    before = digest("visitor.model:Model")
+    edit(visitor / "parts.py", "L = 1", "L = 2")
+    assert digest("visitor.model:Model") == before
+    edit(visitor / "parts.py", "K = 1", "K = 2")
+    assert digest("visitor.model:Model") != before
+
+
+def test_modules_may_import_each_other(visitor):
+    (visitor / "parts.py").write_text("K = 1\n\n\ndef f():\n    from visitor.model import Model\n    return Model.k\n")
+    (visitor / "model.py").write_text("from visitor.parts import f\n\n\nclass Model:\n    k = 1\n    name = f.name\n")
+    before = digest("visitor.model:Model")
+    assert digest("visitor.parts:f") != before
+    edit(visitor / "model.py", "k = 1", "k = 2")
+    assert digest("visitor.model:Model") != before
+
+
+@pytest.mark.parametrize(
+    "line", ["from visitor.fast import K", "import visitor.fast as fast", "from visitor import fast"]
+)
+def test_a_compiled_module_counts_as_a_whole(visitor, line):
+    compiled = visitor / f"fast{EXTENSION_SUFFIXES[0]}"
+    compiled.write_bytes(b"one")
+    (visitor / "model.py").write_text(f"{line}\n\n\nclass Model:\n    k = {line.split()[-1]}\n")
+    before = digest("visitor.model:Model")
+    compiled.write_bytes(b"two")
+    assert digest("visitor.model:Model") != before
 
 
 @pytest.mark.parametrize(

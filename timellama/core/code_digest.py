@@ -18,6 +18,7 @@ import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 PACKAGE = "timellama"
@@ -40,7 +41,8 @@ class Piece:
 class Source:
     """A module's statements by the names that they define, and what its imports bind."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    statements: list[ast.stmt] = field(default_factory=list)
+    pieces: dict[int, Piece] = field(default_factory=dict)  # of those statements that were asked for
     defined: dict[str, list[int]] = field(default_factory=dict)
     effects: list[int] = field(default_factory=list)  # statements that define nothing and run on import
     imports: dict[str, Name] = field(default_factory=dict)
@@ -91,13 +93,13 @@ def _walk(entries: tuple[str, ...], without: tuple[str, ...]) -> Iterator[tuple[
         module, name = current = waiting.pop(0)
         source = _source(module)
         # What a module does when it is imported counts with whatever is taken from it.
-        chosen = source.defined.get(name, []) if name else range(len(source.pieces))
+        chosen = source.defined.get(name, []) if name else range(len(source.statements))
         lines = []
         for index in dict.fromkeys([*chosen, *source.effects]):
             if (module, index) in seen:
                 continue
             seen.add((module, index))
-            piece = source.pieces[index]
+            piece = _piece(module, index)
             words = [word for pair in zip(piece.parts, map(number, piece.uses), strict=False) for word in pair]
             lines.append("".join([*words, piece.parts[-1]]))
         yield current, lines
@@ -121,19 +123,20 @@ def _resolved(module: str, name: str | None) -> Name:
 
 @functools.cache
 def _file(module: str) -> Path | None:
-    """The source file of a module of the package, or of an installed package outside the standard library."""
+    """Of a module of this package or an installed one: its source or compiled file, or the folder of a bare package."""
     head, *rest = module.split(".")
     if head == PACKAGE:
-        root = ROOT
+        roots = [ROOT]
     else:
         found = importlib.util.find_spec(head) if head.isidentifier() else None
-        if found is None or found.origin is None or not found.origin.endswith(".py"):
+        if found is None:
             return None
         if not rest and not found.submodule_search_locations:
-            return Path(found.origin)
-        root = Path(found.origin).parent
-    path = root.joinpath(*rest)
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+            return Path(found.origin) if found.origin and found.origin.endswith(".py") else None
+        roots = list(map(Path, found.submodule_search_locations or ()))
+    paths = [root.joinpath(*rest) for root in roots]
+    names = [f"{path}{ending}" for ending in (".py", "/__init__.py", *EXTENSION_SUFFIXES) for path in paths]
+    return next((file for file in map(Path, [*names, *paths]) if file.exists()), None)
 
 
 @functools.cache
@@ -141,26 +144,35 @@ def _source(module: str) -> Source:
     file = _file(module)
     if file is None:
         raise ValueError(f"{module!r} is no module that can be read; a step can only name modules that exist")
-    tree = ast.parse(file.read_text(encoding="utf-8"))
     source = Source()
-    followed = {PACKAGE, module.split(".")[0]}
-    statements = []
-    for statement in _body(tree):
+    for statement in _body(ast.parse(_text(file))):
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
-            _bind(statement, module, followed, source.imports, source.libraries)
+            _bind(statement, module, source.imports, source.libraries)
         elif not _is_main(statement):
-            statements.append(statement)
-    for index, statement in enumerate(statements):
+            source.statements.append(statement)
+    for index, statement in enumerate(source.statements):
         names = set(_bound(statement))
         for name in names:
             source.defined.setdefault(name, []).append(index)
         if not names:
             source.effects.append(index)
-    for statement in statements:
-        writer = _Writer(statement, module, source, followed)
-        writer.write(statement)
-        source.pieces.append(Piece(parts=(*writer.parts, "".join(writer.text)), uses=tuple(writer.uses)))
     return source
+
+
+def _text(file: Path) -> str:
+    if file.suffix == ".py":
+        return file.read_text(encoding="utf-8")
+    # Of a compiled module no name can be read off, so that all of it counts.
+    return f"COMPILED = {hashlib.sha256(file.read_bytes()).hexdigest()!r}" if file.is_file() else ""
+
+
+def _piece(module: str, index: int) -> Piece:
+    """A statement of the module. `_source` makes none: it takes the sources of others, and modules import each other."""
+    source = _source(module)
+    if index not in source.pieces:
+        writer = _Writer(source.statements[index], module)
+        source.pieces[index] = Piece(parts=(*writer.parts, "".join(writer.text)), uses=tuple(writer.uses))
+    return source.pieces[index]
 
 
 def _body(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
@@ -185,11 +197,11 @@ def _is_main(statement: ast.stmt) -> bool:
 def _bind(
     statement: ast.Import | ast.ImportFrom,
     module: str,
-    followed: set[str],
     imports: dict[str, Name],
     libraries: dict[str, str],
 ) -> None:
     """Enter what an import binds: names of followed packages in `imports`, others in `libraries`."""
+    followed = {PACKAGE, module.split(".")[0]}
     if isinstance(statement, ast.Import):
         for alias in statement.names:
             name = alias.asname or alias.name.split(".")[0]
@@ -214,7 +226,7 @@ def _bind(
 
 def _is_package(module: str) -> bool:
     file = _file(module)
-    return file is not None and file.name == "__init__.py"
+    return file is not None and (file.name == "__init__.py" or file.is_dir())
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
@@ -246,22 +258,24 @@ def _bound(node: ast.AST) -> Iterator[str]:
 class _Writer:
     """Writes one statement's syntax tree as words, with a gap wherever it uses a name of a followed package."""
 
-    def __init__(self, statement: ast.stmt, module: str, source: Source, followed: set[str]):
-        self.statement, self.module, self.source, self.followed = statement, module, source, followed
+    def __init__(self, statement: ast.stmt, module: str):
+        source = _source(module)
+        self.statement, self.module, self.defined = statement, module, source.defined
         self.imports, self.libraries = dict(source.imports), dict(source.libraries)
         self.local: list[set[str]] = []
         self.text: list[str] = []
         self.parts: list[str] = []
         self.uses: list[Name] = []
+        self._write(statement)
 
-    def write(self, node: object) -> None:
+    def _write(self, node: object) -> None:
         """Add a node, a list of nodes or a plain value."""
         if isinstance(node, ast.AST):
             self._node(node)
         elif isinstance(node, list):
             self.text.append("[")
             for item in node:
-                self.write(item)
+                self._write(item)
             self.text.append("]")
         else:
             self.text.append(f"{node!r},")
@@ -273,10 +287,10 @@ class _Writer:
 
     def _node(self, node: ast.AST) -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            _bind(node, self.module, self.followed, self.imports, self.libraries)
+            _bind(node, self.module, self.imports, self.libraries)
         elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             self.text.append("Raise(")
-            self.write(node.exc.func)
+            self._write(node.exc.func)
             self.text.append(")")
         elif isinstance(node, ast.Expr) and self._is_logging(node.value):
             self.text.append("Pass()")
@@ -303,7 +317,7 @@ class _Writer:
                 continue
             if name == "name" and node is self.statement:
                 continue  # a definition may be renamed
-            self.write(_body(node) if name == "body" and isinstance(node, DOCUMENTED) else value)
+            self._write(_body(node) if name == "body" and isinstance(node, DOCUMENTED) else value)
         self.text.append(")")
 
     def _is_logging(self, node: ast.expr) -> bool:
@@ -326,7 +340,7 @@ class _Writer:
             return None
         if node.id in self.imports:
             return self.imports[node.id]
-        if node.id in self.source.defined and (isinstance(node.ctx, ast.Load) or not self.local):
+        if node.id in self.defined and (isinstance(node.ctx, ast.Load) or not self.local):
             return self.module, node.id
         return None
 

@@ -17,8 +17,9 @@ from timellama.methods.registry import method_of
 from timellama.training.build import entries_of
 from timellama.training.step_of import step_of
 
-# They record what a step did, keep two steps apart or stop one; none of them changes a number.
+# They record what a step did, keep two steps apart, stop one or refuse it; none of them changes a number.
 CHANGES_NO_NUMBER = (
+    "timellama.core.code_digest",
     "timellama.core.provenance",
     "timellama.core.jobs.lock",
     "timellama.core.jobs.interruption",
