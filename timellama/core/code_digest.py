@@ -167,7 +167,7 @@ def _text(file: Path) -> str:
 
 
 def _piece(module: str, index: int) -> Piece:
-    """A statement of the module. `_source` makes none: it takes the sources of others, and modules import each other."""
+    """A statement of the module. `_source` makes none: that takes the sources of others, which may import this one."""
     source = _source(module)
     if index not in source.pieces:
         writer = _Writer(source.statements[index], module)
