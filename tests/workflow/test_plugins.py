@@ -48,6 +48,8 @@ def test_networks_of_neuralforecast_as_the_page_names_them(page, copy_of_finishe
             "plan",
             "--configfile",
             "config/nixtla.yaml",
+            "--no-measure",
+            "--peak=1",
         ],
         cwd=project.folder,
         env=os.environ | {"PYTHONPATH": str(project.folder)},

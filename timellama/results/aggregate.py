@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from timellama.core.errors import InputError
@@ -155,7 +156,9 @@ def _differing(settings: Sequence[str]) -> str:
 
 def _check(frame: pd.DataFrame) -> None:
     """InputError where a mean over seeds, or a comparison of methods, would mix what does not belong together."""
-    for cell, runs in frame.groupby(CELL, sort=True):
+    # Of all groups at once, as pandas takes milliseconds for one by itself.
+    mixed = frame.groupby(CELL)["settings"].transform("nunique") > 1
+    for cell, runs in frame[mixed | frame.duplicated([*CELL, "seed"], keep=False)].groupby(CELL, sort=True):
         name = ", ".join(f"{key} {value}" for key, value in zip(CELL, cell, strict=True) if value != "")
         if runs["settings"].nunique() > 1:
             raise InputError(
@@ -163,16 +166,16 @@ def _check(frame: pd.DataFrame) -> None:
                 f"Give only the runs of one configuration: {', '.join(runs['path'])}"
             )
         twice = runs.loc[runs["seed"].duplicated(keep=False)]
-        if len(twice):
-            raise InputError(f"{name} has several runs of one seed: {', '.join(twice['path'])}. Keep one of them.")
-    for (dataset, horizon), runs in frame.groupby(["dataset", "horizon"], sort=True):
-        if runs["n_windows"].nunique() > 1:
-            counts = runs.drop_duplicates("n_windows")
-            listed = "; ".join(f"{row.n_windows} in {row.path}" for row in counts.itertuples())
-            raise InputError(
-                f"Runs of {dataset} at horizon {horizon} were tested on different numbers of windows ({listed}), so "
-                "they cannot be compared. Run those of an older version of the data or of the code again."
-            )
+        raise InputError(f"{name} has several runs of one seed: {', '.join(twice['path'])}. Keep one of them.")
+    tested = ["dataset", "horizon"]
+    unequal = frame.groupby(tested)["n_windows"].transform("nunique") > 1
+    for (dataset, horizon), runs in frame[unequal].groupby(tested, sort=True):
+        counts = runs.drop_duplicates("n_windows")
+        listed = "; ".join(f"{row.n_windows} in {row.path}" for row in counts.itertuples())
+        raise InputError(
+            f"Runs of {dataset} at horizon {horizon} were tested on different numbers of windows ({listed}), so "
+            "they cannot be compared. Run those of an older version of the data or of the code again."
+        )
 
 
 def summarise(
@@ -196,21 +199,27 @@ def summarise(
             )
     _check(frame)
     same = ["label", "floor", "task", "method", "precision", "compiled", "n_windows"]
+    timed = ["seconds_train", "seconds_evaluate"]
+    taken = {*same, "seed", "commit", "device", *metrics, *extra, *timed}
+    columns = {name: frame[name].to_numpy() for name in taken.intersection(frame)}
+    nowhere = np.full(len(frame), math.nan)
     rows = []
-    for cell, runs in frame.groupby(CELL):
-        row = dict(zip(CELL, cell, strict=True)) | {key: runs[key].iloc[0] for key in same}
-        row |= {"n": len(runs), "seeds": tuple(sorted(int(seed) for seed in runs["seed"]))}
-        for metric in metrics:
-            row[f"{metric}_mean"] = runs[metric].mean()
-            row[f"{metric}_std"] = runs[metric].std(ddof=1)
-        for metric in extra:
-            # A mean over the seeds that have it would stand beside means over all seeds.
-            values = runs[metric].astype(float) if metric in runs else pd.Series(math.nan, index=runs.index)
-            row[f"{metric}_mean"] = values.mean(skipna=False)
-            row[f"{metric}_std"] = values.std(ddof=1, skipna=False)
-        for seconds in ("seconds_train", "seconds_evaluate"):
-            row[seconds] = runs[seconds].mean() if seconds in runs else math.nan
-        row |= {"commits": tuple(sorted(set(runs["commit"]))), "devices": tuple(sorted(set(runs["device"])))}
+    for cell, of in frame.groupby(CELL).indices.items():
+        row = dict(zip(CELL, cell, strict=True)) | {key: columns[key][of[0]] for key in same}
+        row |= {"n": len(of), "seeds": tuple(sorted(int(seed) for seed in columns["seed"][of]))}
+        for metric in (*metrics, *extra):
+            # NaN where a seed has none: a mean over those that have it would stand beside means over all seeds.
+            values = columns.get(metric, nowhere)[of].astype(float)
+            row[f"{metric}_mean"] = values.mean()
+            row[f"{metric}_std"] = values.std(ddof=1) if len(of) > 1 else math.nan
+        for seconds in timed:
+            values = columns.get(seconds, nowhere)[of].astype(float)
+            known = values[~np.isnan(values)]
+            row[seconds] = known.mean() if len(known) else math.nan
+        row |= {
+            "commits": tuple(sorted(set(columns["commit"][of]))),
+            "devices": tuple(sorted(set(columns["device"][of]))),
+        }
         rows.append(row)
     return pd.DataFrame(sorted(rows, key=_cell_order))
 
@@ -318,7 +327,8 @@ def paired_difference(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) 
 
 def paired(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> pd.Series:
     """Ours - reference by seed, of the seeds that both have; both frames are rows of `collect`, of one cell each."""
-    return ours.set_index("seed")[metric].sub(reference.set_index("seed")[metric]).dropna()
+    ours, reference = (frame[["seed", metric]].set_index("seed")[metric] for frame in (ours, reference))
+    return ours.sub(reference).dropna()
 
 
 def relative_changes(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> pd.Series:
@@ -326,5 +336,5 @@ def relative_changes(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -
 
     Both frames are rows of `collect`, of one variant and language model each.
     """
-    ours, reference = (frame.set_index(PAIR)[metric] for frame in (ours, reference))
+    ours, reference = (frame[[*PAIR, metric]].set_index(PAIR)[metric] for frame in (ours, reference))
     return ((ours - reference) / reference * 100).dropna()

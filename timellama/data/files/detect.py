@@ -3,6 +3,7 @@
 What a person names is taken; what may mean two things is an InputError that names the option which decides it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,17 @@ from timellama.data.catalogue.reading import FILLED_OR_MASKED, Reading
 from timellama.data.files.cells import UNNAMED, Cells, is_text, read_cells, separator_of
 from timellama.data.files.csv_text import unpacked
 from timellama.data.files.measured import decimal_of, is_numeric, selected
-from timellama.data.files.stamps import NUMBERS, READABLE, TWO_FIRST, WHOLE, YEAR_FIRST, date_order, form_of
+from timellama.data.files.stamps import (
+    FORMS,
+    GLANCED,
+    NUMBERS,
+    READABLE,
+    TWO_FIRST,
+    WHOLE,
+    YEAR_FIRST,
+    date_order,
+    form_of,
+)
 
 # Our choice, from the long formats of Nixtla's libraries, GluonTS, Prophet and Darts, and from what files call them.
 IDS = ("unique_id", "series_id", "item_id", "ts_id", "series", "id", "ticker", "symbol", "sensor", "station", "store")
@@ -22,6 +33,7 @@ TIMES = ("ds", "date", "time", "timestamp", "datetime", "date_time", "day", "mon
 TIMES += ("period", "when")
 TARGETS = ("y", "value", "target", "values")
 INDEXES = (UNNAMED, "step", "t", "n", "idx", "row", "time_idx", "ds", "time", "timestamp")
+PATTERNS = tuple(re.compile(pattern, re.ASCII) for pattern in FORMS.values())
 REPEATED = 0.5  # our choice: rows of a stamp that was there before, from which on a file looks long: two series or more
 
 
@@ -153,6 +165,10 @@ def _dated(cells: Cells, name: str, *, named: bool) -> bool:
     if pd.api.types.is_datetime64_any_dtype(column):
         return True
     if pd.api.types.is_numeric_dtype(column) and not named:
+        return False
+    # Of thousands of columns nearly all are told to be no stamps by their first cells, for which pandas takes too long.
+    first = [str(cell).strip() for cell in column.head(GLANCED)]
+    if not any(pattern.fullmatch(cell) for pattern in PATTERNS for cell in first):
         return False
     form = form_of(column)
     return form is not None and (form not in NUMBERS or (named and name.lower() not in ("t", "n")))

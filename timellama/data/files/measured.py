@@ -45,11 +45,9 @@ def decimal_of(cells: Cells, columns: Sequence[str]) -> str:
     unclear = None
     for name in columns:
         column = cells.frame[name]
-        if not _is_text(column):
+        if not _is_text(column) or "," not in "".join(map(str, column.to_numpy(object))):
             continue
         text = column.astype("str").str.strip()
-        if not text.str.contains(",", regex=False).any():
-            continue
         with_comma = text[text.str.fullmatch(COMMA).fillna(False)]
         if with_comma.empty:
             continue
