@@ -194,12 +194,14 @@ def repeats() -> str:
     """What `timellama reference compare --json` printed on another processor: the runs that differ, and the others."""
     found = pd.DataFrame(json.loads((ROOT / "docs/reference/repeats.json").read_text(encoding="utf-8")))
     found = found.join(found["result"].str.extract(PLACE)).sort_values(["dataset", "variant", "seed"])
+    few = found["task"].str.extract(r"few-shot-(\d+)pct", expand=False)
+    found["cell"] = found["dataset"] + ", " + found["horizon"] + (", " + few + " % of the rows").fillna("")
     apart = (found["here"] - found["kept"]).abs()
     found = found.assign(percent=100 * apart / found["kept"], of_seeds=apart / found["spread"])
     other, same = found[~found["same_bits"]], found[found["same_bits"]]
     rows = [
         [
-            *(run.variant, f"{run.dataset}, {run.horizon}", run.seed, f"{run.kept:.5f}", f"{run.here:.5f}"),
+            *(run.variant, run.cell, run.seed, f"{run.kept:.5f}", f"{run.here:.5f}"),
             *(f"{run.percent:.2g}", "one seed" if pd.isna(run.of_seeds) else f"{run.of_seeds:.2g}"),
         ]
         for run in other.sort_values("percent", ascending=False).itertuples()
@@ -209,10 +211,10 @@ def repeats() -> str:
     words = f"The other {len(same)} of {len(found)} have the same bits: {listed(alike)}."
     means = [
         [
-            *(variant, f"{dataset}, {horizon}", named_seeds(map(int, of["seed"])).split(" ", 1)[1]),
+            *(variant, cell, named_seeds(map(int, of["seed"])).split(" ", 1)[1]),
             *(spread(of.set_index("seed")[place], "", 4) for place in ("kept", "here")),
         ]
-        for (variant, dataset, horizon), of in found.groupby(["variant", "dataset", "horizon"])
+        for (variant, cell), of in found.groupby(["variant", "cell"])
         if len(of) > 1
     ]
     over = table(["variant", "data set, horizon", "seeds", "kept", "here"], means, texts=3)
