@@ -4,8 +4,6 @@ import hashlib
 import json
 import re
 
-import pytest
-
 from tests.refusal import refused
 from timellama.core import layout
 from timellama.reports.catalogue import CLAIMED
