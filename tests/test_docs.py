@@ -312,6 +312,30 @@ def test_the_page_of_the_reference_counts_the_repeated_runs(root):
     assert {(each["kept_processor"], each["processor"]) for each in found} == {("AMD EPYC", "AMD EPYC (AVX2)")}
 
 
+def test_the_page_of_the_reference_pairs_the_prefix_with_the_repeated_runs(root):
+    words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
+    again = json.loads((root / "docs/reference/repeats.json").read_text(encoding="utf-8"))
+    kept = kept_runs(root).set_index("result")["mse"].to_dict()
+    here = kept | {each["result"]: each["here"] for each in again if each["error"] == "mse"}
+    worse = {}
+    for horizon in (96, 192):
+        for name, errors in (("kept", kept), ("here", here)):
+            place = f"results/few-shot-5pct/Weather/{{}}/H{horizon}-"
+            of = {
+                variant: [error for path, error in errors.items() if path.startswith(place.format(variant))]
+                for variant in ("time-llama", "time-llama-2")
+            }
+            assert all(len(each) == 3 for each in of.values())
+            worse[horizon, name] = f"{(sum(of['time-llama-2']) / sum(of['time-llama']) - 1) * 100:.0f} %"
+    assert worse[192, "kept"] == worse[192, "here"]
+    assert (
+        "it is {} worse at 96 in place of {}, and {} at 192 either way".format(
+            *(worse[cell] for cell in ((96, "here"), (96, "kept"), (192, "kept")))
+        )
+        in words
+    )
+
+
 def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
     """Cells of docs/results.md, looked up by hand in the CSV of the kept runs."""
     shown = (root / "docs/results.md").read_text(encoding="utf-8")
