@@ -116,6 +116,10 @@ def _become(
             sys.argv[:] = arguments[1:]
             sys.path[:0] = ["", *added]
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        elif arguments[0] == "-c":
+            sys.argv[:] = ["-c", *arguments[2:]]
+            sys.path[:0] = ["", *added]
+            exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102  # as Python does
         else:
             sys.argv[:] = arguments
             sys.path[:0] = [str(Path(arguments[0]).parent), *added]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 address, python, executable, *arguments = sys.argv[1:]
-is_script = len(arguments) == 1 and arguments[0].endswith(".py")
+is_script = arguments[:1] == ["-c"] or (len(arguments) == 1 and arguments[0].endswith(".py"))
 if not is_script and arguments[:2] != ["-m", "snakemake"]:
     os.execv(python, [python, *arguments])
 asked = {

@@ -33,6 +33,14 @@ def test_a_script_finds_what_it_would_find_in_a_process_of_its_own(preloaded_pyt
     assert preloaded.stderr == its_own.stderr == "given\n"
 
 
+def test_code_that_is_given_as_text_finds_the_same(preloaded_python, tmp_path):
+    command = ["-c", TELLS.replace(", __file__", ""), "more", "of it"]
+    given = {"input": "given", "text": True, "capture_output": True, "cwd": tmp_path}
+    its_own, preloaded = (subprocess.run([python, *command], **given) for python in (sys.executable, preloaded_python))
+    assert json.loads(preloaded.stdout) == json.loads(its_own.stdout)
+    assert preloaded.stderr == its_own.stderr == "given\n"
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [
