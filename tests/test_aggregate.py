@@ -62,6 +62,14 @@ def test_one_seed_has_no_spread(put):
     assert math.isnan(row["mse_std"])
 
 
+def test_seconds_are_a_mean_over_the_runs_that_have_them(put):
+    frame = collect([put(seed=seed) for seed in range(3)], methods=METHODS)
+    frame["seconds_train"] = [2.0, math.nan, 4.0]
+    frame["seconds_evaluate"] = math.nan
+    (row,) = summarise(frame).to_dict("records")
+    assert row["seconds_train"] == 3 and math.isnan(row["seconds_evaluate"])
+
+
 def test_cells_are_kept_apart(put):
     paths = [
         put(),
