@@ -10,15 +10,15 @@ import sys
 from pathlib import Path
 
 address, python, executable, *arguments = sys.argv[1:]
-is_script = arguments[:1] == ["-c"] or (len(arguments) == 1 and arguments[0].endswith(".py"))
-if not is_script and arguments[:2] != ["-m", "snakemake"]:
+is_code = arguments[:1] == ["-c"] or (len(arguments) == 1 and arguments[0].endswith(".py"))
+if not is_code and arguments[:2] != ["-m", "snakemake"]:
     os.execv(python, [python, *arguments])
 asked = {
     "arguments": arguments,
     "folder": str(Path.cwd()),
     "environment": dict(os.environ),
     # Snakemake starts its jobs with the Python that it runs in; whatever a job starts is a process of its own.
-    "executable": python if is_script else executable,
+    "executable": python if is_code else executable,
 }
 text = json.dumps(asked).encode()
 with socket.socket(socket.AF_UNIX) as server:

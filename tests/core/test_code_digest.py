@@ -167,33 +167,25 @@ def test_an_entry_that_does_not_exist_is_an_error(package, entry):
         digest(entry)
 
 
-def test_code_from_outside_the_package_counts(tmp_path, monkeypatch):
-    (tmp_path / "visitor").mkdir()
-    (tmp_path / "visitor/__init__.py").write_text("")
-    (tmp_path / "visitor/model.py").write_text("from visitor.parts import K\n\n\nclass Model:\n    k = K\n")
-    (tmp_path / "visitor/parts.py").write_text("K = 1\nL = 1\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    before = digest("visitor.model:Model")
-    edit(tmp_path / "visitor/parts.py", "L = 1", "L = 2")
-    assert digest("visitor.model:Model") == before
-    edit(tmp_path / "visitor/parts.py", "K = 1", "K = 2")
-    assert digest("visitor.model:Model") != before
-    forget()
-
-
 @pytest.fixture
 def visitor(tmp_path, monkeypatch):
     """A package from outside that is a bare folder, without `__init__.py`."""
     (tmp_path / "visitor").mkdir()
-    (tmp_path / "visitor/model.py").write_text("from visitor import parts\n\n\nclass Model:\n    k = parts.K\n")
-    (tmp_path / "visitor/parts.py").write_text("K = 1\nL = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     forget()
     yield tmp_path / "visitor"
     forget()
 
 
-def test_a_package_may_be_a_bare_folder(visitor):
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize(
+    ("line", "used"), [("from visitor.parts import K", "K"), ("from visitor import parts", "parts.K")]
+)
+def test_code_from_outside_the_package_counts(visitor, bare, line, used):
+    if not bare:
+        (visitor / "__init__.py").write_text("")
+    (visitor / "model.py").write_text(f"{line}\n\n\nclass Model:\n    k = {used}\n")
+    (visitor / "parts.py").write_text("K = 1\nL = 1\n")
     before = digest("visitor.model:Model")
     edit(visitor / "parts.py", "L = 1", "L = 2")
     assert digest("visitor.model:Model") == before

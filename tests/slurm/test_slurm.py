@@ -12,7 +12,7 @@ import yaml
 from tests.conftest import Project
 
 TABLE = "reports/table_long_term.tex"
-METHODS = ["dlinear", "seasonal-naive"]
+METHODS = ["time-llama", "seasonal-naive"]
 LEFT_OUT = ["look-back-mean", "hour-of-day-mean"]  # floors, which would be planned beside these
 SUBMITTED = re.compile(r"has been submitted with SLURM jobid (\d+) \(log: (\S+)/\d+\.log\)")
 LONGEST = 1200  # seconds, on a machine that does much else
@@ -49,11 +49,11 @@ def jobs() -> dict[str, list[str]]:
 
 
 def run_and_kill_one(project: Project) -> str:
-    """Run the workflow on the cluster; the number of DLinear's training, which is killed."""
+    """Run the workflow on the cluster; the number of Time-LlaMA's training, which is killed."""
     running, killed, end = start(project, "--profile", "workflow/profiles/slurm", *ASKING, *PLACE), None, LONGEST
     while running.poll() is None and end > 0:
         found = SUBMITTED.findall((project.folder / "snakemake.log").read_text())
-        trainings = [number for number, place in found if "_dlinear_" in place]
+        trainings = [number for number, place in found if "_time-llama_" in place]
         if killed is None and trainings and jobs()[trainings[0]][0] == "RUNNING":
             subprocess.run(["scancel", trainings[0]], check=True)
             killed = trainings[0]
@@ -73,7 +73,7 @@ def test_a_killed_job_is_run_again_and_the_table_is_the_local_one(cluster, make_
 
     submitted = SUBMITTED.findall((there / "snakemake.log").read_text())
     kinds = Counter(re.search(r"/(rule|group)_[a-z]+", place).group() for _, place in submitted)
-    small = {"/group_prepare": 1, "/group_report": 1}  # fetch and normalise share a job
+    small = {"/group_prepare": 1, "/rule_backbone": 1, "/group_report": 1}  # fetch and normalise share a job
     assert kinds == small | {"/rule_train": len(METHODS) + 1}, "one training runs twice"
 
     seen, of = jobs(), dict(submitted)

@@ -42,14 +42,12 @@ def test_networks_of_neuralforecast_as_the_page_names_them(page, copy_of_finishe
     assert "neuralforecast" in found["nhits"]["provenance"]["versions"]
     planned = subprocess.run(
         [
-            sys.executable,
+            project.python,
             "-c",
             "from timellama.cli.main import app; app()",
             "plan",
             "--configfile",
             "config/nixtla.yaml",
-            "--no-measure",
-            "--peak=1",
         ],
         cwd=project.folder,
         env=os.environ | {"PYTHONPATH": str(project.folder)},

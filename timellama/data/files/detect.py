@@ -166,7 +166,8 @@ def _dated(cells: Cells, name: str, *, named: bool) -> bool:
         return True
     if pd.api.types.is_numeric_dtype(column) and not named:
         return False
-    # Of thousands of columns nearly all are told to be no stamps by their first cells, for which pandas takes too long.
+    # `form_of` glances at these cells too, but by pandas, which takes too long for each of thousands of columns. It
+    # stays as it is, since readers use it: a change of it would have every run trained again.
     first = [str(cell).strip() for cell in column.head(GLANCED)]
     if not any(pattern.fullmatch(cell) for pattern in PATTERNS for cell in first):
         return False
