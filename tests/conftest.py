@@ -1,5 +1,6 @@
 """What every test may ask for: the project's root, a copy in which it was run, and the folder of real data if any."""
 
+import compileall
 import fcntl
 import os
 import shutil
@@ -90,12 +91,16 @@ def preloaded_python(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def make_project(root, preloaded_python, tmp_path_factory) -> Callable[[], Project]:
+    # A copy's many processes write no bytecode, so that an edited module is never mistaken for the one before: they
+    # would compile the package again each.
+    compileall.compile_dir(root / "timellama", quiet=2)
+
     def make() -> Project:
         folder = tmp_path_factory.mktemp("project")
         for name in COPIED:
             source = root / name
             if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.sif"))
+                shutil.copytree(source, folder / name)
             else:
                 shutil.copy2(source, folder / name)
         return Project(folder, python=preloaded_python)
