@@ -221,6 +221,28 @@ def repeats() -> str:
     return "\n\n".join([table(head, rows, texts=3), wrapped(words), "Means over seeds:", over])
 
 
+def commits() -> str:
+    """Of each commit that kept results come from, how many of its short runs the present code repeats."""
+    found = json.loads((ROOT / "docs/reference/commits.json").read_text(encoding="utf-8"))["commits"]
+    counted = [
+        (each["rows"], each["runs"], each["same"], each["began"], len(each["apart"]) - each["began"]) for each in found
+    ]
+    rows = [[f"`{each['commit'][:7]}`", *map(str, of)] for each, of in zip(found, counted, strict=True)]
+    total = ["all", *(str(sum(column)) for column in zip(*counted, strict=True))]
+    head = ["commit", "kept results", "short runs", "same bits", "kept its start now", "otherwise apart"]
+    others = pd.Series(
+        [
+            apart["run"].split("/")[2]
+            for each in found
+            for apart in each["apart"]
+            if not apart["now"]["best_step"] == 0 < apart["then"]["best_step"]
+        ],
+        dtype=str,
+    )
+    named = listed([f"{variant} ({count})" for variant, count in others.value_counts(sort=False).sort_index().items()])
+    return "\n\n".join([table(head, [*rows, total], texts=1), wrapped(f"Otherwise apart: {named}.")])
+
+
 def scales() -> str:
     """Few-shot on ETTh1 at horizon 96 by `token_scale`, from its own head to no language model."""
     kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)

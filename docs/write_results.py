@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from docs.claims_editions import changes, counted, current, editions
-from docs.detailed_results import budgets, detailed, missing, repeats, scales
+from docs.detailed_results import budgets, commits, detailed, missing, repeats, scales
 from docs.kept_numbers import (
     FLOORS,
     HORIZONS,
@@ -199,6 +199,7 @@ WRITTEN = (
     (ROOT / "docs/reference/README.md", "budgets", budgets),
     (ROOT / "docs/reference/README.md", "missing", missing),
     (ROOT / "docs/reference/README.md", "repeats", repeats),
+    (ROOT / "docs/reference/README.md", "commits", commits),
 )
 
 

@@ -1,0 +1,201 @@
+"""Whether the commits that kept results come from train as the present code does, to the last bit.
+
+`python -m benchmarks.commits --folder build/commits` trains, with the code of each commit of `metrics.csv` and with the
+present one, a short run of every variant that is kept of it, and writes `docs/reference/commits.json`. A run is short:
+`STEPS` steps on ILI or M4 Weekly, the smallest real data of the reference (TimesNet: ETTh1), and its error over all
+test windows. The digest of the code differs between all these commits, as everything that a number could depend on is
+part of it. What this asks is whether a number does.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from safetensors import safe_open
+
+from timellama.core.provenance import processor
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = ROOT / "docs/reference/cpu/metrics.csv"
+OUTPUT = ROOT / "docs/reference/commits.json"
+# Our choice: enough for Adam's moments, the routers and the dropout of every method to have left their start.
+STEPS = 6
+VALIDATION_WINDOWS = 32  # our choice: a validation shows what it is for in one batch
+PERCENT = 50  # our choice: 5 % of ILI's rows hold no window
+LONG = {"ILI": {"context": 96, "horizons": [24]}}
+# On ILI its published width makes a step of minutes (config/methods.yaml).
+HEAVY = {"timesnet": {"dataset": "ETTh1", "method": "timesnet", "context": 512, "horizons": [96]}}
+SHORT = {"M4-Weekly": {"context": 26, "horizons": [13]}}
+BACKBONE = {"name": "SmolLM2-135M", "rank": 8}
+BLOCKS = 6
+ERRORS = ("mse", "mae", "smape", "mase", "owa", "validation_loss", "n_windows", "steps", "best_step")
+
+
+def variants_of(kept: pd.DataFrame) -> dict[str, list[Any]]:
+    """What kept runs are of: variants by experiment, and the numbers of blocks other than `BLOCKS`."""
+    short, few = kept["run/task"] == "short-term", kept["run/train_percent"] < 100
+    two_layers = kept["run/options/token_embedding"] == "mlp"
+    parts = {
+        "long_term": ~short & ~few & ~two_layers,
+        "few_shot": few & ~two_layers,
+        "short_term": short,
+        "router": ~short & two_layers,
+    }
+    blocks = kept["run/backbone/blocks"].dropna().astype(int)
+    # A published schedule cannot be cut short; its code is that of the method under its own name.
+    variants = kept["run/variant"].str.removesuffix("-published")
+    found: dict[str, list[Any]] = {name: sorted(set(variants[rows])) for name, rows in parts.items()}
+    return found | {"depth": sorted({*blocks} - {BLOCKS})}
+
+
+def configuration(wanted: Mapping[str, list[Any]], *, trained: set[str], linear: bool) -> dict[str, Any]:
+    """A configuration of `wanted` (as `variants_of` gives it) in the keys that the oldest kept commit knows already.
+
+    `trained` are the methods with a budget. `linear` names the token embedding of most kept results, which was the
+    default before a configuration could name it. Other settings are those of `config/cpu.yaml`.
+    """
+    short = {"max_steps": STEPS, "validation_windows": VALIDATION_WINDOWS}
+    own = {
+        "dlinear": {"schedule": "early-halving"},
+        "patchtst": {"learning_rate": 1e-3, "batch_size": 32, "schedule": "cosine"},
+    }
+    budget: dict[str, dict[str, Any]] = {each: {"training": short | own.get(each, {})} for each in sorted(trained)}
+    if linear and "time-llama" in budget:
+        budget["time-llama"]["options"] = {"token_embedding": "linear"}
+    two_layers = {"time-llama": {"options": {"token_embedding": "mlp"}, "training": short}}
+    experiments: dict[str, dict[str, Any]] = {
+        "long_term": {"datasets": LONG},
+        "few_shot": {"datasets": LONG, "train_percent": PERCENT},
+        "short_term": {"datasets": SHORT},
+        # Commits before the experiment `tokens` have runs of its settings, so it is planned under another name.
+        "router": {"datasets": LONG, "overrides": two_layers},
+    }
+    experiments = {name: entry | {"methods": wanted[name]} for name, entry in experiments.items() if wanted[name]}
+    heavy = [name for name in wanted["long_term"] if name in HEAVY]
+    if heavy:
+        others = [name for name in wanted["long_term"] if name not in HEAVY]
+        methods = others or ["seasonal-naive"]  # a list of none is refused
+        experiments["long_term"] |= {"methods": methods, "also": [HEAVY[name] for name in heavy]}
+    if wanted["depth"]:
+        backbones = [BACKBONE | {"blocks": blocks} for blocks in wanted["depth"]]
+        experiments["depth"] = {"datasets": LONG, "backbones": backbones, "methods": ["time-llama"]}
+    return {
+        "name": "commits",
+        "mirrors": [],
+        "device": "cpu",
+        "precision": "float32",
+        "threads": 1,
+        "seeds": [0],
+        "backbones": [BACKBONE | {"blocks": BLOCKS}],
+        "overrides": budget,
+        "experiments": experiments,
+    }
+
+
+def trained_of(wanted: Mapping[str, list[Any]], *, catalogue: Mapping[str, Any]) -> set[str]:
+    """The methods of `wanted` that are trained by `catalogue`, what a `config/methods.yaml` holds."""
+    named = {variant for name, variants in wanted.items() if name != "depth" for variant in variants}
+    named |= {"time-llama"} if wanted["depth"] else set()
+    return {catalogue[name]["method"] for name in named if name in catalogue and catalogue[name].get("training")}
+
+
+def git(*order: str, folder: Path) -> str:
+    """What git prints."""
+    return subprocess.run(["git", *order], cwd=folder, check=True, text=True, capture_output=True).stdout
+
+
+def trained_by(commit: str, settings: Mapping[str, Any], folder: Path) -> Path:
+    """The results of `settings` by the code of `commit`, in a clone of its own at `folder`; what is there is kept."""
+    if not (folder / ".git").is_dir():
+        git("clone", "--quiet", str(ROOT), str(folder), folder=ROOT)
+        git("checkout", "--quiet", "--detach", commit, folder=folder)
+    (folder / "commits.yaml").write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
+    order = [sys.executable, "-m", "snakemake", "--cores", "1", "--keep-going", "--rerun-incomplete"]
+    order += ["--configfile", "commits.yaml", "--until", "train"]
+    environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+    with (folder / "commits.log").open("w", encoding="utf-8") as log:
+        subprocess.run(order, cwd=folder, check=True, stdout=log, stderr=log, env=environment)
+    return folder / "results"
+
+
+def runs_in(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each run's path in `results` and what it ended with: errors, losses, and digests of its weights."""
+    for path in sorted(results.rglob("metrics.json")):
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        ended = {name: metrics[name] for name in ERRORS if name in metrics}
+        yield str(path.parent.relative_to(results)), ended | {"weights": weights_in(path.parent)}
+
+
+def weights_in(run: Path) -> list[str]:
+    """The digests of a run's trained tensors, sorted: a tensor may have had another name."""
+    path = run / "weights.safetensors"
+    if not path.is_file() or not path.stat().st_size:
+        return []
+    with safe_open(path, framework="numpy") as file:
+        names = list(file.keys())
+        return sorted(hashlib.sha256(file.get_tensor(name).tobytes()).hexdigest() for name in names)
+
+
+def compared(commit: str, rows: int, there: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
+    """How many of the runs `there` ended as the present ones did, and which did not."""
+    both = sorted(there.keys() & present.keys())
+    apart = [path for path in both if not same(there[path], present[path])]
+    # Since the untrained model is validated too, a training that only harms ends where it began.
+    began = [path for path in apart if present[path]["best_step"] == 0 < there[path]["best_step"]]
+    shown = [{"run": path, "then": _errors(there[path]), "now": _errors(present[path])} for path in apart]
+    without = sorted(there.keys() - present.keys())
+    found = {"commit": commit, "rows": rows, "runs": len(both), "same": len(both) - len(apart), "began": len(began)}
+    return found | {"apart": shown, "not_planned_now": without}
+
+
+def same(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether all that both runs recorded is equal: untrained forecasts once had no validation loss."""
+    recorded = [name for name in then.keys() & now.keys() if then[name] is not None and now[name] is not None]
+    return bool({"mse", "smape"} & set(recorded)) and all(then[name] == now[name] for name in recorded)
+
+
+def _errors(ended: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in ended.items() if name != "weights"}
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.commits", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where the clones and their results go")
+    parser.add_argument("--side-by-side", type=int, default=2, help="commits at once, each on one thread")
+    parser.add_argument("--present", default="HEAD", metavar="COMMIT", help="what the others are held against")
+    parser.add_argument("--only", nargs="*", help="the first digits of commits, in place of all")
+    given = parser.parse_args()
+    kept = pd.read_csv(KEPT, low_memory=False)
+    commits = dict(list(kept.groupby("provenance/git_commit", sort=False)))
+    if given.only:
+        commits = {commit: rows for commit, rows in commits.items() if commit.startswith(tuple(given.only))}
+    present = git("rev-parse", given.present, folder=ROOT).strip()
+    # The present code first, as it takes longest.
+    asked = {present: variants_of(pd.concat(list(commits.values())))}
+    asked |= {commit: variants_of(rows) for commit, rows in commits.items() if commit != present}
+
+    def results(commit: str) -> dict[str, Any]:
+        methods, file = (git("show", f"{commit}:config/{name}", folder=ROOT) for name in ("methods.yaml", "cpu.yaml"))
+        trained = trained_of(asked[commit], catalogue=yaml.safe_load(methods))
+        settings = configuration(asked[commit], trained=trained, linear="token_embedding" in file)
+        return dict(runs_in(trained_by(commit, settings, given.folder.resolve() / commit[:7])))
+
+    with ThreadPoolExecutor(given.side_by_side) as pool:
+        ended = dict(zip(asked, pool.map(results, asked), strict=True))
+    each = [compared(commit, len(rows), ended[commit], ended[present]) for commit, rows in commits.items()]
+    document = {"present": present, "processor": processor(), "steps": STEPS, "commits": each}
+    OUTPUT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Short runs by the code of each kept commit, held against those of the present code."""
+
+import json
+
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+import yaml
+
+from benchmarks import commits
+from timellama.experiments.matrix import make_matrix
+
+
+@pytest.fixture(scope="module")
+def kept(root) -> pd.DataFrame:
+    return pd.read_csv(commits.KEPT, low_memory=False)
+
+
+@pytest.fixture(scope="module")
+def catalogue(root) -> dict:
+    return yaml.safe_load((root / "config/methods.yaml").read_text(encoding="utf-8"))
+
+
+def test_every_kept_variant_is_planned(kept, root, catalogue):
+    wanted = commits.variants_of(kept)
+    settings = commits.configuration(wanted, trained=commits.trained_of(wanted, catalogue=catalogue), linear=True)
+    runs = make_matrix(settings, root=root).every_run().values()
+    planned = {(run.task, run.variant) for run in runs}
+    asked = {(name.replace("_", "-"), each) for name in ("long_term", "short_term") for each in wanted[name]}
+    assert asked <= planned
+    daily = {"hour-of-day-mean"}  # which weekly data cannot have
+    assert {run.variant for run in runs if run.task.startswith("few-shot")} >= set(wanted["few_shot"]) - daily
+    assert {run.backbone.blocks for run in runs if run.backbone} == {commits.BLOCKS, *wanted["depth"]}
+    assert {run.seed for run in runs} == {0}
+    assert {run.training.max_steps for run in runs if run.training} == {commits.STEPS}
+    two_layers = {run.variant for run in runs if getattr(run.options, "token_embedding", None) == "mlp"}
+    assert two_layers >= {each for each in wanted["router"] if each.startswith("time-llama-scale")}
+
+
+def test_a_commit_is_asked_for_what_is_kept_of_it_alone():
+    rows = pd.DataFrame(
+        {
+            "run/task": ["long-term", "few-shot-5pct", "short-term", "long-term", "long-term"],
+            "run/train_percent": [100, 5, 100, 100, 100],
+            "run/variant": ["dlinear", "rlinear", "theta", "time-llama-published", "time-llama-st"],
+            "run/backbone/blocks": [None, None, None, 4, 6],
+            "run/options/token_embedding": [None, None, None, "linear", "mlp"],
+        }
+    )
+    assert commits.variants_of(rows) == {
+        "long_term": ["dlinear", "time-llama"],
+        "few_shot": ["rlinear"],
+        "short_term": ["theta"],
+        "router": ["time-llama-st"],
+        "depth": [4],
+    }
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Results folders of one run each, as `make(name, mse, weight)` writes them."""
+
+    def make(name: str, mse: float, weight: torch.Tensor, *, called: str = "head", best: int = 6):
+        run = tmp_path / name / "long-term/ILI/dlinear/H24-T96-s0-abc"
+        run.mkdir(parents=True)
+        (run / "metrics.json").write_text(json.dumps({"mse": mse, "best_step": best, "seconds": {"total": mse}}))
+        safetensors.torch.save_file({called: weight}, run / "weights.safetensors")
+        return dict(commits.runs_in(tmp_path / name))
+
+    return make
+
+
+def test_bits_count_and_names_do_not(results):
+    weight = torch.tensor([1.0, 2.0])
+    present = results("present", 0.5, weight)
+    after = torch.nextafter(torch.tensor(2.0), torch.tensor(3.0))
+    for name, there in {
+        "renamed": (results("renamed", 0.5, weight, called="decoder"), 1),
+        "error": (results("error", 0.5 + 2**-53, weight), 0),
+        "weight": (results("weight", 0.5, torch.stack([weight[0], after])), 0),
+    }.items():
+        found = commits.compared("ab12", 3, there[0], present)
+        assert (found["runs"], found["same"]) == (1, there[1]), name
+        assert len(found["apart"]) == 1 - there[1] and found["not_planned_now"] == []
+
+
+def test_a_training_that_ends_where_it_began_is_counted_apart(results):
+    weight = torch.ones(2)
+    then, began = results("then", 0.5, weight), results("began", 0.4, 0 * weight, best=0)
+    assert commits.compared("ab12", 1, then, began)["began"] == 1
+    assert commits.compared("ab12", 1, then, results("other", 0.4, weight))["began"] == 0
+    assert commits.compared("ab12", 1, began, began)["began"] == 0
+
+
+def test_what_one_of_them_did_not_record_is_not_compared():
+    then, now = (
+        {"mse": 0.5, "validation_loss": None, "weights": []},
+        {"mse": 0.5, "validation_loss": 0.4, "weights": []},
+    )
+    assert commits.same(then, now) and not commits.same(then, now | {"mse": 0.6})
+    assert not commits.same({"weights": []}, {"weights": []}), "nothing was compared"
+
+
+def test_a_run_that_is_not_planned_any_more_is_named_and_not_counted(results):
+    there = results("there", 0.5, torch.zeros(1))
+    found = commits.compared("ab12", 3, there, {})
+    assert (found["runs"], found["same"]) == (0, 0)
+    assert found["not_planned_now"] == ["long-term/ILI/dlinear/H24-T96-s0-abc"]
+
+
+def test_the_kept_comparison_has_every_kept_row(kept, root):
+    document = json.loads(commits.OUTPUT.read_text(encoding="utf-8"))
+    rows = kept["provenance/git_commit"].value_counts().to_dict()
+    assert {each["commit"]: each["rows"] for each in document["commits"]} == rows
+    assert all(each["runs"] >= 1 for each in document["commits"])
+    counted = [len(each["apart"]) + each["same"] == each["runs"] for each in document["commits"]]
+    assert all(counted) and document["steps"] == commits.STEPS
+
+
+def test_a_method_is_trained_where_the_catalogue_says_so(catalogue):
+    wanted = {"long_term": ["dlinear", "seasonal-naive"], "few_shot": [], "short_term": [], "router": [], "depth": []}
+    assert commits.trained_of(wanted, catalogue=catalogue) == {"dlinear"}
+    assert commits.trained_of(wanted | {"depth": [4]}, catalogue=catalogue) == {"dlinear", "time-llama"}
