@@ -182,7 +182,8 @@ def main() -> None:
     present = git("rev-parse", given.present, folder=ROOT).strip()
     # The present code first, as it takes longest.
     asked = {present: variants_of(pd.concat(list(commits.values())))}
-    asked |= {commit: variants_of(rows) for commit, rows in commits.items() if commit != present}
+    commits.pop(present, None)
+    asked |= {commit: variants_of(rows) for commit, rows in commits.items()}
 
     def results(commit: str) -> dict[str, Any]:
         methods, file = (git("show", f"{commit}:config/{name}", folder=ROOT) for name in ("methods.yaml", "cpu.yaml"))
