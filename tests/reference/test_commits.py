@@ -123,3 +123,22 @@ def test_a_method_is_trained_where_the_catalogue_says_so(catalogue):
     wanted = {"long_term": ["dlinear", "seasonal-naive"], "few_shot": [], "short_term": [], "router": [], "depth": []}
     assert commits.trained_of(wanted, catalogue=catalogue) == {"dlinear"}
     assert commits.trained_of(wanted | {"depth": [4]}, catalogue=catalogue) == {"dlinear", "time-llama"}
+
+
+def test_the_page_says_what_was_found(kept, root):
+    words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
+    document = json.loads(commits.OUTPUT.read_text(encoding="utf-8"))
+    others = sum(each["rows"] for each in document["commits"])
+    assert f"{others} of the {len(kept)} kept runs are of {len(document['commits'])} commits" in words
+    assert f"the present code (of {document['present'][:7]})" in words
+    apart = {"patchtst": 0.0, "time-llama-order": 0.0}
+    for each in document["commits"]:
+        for run in each["apart"]:
+            if not run["now"]["best_step"] == 0 < run["then"]["best_step"]:
+                [name] = [name for name in apart if run["run"].split("/")[2].startswith(name)]
+                apart[name] = max(apart[name], abs(run["now"]["mse"] / run["then"]["mse"] - 1))
+    sizes = [f"{size:.0e}".replace("e-0", "e-") for size in apart.values()]
+    assert f"test errors {sizes[0]} apart" in words and f"the test errors are up to {sizes[1]} apart" in words
+    again = kept[(kept["provenance/git_commit"] == document["present"]) & (kept["run/variant"] == "dlinear")]
+    assert list(again["best_step"]) == [0, 0, 0]
+    assert f"their mean is {again['mse'].mean():.3f} in place of" in words
