@@ -35,8 +35,9 @@ LONG = {"ILI": {"context": 96, "horizons": [24]}}
 # On ILI its published width makes a step of minutes (config/methods.yaml).
 HEAVY = {"timesnet": {"dataset": "ETTh1", "method": "timesnet", "context": 512, "horizons": [96]}}
 SHORT = {"M4-Weekly": {"context": 26, "horizons": [13]}}
-BACKBONE = {"name": "SmolLM2-135M", "rank": 8}
-BLOCKS = 6
+CONFIG = yaml.safe_load((ROOT / "config/cpu.yaml").read_text(encoding="utf-8"))
+BACKBONE = CONFIG["backbones"][0]
+BLOCKS = BACKBONE["blocks"]
 ERRORS = ("mse", "mae", "smape", "mase", "owa", "validation_loss", "n_windows", "steps", "best_step")
 
 
@@ -64,11 +65,8 @@ def configuration(wanted: Mapping[str, list[Any]], *, trained: set[str], linear:
     default before a configuration could name it. Other settings are those of `config/cpu.yaml`.
     """
     short = {"max_steps": STEPS, "validation_windows": VALIDATION_WINDOWS}
-    own = {
-        "dlinear": {"schedule": "early-halving"},
-        "patchtst": {"learning_rate": 1e-3, "batch_size": 32, "schedule": "cosine"},
-    }
-    budget: dict[str, dict[str, Any]] = {each: {"training": short | own.get(each, {})} for each in sorted(trained)}
+    own = {method: of.get("training", {}) for method, of in CONFIG["overrides"].items()}
+    budget: dict[str, dict[str, Any]] = {each: {"training": own.get(each, {}) | short} for each in sorted(trained)}
     if linear and "time-llama" in budget:
         budget["time-llama"]["options"] = {"token_embedding": "linear"}
     two_layers = {"time-llama": {"options": {"token_embedding": "mlp"}, "training": short}}
@@ -95,7 +93,7 @@ def configuration(wanted: Mapping[str, list[Any]], *, trained: set[str], linear:
         "precision": "float32",
         "threads": 1,
         "seeds": [0],
-        "backbones": [BACKBONE | {"blocks": BLOCKS}],
+        "backbones": [BACKBONE],
         "overrides": budget,
         "experiments": experiments,
     }
@@ -149,11 +147,18 @@ def compared(commit: str, rows: int, there: Mapping[str, Any], present: Mapping[
     """How many of the runs `there` ended as the present ones did, and which did not."""
     both = sorted(there.keys() & present.keys())
     apart = [path for path in both if not same(there[path], present[path])]
-    # Since the untrained model is validated too, a training that only harms ends where it began.
-    began = [path for path in apart if present[path]["best_step"] == 0 < there[path]["best_step"]]
-    shown = [{"run": path, "then": _errors(there[path]), "now": _errors(present[path])} for path in apart]
+    shown = [
+        {
+            "run": path,
+            # Since the untrained model is validated too, a training that only harms ends where it began.
+            "began": present[path]["best_step"] == 0 < there[path]["best_step"],
+            "then": _errors(there[path]),
+            "now": _errors(present[path]),
+        }
+        for path in apart
+    ]
     without = sorted(there.keys() - present.keys())
-    found = {"commit": commit, "rows": rows, "runs": len(both), "same": len(both) - len(apart), "began": len(began)}
+    found = {"commit": commit, "rows": rows, "runs": len(both), "same": len(both) - len(apart)}
     return found | {"apart": shown, "not_planned_now": without}
 
 

@@ -1,6 +1,7 @@
 """The tables of docs/results.md, docs/few_shot.md and docs/reference/README.md, from kept numbers."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -224,22 +225,16 @@ def repeats() -> str:
 def commits() -> str:
     """Of each commit that kept results come from, how many of its short runs the present code repeats."""
     found = json.loads((ROOT / "docs/reference/commits.json").read_text(encoding="utf-8"))["commits"]
+    others = [[run for run in each["apart"] if not run["began"]] for each in found]
     counted = [
-        (each["rows"], each["runs"], each["same"], each["began"], len(each["apart"]) - each["began"]) for each in found
+        (each["rows"], each["runs"], each["same"], len(each["apart"]) - len(other), len(other))
+        for each, other in zip(found, others, strict=True)
     ]
     rows = [[f"`{each['commit'][:7]}`", *map(str, of)] for each, of in zip(found, counted, strict=True)]
     total = ["all", *(str(sum(column)) for column in zip(*counted, strict=True))]
     head = ["commit", "kept results", "short runs", "same bits", "kept its start now", "otherwise apart"]
-    others = pd.Series(
-        [
-            apart["run"].split("/")[2]
-            for each in found
-            for apart in each["apart"]
-            if not apart["now"]["best_step"] == 0 < apart["then"]["best_step"]
-        ],
-        dtype=str,
-    )
-    named = listed([f"{variant} ({count})" for variant, count in others.value_counts(sort=False).sort_index().items()])
+    variants = Counter(run["run"].split("/")[2] for other in others for run in other)
+    named = listed([f"{variant} ({count})" for variant, count in sorted(variants.items())])
     return "\n\n".join([table(head, [*rows, total], texts=1), wrapped(f"Otherwise apart: {named}.")])
 
 

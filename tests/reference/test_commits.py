@@ -88,9 +88,13 @@ def test_bits_count_and_names_do_not(results):
 def test_a_training_that_ends_where_it_began_is_counted_apart(results):
     weight = torch.ones(2)
     then, began = results("then", 0.5, weight), results("began", 0.4, 0 * weight, best=0)
-    assert commits.compared("ab12", 1, then, began)["began"] == 1
-    assert commits.compared("ab12", 1, then, results("other", 0.4, weight))["began"] == 0
-    assert commits.compared("ab12", 1, began, began)["began"] == 0
+    other = results("other", 0.4, weight)
+    for now, told in ((began, [True]), (other, [False]), (then, [])):
+        assert [run["began"] for run in commits.compared("ab12", 1, then, now)["apart"]] == told
+    assert commits.compared("ab12", 1, began, began)["apart"] == []
+    another = results("another", 0.3, weight, best=0)
+    [run] = commits.compared("ab12", 1, another, began)["apart"]
+    assert not run["began"], "it ended at its start before as well"
 
 
 def test_what_one_of_them_did_not_record_is_not_compared():
@@ -134,7 +138,7 @@ def test_the_page_says_what_was_found(kept, root):
     apart = {"patchtst": 0.0, "time-llama-order": 0.0}
     for each in document["commits"]:
         for run in each["apart"]:
-            if not run["now"]["best_step"] == 0 < run["then"]["best_step"]:
+            if not run["began"]:
                 [name] = [name for name in apart if run["run"].split("/")[2].startswith(name)]
                 apart[name] = max(apart[name], abs(run["now"]["mse"] / run["then"]["mse"] - 1))
     sizes = [f"{size:.0e}".replace("e-0", "e-") for size in apart.values()]
