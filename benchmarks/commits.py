@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -172,22 +172,50 @@ def _errors(ended: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in ended.items() if name != "weights"}
 
 
+def package(commit: str) -> str:
+    """What git calls the content of the package at a commit, whatever else is in it."""
+    return git("rev-parse", f"{commit}:timellama", folder=ROOT).strip()
+
+
+def recounted(document: Mapping[str, Any], kept: pd.DataFrame, *, package: Callable[[str], str]) -> dict[str, Any]:
+    """The `document` of before with the rows that each commit has now, and those of the present code's package.
+
+    Raises ValueError for a commit of another package that nothing was found out about.
+    """
+    rows = kept["provenance/git_commit"].value_counts().to_dict()
+    found = {each["commit"]: each for each in document["commits"]}
+    present = package(document["present"])
+    alike = {commit: count for commit, count in rows.items() if commit not in found and package(commit) == present}
+    unknown = rows.keys() - found.keys() - alike.keys()
+    if unknown:
+        raise ValueError(f"no short runs of {', '.join(sorted(unknown))}: run this without --count")
+    each = [of | {"rows": rows[commit]} for commit, of in found.items() if commit in rows]
+    return {**document, "alike": alike, "commits": each}
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.commits", description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where the clones and their results go")
+    parser.add_argument("--folder", type=Path, help="where the clones and their results go")
     parser.add_argument("--side-by-side", type=int, default=2, help="commits at once, each on one thread")
     parser.add_argument("--present", default="HEAD", metavar="COMMIT", help="what the others are held against")
     parser.add_argument("--only", nargs="*", help="the first digits of commits, in place of all")
+    parser.add_argument("--count", action="store_true", help="count the kept results again, and train nothing")
     given = parser.parse_args()
     kept = pd.read_csv(KEPT, low_memory=False)
+    if given.count:
+        written(recounted(json.loads(OUTPUT.read_text(encoding="utf-8")), kept, package=package))
+        return
+    if given.folder is None:
+        parser.error("--folder is required where something is trained")
     commits = dict(list(kept.groupby("provenance/git_commit", sort=False)))
     if given.only:
         commits = {commit: rows for commit, rows in commits.items() if commit.startswith(tuple(given.only))}
     present = git("rev-parse", given.present, folder=ROOT).strip()
     # The present code first, as it takes longest.
     asked = {present: variants_of(pd.concat(list(commits.values())))}
-    commits.pop(present, None)
+    alike = {commit: len(rows) for commit, rows in commits.items() if package(commit) == package(present)}
+    commits = {commit: rows for commit, rows in commits.items() if commit not in alike}
     asked |= {commit: variants_of(rows) for commit, rows in commits.items()}
 
     def results(commit: str) -> dict[str, Any]:
@@ -199,7 +227,11 @@ def main() -> None:
     with ThreadPoolExecutor(given.side_by_side) as pool:
         ended = dict(zip(asked, pool.map(results, asked), strict=True))
     each = [compared(commit, len(rows), ended[commit], ended[present]) for commit, rows in commits.items()]
-    document = {"present": present, "processor": processor(), "steps": STEPS, "commits": each}
+    written({"present": present, "processor": processor(), "steps": STEPS, "alike": alike, "commits": each})
+
+
+def written(document: Mapping[str, Any]) -> None:
+    """Keep what was found."""
     OUTPUT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

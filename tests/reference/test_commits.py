@@ -116,11 +116,23 @@ def test_a_run_that_is_not_planned_any_more_is_named_and_not_counted(results):
 def test_the_kept_comparison_has_every_kept_row(kept, root):
     document = json.loads(commits.OUTPUT.read_text(encoding="utf-8"))
     rows = kept["provenance/git_commit"].value_counts().to_dict()
-    rows.pop(document["present"], None)
-    assert {each["commit"]: each["rows"] for each in document["commits"]} == rows
+    assert {each["commit"]: each["rows"] for each in document["commits"]} | document["alike"] == rows
+    assert document["present"] in document["alike"]
     assert all(each["runs"] >= 1 for each in document["commits"])
     counted = [len(each["apart"]) + each["same"] == each["runs"] for each in document["commits"]]
     assert all(counted) and document["steps"] == commits.STEPS
+
+
+def test_results_are_counted_again_without_a_training(results):
+    one = commits.compared("one", 3, results("then", 0.5, torch.ones(1)), results("now", 0.4, torch.ones(1)))
+    document = {"present": "now", "alike": {}, "commits": [one, {"commit": "gone"}]}
+    trees = {"now": "a", "later": "a", "other": "b"}
+    kept = pd.DataFrame({"provenance/git_commit": ["one", "later", "later", "now", "one"]})
+    found = commits.recounted(document, kept, package=trees.__getitem__)
+    assert found == {"present": "now", "alike": {"later": 2, "now": 1}, "commits": [one | {"rows": 2}]}
+    kept.loc[len(kept)] = "other"
+    with pytest.raises(ValueError, match="other"):
+        commits.recounted(document, kept, package=trees.__getitem__)
 
 
 def test_a_method_is_trained_where_the_catalogue_says_so(catalogue):
