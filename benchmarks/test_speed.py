@@ -29,6 +29,8 @@ CONTEXT, HORIZON = 512, 96
 ETT, TRAFFIC = 7, 862
 ETTH1_TEST_WINDOWS = 2785  # 2880 test rows, horizon 96
 PEAK_SIZE = 2048  # large enough for a CPU to reach its rate
+PROFILED_STEPS = 10  # our choice: a second or two, in which no single step counts much
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::addmm_", "aten::bmm")
 
 
 def random_input(batch: int, variates: int) -> Tensor:
@@ -176,6 +178,21 @@ def test_training_step_over_its_bound(make, interleaved, record):
     bound()
     ours, other = interleaved(training_step(model, 16), bound, rounds=20)
     record("training step over its matmul bound, batch 16, 7 variates", ours / other, "x", "<= 1.5")
+
+
+def test_share_of_matrix_products(benchmark, make, record):
+    """What of a step's processor time its matrix products take, with the sums that LoRA's are added by."""
+    step, shares = training_step(make("time-llama", variates=ETT), 16), []
+
+    def profiled() -> None:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
+            for _ in range(PROFILED_STEPS):
+                step()
+        times = {event.key: event.self_cpu_time_total for event in found.key_averages()}
+        shares.append(100 * sum(times.get(name, 0) for name in PRODUCTS) / sum(times.values()))
+
+    benchmark.pedantic(profiled, rounds=3, iterations=1)
+    record("matrix products in a training step's processor time, batch 16", statistics.median(shares), "%", "no goal")
 
 
 LOADING = """

@@ -1,6 +1,7 @@
 """The tables of docs/results.md, docs/few_shot.md and docs/reference/README.md, from kept numbers."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -236,6 +237,25 @@ def commits() -> str:
     variants = Counter(run["run"].split("/")[2] for other in others for run in other)
     named = listed([f"{variant} ({count})" for variant, count in sorted(variants.items())])
     return "\n\n".join([table(head, [*rows, total], texts=1), wrapped(f"Otherwise apart: {named}.")])
+
+
+def starts() -> str:
+    """Kept trainings that never validated their untrained model: how far their best loss is below that of it."""
+    found = pd.read_csv(ROOT / "docs/reference/starts.csv")
+    found = found.join(found["result"].str.extract(PLACE))
+    found = found.assign(over=found["start"] / found["best"], again=found["validations_to_below"].notna())
+    rows = [
+        [
+            dataset,
+            re.sub(r"-(\d+)pct", r", \1 % of the rows", task),
+            *(str(n) for n in (len(of), of["again"].sum())),
+            f"{of['over'].min():.2f}",
+        ]
+        for (task, dataset), of in found.groupby(["task", "dataset"])
+    ]
+    rows.append(["all", "", str(len(found)), str(found["again"].sum()), f"{found['over'].min():.2f}"])
+    head = ["data set", "task", "trainings", "trained again", "least loss of a start over the best one"]
+    return table(head, rows, texts=2)
 
 
 def scales() -> str:

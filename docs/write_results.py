@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from docs.claims_editions import changes, counted, current, editions
-from docs.detailed_results import budgets, commits, detailed, missing, repeats, scales
+from docs.detailed_results import budgets, commits, detailed, missing, repeats, scales, starts
 from docs.kept_numbers import (
     FLOORS,
     HORIZONS,
@@ -200,6 +200,7 @@ WRITTEN = (
     (ROOT / "docs/reference/README.md", "missing", missing),
     (ROOT / "docs/reference/README.md", "repeats", repeats),
     (ROOT / "docs/reference/README.md", "commits", commits),
+    (ROOT / "docs/reference/README.md", "starts", starts),
 )
 
 

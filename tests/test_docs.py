@@ -289,7 +289,7 @@ def test_the_site_builds_and_a_broken_link_or_anchor_fails(root, tmp_path):
 
 def test_the_results_shown_are_those_of_the_reference(root):
     results = script(root, "write_results")
-    assert len(results.WRITTEN) == 8
+    assert len(results.WRITTEN) == 9
     for path, name, block in results.WRITTEN:
         page = path.read_text(encoding="utf-8")
         assert page == results.replaced(page, name, block), (
