@@ -52,6 +52,7 @@ CONTROLS = {  # of the language model, by their names in the figure
 UNDER = {  # of a verdict, under which conditions it was reached
     "3.2": "on ETTh1 alone",
     "7.2": "with gates that the forecast loss does not train",
+    "7.3": "likewise",
 }
 
 
