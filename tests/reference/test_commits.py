@@ -135,6 +135,15 @@ def test_results_are_counted_again_without_a_training(results):
         commits.recounted(document, kept, package=trees.__getitem__)
 
 
+def test_the_page_says_which_seeds_are_of_the_second_processor(kept, root):
+    words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
+    assert "seeds 1 and 2 of ETTm1 and M4 are of the second" in words
+    for task, dataset in (("long-term", "ETTm1"), ("short-term", "M4-Hourly"), ("short-term", "M4-Weekly")):
+        rows = kept[(kept["run/task"] == task) & (kept["run/dataset"] == dataset) & (kept["steps"] > 0)]
+        second = rows["provenance/hardware/processor"].str.contains("AVX2", regex=False).fillna(False)
+        assert set(rows["run/seed"]) == {0, 1, 2} and (second == (rows["run/seed"] > 0)).all()
+
+
 def test_a_method_is_trained_where_the_catalogue_says_so(catalogue):
     wanted = {"long_term": ["dlinear", "seasonal-naive"], "few_shot": [], "short_term": [], "router": [], "depth": []}
     assert commits.trained_of(wanted, catalogue=catalogue) == {"dlinear"}
