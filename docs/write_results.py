@@ -50,6 +50,7 @@ CONTROLS = {  # of the language model, by their names in the figure
     "Time-LlaMA, random weights, frozen": "with random weights in it",
 }
 UNDER = {  # of a verdict, under which conditions it was reached
+    "2.1": "on Hourly and Weekly alone",
     "3.2": "on ETTh1 alone",
     "7.2": "with gates that the forecast loss does not train",
     "7.3": "likewise",
