@@ -20,8 +20,8 @@ from typing import Any
 
 import pandas as pd
 import torch
-import yaml
 
+from benchmarks.commits import CONFIG, KEPT, ROOT
 from timellama.core import layout
 from timellama.data.m4.series import load_m4
 from timellama.data.m4.windows import prepare_m4
@@ -35,9 +35,6 @@ from timellama.training.run import TaskParts, calendar_of, in_order
 from timellama.training.scores.m4_scores import Reference
 from timellama.training.train import train, validate
 
-ROOT = Path(__file__).resolve().parents[1]
-KEPT = ROOT / "docs/reference/cpu/metrics.csv"
-CONFIG = ROOT / "config/cpu.yaml"
 OUTPUT = ROOT / "docs/reference/starts.csv"
 RULE = "ea07b9e33cf8f3bb0b15fe5c14ec5f9db83cba87"  # since this commit the untrained model is validated too
 COLUMNS = ("result", "start", "best", "validations_to_best", "patience", "validations_to_below")
@@ -139,7 +136,7 @@ def row_of(of: tuple[str, Run, float, int], *, results: Path) -> dict[str, Any]:
 
 def asked() -> list[tuple[str, Run, float, int]]:
     """What `row_of` takes, for each kept training of older code, in the order of `metrics.csv`."""
-    runs = make_matrix(yaml.safe_load(CONFIG.read_text(encoding="utf-8")), root=ROOT).every_run()
+    runs = make_matrix(CONFIG, root=ROOT).every_run()
     planned = {layout.metrics_of(folder): run for folder, run in runs.items()}
     old = of_older_code(pd.read_csv(KEPT, low_memory=False))
     columns = zip(old["result"], old["validation_loss"], old["best_step"], strict=True)
