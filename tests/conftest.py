@@ -24,6 +24,13 @@ COPIED = ("Snakefile", "config", "timellama", "workflow")
 LONG = ("failing", "finished", "cluster", "killed", "make_project", "exported_once", "smollm2")
 
 
+def pytest_configure(config) -> None:
+    """Before workers are started: their threads, and those of what they start, are no more than there are cores."""
+    workers = getattr(config.option, "numprocesses", None)  # of pytest-xdist
+    if workers:
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // workers)))
+
+
 def pytest_collection_modifyitems(config, items) -> None:
     if hasattr(config, "workerinput"):  # of pytest-xdist
         items.sort(key=lambda item: min((LONG.index(n) for n in item.fixturenames if n in LONG), default=len(LONG)))
