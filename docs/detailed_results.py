@@ -39,6 +39,7 @@ PLACE = (
 IN_PLACE = {
     "Time-LlaMA": "time-llama",
     "the language model with random weights, frozen": "time-llama-random-frozen",
+    "the language model with random weights, trained": "time-llama-random-trained",
     "one attention layer in its place": "time-llama-attention",
     "nothing in its place": "time-llama-none",
     "straight-through gates": "time-llama-st",
@@ -52,14 +53,17 @@ FEW_SHOT = {
     "4, static LoRA": "time-llama-4",
     "5, AdaLoRA": "time-llama-5",
     "6, MOELoRA": "time-llama-6",
+    "random weights in the blocks, frozen": "time-llama-random-frozen",
+    "one attention layer in place of the blocks": "time-llama-attention",
+    "nothing in place of the blocks": "time-llama-none",
     "PatchTST": "patchtst",
     "DLinear": "dlinear",
     "RLinear": "rlinear",
     "hour-of-day mean, untrained": "hour-of-day-mean",
 }
-CELLS = (("ETTh1", 96), ("ETTh1", 192), ("Weather", 96), ("Weather", 192))
-GATES = ("straight-through gates", "scaled gates")  # of the model with its language model
-SEARCHED = {name: variant for name, variant in IN_PLACE.items() if name not in GATES} | METHODS
+M4 = ("Hourly", "Weekly")  # frequencies that were run
+CELLS = tuple((dataset, horizon) for dataset in ("ETTh1", "Weather") for horizon in (96, 192, 336))
+SEARCHED = IN_PLACE | METHODS  # of which those are shown that were searched for
 
 
 def long_term(kept: pd.DataFrame) -> str:
@@ -75,10 +79,12 @@ def long_term(kept: pd.DataFrame) -> str:
 
 
 def in_place(kept: pd.DataFrame) -> str:
-    """What stands for the language model, and other gates."""
-    cells = {name: select(kept, variant, "ETTh1", 96) for name, variant in IN_PLACE.items()}
-    rows = list(zip(cells, means(list(cells.values()), "mse"), strict=True))
-    return table([f"ETTh1, H 96, all training rows, {most_seeds(list(cells.values()))}", "MSE"], rows)
+    """What stands for the language model, and other gates, by horizon."""
+    columns = [[select(kept, each, "ETTh1", horizon) for each in IN_PLACE.values()] for horizon in HORIZONS["ETTh1"]]
+    errors = zip(*(means(of, "mse") for of in columns), strict=True)
+    head = [f"H {horizon}" for horizon in HORIZONS["ETTh1"]]
+    rows = [[name, *of] for name, of in zip(IN_PLACE, errors, strict=True)]
+    return table([f"MSE, ETTh1, all training rows, {most_seeds(columns[0])}", *head], rows)
 
 
 def few_shot(kept: pd.DataFrame) -> str:
@@ -95,7 +101,7 @@ def few_shot(kept: pd.DataFrame) -> str:
 def short_term(kept: pd.DataFrame) -> str:
     """OWA of M4's frequencies."""
     methods, rows = ("Time-LlaMA", "PatchTST", "DLinear", "seasonal naive"), []
-    for name in ("Hourly", "Weekly"):
+    for name in M4:
         cells = [select(kept, (METHODS | FLOORS)[method], f"M4-{name}", None) for method in methods]
         rows.append([name, *tested(cells), *means(cells, "owa")])
     return table(["M4, OWA", "series", "seeds", *methods], rows)
@@ -127,22 +133,24 @@ def detailed() -> str:
     tables = (
         (
             "Long-term forecasts",
-            "Published settings, but with [smaller budgets](reference/README.md#the-training-budgets-of-configcpuyaml)."
-            " [Table 1](reference/cpu/table_reproduction.md) has deviations, MAE and the paper's other columns.",
+            "Settings of `config/cpu.yaml`: published ones, but with [smaller budgets]"
+            "(reference/README.md#the-training-budgets-of-configcpuyaml), and with PatchTST's rate, batch and "
+            "schedule, DLinear's schedule and Time-LlaMA's TSEmb changed. [Table "
+            "1](reference/cpu/table_reproduction.md) has deviations, MAE and the paper's other columns.",
             long_term(kept),
         ),
         (
             "In place of the language model",
-            "What stands for the language model, and [how the gates get their gradient](open_questions.md). The random "
+            "Time-LlaMA with something simpler in place of its language model, and with two other ways to [train the "
+            "router's gates](open_questions.md). With all training rows this was run on ETTh1 alone. The random "
             "weights are one draw, the same for each seed.",
             in_place(kept),
         ),
         (
             "Published and searched settings",
-            "Settings of `config/cpu.yaml`: published ones, but with smaller budgets, and with PatchTST's rate, batch "
-            "and schedule, DLinear's schedule and Time-LlaMA's TSEmb changed. Beside them settings that were searched "
-            "for with the same effort for each method ([protocol](protocol.md#equal-search), "
-            "[choices](reference/cpu/table_search.md)). Mean and standard deviation (n - 1) over seeds:",
+            "The settings of `config/cpu.yaml`, called published here, beside settings that were searched for with the "
+            "same effort for each method ([protocol](protocol.md#equal-search), [choices]"
+            "(reference/cpu/table_search.md)). Mean and standard deviation (n - 1) over seeds:",
             searched(kept),
         ),
         (
@@ -157,17 +165,30 @@ def detailed() -> str:
 
 
 def budgets() -> str:
-    """Of each trained method the step whose weights were kept, of those that were made: means over seeds."""
-    kept, rows, datasets = kept_runs(), [], ("ETTh1", "ETTm1", "Weather")
+    """Of each trained method the step whose weights were kept, of those that were made: means over seeds.
+
+    At the end the windows of all variates that were seen for the first horizon, each as often as it was seen.
+    """
+    kept, rows = kept_runs(), []
+    data = HORIZONS | {f"M4-{name}": [None] for name in M4}
     for name, variant in there(kept, METHODS).items():
-        for dataset in datasets:
-            cells = [select(kept, variant, dataset, horizon) for horizon in HORIZONS[dataset]]
+        for dataset, horizons in data.items():
+            cells = [select(kept, variant, dataset, horizon) for horizon in horizons]
             steps = [
                 "not run" if runs.empty else f"{runs['best_step'].mean():.0f} of {runs['steps'].mean():.0f}"
                 for runs in cells
             ]
-            rows += [[name, dataset, *steps]] if any(len(runs) for runs in cells) else []
-    return table(["method", "data set", "H 96", "192", "336", "720"], rows, texts=2)
+            seen = f"{cells[0].apply(windows_seen, axis=1).mean():,.0f}" if len(cells[0]) else "not run"
+            steps += [""] * (4 - len(steps))
+            rows += [[name, dataset, *steps, seen]] if any(len(runs) for runs in cells) else []
+    head = ["method", "data set", "H 96 (ILI 24, M4)", "192 (36)", "336 (48)", "720 (60)", "windows seen, first H"]
+    return table(head, rows, texts=2)
+
+
+def windows_seen(run: pd.Series) -> float:
+    """Windows of all variates in a training's batches; where a batch is of single series, so many make a window."""
+    alone = run["run/training/sampling"] == "variates"
+    return run["steps"] * run["run/training/batch_size"] / (run["run/variates"] if alone else 1)
 
 
 def missing() -> str:

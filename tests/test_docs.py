@@ -352,7 +352,7 @@ def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
     assert table1[6] == mean(r".*long-term/ETTh1/dlinear/H96-T512-s\d-\w+/metrics.json", "mse", 3)
     few = shown[shown.index("| 3, frozen blocks |") :].split("\n")[0].removesuffix(" |").split(" | ")
     assert few[2] == mean(r".*few-shot-5pct/ETTh1/time-llama-3/H192-T512-s\d-\S+/metrics.json", "mse", 3)
-    assert few[3] == mean(r".*few-shot-5pct/Weather/time-llama-3/H96-T512-s\d-\S+/metrics.json", "mse", 3)
+    assert few[4] == mean(r".*few-shot-5pct/Weather/time-llama-3/H96-T512-s\d-\S+/metrics.json", "mse", 3)
     hourly = shown[shown.index("| Hourly |") :].split("\n")[0].split(" | ")
     assert hourly[3] == mean(r".*M4-Hourly/time-llama/\S+/metrics.json", "owa", 3)
 

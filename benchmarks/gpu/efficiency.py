@@ -7,6 +7,7 @@ treats each variate alone and does not fit in memory forecasts in chunks of vari
 
 import dataclasses
 import gc
+import statistics
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ def measure(
     call = call_of(model, x, given, run, series)
     flops, _ = operations(call)
     taken = timed(call, device=given.device, seconds=0.2 if given.tiny else 1.0, most=30, warm_up=1)
-    seconds = sorted(taken)[len(taken) // 2]
+    seconds = statistics.median(taken)
     given.record.add(
         **row,
         batch=batch,
