@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.kept import kept_runs, searched_runs
+from tests.kept import errors, kept_runs, searched_runs, table_1_runs
 
 ROWS = {
-    "Time-LlaMA, as published": "time-llama",
+    "Time-LlaMA, with the language model": "time-llama",
     "random weights in the blocks, frozen": "time-llama-random-frozen",
     "one attention layer in place of the blocks": "time-llama-attention",
     "no language model: the head reads the aligned tokens": "time-llama-none",
@@ -57,9 +57,25 @@ def test_the_papers_row_is_the_papers(root, page):
 def test_no_seed_of_a_row_overlaps_with_one_of_the_next(kept):
     order = list(ROWS.values())[:4]
     for horizon in (96, 192, 336):
-        cells = kept[(kept["run/dataset"] == "ETTh1") & (kept["run/horizon"] == horizon)].groupby("run/variant")["mse"]
-        for worse, better in itertools.pairwise(order):
-            assert cells.min()[worse] > cells.max()[better]
+        cells = kept[(kept["run/dataset"] == "ETTh1") & (kept["run/horizon"] == horizon)].groupby("run/variant")
+        for error in ("mse", "validation_loss"):
+            for worse, better in itertools.pairwise(order):
+                assert cells[error].min()[worse] > cells[error].max()[better]
+
+
+def test_the_gap_with_all_rows_and_with_few(root, kept, text):
+    pairs = [[errors(table_1_runs(root), f"time-llama{each}", h).mean() for each in ("", "-none")] for h in (96, 720)]
+    few = [errors(kept, f"time-llama{each}", 96, percent=5).mean() for each in ("", "-none")]
+    first, last, gap = (100 * (ours / without - 1) for ours, without in (*pairs, few))
+    steps = errors(kept, "time-llama", 96, percent=5, error="steps")
+    assert f"is {first:.0f} % at horizon 96 and {last:.0f} % at 720. With these rows it is {gap:.0f} % at 96," in text
+    assert f"where training ends after {steps.min():.0f} to {steps.max():.0f} steps" in text
+
+
+def test_what_the_first_four_rows_share(kept):
+    four = kept[kept["run/variant"].isin(list(ROWS.values())[:4]) & (kept["run/dataset"] == "ETTh1")]
+    for setting in ("learning_rate", "batch_size", "max_steps", "validation_windows", "patience"):
+        assert four[f"run/training/{setting}"].nunique() == 1
 
 
 def test_the_validation_losses_are_those_of_the_runs(kept, text):
@@ -147,6 +163,11 @@ def test_what_the_search_chose(root, text):
     (without,) = {f"{scale['time-llama-none', horizon]:.2g}" for horizon in (96, 336)}
     said = f"tokens times {times[0]} at horizon 96 and times {times[1]} at 336, and without its language model times"
     assert f"{said} {without} at both" in text
+    drawn, attention = (
+        [f"{scale[f'time-llama-{each}', horizon]:.2g}" for horizon in (96, 336)]
+        for each in ("random-frozen", "attention")
+    )
+    assert "Random weights chose {} and {}, one attention layer {} and {}.".format(*drawn, *attention) in text
     ours = ("time-llama", "time-llama-none", "time-llama-attention", "time-llama-random-frozen")
     assert {layers[each, 96] for each in ours} == {"linear"}
     assert {each for each in ours if layers[each, 336] == "mlp"} == {"time-llama", "time-llama-random-frozen"}

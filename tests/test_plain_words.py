@@ -11,8 +11,8 @@ from benchmarks.gpu.pages import FOLDER
 from benchmarks.gpu.record import Record
 from docs.claims_editions import current
 from tests.kept import errors, kept_runs, searched_runs, table_1_runs
+from timellama.data.catalogue.datasets import load_datasets
 from timellama.data.splits import count_windows
-from timellama.experiments.matrix import load_datasets
 from timellama.reports.claims.rules import DOES_NOT_HOLD
 
 ORDER = {  # of "Equal search", as the page calls them

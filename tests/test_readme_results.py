@@ -13,6 +13,8 @@ from docs import detailed_results, write_results
 from docs.claims_editions import read
 from docs.kept_numbers import FLOORS, METHODS
 from tests.kept import errors, kept_runs, searched_runs, table_1_runs
+from timellama.data.catalogue.datasets import load_datasets
+from timellama.data.splits import count_windows
 from timellama.reports.claims.rules import DOES_NOT_HOLD
 
 HORIZONS = (96, 192, 336, 720)
@@ -395,11 +397,56 @@ def test_how_long_the_configuration_takes(root):
     assert f"| some {hours:.0f} hours of two cores |" in line
 
 
-def test_where_the_best_points_came(root):
+def test_on_how_many_validation_windows_weights_are_chosen(root, kept):
+    words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
+    assert (
+        "weights are chosen on 256 of them for Time-LlaMA, its controls and the three heavy rivals (Time-LlaMA with 5 "
+        "% of the rows: 128), on 1,024 for PatchTST (ETTm1 and Weather: 256), on all for iTransformer (Weather: "
+        "1,024), and on all for DLinear and RLinear." in words
+    )
+    ours = {variant: {"": 256} for variant in ("time-llama", *CONTROLS.values(), "timesnet", "gpt4ts", "time-llm")}
+    expected = ours | {
+        "patchtst": {"": 1024, "ETTm1": 256, "Weather": 256},
+        "itransformer": {"": None, "Weather": 1024},
+        "dlinear": {"": None},
+        "rlinear": {"": None},
+    }
+    for variant, of in expected.items():
+        runs = kept[(kept["run/variant"] == variant) & (kept["run/task"] == "long-term")]
+        whole = runs[runs["run/train_percent"] == 100]
+        for dataset, windows in whole.groupby("run/dataset")["run/training/validation_windows"]:
+            assert set(windows.fillna(0)) == {of.get(dataset, of[""]) or 0}, (variant, dataset)
+    few = kept[(kept["run/variant"] == "time-llama") & (kept["run/train_percent"] == 5)]
+    assert set(few["run/training/validation_windows"]) == {128}
+
+
+def test_what_the_heavy_runs_took(root, kept):
+    words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
+    hours = (kept["seconds/total"] / 3600).groupby(kept["run/variant"])
+    [long], (less, more) = (sorted(hours.get_group(each)) for each in ("time-llm", "gpt4ts"))
+    assert (
+        f"run of Time-LLM took {long:.1f} hours and those of GPT4TS {more:.1f} and {less:.1f}, test included" in words
+    )
+
+
+def test_where_the_best_points_came(root, kept):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     [line] = [line for line in detailed_results.budgets().splitlines() if line.startswith("| Time-LlaMA | ETTm1")]
     best = [int(cell.split(" of ")[0]) for cell in line.strip("| ").split(" | ")[2:-1]]
-    assert f"so there it has 1200; then the best points came at {min(best)} to {max(best)}." in words
+    runs = kept[(kept["run/variant"] == "time-llama") & (kept["run/dataset"] == "ETTm1")]
+    assert len(runs) == 12 and (runs["best_step"] == runs["steps"]).sum() == 3
+    said = (
+        f"the best points came at {min(best)} to {max(best)} on average, in three of twelve runs still at the last step"
+    )
+    assert f"so there it has 1200; then {said}." in words
+    every = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
+    published = every[every["run/variant"] == "time-llama-published"].iloc[0]
+    entry = load_datasets(root)["ETTh1"]
+    windows = count_windows(entry.split, rows=entry.rows, context=512, horizon=96, train_percent=100)["train"]
+    epoch = -(-windows // published["run/training/batch_size"])
+    assert f"400 steps of the {epoch:.0f} of an epoch of ETTh1" in words
+    assert f"within the first, at step {published['best_step']:.0f} (horizon 96, seed 0;" in words
+    assert published["best_step"] < epoch and published["run/seed"] == 0 and published["run/horizon"] == 96
 
 
 def test_the_words_are_short(page):
