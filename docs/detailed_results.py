@@ -186,7 +186,7 @@ def budgets() -> str:
 
 
 def windows_seen(run: pd.Series) -> float:
-    """Windows of all variates in a training's batches, each taken as full; of single series as many as make a window."""
+    """Windows of all variates in a training's batches, each taken as full; N single series make one."""
     alone = run["run/training/sampling"] == "variates"
     return run["steps"] * run["run/training/batch_size"] / (run["run/variates"] if alone else 1)
 

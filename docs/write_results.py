@@ -161,8 +161,8 @@ def verdicts() -> str:
     return (
         f"{len(now)} statements of the paper were put to the method with SmolLM2-135M-Instruct (Q4_1), not Llama-2 "
         "7B ([rules](docs/claims.md), [verdicts](docs/reference/cpu/table_claims.md)): "
-        f"{counted(now, named=UNDER)}. No verdict is on the paper's own runs. {len(changed)} verdicts are others than "
-        f"by the first rules ({listed(changed)}; "
+        f"{counted(now, named=UNDER)}. No verdict is on the paper's own runs. {len(changed)} verdicts are not those "
+        f"of the first edition, by other rules or more runs ({listed(changed)}; "
         "[why](docs/claims.md#verdicts-of-the-first-edition))."
     )
 
