@@ -115,7 +115,7 @@ def changes() -> list[Change]:
                 first=before,
                 now=each.verdict,
                 reason=entry["reason"] if entry else CAME,
-                rule=entry["rule"] if entry else None,
+                rule=entry.get("rule") if entry else None,
             )
         )
     return found
