@@ -276,15 +276,15 @@ def section(rows: list[dict]) -> str:
     ]
     above = (
         f"Forecasts of the same shape in bfloat16 on one {machine['device']} (torch {machine['torch']}), at the "
-        "paper's size: random weights in the shape of the first eight blocks of Llama-2-7B, which take the time of trained "
-        "ones. Time-LLM was measured before it computed the beginning that its prompts share once, which halves its "
-        "operations."
+        "paper's size: random weights in the shape of the first eight blocks of Llama-2-7B, which take the time of "
+        "trained ones. Time-LLM was measured before it computed the beginning that its prompts share once, which "
+        "halves its operations."
     )
     below = (
         f"In float32 {len(apart)} trainings on ETTh1 end within {max(apart):.4f} of the test MSE that the CPU gives "
         f"with the same seed. A training step of ETTh1's shape, batch 16, takes {eager:.0f} ms in bfloat16 "
-        f"({from_host:.0f} with batches from the host) and {graph:.1f} ms as one CUDA graph, an option (`compile`) that "
-        "no training on CUDA has used yet: in float32 "
+        f"({from_host:.0f} with batches from the host) and {graph:.1f} ms as one CUDA graph, an option (`compile`) "
+        "that no training on CUDA has used yet: in float32 "
         f"the GPU works {100 * kernels['busy_share']:.0f} % of a step. "
         "[One GPU](docs/reference/gpu/README.md) has all of it; `make gpu-check` measures a machine of yours."
     )
