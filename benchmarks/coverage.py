@@ -39,7 +39,7 @@ class Chance:
 
 
 # docs/reference/cpu/metrics.csv, Time-LlaMA against PatchTST, DLinear, iTransformer and RLinear with all training rows:
-# ETTh1, ETTm1 and Weather for the first two, ETTh1 and ILI, which have three seeds, for the next three. The last two
+# ETTh1, ETTm1 and Weather for the first two, ETTh1 and ILI, which had three seeds first, for the next three. The last two
 # are of DLinear against RLinear on ETTh1 at horizons 96 and 336 (seed 0), whose windows' correlation falls to 0.1 or
 # less within a horizon, as it does here: errors are means over a horizon of steps that have nothing in common.
 MEASURED = Chance(datasets=0.035, horizons=0.029, seed=0.024, spread=0.96, shared=0.27, window=0.08, common=0.33)
@@ -60,7 +60,7 @@ DESIGNS = {
     "table 1, 3 seeds, no windows": Design(seeds=(3,) * 5, windows=False),
     "5 data sets, 1 seed": Design(seeds=(1,) * 5),
     "10 data sets, 1 seed": Design(seeds=(1,) * 10),
-    "kept of table 1": Design(seeds=(3, 1, 1), windows=False),
+    "kept of table 1": Design(seeds=(3, 3, 1), windows=False),
     "table 5, 3 seeds": Design(seeds=(3, 3), horizons=(96, 192)),
     "table 5, 3 seeds, no windows": Design(seeds=(3, 3), horizons=(96, 192), windows=False),
 }
