@@ -38,10 +38,11 @@ class Chance:
     common: float
 
 
-# docs/reference/cpu/metrics.csv, Time-LlaMA against PatchTST, DLinear, iTransformer and RLinear with all training rows:
-# ETTh1, ETTm1 and Weather for the first two, ETTh1 and ILI, which had three seeds first, for the next three. The last two
-# are of DLinear against RLinear on ETTh1 at horizons 96 and 336 (seed 0), whose windows' correlation falls to 0.1 or
-# less within a horizon, as it does here: errors are means over a horizon of steps that have nothing in common.
+# docs/reference/cpu/metrics.csv, Time-LlaMA against PatchTST, DLinear, iTransformer and RLinear with all training
+# rows: ETTh1, ETTm1 and Weather for the first two, ETTh1 and ILI, which had three seeds first, for the next three.
+# The last two are of DLinear against RLinear on ETTh1 at horizons 96 and 336 (seed 0), whose windows' correlation
+# falls to 0.1 or less within a horizon, as it does here: errors are means over a horizon of steps that have nothing
+# in common.
 MEASURED = Chance(datasets=0.035, horizons=0.029, seed=0.024, spread=0.96, shared=0.27, window=0.08, common=0.33)
 
 
