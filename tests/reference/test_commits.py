@@ -137,8 +137,9 @@ def test_results_are_counted_again_without_a_training(results):
 
 def test_the_page_says_which_seeds_are_of_the_second_processor(kept, root):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
-    assert "seeds 1 and 2 of ETTm1 and M4 are of the second" in words
-    for task, dataset in (("long-term", "ETTm1"), ("short-term", "M4-Hourly"), ("short-term", "M4-Weekly")):
+    assert "seeds 1 and 2 of ETTm1, Weather (all rows) and M4 are of the second" in words
+    whole = [("long-term", "ETTm1"), ("long-term", "Weather")]
+    for task, dataset in (*whole, ("short-term", "M4-Hourly"), ("short-term", "M4-Weekly")):
         rows = kept[(kept["run/task"] == task) & (kept["run/dataset"] == dataset) & (kept["steps"] > 0)]
         second = rows["provenance/hardware/processor"].str.contains("AVX2", regex=False).fillna(False)
         assert set(rows["run/seed"]) == {0, 1, 2} and (second == (rows["run/seed"] > 0)).all()
