@@ -436,6 +436,12 @@ def test_on_how_many_validation_windows_weights_are_chosen(root, kept):
     assert set(few["run/training/validation_windows"]) == {128}
 
 
+def test_windows_that_were_seen_by_hand():
+    run = {"steps": 10, "run/training/batch_size": 14, "run/training/sampling": "windows", "run/variates": 7}
+    assert detailed_results.windows_seen(pd.Series(run)) == 140
+    assert detailed_results.windows_seen(pd.Series(run | {"run/training/sampling": "variates"})) == 20
+
+
 def test_what_the_heavy_runs_took(root, kept):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     hours = (kept["seconds/total"] / 3600).groupby(kept["run/variant"])
