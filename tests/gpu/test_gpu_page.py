@@ -1,7 +1,13 @@
 """The kept page of a GPU is what its kept numbers give, and the check runs on a CPU."""
 
-from benchmarks.gpu.pages import FOLDER, LABELS, PAPER, page, section, with_section
-from benchmarks.gpu.record import ROOT, Record
+import pytest
+from torch import nn
+
+from benchmarks.gpu import efficiency
+from benchmarks.gpu.pages import FOLDER, LABELS, PAPER, page, rate, section, share, with_section
+from benchmarks.gpu.record import ROOT, Given, Record
+from tests import made_up
+from timellama.methods.dlinear import DLinearOptions
 
 
 def test_the_page_is_made_from_the_kept_numbers():
@@ -31,6 +37,20 @@ def test_the_largest_of_a_method_is_its_own_and_not_that_of_a_variant_of_it():
             if line.startswith(f"| {LABELS[method]}") and f"| {PAPER[method]} |" in line
         ]
         assert line.split(" | ")[-1].removesuffix(" |") == f"{max(speeds):.4g}"
+
+
+def test_rate_and_share_are_those_of_the_median_of_an_even_number_of_calls(tmp_path, monkeypatch, sample_run):
+    monkeypatch.setattr(efficiency, "timed", lambda call, **_: [9.0, 1.0, 5.0, 2.0])
+    monkeypatch.setattr(efficiency, "operations", lambda call: (7e9, 0))
+    run = made_up.small(sample_run, options=DLinearOptions(), context=8, horizon=2, variates=3)
+    record = Record(tmp_path, part="efficiency")
+    given = Given(device="cpu", out=tmp_path, results=tmp_path, tiny=True, end=0.0, record=record)
+    assert efficiency.measure(given, run, nn.Identity(), 4, {"what": "forecast"}, 1e10) == 3.5
+    [row] = Record.read(tmp_path)
+    assert row["median_ms"] == 3500 and row["samples_per_second"] == rate(row) == pytest.approx(4 / 3.5)
+    assert row["share_of_peak"] == share(row) == pytest.approx(0.2)
+    upper = row | {"samples_per_second": 4 / 5, "share_of_peak": 7e9 / 5 / 1e10}  # as the kept rows have it
+    assert share(upper) == pytest.approx(0.2)
 
 
 def test_a_record_survives_an_error(tmp_path):
