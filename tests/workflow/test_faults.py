@@ -102,6 +102,7 @@ def test_what_was_cut_short_is_told_and_made_anew_while_a_second_snakemake_is_tu
     first.send_signal(signal.SIGSTOP)  # it holds the lock until the second has come
     try:
         second = copy.snakemake("all")
+        assert first.poll() is None, "the first was still at work when the second was turned away"
     finally:
         first.send_signal(signal.SIGCONT)
     assert second.returncode != 0 and "Traceback" not in second.stdout
