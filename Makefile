@@ -1,10 +1,10 @@
-# The workflow in an environment of its own. `make help` lists what there is.
+# The workflow in its own environment. `make help` lists the targets.
 
 PYTHON ?= python3
 JOBS ?= 8
 CONFIG ?= config/config.yaml
 BIN := .venv/bin
-# Bars where a person looks on; plain lines in a file or a pipe.
+# Progress bars on a terminal; plain lines in a file or a pipe.
 BARS = $(and $(MAKE_TERMOUT),$(MAKE_TERMERR),--workflow-profile workflow/profiles/default)
 SNAKEMAKE = $(BIN)/snakemake -j$(JOBS) $(BARS)
 
@@ -13,7 +13,7 @@ GPU_INPUT = results/backbones/SmolLM2-135M/x6-pretrained/backbone.json results/d
 TINY = results/backbones/tiny-gpt2/x2-pretrained/backbone.json results/backbones/tiny-llama/x2-pretrained/backbone.json \
   results/data/Synthetic/series.npz
 
-# Without `tests`, which the suite has, and `compiled`, which takes a minute on a CPU.
+# Without `tests`, which the suite covers, and `compiled`, which takes a minute on a CPU.
 TINY_PARTS = machine training efficiency traffic steps sharing calibration kernels
 
 .PHONY: help install test lint docs schemas all report resume partial reference check-reference benchmarks gpu-check crate croissant \
@@ -27,7 +27,8 @@ help:  ## this list
 
 install: .venv/installed  ## make .venv with the project and its pinned dependencies
 
-# pip compiles on one core, which takes minutes, and compileall on all. A file that does not compile is never imported.
+# pip compiles on one core, which takes minutes; compileall uses all cores. A file that does not compile is never
+# imported.
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1; }
@@ -44,7 +45,7 @@ lint: install  ## formatter, linters, import contract, the workflow's own lint
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check -l 120 Snakefile workflow/rules
-	# The environment is that of `make install`, so the lint that asks for conda or a container says nothing here.
+	# The environment is that of `make install`, so the lint rule that requires conda or a container does not apply.
 	@! $(BIN)/snakemake --lint 2>&1 | grep '^    \* ' | grep -v 'Specify a conda environment or container for each rule'
 
 schemas: install  ## config/schema, for editors, and docs/configuration.md, from the models of configurations
@@ -74,7 +75,7 @@ croissant: install  ## the data sets of the catalogue in Croissant, build/croiss
 	  { $(PYTHON) -m venv build/croissant-venv && build/croissant-venv/bin/python -m pip install -q mlcroissant==1.1.1; }
 	for file in build/croissant/*.json; do build/croissant-venv/bin/mlcroissant validate --jsonld $$file || exit 1; done
 
-resume: install  ## after a crash: unlock the folder and go on with what is unfinished
+resume: install  ## after a crash: unlock the folder and resume unfinished work
 	$(SNAKEMAKE) --unlock --configfile $(CONFIG)
 	$(SNAKEMAKE) all --keep-going --rerun-incomplete --configfile $(CONFIG)
 

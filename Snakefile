@@ -1,4 +1,4 @@
-"""Time-LlaMA, reproduced: data -> trainings -> tables and figures. `snakemake -j8 reports/table_long_term.tex` is a start.
+"""Reproduces Time-LlaMA: data -> trainings -> tables and figures. Start: `snakemake -j8 reports/table_long_term.tex`.
 
 Another configuration: `snakemake -j8 <target> --configfile config/cpu.yaml`.
 """
@@ -10,7 +10,7 @@ from timellama.core.shipped import shipped
 min_version("9.0")
 
 
-# A second configfile would be merged into the first key by key, and a run of both is a run of neither.
+# A second configfile would be merged into the first key by key, and a run with both is a run of neither.
 if not workflow.config_settings.configfiles:
 
     configfile: shipped("config/config.yaml")
@@ -24,7 +24,7 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/report_facts.smk"
 
 
-# The pass that makes reports of what is there computes no result, whatever is out of date.
+# The pass that makes reports of the existing results computes no result, even if some are out of date.
 if not PARTIAL:
 
     include: "workflow/rules/data.smk"

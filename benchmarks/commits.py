@@ -1,10 +1,10 @@
-"""Whether the commits that kept results come from train as the present code does, to the last bit.
+"""Checks bit for bit whether the commits behind the kept results train as the present code does.
 
-`python -m benchmarks.commits --folder build/commits` trains, with the code of each commit of `metrics.csv` and with the
-present one, a short run of every variant that is kept of it, and writes `docs/reference/commits.json`. A run is short:
-`STEPS` steps on ILI or M4 Weekly, the smallest real data of the reference (TimesNet: ETTh1), and its error over all
-test windows. The digest of the code differs between all these commits, as everything that a number could depend on is
-part of it. What this asks is whether a number does.
+`python -m benchmarks.commits --folder build/commits` takes each commit of `metrics.csv` and trains a short run of every
+variant that is kept of it, with that commit's code and with the present code. It writes `docs/reference/commits.json`.
+A short run is `STEPS` steps on ILI or M4 Weekly, the smallest real data of the reference (TimesNet: ETTh1), and the
+error over all test windows. The digest of the code differs between all these commits, since it covers everything that a
+number could depend on. This checks whether the numbers differ too.
 """
 
 import argparse
@@ -29,10 +29,10 @@ KEPT = ROOT / "docs/reference/cpu/metrics.csv"
 OUTPUT = ROOT / "docs/reference/commits.json"
 # Our choice: enough for Adam's moments, the routers and the dropout of every method to have left their start.
 STEPS = 6
-VALIDATION_WINDOWS = 32  # our choice: a validation shows what it is for in one batch
-PERCENT = 50  # our choice: 5 % of ILI's rows hold no window
+VALIDATION_WINDOWS = 32  # our choice: one batch is enough to exercise a validation
+PERCENT = 50  # our choice: 5 % of ILI's rows are too few for a window
 LONG = {"ILI": {"context": 96, "horizons": [24]}}
-# On ILI its published width makes a step of minutes (config/methods.yaml).
+# At its published width, a step on ILI takes minutes (config/methods.yaml).
 HEAVY = {"timesnet": {"dataset": "ETTh1", "method": "timesnet", "context": 512, "horizons": [96]}}
 SHORT = {"M4-Weekly": {"context": 26, "horizons": [13]}}
 CONFIG = yaml.safe_load((ROOT / "config/cpu.yaml").read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ ERRORS = ("mse", "mae", "smape", "mase", "owa", "validation_loss", "n_windows", 
 
 
 def variants_of(kept: pd.DataFrame) -> dict[str, list[Any]]:
-    """What kept runs are of: variants by experiment, and the numbers of blocks other than `BLOCKS`."""
+    """The variants of the kept runs by experiment, and their numbers of blocks other than `BLOCKS`."""
     short, few = kept["run/task"] == "short-term", kept["run/train_percent"] < 100
     two_layers = kept["run/options/token_embedding"] == "mlp"
     parts = {
@@ -52,16 +52,16 @@ def variants_of(kept: pd.DataFrame) -> dict[str, list[Any]]:
         "router": ~short & two_layers,
     }
     blocks = kept["run/backbone/blocks"].dropna().astype(int)
-    # A published schedule cannot be cut short; its code is that of the method under its own name.
+    # A published schedule cannot be cut short; its code is that of the variant without the suffix.
     variants = kept["run/variant"].str.removesuffix("-published")
     found: dict[str, list[Any]] = {name: sorted(set(variants[rows])) for name, rows in parts.items()}
     return found | {"depth": sorted({*blocks} - {BLOCKS})}
 
 
 def configuration(wanted: Mapping[str, list[Any]], *, trained: set[str], linear: bool) -> dict[str, Any]:
-    """A configuration of `wanted` (as `variants_of` gives it) in the keys that the oldest kept commit knows already.
+    """A configuration of `wanted` (as returned by `variants_of`), with only keys that the oldest kept commit knows.
 
-    `trained` are the methods with a budget. `linear` names the token embedding of most kept results, which was the
+    `trained` are the methods with a budget. `linear` sets the token embedding of most kept results, which was the
     default before a configuration could name it. Other settings are those of `config/cpu.yaml`.
     """
     short = {"max_steps": STEPS, "validation_windows": VALIDATION_WINDOWS}
@@ -74,14 +74,14 @@ def configuration(wanted: Mapping[str, list[Any]], *, trained: set[str], linear:
         "long_term": {"datasets": LONG},
         "few_shot": {"datasets": LONG, "train_percent": PERCENT},
         "short_term": {"datasets": SHORT},
-        # Commits before the experiment `tokens` have runs of its settings, so it is planned under another name.
+        # Commits before the experiment `tokens` have runs with its settings, so it is planned under another name.
         "router": {"datasets": LONG, "overrides": two_layers},
     }
     experiments = {name: entry | {"methods": wanted[name]} for name, entry in experiments.items() if wanted[name]}
     heavy = [name for name in wanted["long_term"] if name in HEAVY]
     if heavy:
         others = [name for name in wanted["long_term"] if name not in HEAVY]
-        methods = others or ["seasonal-naive"]  # a list of none is refused
+        methods = others or ["seasonal-naive"]  # an empty list is refused
         experiments["long_term"] |= {"methods": methods, "also": [HEAVY[name] for name in heavy]}
     if wanted["depth"]:
         backbones = [BACKBONE | {"blocks": blocks} for blocks in wanted["depth"]]
@@ -100,7 +100,7 @@ def configuration(wanted: Mapping[str, list[Any]], *, trained: set[str], linear:
 
 
 def trained_of(wanted: Mapping[str, list[Any]], *, catalogue: Mapping[str, Any]) -> set[str]:
-    """The methods of `wanted` that are trained by `catalogue`, what a `config/methods.yaml` holds."""
+    """The methods of `wanted` that are trained according to `catalogue`, the content of a `config/methods.yaml`."""
     named = {variant for name, variants in wanted.items() if name != "depth" for variant in variants}
     named |= {"time-llama"} if wanted["depth"] else set()
     return {catalogue[name]["method"] for name in named if name in catalogue and catalogue[name].get("training")}
@@ -112,7 +112,7 @@ def git(*order: str, folder: Path) -> str:
 
 
 def trained_by(commit: str, settings: Mapping[str, Any], folder: Path) -> Path:
-    """The results of `settings` by the code of `commit`, in a clone of its own at `folder`; what is there is kept."""
+    """The results of `settings` by the code of `commit`, in a separate clone at `folder`; existing files are kept."""
     if not (folder / ".git").is_dir():
         git("clone", "--quiet", str(ROOT), str(folder), folder=ROOT)
         git("checkout", "--quiet", "--detach", commit, folder=folder)
@@ -126,7 +126,7 @@ def trained_by(commit: str, settings: Mapping[str, Any], folder: Path) -> Path:
 
 
 def runs_in(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each run's path in `results` and what it ended with: errors, losses, and digests of its weights."""
+    """Each run's path in `results` and its outcome: errors, losses, and digests of its weights."""
     for path in sorted(results.rglob("metrics.json")):
         metrics = json.loads(path.read_text(encoding="utf-8"))
         ended = {name: metrics[name] for name in ERRORS if name in metrics}
@@ -144,13 +144,13 @@ def weights_in(run: Path) -> list[str]:
 
 
 def compared(commit: str, rows: int, there: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
-    """How many of the runs `there` ended as the present ones did, and which did not."""
+    """How many of the runs `there` ended like the present ones, and which did not."""
     both = sorted(there.keys() & present.keys())
     apart = [path for path in both if not same(there[path], present[path])]
     shown = [
         {
             "run": path,
-            # Since the untrained model is validated too, a training that only harms ends where it began.
+            # The untrained model is validated too, so a training that only makes it worse ends where it began.
             "began": present[path]["best_step"] == 0 < there[path]["best_step"],
             "then": _errors(there[path]),
             "now": _errors(present[path]),
@@ -173,14 +173,14 @@ def _errors(ended: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def package(commit: str) -> str:
-    """What git calls the content of the package at a commit, whatever else is in it."""
+    """Git's identifier of the package's content at a commit, independent of the commit's other files."""
     return git("rev-parse", f"{commit}:timellama", folder=ROOT).strip()
 
 
 def recounted(document: Mapping[str, Any], kept: pd.DataFrame, *, package: Callable[[str], str]) -> dict[str, Any]:
-    """The `document` of before with the rows that each commit has now, and those of the present code's package.
+    """The earlier `document` with each commit's current number of rows, and those of the present code's package.
 
-    Raises ValueError for a commit of another package that nothing was found out about.
+    Raises ValueError for a commit with another package for which the document has no short runs.
     """
     rows = kept["provenance/git_commit"].value_counts().to_dict()
     found = {each["commit"]: each for each in document["commits"]}
@@ -196,23 +196,23 @@ def recounted(document: Mapping[str, Any], kept: pd.DataFrame, *, package: Calla
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.commits", description=__doc__)
-    parser.add_argument("--folder", type=Path, help="where the clones and their results go")
-    parser.add_argument("--side-by-side", type=int, default=2, help="commits at once, each on one thread")
-    parser.add_argument("--present", default="HEAD", metavar="COMMIT", help="what the others are held against")
-    parser.add_argument("--only", nargs="*", help="the first digits of commits, in place of all")
-    parser.add_argument("--count", action="store_true", help="count the kept results again, and train nothing")
+    parser.add_argument("--folder", type=Path, help="folder for the clones and their results")
+    parser.add_argument("--side-by-side", type=int, default=2, help="commits to run at once, each on one thread")
+    parser.add_argument("--present", default="HEAD", metavar="COMMIT", help="the commit to compare the others with")
+    parser.add_argument("--only", nargs="*", help="the first digits of commits, instead of all")
+    parser.add_argument("--count", action="store_true", help="recount the kept results and train nothing")
     given = parser.parse_args()
     kept = pd.read_csv(KEPT, low_memory=False)
     if given.count:
         written(recounted(json.loads(OUTPUT.read_text(encoding="utf-8")), kept, package=package))
         return
     if given.folder is None:
-        parser.error("--folder is required where something is trained")
+        parser.error("--folder is required unless --count is given")
     commits = dict(list(kept.groupby("provenance/git_commit", sort=False)))
     if given.only:
         commits = {commit: rows for commit, rows in commits.items() if commit.startswith(tuple(given.only))}
     present = git("rev-parse", given.present, folder=ROOT).strip()
-    # The present code first, as it takes longest.
+    # The present code is first because it takes longest.
     asked = {present: variants_of(pd.concat(list(commits.values())))}
     alike = {commit: len(rows) for commit, rows in commits.items() if package(commit) == package(present)}
     commits = {commit: rows for commit, rows in commits.items() if commit not in alike}
@@ -231,7 +231,7 @@ def main() -> None:
 
 
 def written(document: Mapping[str, Any]) -> None:
-    """Keep what was found."""
+    """Write the document to `OUTPUT`."""
     OUTPUT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 

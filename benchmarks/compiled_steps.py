@@ -1,9 +1,9 @@
 """Training steps through torch.compile on a CPU: seconds to compile, cold and from a kept cache, and steps a second.
 
 `python -m benchmarks.compiled_steps --variant time-llama --cache FOLDER` measures one method on ETTh1, H 96, with the
-settings of `config/cpu.yaml`, on one thread, and prints a row. Eager and compiled steps alternate in one process, in
-processor time, on which other programs have less influence; the ratio is that of the medians. A second process with the
-same folder shows what the cache saves.
+settings of `config/cpu.yaml`, on one thread, and prints a row. Eager and compiled steps alternate in one process. They
+are measured in processor time, which other programs affect less; the ratio is that of the medians. A second process
+with the same folder shows what the cache saves.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the prepared language model, the models on it, and one table of all ratios at the end."""
+"""Shared fixtures: the prepared language model, the models built on it, and a final table of all ratios."""
 
 import os
 import statistics
@@ -25,12 +25,12 @@ ROWS = pytest.StashKey[list[tuple[str, str, str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A table that no benchmark has filled yet."""
+    """Start with an empty table."""
     config.stash[ROWS] = []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table: what, measured, goal."""
+    """Print the table: what, measured, goal."""
     rows = terminalreporter.config.stash[ROWS]
     if not rows:
         return
@@ -43,7 +43,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def two_threads() -> None:
-    """Every benchmark, and every process that one starts, computes on two threads, with memory kept as in a run."""
+    """Run every benchmark, and every process that it starts, on two threads, with freed memory kept as in a run."""
     keep_freed_memory()
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
     torch.set_num_threads(THREADS)
@@ -51,7 +51,7 @@ def two_threads() -> None:
 
 @pytest.fixture(scope="session")
 def folder() -> Path:
-    """The prepared language model; the benchmarks are skipped where there is none."""
+    """The prepared language model; without one the benchmarks are skipped."""
     folder = Path(os.environ.get(VARIABLE, ROOT / PREPARED))
     if not (folder / "backbone.json").is_file():
         pytest.skip(f"no prepared language model in {folder}: make {PREPARED}/backbone.json, or set {VARIABLE}")
@@ -113,7 +113,7 @@ def interleaved(benchmark) -> Callable[..., tuple[float, float]]:
 
 @pytest.fixture
 def record(benchmark, request) -> Callable[..., None]:
-    """`record(what, value, unit, goal)` keeps a result with the benchmark's own and as a line of the table."""
+    """`record(what, value, unit, goal)` stores a result with those of pytest-benchmark and as a line of the table."""
 
     def record(what: str, value: float, unit: str, goal: str, **details: float) -> None:
         benchmark.extra_info.update(what=what, value=value, unit=unit, goal=goal, **details)

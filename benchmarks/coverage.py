@@ -1,7 +1,7 @@
-"""How often intervals over results hold the truth: made-up experiments whose truth is known.
+"""How often intervals over results contain the truth, on simulated experiments whose truth is known.
 
 `python -m benchmarks.coverage` prints the table of docs/claims.md. The sizes of an experiment are those of the paper's
-tables or of the kept ones, and its chance is as measured in the kept results of `config/cpu.yaml` (`MEASURED`).
+tables or of the kept ones, and its chance is measured from the kept results of `config/cpu.yaml` (`MEASURED`).
 """
 
 import math
@@ -16,7 +16,7 @@ from timellama.results.statistics.uncertainty import highest
 
 HORIZONS = (96, 192, 336, 720)
 ROWS = 2880  # of ETTh1's test part, the shortest of table 1
-RIVALS = (2, 5)  # 5: of table 1
+RIVALS = (2, 5)  # 5: as in table 1
 REPETITIONS = 4000  # a coverage of 95 % then has a standard error of 0.35 points
 
 
@@ -24,8 +24,8 @@ REPETITIONS = 4000  # a coverage of 95 % then has a standard error of 0.35 point
 class Chance:
     """What differs by chance, as standard deviations of log ratios of errors.
 
-    `datasets` between data sets, `horizons` between the horizons of one; `seed` is the median over cells between seeds,
-    which `spread` (of its logarithm) makes larger in some cells than in others, and `shared` is the correlation of two
+    `datasets` is between data sets, `horizons` between the horizons of one. `seed` is between seeds: its median over
+    cells; `spread` (of its logarithm) makes it larger in some cells than in others. `shared` is the correlation of two
     horizons under one seed. `window` is between windows, `common` the correlation of two horizons' windows.
     """
 
@@ -39,10 +39,9 @@ class Chance:
 
 
 # docs/reference/cpu/metrics.csv, Time-LlaMA against PatchTST, DLinear, iTransformer and RLinear with all training
-# rows: ETTh1, ETTm1 and Weather for the first two, ETTh1 and ILI, which had three seeds first, for the next three.
-# The last two are of DLinear against RLinear on ETTh1 at horizons 96 and 336 (seed 0), whose windows' correlation
-# falls to 0.1 or less within a horizon, as it does here: errors are means over a horizon of steps that have nothing
-# in common.
+# rows: ETTh1, ETTm1 and Weather for the first two; ETTh1 and ILI, which had three seeds first, for the next three.
+# The last two are of DLinear against RLinear on ETTh1 at horizons 96 and 336 (seed 0). Their windows' correlation
+# falls to 0.1 or less within a horizon, and so it does here: errors are means over a horizon of independent steps.
 MEASURED = Chance(datasets=0.035, horizons=0.029, seed=0.024, spread=0.96, shared=0.27, window=0.08, common=0.33)
 
 
@@ -69,7 +68,7 @@ DESIGNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What an experiment gave against one rival, and the truths: of its cells (log ratios), and over all data sets."""
+    """An experiment's result against one rival, and the truths: of its cells (log ratios) and over all data sets."""
 
     cells: list[Cell]
     truths: np.ndarray
@@ -77,7 +76,7 @@ class Made:
 
 
 def experiment(draw: np.random.Generator, design: Design, chance: Chance, effect: float = 0.0) -> Made:
-    """A made-up experiment whose truth over all data sets is `effect`."""
+    """A simulated experiment whose truth over all data sets is `effect`."""
     cells, truths = [], []
     for place, seeds in enumerate(design.seeds):
         own = effect + chance.datasets * draw.normal()
@@ -100,7 +99,7 @@ def experiment(draw: np.random.Generator, design: Design, chance: Chance, effect
 
 
 def _windows(draw: np.random.Generator, steps: np.ndarray, horizon: int, chance: Chance) -> np.ndarray:
-    """What each window adds to the log ratio: a mean over its horizon of `steps`, which horizons share, and others."""
+    """What each window adds to the log ratio: a mean over its horizon of `steps`, shared by horizons, and of others."""
     part = chance.common / math.sqrt(96 / 336)  # windows of 336 steps share 96 of them with those of 96
     mixed = math.sqrt(part) * steps + math.sqrt(1 - part) * draw.normal(size=len(steps))
     sums = np.concatenate([[0.0], np.cumsum(mixed)])
@@ -108,7 +107,7 @@ def _windows(draw: np.random.Generator, steps: np.ndarray, horizon: int, chance:
 
 
 def pooled_cells(draw: np.random.Generator, cells: Sequence[Cell], resamples: int = 500) -> tuple[float, float]:
-    """The earlier rule: a bootstrap of cells as if independent, and within each of its seeds; percentiles."""
+    """The earlier rule: percentiles of a bootstrap of cells as if independent, and of the seeds within each cell."""
     values = np.full((len(cells), max(len(cell.ratios) for cell in cells)), np.nan)
     for place, cell in enumerate(cells):
         values[place, : len(cell.ratios)] = list(cell.ratios.values())
@@ -121,7 +120,7 @@ def pooled_cells(draw: np.random.Generator, cells: Sequence[Cell], resamples: in
 
 
 Rule = Callable[[np.random.Generator, Made], tuple[float, float]]
-RULES: Mapping[str, tuple[str, Rule]] = {  # the truth that it is held against, and the interval
+RULES: Mapping[str, tuple[str, Rule]] = {  # the truth that the interval is compared with, and the interval
     "earlier, any data set": ("beyond", lambda draw, made: pooled_cells(draw, made.cells)),
     "any data set": ("beyond", lambda draw, made: of_datasets(made.cells).ends()),
     "earlier, these cells": ("cells", lambda draw, made: pooled_cells(draw, made.cells)),
@@ -132,8 +131,10 @@ RULES: Mapping[str, tuple[str, Rule]] = {  # the truth that it is held against, 
 def coverage(
     design: Design, *, chance: Chance = MEASURED, repetitions: int = REPETITIONS, seed: int = 0
 ) -> dict[str, float]:
-    """By rule, the share of experiments whose interval holds the truth, and with `wrong` before its name of those with
-    all of the interval on the other side of 0 than the truth, or on one side of a truth of 0; NaN where it gives none.
+    """By rule, the share of experiments whose interval contains the truth; NaN where the rule gives no interval.
+
+    Under `wrong` and the rule's name: the share whose whole interval is on the other side of 0 than the truth, or on
+    one side of a truth of 0.
     """
     draw, held = np.random.default_rng(seed), dict.fromkeys([*RULES, *(f"wrong {name}" for name in RULES)], 0.0)
     for _ in range(repetitions):
@@ -149,7 +150,7 @@ def coverage(
 def of_rivals(
     design: Design, rivals: int, *, chance: Chance = MEASURED, repetitions: int = REPETITIONS, seed: int = 0
 ) -> dict[str, float]:
-    """The same of the margin to the strongest rival and of the share of cells, against several rivals."""
+    """The same for the margin to the strongest rival and for the share of cells, against several rivals."""
     draw, held = np.random.default_rng(seed), {"margin": 0, "share": 0}
     for _ in range(repetitions):
         made = [experiment(draw, design, chance) for _ in range(rivals)]
@@ -162,7 +163,7 @@ def of_rivals(
 
 
 def rows(found: Mapping[str, Mapping[str, float]]) -> list[tuple[str, ...]]:
-    """By experiment, of each rule the coverage in per cent and, in brackets, how often it is wrong."""
+    """One row per experiment: each rule's coverage in per cent and, in brackets, how often the rule is wrong."""
 
     def shown(of: Mapping[str, float], rule: str) -> str:
         return "none" if math.isnan(of[rule]) else f"{of[rule] * 100:.1f} ({of[f'wrong {rule}'] * 100:.1f})"

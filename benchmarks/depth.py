@@ -2,12 +2,12 @@
 
 `python -m benchmarks.depth` needs `results/data/ETTh1/series.npz` and the prepared language model of
 `config/cpu.yaml`. It runs the model of ETTh1, horizon 96, seed 0, with its initial weights, and writes
-docs/depth: a table and a figure. A second table and figure are of tokens that are multiplied before they enter the
+docs/depth: a table and a figure. A second table and figure show tokens that are multiplied before they enter the
 blocks (`token_scale`), beside the test errors of the experiment `tokens` that docs/reference/cpu keeps.
 
-At each depth, of the variates' tokens [B, N, D]: the norm, that of the first token, and of the last, which the router
-pools; the share of the squared norm in one coordinate; and how much of the variate's last day a linear map reads from a
-token (R2 on validation windows, ridge regression on training windows).
+At each depth it measures the variates' tokens [B, N, D]: the norm of all tokens, of the first, and of the last, which
+the router pools; the share of the squared norm in one coordinate; and how much of the variate's last day a linear map
+reads from a token (R2 on validation windows, ridge regression on training windows).
 """
 
 import csv
@@ -36,13 +36,13 @@ OUT = Path("docs/depth")
 KEPT = Path("docs/reference/cpu/metrics.csv")
 SCALES = {"time-llama-zero-head": 1} | {f"time-llama-scale-{scale}": scale for scale in (5, 20, 60, 100, 300)}
 DATASET, HORIZON, SEED = "ETTh1", 96, 0
-WINDOWS = 600  # our choice: of each part; 4 200 tokens determine a map from 576 numbers
-RIDGE = 1e-3  # our choice: of the mean squared standardised coordinate
+WINDOWS = 600  # our choice, per part: 4 200 tokens determine a map from 576 numbers
+RIDGE = 1e-3  # our choice, relative to the mean squared standardised coordinate
 NAMES = ("aligned tokens", *(f"after block {block}" for block in range(1, 7)), "head's input")
 
 
 def measure(root: Path) -> tuple[list[dict], list[dict]]:
-    """A row a depth, and a row a scale. Raises InputError where the series or the language model is not prepared."""
+    """One row per depth, and one per scale. Raises InputError if the series or the language model is not prepared."""
     matrix = make_matrix(read_yaml(root / "config/cpu.yaml"), root=root)
     run, model = _untrained(matrix, "long_term", "time-llama", root)
     series = load_series(root / layout.SERIES.format(dataset=DATASET))
@@ -60,7 +60,7 @@ def measure(root: Path) -> tuple[list[dict], list[dict]]:
 
 
 def _untrained(matrix: Matrix, experiment: str, variant: str, root: Path) -> tuple[Run, torch.nn.Module]:
-    """A run of an experiment, and its model with the weights that it begins with."""
+    """A run of an experiment, and its model with the initial weights."""
     wanted = (DATASET, HORIZON, variant, SEED)
     runs = matrix.experiment(experiment)
     run = next(run for run in runs if (run.dataset, run.horizon, run.variant, run.seed) == wanted)
@@ -69,7 +69,7 @@ def _untrained(matrix: Matrix, experiment: str, variant: str, root: Path) -> tup
 
 
 def _scaled(model: torch.nn.Module, scale: float, found: dict[str, tuple[Tensor, Tensor]]) -> dict:
-    """What of a scaled token is left in the residual stream behind the last block, and what the head can read."""
+    """How much of a scaled token is left in the residual stream after the last block, and what the head can read."""
     model.token_scale = scale
     states = {part: (_states(model, x), days) for part, (x, days) in found.items()}
     model.token_scale = 1.0
@@ -83,7 +83,7 @@ def _scaled(model: torch.nn.Module, scale: float, found: dict[str, tuple[Tensor,
 
 
 def share_of_blocks(before: Tensor, after: Tensor) -> float:
-    """Of the squared norm of tokens [B, N, D] that enter the blocks and of what these add, the part that they add."""
+    """The share that the blocks add to the squared norm of their input tokens [B, N, D] and of the addition."""
     added = (after - before).square().sum(dim=2)
     return (added / (added + before.square().sum(dim=2))).mean().item()
 
@@ -138,7 +138,7 @@ def _read(tokens: Tensor, days: Tensor) -> Callable[[Tensor, Tensor], float]:
 
 
 def errors(kept: Path) -> dict[int, list[float]]:
-    """The test errors of each scale, a seed each, that a reference keeps; empty lists where it keeps none."""
+    """The test errors that a reference keeps for each scale, one per seed; an empty list where it keeps none."""
     found: dict[int, list[float]] = {scale: [] for scale in SCALES.values()}
     with kept.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -149,7 +149,7 @@ def errors(kept: Path) -> dict[int, list[float]]:
 
 
 def write(rows: list[dict], scaled: list[dict], tested: dict[int, list[float]], folder: Path) -> None:
-    """The tables, the figures and the numbers."""
+    """Write the tables, the figures and the numbers."""
     lines = ["| depth | norm of a token | of the first | of the last | in one coordinate, % | last day readable, R2 |"]
     lines += ["|---|---:|---:|---:|---:|---:|"]
     for row in rows:

@@ -1,6 +1,6 @@
-"""What fev makes of a made-up file of ours: `python -m benchmarks.fev_summary` writes `tests/fev.json`.
+"""What fev computes from a made-up file in our format: `python -m benchmarks.fev_summary` writes `tests/fev.json`.
 
-The package fev needs an older huggingface_hub than ours, so it is installed into a folder of its own, which the process
+The package fev needs an older huggingface_hub than ours, so it is installed into a separate folder, which the process
 that runs this finds first (`COMMAND`). Reference: Shchur et al. 2025 (arXiv 2509.26468).
 """
 
@@ -23,19 +23,19 @@ SCORES = ("win_rate", "skill_score", "median_training_time_s")
 
 
 def summary() -> pd.DataFrame:
-    """Three methods on three data sets, of which one is now the best and now the worst."""
+    """Three methods on three data sets; one method is sometimes the best and sometimes the worst."""
     made = made_up.cells("ABC")
     made.loc[made["variant"] == "dlinear", "mse_mean"] *= np.linspace(0.7, 2, 6)
     return made
 
 
 def file_of(made: pd.DataFrame) -> str:
-    """The file that a table of these rows leaves."""
+    """The content of the file that is written for a table of these rows."""
     return written(numbers_of(made, ["mse"]))
 
 
 def measured() -> dict[str, Any]:
-    """What is kept: the file, fev's leaderboard and its comparison of each two methods; needs fev."""
+    """The kept document: the file, fev's leaderboard and its pairwise comparisons of methods; needs fev."""
     import fev
 
     text = file_of(summary())

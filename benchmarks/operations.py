@@ -1,7 +1,7 @@
 """Operations of one forecast at the paper's size: Traffic's 862 variates, look-back 512, horizon 96, one window.
 
-`python -m benchmarks.operations` prints a line a method. They are counted on shapes, so no weights are needed:
-the language model's are those of its published configuration (timellama/cost/backbone_shapes.py).
+`python -m benchmarks.operations` prints one line per method. Operations are counted on shapes, without weights: the
+language model's shapes are those of its published configuration (timellama/cost/backbone_shapes.py).
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ ONE = Training(batch_size=1, evaluation_batch_size=1)
 
 
 def operations(root: Path) -> dict[str, int]:
-    """By method of the paper's configuration, with the paper's language model where it has one."""
+    """Operations by method of the paper's configuration, with the paper's language model where the method has one."""
     matrix, found = make_matrix(read_yaml(root / "config/paper.yaml"), root=root), {}
     for run in matrix.runs["long_term"]:
         model = describe_backbone(run.backbone and dataclasses.asdict(run.backbone))

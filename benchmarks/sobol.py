@@ -1,7 +1,7 @@
 """Writes `timellama/experiments/sobol.csv`: `python -m benchmarks.sobol`.
 
-The points of every search are kept as a file, so that planning imports no SciPy and another version of it cannot change
-which runs a search consists of.
+The points of every search are kept in a file, so that planning does not import SciPy and another version of it cannot
+change which runs a search consists of.
 """
 
 import sys
@@ -15,7 +15,7 @@ POINTS, DIMENSIONS, SEED, DIGITS = 64, 8, 0, 6  # our choice: 64 trials of 8 par
 
 
 def text() -> str:
-    """The file's content: a line a point, a column a dimension."""
+    """The file's content: one line per point, one column per dimension."""
     points = qmc.Sobol(d=DIMENSIONS, scramble=True, rng=SEED).random(POINTS)
     return "\n".join(",".join(f"{value:.{DIGITS}f}" for value in point) for point in points) + "\n"
 

@@ -1,11 +1,11 @@
-"""Whether kept trainings that never validated their start would end otherwise now that a training does.
+"""Whether kept trainings that never validated their start would end differently now that a training does.
 
-`python -m benchmarks.starts --results results` makes the untrained model of every kept run whose code is older than
-`RULE`, as the run made it, and writes its validation loss beside the best one to `docs/reference/starts.csv`. A run
-ends as it did where its best loss is lower than that of its start and its patience was not at an end before a loss was.
-Where the best loss came within the patience, one was. Else the run is trained again until one is.
+`python -m benchmarks.starts --results results` builds the untrained model of every kept run whose code is older than
+`RULE`, as the run built it, and writes its validation loss beside the best one to `docs/reference/starts.csv`. A run
+ends as it did if its best loss is below that of its start and if some loss was below the start's before the patience
+ended. If the best loss came within the patience, some loss was. Otherwise the run is trained again until one is.
 
-Data and language models have to be prepared before:
+Data and language models have to be prepared first:
 `python -m benchmarks.starts --needs | xargs snakemake -j2 --configfile config/cpu.yaml --`.
 """
 
@@ -41,7 +41,7 @@ COLUMNS = ("result", "start", "best", "validations_to_best", "patience", "valida
 
 
 def older_than_rule(commit: str) -> bool:
-    """Whether the code of `commit` does not hold `RULE`. Raises CalledProcessError for a commit that is not here."""
+    """Whether the code of `commit` does not include `RULE`. Raises CalledProcessError if the commit is not here."""
     order = ["git", "merge-base", "--is-ancestor", RULE, commit]
     found = subprocess.run(order, cwd=ROOT, check=False, capture_output=True)
     if found.returncode not in (0, 1):
@@ -56,7 +56,7 @@ def of_older_code(kept: pd.DataFrame, *, older: Callable[[str], bool] = older_th
 
 
 def parts_of(run: Run, series: Path) -> TaskParts:
-    """The windows of a run, as its training has them."""
+    """The windows of a run, as its training uses them."""
     if run.task == "short-term":
         m4 = load_m4(series)
         return prepare_m4(m4, context=run.context, frequency=Reference.of(m4, dataset=run.dataset).frequency)
@@ -66,7 +66,7 @@ def parts_of(run: Run, series: Path) -> TaskParts:
 
 
 class Below(Exception):
-    """A validation loss below that of the start; `step` is how many steps came before it."""
+    """A validation loss below that of the start; `step` is the number of steps before it."""
 
     def __init__(self, step: int):
         super().__init__(step)
@@ -74,12 +74,12 @@ class Below(Exception):
 
 
 class Watch:
-    """Ends a training at its first validation loss below that of its start; stands in for a run's progress file."""
+    """Ends a training at its first validation loss below that of its start; replaces a run's progress file."""
 
     due = False
 
     def write(self, _: str, *, step: int, best_step: int | None, **__: Any) -> None:
-        """Takes what a training reports after each validation. Raises Below."""
+        """Receive what a training reports after each validation. Raises Below."""
         if best_step:
             raise Below(step)
 
@@ -99,7 +99,7 @@ def start_of(run: Run, parts: TaskParts, *, results: Path) -> float:
 
 
 def below_start(run: Run, parts: TaskParts, *, results: Path) -> int | None:
-    """The first step whose validation loss is below that of the start; None where the patience ends before."""
+    """The first step whose validation loss is below that of the start; None if the patience ends before one is."""
     try:
         train(
             model_of(run, results=results),
@@ -118,7 +118,7 @@ def below_start(run: Run, parts: TaskParts, *, results: Path) -> int | None:
 
 
 def row_of(of: tuple[str, Run, float, int], *, results: Path) -> dict[str, Any]:
-    """A line of `starts.csv`: of a result, its run, its best validation loss, and the step of that."""
+    """A line of `starts.csv`, from a result, its run, its best validation loss, and the step of that loss."""
     result, run, best, best_step = of
     parts, patience = parts_of(run, layout.within(results, layout.SERIES, dataset=run.dataset)), run.training.patience
     between = run.training.steps(windows=len(parts.train), variates=run.variates).between_validations
@@ -135,7 +135,7 @@ def row_of(of: tuple[str, Run, float, int], *, results: Path) -> dict[str, Any]:
 
 
 def asked() -> list[tuple[str, Run, float, int]]:
-    """What `row_of` takes, for each kept training of older code, in the order of `metrics.csv`."""
+    """The arguments of `row_of` for each kept training of older code, in the order of `metrics.csv`."""
     runs = make_matrix(CONFIG, root=ROOT).every_run()
     planned = {layout.metrics_of(folder): run for folder, run in runs.items()}
     old = of_older_code(pd.read_csv(KEPT, low_memory=False))
@@ -144,7 +144,7 @@ def asked() -> list[tuple[str, Run, float, int]]:
 
 
 def needs(runs: Collection[Run]) -> list[str]:
-    """The files that Snakemake has to make before."""
+    """The files that Snakemake has to make first."""
     files = {layout.SERIES.format(dataset=run.dataset) for run in runs}
     files |= {f"{layout.backbone_folder(run.backbone)}/{layout.RECORD}" for run in runs if run.backbone}
     return sorted(files)
@@ -153,9 +153,9 @@ def needs(runs: Collection[Run]) -> list[str]:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.starts", description=__doc__)
-    parser.add_argument("--results", type=Path, default=ROOT / layout.RESULTS, help="where what --needs lists lies")
-    parser.add_argument("--processes", type=int, default=2, help="how many at once, each on one thread")
-    parser.add_argument("--needs", action="store_true", help="list what has to be prepared, and end")
+    parser.add_argument("--results", type=Path, default=ROOT / layout.RESULTS, help="folder of what --needs lists")
+    parser.add_argument("--processes", type=int, default=2, help="runs at once, each on one thread")
+    parser.add_argument("--needs", action="store_true", help="list the files that have to be prepared, and exit")
     given = parser.parse_args()
     runs = asked()
     if given.needs:

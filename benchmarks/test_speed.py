@@ -1,4 +1,4 @@
-"""The goals of docs/benchmarks.md, measured: each ratio's two sides in turn in one process. Nothing is asserted.
+"""Measures the goals of docs/benchmarks.md: the two sides of each ratio alternate in one process. Asserts nothing.
 
 `python -m pytest benchmarks -q`. The inputs are random numbers of the shapes of ETTh1 (7 variates) and Traffic (862).
 """
@@ -28,8 +28,8 @@ from timellama.training.steps.step import TrainingStep
 CONTEXT, HORIZON = 512, 96
 ETT, TRAFFIC = 7, 862
 ETTH1_TEST_WINDOWS = 2785  # 2880 test rows, horizon 96
-PEAK_SIZE = 2048  # large enough for a CPU to reach its rate
-PROFILED_STEPS = 10  # our choice: a second or two, in which no single step counts much
+PEAK_SIZE = 2048  # large enough for a CPU to reach its peak rate
+PROFILED_STEPS = 10  # our choice: a second or two, so that no single step counts much
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::addmm_", "aten::bmm")
 
 
@@ -39,7 +39,7 @@ def random_input(batch: int, variates: int) -> Tensor:
 
 
 def forecasting(model: nn.Module, x: Tensor, *, precision: str = "float32") -> Callable[[], Tensor]:
-    """A call that forecasts without gradients; it has been called once."""
+    """A call that forecasts without gradients; it has been called once already."""
 
     def call() -> Tensor:
         with torch.inference_mode(), autocast("cpu", precision):
@@ -52,7 +52,7 @@ def forecasting(model: nn.Module, x: Tensor, *, precision: str = "float32") -> C
 def training_step(
     model: nn.Module, batch: int, *, variates: int = ETT, precision: str = "float32"
 ) -> Callable[[], None]:
-    """A call that makes one training step as timellama/training/train.py does; it has been made twice."""
+    """A call that makes one training step as timellama/training/train.py does; it has been called twice already."""
     x, training = random_input(batch, variates), Training()
     y = torch.randn(batch, HORIZON, variates)
     weight = TimeLlamaOptions().balance_weight
@@ -67,7 +67,7 @@ def training_step(
 
 
 def fresh(code: str, folder: Path) -> float:
-    """Run `code` in an interpreter of its own, with the prepared folder as its argument -> the number it prints."""
+    """Run `code` in a fresh interpreter, with the prepared folder as its argument -> the number it prints."""
     done = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, text=True, capture_output=True)
     return float(done.stdout)
 
@@ -104,7 +104,7 @@ def test_throughput_over_patchtst(make, interleaved, record, precision):
 
 @pytest.mark.parametrize("method", ["gpt4ts", "time-llm", "time-llama"])
 def test_training_step_in_bfloat16(make, interleaved, record, method):
-    """Both precisions on one thread, as trainings run side by side; 4 windows of 7 variates."""
+    """Both precisions on one thread, like trainings that run side by side; 4 windows of 7 variates."""
     torch.set_num_threads(1)
     halved, full = (
         training_step(make(method, variates=ETT, precision=precision), 4, precision=precision)
@@ -116,7 +116,7 @@ def test_training_step_in_bfloat16(make, interleaved, record, method):
 
 
 def test_three_seeds_in_one_process(make, interleaved, record):
-    """The most that stacking the tokens of three seeds could gain: one step of three batches shares more than they."""
+    """An upper bound for stacking the tokens of three seeds: one step of three batches shares more than they would."""
     torch.set_num_threads(1)
     single, stacked = (training_step(make("time-llama", variates=ETT), batch) for batch in (16, 48))
     ours, other = interleaved(stacked, single, rounds=10)
@@ -126,7 +126,7 @@ def test_three_seeds_in_one_process(make, interleaved, record):
 
 def test_throughput_over_time_llm(make, interleaved, record):
     x, time_llm = random_input(1, TRAFFIC), make("time-llm", variates=TRAFFIC)
-    forecasting(time_llm, random_input(1, 1))  # what it computes once for all forecasts is not timed
+    forecasting(time_llm, random_input(1, 1))  # leaves what it computes once for all forecasts untimed
     ours = forecasting(make("time-llama", variates=TRAFFIC), x)
 
     def other() -> None:
@@ -163,7 +163,7 @@ def test_dynamic_lora_over_frozen_in_training(make, interleaved, record):
 
 
 def test_training_step_over_its_bound(make, interleaved, record):
-    """The bound: the frozen linears' products alone, forward and for the gradient of their input."""
+    """The bound is the frozen linears' products only, forward and for the gradient of their input."""
     model, rows = make("time-llama", variates=ETT), 16 * ETT
     matrices = [torch.randn(size) for _ in model.backbone.layers for size in model.backbone.sizes().values()]
     inputs = {size: torch.randn(rows, size) for matrix in matrices for size in matrix.shape}
@@ -181,7 +181,7 @@ def test_training_step_over_its_bound(make, interleaved, record):
 
 
 def test_share_of_matrix_products(benchmark, make, record):
-    """What of a step's processor time its matrix products take, with the sums that LoRA's are added by."""
+    """The share of a step's processor time in matrix products, with the sums that add those of LoRA."""
     step, shares = training_step(make("time-llama", variates=ETT), 16), []
 
     def profiled() -> None:
@@ -210,7 +210,7 @@ print(time.perf_counter() - {since})
 
 
 def test_loading(benchmark, folder, record):
-    """In a fresh process, its imports included; what torch's own import takes is told beside it."""
+    """In a fresh process, with its imports; the time without torch's own import is reported as well."""
     whole, beyond_torch = [], []
 
     def load() -> None:
@@ -246,7 +246,7 @@ print(int(line.split()[1]) * 1024 / 1e6)
 
 
 def test_resident_memory(benchmark, folder, record):
-    """The largest resident memory of a process that forecasts, without what loading took for a moment."""
+    """The peak resident memory of a process that forecasts, without the temporary peak of loading."""
     found = []
     benchmark.pedantic(lambda: found.append(fresh(MEMORY, folder)), rounds=3, iterations=1)
     record("resident memory, 862 variates, batch 1", max(found), "MB", "<= 450")

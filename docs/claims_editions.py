@@ -1,8 +1,8 @@
 """The verdicts of the first edition of `table_claims` beside those of this one, with the reason for each change.
 
 `docs/claims/earlier.csv` has the statements as earlier tables printed them, by commit. `docs/claims/reasons.yaml` has
-a reason for a verdict that changed, from which to which, and the commit of the rule. A statement that was not run and
-is now needs none.
+the reason for each verdict that changed, the old and the new verdict, and the commit of the rule. A statement that was
+not run before and is now needs no reason.
 """
 
 import re
@@ -28,13 +28,13 @@ COUNTED = {
     CANNOT_FAIL: "cannot fail",
 }
 CAME = "Not run then. Runs that bear on it have come since."
-NONE = "–"  # noqa: RUF001 - as the tables print what is absent
-FIRST, MIDDLE = "075bb42", "d0a215d"  # the last tables by the first rules, and by those of costs and pairs
+NONE = "–"  # noqa: RUF001 - as the tables print a missing value
+FIRST, MIDDLE = "075bb42", "d0a215d"  # the last tables by the first rules, and by the rules of costs and pairs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
-    """A statement's line as a table of claims printed it."""
+    """A statement's row as a table of claims printed it."""
 
     number: str
     statement: str
@@ -51,7 +51,7 @@ class Printed:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A verdict that is not the first edition's, and why."""
+    """A verdict that differs from the first edition, and why."""
 
     number: str
     first: str
@@ -61,7 +61,7 @@ class Change:
 
 
 def read(page: str) -> list[Printed]:
-    """The statements of a `table_claims.md`, of this edition or an earlier one. Raises InputError where it has none."""
+    """The statements of a `table_claims.md`, of this edition or an earlier one. Raises InputError if it has none."""
     found = []
     for line in page.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -92,7 +92,7 @@ def earlier(commit: str) -> dict[str, Printed]:
 
 
 def changes() -> list[Change]:
-    """The statements whose verdict is not the first edition's.
+    """The statements whose verdict differs from the first edition.
 
     Raises InputError for one without a reason.
     """

@@ -31,7 +31,7 @@ from docs.kept_numbers import (
 )
 from timellama.reports.render.markup import listed
 
-# What the path of a run's result says.
+# What the path of a run's result contains.
 PLACE = (
     r"results/(?P<task>[^/]+)/(?P<dataset>[^/]+)/(?P<variant>[^/]+)/"
     r"H(?P<horizon>\d+)-T\d+-s(?P<seed>\d+)-(?:(?P<model>.+-x\d+)-)?\w+/"
@@ -61,13 +61,13 @@ FEW_SHOT = {
     "RLinear": "rlinear",
     "hour-of-day mean, untrained": "hour-of-day-mean",
 }
-M4 = ("Hourly", "Weekly")  # frequencies that were run
+M4 = ("Hourly", "Weekly")  # the frequencies that were run
 CELLS = tuple((dataset, horizon) for dataset in ("ETTh1", "Weather") for horizon in (96, 192, 336))
-SEARCHED = IN_PLACE | METHODS  # of which those are shown that were searched for
+SEARCHED = IN_PLACE | METHODS  # of which only the searched ones are shown
 
 
 def long_term(kept: pd.DataFrame) -> str:
-    """Rows data set and horizon, columns methods that were run."""
+    """One row per data set and horizon, one column per method that was run."""
     paper, rows, columns = paper_mse("table1_long_term.csv"), [], there(kept, METHODS | FLOORS)
     for dataset in LONG_TERM:
         of = kept[(kept["run/dataset"] == dataset) & (kept["run/train_percent"] == 100)]
@@ -79,7 +79,7 @@ def long_term(kept: pd.DataFrame) -> str:
 
 
 def in_place(kept: pd.DataFrame) -> str:
-    """What stands for the language model, and other gates, by horizon."""
+    """What replaces the language model, and other gates, by horizon."""
     columns = [[select(kept, each, "ETTh1", horizon) for each in IN_PLACE.values()] for horizon in HORIZONS["ETTh1"]]
     errors = zip(*(means(of, "mse") for of in columns), strict=True)
     head = [f"H {horizon}" for horizon in HORIZONS["ETTh1"]]
@@ -88,7 +88,7 @@ def in_place(kept: pd.DataFrame) -> str:
 
 
 def few_shot(kept: pd.DataFrame) -> str:
-    """Rows methods and variants, columns data set and horizon."""
+    """One row per method or variant, one column per data set and horizon."""
     paper = paper_mse("table3_few_shot_5pct.csv")
     columns = [[select(kept, each, *cell, percent=5) for each in FEW_SHOT.values()] for cell in CELLS]
     head = [f"{dataset}, H {horizon}, {most_seeds(of)}" for (dataset, horizon), of in zip(CELLS, columns, strict=True)]
@@ -124,11 +124,11 @@ def detailed() -> str:
     kept, (number, planned, commits) = kept_runs(), coverage()
     first = (
         f"{number} of {planned} results of `config/cpu.yaml`, with the first six blocks of SmolLM2-135M-Instruct "
-        f"(Q4_1) in place of the paper's Llama-2 7B, from commits {listed(commits)}. [The kept reference]"
+        f"(Q4_1) instead of the paper's Llama-2 7B, from commits {listed(commits)}. [The kept reference]"
         "(reference/cpu/README.md) has every table and figure, and leads from each number to its run, seeds and data "
         "digest; `make check-reference` rebuilds the tables from the kept numbers. Test errors are means over the "
-        "seeds that are named (a method that trains nothing has none), of every test window, look-back 512 (ILI 96); "
-        "a cell in which they are others says so."
+        "seeds that are named (a method that trains nothing has none), of every test window, look-back 512 (ILI 96). "
+        "A cell with other seeds says so."
     )
     tables = (
         (
@@ -141,8 +141,8 @@ def detailed() -> str:
         ),
         (
             "In place of the language model",
-            "Time-LlaMA with something simpler in place of its language model, and with two other ways to [train the "
-            "router's gates](open_questions.md). With all training rows this was run on ETTh1 alone. The random "
+            "Time-LlaMA with something simpler instead of its language model, and with two other ways to [train the "
+            "router's gates](open_questions.md). With all training rows this was run only on ETTh1. The random "
             "weights are one draw, the same for each seed.",
             in_place(kept),
         ),
@@ -165,9 +165,9 @@ def detailed() -> str:
 
 
 def budgets() -> str:
-    """Of each trained method the step whose weights were kept, of those that were made: means over seeds.
+    """For each trained method the step whose weights were kept, and the number of steps: means over seeds.
 
-    At the end the windows of all variates that were seen for the first horizon, each as often as it was seen.
+    The last column has the windows of all variates seen for the first horizon, each counted as often as it was seen.
     """
     kept, rows = kept_runs(), []
     data = HORIZONS | {f"M4-{name}": [None] for name in M4}
@@ -186,13 +186,13 @@ def budgets() -> str:
 
 
 def windows_seen(run: pd.Series) -> float:
-    """Windows of all variates in a training's batches, each taken as full; N single series make one."""
+    """Windows of all variates in a training's batches, each taken as full; N single series make one window."""
     alone = run["run/training/sampling"] == "variates"
     return run["steps"] * run["run/training/batch_size"] / (run["run/variates"] if alone else 1)
 
 
 def missing() -> str:
-    """What is planned and not there, with what such a run took: the longest that is kept, wherever it ran."""
+    """Planned results that are missing, with the time of such a run: the longest that is kept, wherever it ran."""
     kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
     absent = pd.read_csv(KEPT / "absent.csv")["result"] if (KEPT / "absent.csv").is_file() else pd.Series(dtype=str)
     parts = absent.str.extract(PLACE).fillna({"model": ""})
@@ -245,7 +245,7 @@ def repeats() -> str:
 
 
 def commits() -> str:
-    """Of each commit that kept results come from, how many of its short runs the present code repeats."""
+    """For each commit that kept results come from, how many of its short runs the present code repeats."""
     found = json.loads((ROOT / "docs/reference/commits.json").read_text(encoding="utf-8"))["commits"]
     others = [[run for run in each["apart"] if not run["began"]] for each in found]
     counted = [
@@ -261,7 +261,7 @@ def commits() -> str:
 
 
 def starts() -> str:
-    """Kept trainings that never validated their untrained model: how far their best loss is below that of it."""
+    """Kept trainings that never validated their untrained model: how far their best loss is below that model's."""
     found = pd.read_csv(ROOT / "docs/reference/starts.csv")
     found = found.join(found["result"].str.extract(PLACE))
     found = found.assign(over=found["start"] / found["best"], again=found["validations_to_below"].notna())

@@ -1,4 +1,4 @@
-"""The kept results of `config/cpu.yaml` and the pieces of Markdown that the pages of numbers are made of."""
+"""The kept results of `config/cpu.yaml`, and the Markdown pieces from which the pages of numbers are built."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from timellama.results.aggregate import published_numbers
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs/reference/cpu"
-LINE = 132  # characters of a line of these pages
+LINE = 132  # characters per line of these pages
 NO_BREAK = "\N{NO-BREAK SPACE}"
 CONFIG = yaml.safe_load((ROOT / "config/cpu.yaml").read_text(encoding="utf-8"))
 LONG_TERM = {name: entry["context"] for name, entry in CONFIG["experiments"]["long_term"]["datasets"].items()}
 HORIZONS = {name: entry["horizons"] for name, entry in CONFIG["experiments"]["long_term"]["datasets"].items()}
 BLOCKS = CONFIG["backbones"][0]["blocks"]
-METHODS = {  # of table 1, as these pages call them
+METHODS = {  # of table 1, by their names on these pages
     "Time-LlaMA": "time-llama",
     "PatchTST": "patchtst",
     "DLinear": "dlinear",
@@ -32,8 +32,8 @@ METHODS = {  # of table 1, as these pages call them
     "TimesNet": "timesnet",
 }
 FLOORS = {"hour-of-day mean": "hour-of-day-mean", "seasonal naive": "seasonal-naive"}
-APART = ("search", "tokens")  # other settings of the methods that these pages show
-# Two thirds of the columns, which no page shows; to choose rows costs as much as there are columns.
+APART = ("search", "tokens")  # experiments with other settings of the methods that these pages show
+# Two thirds of the columns, which no page shows; selecting rows costs time for each column.
 UNREAD = ("chosen/", "provenance/", "run/options/", "run/split/", "frequencies/", "router/")
 
 
@@ -47,13 +47,13 @@ def kept_runs() -> pd.DataFrame:
 
 
 def searched_runs() -> pd.DataFrame:
-    """The runs with searched settings, one a seed; no trials. None before there is a search."""
+    """The runs with searched settings, one per seed, without trials; empty before there is a search."""
     kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
     return kept[kept["run/trials"].notna()] if "run/trials" in kept else kept[:0]
 
 
 def select(kept: pd.DataFrame, variant: str, dataset: str, horizon: int | None, percent: int = 100) -> pd.DataFrame:
-    """The runs of a cell, one a seed; `horizon` None for M4, which has one."""
+    """The runs of a cell, one per seed; `horizon` is None for M4, which has only one."""
     same = (kept["run/variant"] == variant) & (kept["run/dataset"] == dataset)
     same &= (kept["run/train_percent"] == percent) & ((horizon is None) | (kept["run/horizon"] == horizon))
     return kept[same]
@@ -82,7 +82,7 @@ def without_training(runs: pd.DataFrame) -> bool:
 
 
 def mean(runs: pd.DataFrame, error: str, seeds: str) -> str:
-    """The mean over seeds; which they are, where these are not `seeds`. What trains nothing has none."""
+    """The mean over seeds; names them if they are not `seeds`. A method that trains nothing has none."""
     if runs.empty:
         return "not run"
     own = seeds_of(runs)
@@ -90,13 +90,13 @@ def mean(runs: pd.DataFrame, error: str, seeds: str) -> str:
 
 
 def by_seed(runs: Sequence[pd.DataFrame], error: str = "mse") -> pd.Series:
-    """The mean of cells by seed, of the seeds that all of them have; empty where a cell has no run."""
+    """The mean of cells by seed, for the seeds that all of them have; empty if a cell has no run."""
     each = [of.set_index("run/seed")[error] for of in runs]
     return pd.concat(each, axis=1, join="inner").mean(axis=1).sort_index()
 
 
 def spread(errors: pd.Series, seeds: str = "", decimals: int = 3) -> str:
-    """Mean and standard deviation (n - 1) of errors by seed, and which seeds, where these are not `seeds`."""
+    """Mean and standard deviation (n - 1) of errors by seed; names the seeds if they are not `seeds`."""
     if errors.empty:
         return "–"  # noqa: RUF001
     deviation = f"{NO_BREAK}±{NO_BREAK}{errors.std():.{decimals}f}" if len(errors) > 1 else ""
@@ -115,18 +115,18 @@ def paper_mse(file: str) -> dict[tuple[str, int], str]:
 
 
 def most_seeds(cells: Sequence[pd.DataFrame]) -> str:
-    """The seeds of the cell that has most of them."""
+    """The seeds of the cell that has the most seeds."""
     return seeds_of(max(cells, key=len))
 
 
 def means(cells: Sequence[pd.DataFrame], error: str) -> list[str]:
-    """The mean of each cell, which says its seeds where they are not those of most."""
+    """The mean of each cell; a cell names its seeds if they differ from those of the cell with the most seeds."""
     seeds = most_seeds(cells)
     return [mean(runs, error, seeds) for runs in cells]
 
 
 def tested(cells: Sequence[pd.DataFrame]) -> tuple[str, str]:
-    """Windows, which all methods of a row share, and seeds."""
+    """The number of windows, which all methods of a row share, and the seeds."""
     (count,) = {count for runs in cells for count in runs["n_windows"]}
     return f"{count:.0f}", most_seeds(cells).split(" ", 1)[1]
 
@@ -146,14 +146,14 @@ def remark_on(figure: str) -> str:
 
 
 def coverage() -> tuple[int, int, list[str]]:
-    """Results that are there, results that were planned, and the commits that made them."""
+    """The number of existing results, of planned results, and the commits that made them."""
     page = (KEPT / "README.md").read_text(encoding="utf-8")
     there, planned = re.search(r"gave: (\d+) of (\d+) results", page).groups()
     return int(there), int(planned), re.search(r"^- Commits: (.*)$", page, flags=re.MULTILINE)[1].split(", ")
 
 
 def wrapped(text: str) -> str:
-    """Lines that break at spaces alone."""
+    """Lines that break only at spaces."""
     return "\n".join(textwrap.wrap(text, LINE, break_long_words=False, break_on_hyphens=False))
 
 

@@ -1,6 +1,6 @@
 """Writes docs/configuration.md and config/schema/*.json from the models that configurations are checked against.
 
-`make schemas` (a part of `make docs`). A test fails while the files are not what this makes.
+Run by `make schemas` (a part of `make docs`). A test fails if the files differ from what this script writes.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from timellama.methods.registry import every_method
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/configuration.md"
-SCHEMAS = ROOT / "config/schema"  # where the first line of each file in config/ points an editor
+SCHEMAS = ROOT / "config/schema"  # the first line of each file in config/ points an editor here
 TOP = """<!-- Written by docs/write_configuration.py; edit the model or the dataclass, then `make schemas`. -->
 
 # Configuration
@@ -72,7 +72,7 @@ What `options` may hold in `config/methods.yaml`. A variant is an entry of its o
 another name.
 """
 
-TABLES = {  # models that have a table of their own, and its anchor
+TABLES = {  # models that have their own table, and its anchor
     "Training": "training-settings",
     "Experiment": "an-experiment",
     "Override": "overrides",
@@ -131,7 +131,7 @@ def _table(part: dict, kinds: dict) -> Iterator[str]:
 
 
 def _rows(part: dict, kinds: dict, *, prefix: str) -> Iterator[str]:
-    """A row a key; keys of a mapping that has no table of its own follow it."""
+    """One row per key; the keys of a mapping without its own table follow it."""
     for key, rule in part["properties"].items():
         shown = f"**`{prefix}{key}`**" if key in part.get("required", ()) else f"`{prefix}{key}`"
         yield f"| {shown} | {_value(rule, kinds)} | {_cell(_described(rule, kinds))} |"
@@ -146,14 +146,14 @@ def _rows(part: dict, kinds: dict, *, prefix: str) -> Iterator[str]:
 
 
 def _described(rule: dict, kinds: dict) -> str:
-    """What a key is for, with its default where that is worth a word."""
+    """What a key is for, with its default if that is worth mentioning."""
     default = rule.get("default")
     shown = f" Default: `{default}`." if default not in (None, [], {}) else ""
     return rule.get("description", "") + shown
 
 
 def _value(rule: dict, kinds: dict) -> str:
-    """What a value must be, in words."""
+    """A description of the allowed values."""
     for inner, word in ((rule, "a mapping"), (rule.get("items", {}), "a list"), (_rest(rule), "a mapping")):
         name = inner.get("$ref", "").split("/")[-1]
         if name in TABLES:
@@ -180,7 +180,7 @@ def _rest(rule: dict) -> dict:
 
 
 def _defaults(part: dict, kinds: dict) -> Iterator[str]:
-    """A row a field, with its default and what the source says about it."""
+    """One row per field, with its default and what the source code says about it."""
     yield "| key | value | default | where it comes from |\n|---|---|---|---|"
     for name, rule in part["properties"].items():
         default = rule.get("default")
@@ -189,7 +189,7 @@ def _defaults(part: dict, kinds: dict) -> Iterator[str]:
 
 
 def _notes(kind: type) -> dict[str, str]:
-    """The comment behind each field of a dataclass, or the ones above it."""
+    """The comment after each field of a dataclass, with those above it."""
     notes, above = {}, []
     for line in inspect.getsource(kind).split("\n"):
         if comment := re.fullmatch(r" +# (.*)", line):

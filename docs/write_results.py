@@ -1,8 +1,8 @@
 """Writes the numbers of README.md and of pages of docs/ from the kept results of `config/cpu.yaml`.
 
-`python -m docs.write_results` (a part of `make docs`) replaces what stands between the marks `<!-- results: begin -->`
-and `<!-- results: end -->` of a page, or those of another name in `WRITTEN`. Rows and columns are made for the results
-that are there. A test fails while the pages are not what this makes.
+`python -m docs.write_results` (a part of `make docs`) replaces the text between the marks `<!-- results: begin -->` and
+`<!-- results: end -->` of a page, or those of another name in `WRITTEN`. Rows and columns are made for the existing
+results. A test fails if the pages differ from what this script writes.
 """
 
 import re
@@ -44,12 +44,12 @@ IN_PLACE = {
     "– no language model": "time-llama-none",  # noqa: RUF001
 }
 ROWS = {OURS: METHODS[OURS], **IN_PLACE, **METHODS}
-CONTROLS = {  # of the language model, by their names in the figure
+CONTROLS = {  # controls of the language model, by their names in the figure
     "Time-LlaMA, no LLM": "without it",
     "Time-LlaMA, attention for LLM": "with one attention layer in its place",
     "Time-LlaMA, random weights, frozen": "with random weights in it",
 }
-UNDER = {  # of a verdict, under which conditions it was reached
+UNDER = {  # the conditions under which a verdict was reached
     "2.1": "on Hourly and Weekly alone, with Time-LlaMA's training on Hourly cut at 3,000 steps",
     "3.2": "on ETTh1 alone",
     "5.2": "as the full model is better on ETTh1",
@@ -60,32 +60,32 @@ UNDER = {  # of a verdict, under which conditions it was reached
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of the main table: the mean over `horizons` of a data set, with searched settings or published ones."""
+    """A column of the main table: the mean over `horizons` of a data set, with searched or published settings."""
 
     settings: str
     dataset: str
     horizons: tuple[int, ...]
-    errors: Mapping[str, pd.Series]  # by variant, by seed; empty where a horizon has no run
+    errors: Mapping[str, pd.Series]  # by variant, by seed; empty if a horizon has no run
 
     @property
     def seeds(self) -> str:
-        """Those of Time-LlaMA."""
+        """The seeds of Time-LlaMA."""
         return named_seeds(self.errors[METHODS[OURS]].index)
 
     @property
     def head(self) -> str:
-        """Data set, the horizon or their number, settings and seeds."""
+        """The data set, the horizon or number of horizons, settings and seeds."""
         which = f"H {self.horizons[0]}" if len(self.horizons) == 1 else f"{len(self.horizons)} horizons"
         return "<br>".join((self.dataset, which, self.settings, self.seeds)).replace(" ", NO_BREAK)
 
     def papers(self, paper: Mapping[tuple[str, int], str]) -> str:
-        """The mean of the paper's numbers; a dash where it lacks one."""
+        """The mean of the paper's numbers; a dash if one is missing."""
         each = [float(paper[self.dataset, h]) for h in self.horizons if (self.dataset, h) in paper]
         return f"{sum(each) / len(each):.3f}" if len(each) == len(self.horizons) else spread(pd.Series(dtype=float))
 
 
 def columns(kept: pd.DataFrame, found: pd.DataFrame) -> list[Column]:
-    """The searched cells first, then the data sets. What trains nothing has no settings to search."""
+    """The searched cells first, then the data sets. A method that trains nothing has no settings to search."""
     every, made = list((ROWS | FLOORS).values()), []
     for horizon in sorted(found["run/horizon"].unique()):
         runs = {each: select(found, each, SEARCHED_ON, horizon) for each in every}
@@ -99,7 +99,7 @@ def columns(kept: pd.DataFrame, found: pd.DataFrame) -> list[Column]:
 
 
 def main_table(kept: pd.DataFrame, found: pd.DataFrame) -> str:
-    """Rows methods with a result, then what trains nothing; the lowest mean of a column in bold.
+    """One row per method with a result, then those that train nothing; the lowest mean of a column in bold.
 
     `found` are the runs with searched settings.
     """
@@ -122,19 +122,19 @@ def main_table(kept: pd.DataFrame, found: pd.DataFrame) -> str:
 
 
 def worth() -> str:
-    """Under the figure of the language model's worth: in how many rows a control has the lower mean."""
+    """The text under the figure of the language model's worth: in how many rows a control has the lower mean."""
     counts = r"(?:^|(?<=\. ))([^.]+): a lower mean than Time-LlaMA's in (\d+ of \d+) rows"
     found = dict(re.findall(counts, remark_on("llm_worth")))
     lower = [f"{said} in {found[name]}" for name, said in CONTROLS.items() if name in found]
     return (
         "Test MSE with the language model (Time-LlaMA), without it, with one attention layer in its place and with "
-        "random weights (one draw) in it; published settings, a mark a mean, a thin line a seed. Of the rows that have "
-        f"both, the mean is lower {listed(lower)}. This counts rows and tests nothing."
+        "random weights (one draw) in it; published settings. Marks are means, thin lines single seeds. Of the rows "
+        f"that have both, the mean is lower {listed(lower)}. This counts rows and tests nothing."
     )
 
 
 def ranking() -> str:
-    """What the table of ranks says, and what its diagram cannot."""
+    """What the table of ranks shows, and what its diagram cannot show."""
     page = (KEPT / "table_ranking.md").read_text(encoding="utf-8")
     ranks = re.findall(r"^\| (\w[^|]*?) \| (\d+\.\d+) \|", page, flags=re.MULTILINE)
     (cells,) = re.findall(r"on (\d+) cells", page)
@@ -149,9 +149,9 @@ def ranking() -> str:
     if "nothing is tested" in page:
         return (
             f"{first} The horizons of one data set are not counted as independent, and a test needs five data sets, so "
-            "no bar joins methods and no difference between ranks is said to be more than chance."
+            "there are no bars, and no difference between ranks is called significant."
         )
-    return f"{first} A bar joins methods no two of which can be told apart; data sets are its unit, and not cells."
+    return f"{first} A bar joins methods of which no two differ significantly. Its units are data sets, not cells."
 
 
 def verdicts() -> str:
@@ -159,10 +159,10 @@ def verdicts() -> str:
     now = current()
     changed = [each.number for each in changes()]
     return (
-        f"{len(now)} statements of the paper were put to the method with SmolLM2-135M-Instruct (Q4_1), not Llama-2 "
+        f"{len(now)} statements of the paper were tested with SmolLM2-135M-Instruct (Q4_1), not Llama-2 "
         "7B ([rules](docs/claims.md), [verdicts](docs/reference/cpu/table_claims.md)): "
-        f"{counted(now, named=UNDER)}. No verdict is on the paper's own runs. {len(changed)} verdicts are not those "
-        f"of the first edition, by other rules or more runs ({listed(changed)}; "
+        f"{counted(now, named=UNDER)}. No verdict is on the paper's own runs. {len(changed)} verdicts differ "
+        f"from the first edition, by other rules or more runs ({listed(changed)}; "
         "[why](docs/claims.md#verdicts-of-the-first-edition))."
     )
 
@@ -172,14 +172,14 @@ def results() -> str:
     number, planned, _ = coverage()
     first = (
         f"{number} of {planned} results of `config/cpu.yaml`, with the first six blocks of SmolLM2-135M-Instruct "
-        "(Q4_1) in place of the paper's Llama-2 7B. Test MSE on standardised values over every test window, mean ± "
+        "(Q4_1) instead of the paper's Llama-2 7B. Test MSE on standardised values over every test window, mean ± "
         "standard deviation (n - 1) over seeds, the lowest printed mean of a column in bold. **The columns called "
         "searched** have settings that were [searched for with the same effort](docs/protocol.md#equal-search) for "
-        "each method, on a budget that is larger than Time-LlaMA's in the other columns and smaller than its rivals'; "
-        "**those called published** have the settings of `config/cpu.yaml`: published ones, but with [small and "
+        "each method, on a budget that is larger than Time-LlaMA's in the other columns and smaller than its rivals'. "
+        "**Those called published** have the settings of `config/cpu.yaml`: published ones, but with [small and "
         "unequal budgets](docs/reference/README.md#the-training-budgets-of-configcpuyaml), and with PatchTST's rate, "
         "batch and schedule, DLinear's schedule and Time-LlaMA's TSEmb changed. These are means over all horizons of "
-        "the data set. A dash: not run, or not at every horizon."
+        "the data set. A dash means not run, or not at every horizon."
     )
     more = (
         "[Results](docs/results.md) has every horizon, 5 % of the training rows, M4 and the variants of the model; "

@@ -1,4 +1,4 @@
-"""What every test may ask for: the project's root, a copy in which it was run, and the folder of real data if any."""
+"""Fixtures for every test: the project's root, a copy in which it was run, and the folder of real data, if any."""
 
 import compileall
 import fcntl
@@ -19,13 +19,13 @@ from timellama.methods.time_llama import TimeLlamaOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "timellama", "workflow")
-# Fixtures that take long to make or whose tests take long: with several workers their files come first, so that none of
-# them is what all others wait for at the end.
+# Fixtures that are slow to make or whose tests are slow. With several workers their tests run first, so that no worker
+# has to wait for one of them at the end.
 LONG = ("failing", "finished", "cluster", "killed", "make_project", "exported_once", "smollm2")
 
 
 def pytest_configure(config) -> None:
-    """Before workers are started: their threads, and those of what they start, are no more than there are cores."""
+    """Before workers start, limit their threads, and those of what they start, to the number of cores in all."""
     workers = getattr(config.option, "numprocesses", None)  # of pytest-xdist
     if workers:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // workers)))
@@ -67,7 +67,7 @@ class Project:
         return subprocess.Popen(command, cwd=self.folder, env=self.environment(environment), text=True, **output)
 
     def snakemake(self, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-        """Run snakemake in the copy to its end, preloaded."""
+        """Run snakemake in the copy to completion, preloaded."""
         with self.start(*arguments, environment=environment, python=self.python) as process:
             output, _ = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, stdout=output)
@@ -77,7 +77,7 @@ class Project:
         return os.environ | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"} | (more or {})
 
     def planned(self) -> set[str]:
-        """The outputs' folders or files that a dry run of everything would make again."""
+        """The output folders or files that a dry run of everything would remake."""
         done = self.snakemake("-n", "--quiet", "rules", "--summary", "all")
         assert done.returncode == 0, done.stdout
         lines = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
@@ -87,8 +87,8 @@ class Project:
 
 @pytest.fixture(scope="session")
 def preloaded_python(tmp_path_factory) -> Iterator[Path]:
-    """What stands in for Python where a whole workflow is run to its end."""
-    if sys.platform != "linux":  # elsewhere libraries may not outlive a fork
+    """The stand-in for Python where a whole workflow is run to completion."""
+    if sys.platform != "linux":  # elsewhere libraries may not survive a fork
         yield Path(sys.executable)
         return
     python = PreloadedPython(tmp_path_factory.mktemp("python"))
@@ -98,8 +98,8 @@ def preloaded_python(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def make_project(root, preloaded_python, tmp_path_factory) -> Callable[[], Project]:
-    # A copy's many processes write no bytecode, so that an edited module is never mistaken for the one before: they
-    # would compile the package again each.
+    # A copy's many processes write no bytecode, so that an edited module is never mistaken for its earlier version. The
+    # package is compiled here once, or each of them would compile it again.
     compileall.compile_dir(root / "timellama", quiet=2)
 
     def make() -> Project:
@@ -119,7 +119,7 @@ def make_project(root, preloaded_python, tmp_path_factory) -> Callable[[], Proje
 def finished(make_project, preloaded_python, tmp_path_factory) -> Project:
     """The smoke configuration, cut to one horizon, one seed and three methods, run to its reports.
 
-    It is made once for all workers, so it is read only: who runs or writes something there takes `copy_of_finished`.
+    It is made once for all workers, so it is read-only. To run or write something in it, use `copy_of_finished`.
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
@@ -148,11 +148,11 @@ def make_finished(project: Project) -> Project:
 
 @pytest.fixture(scope="session")
 def copy_of_finished(finished, tmp_path_factory) -> Callable[[], Project]:
-    """Makes the finished project again, in a folder of its own with the same times of writing."""
+    """Copies the finished project into a new folder, with the same modification times."""
 
     def copy() -> Project:
         folder = tmp_path_factory.mktemp("around") / "project"
-        shutil.copytree(finished.folder, folder)  # copies times too, by which Snakemake judges
+        shutil.copytree(finished.folder, folder)  # copies the times too, which Snakemake compares
         return Project(folder, python=finished.python)
 
     return copy
@@ -160,7 +160,7 @@ def copy_of_finished(finished, tmp_path_factory) -> Callable[[], Project]:
 
 @pytest.fixture(scope="session")
 def backbone_of():
-    """Turns a model of transformers into ours, through what a prepared folder keeps of it."""
+    """Turns a transformers model into ours, through what a prepared folder keeps of it."""
     from timellama.backbones.blocks import Architecture, Backbone
     from timellama.backbones.weights import architecture
 

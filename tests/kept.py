@@ -1,4 +1,4 @@
-"""The kept results of `config/cpu.yaml`, of the experiments whose numbers pages show."""
+"""The kept results of `config/cpu.yaml`, from the experiments whose numbers pages show."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ APART = ("search", "tokens")  # other settings of the methods that pages show
 
 
 def kept_runs(root: Path) -> pd.DataFrame:
-    """A row a run, without those that `APART` alone have."""
+    """One row per run, without the runs that only `APART` has."""
     folder = root / "docs/reference/cpu"
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     frame = pd.read_csv(folder / "metrics.csv", usecols=lambda name: not name.startswith(UNREAD), low_memory=False)
@@ -27,7 +27,7 @@ def table_1_runs(root: Path) -> pd.DataFrame:
 
 
 def searched_runs(root: Path) -> pd.DataFrame:
-    """A row a run with searched settings; no trials."""
+    """One row per run with searched settings; no trials."""
     frame = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
     return frame[frame["run/trials"].notna()]
 
@@ -35,6 +35,6 @@ def searched_runs(root: Path) -> pd.DataFrame:
 def errors(
     runs: pd.DataFrame, variant: str, horizon: int, *, percent: int = 100, dataset: str = "ETTh1", error: str = "mse"
 ) -> pd.Series:
-    """A test error by seed."""
+    """A test error per seed."""
     same = (runs["run/variant"] == variant) & (runs["run/dataset"] == dataset) & (runs["run/horizon"] == horizon)
     return runs[same & (runs["run/train_percent"] == percent)].set_index("run/seed")[error].sort_index()

@@ -1,11 +1,11 @@
-"""Kills a tiny run at counted moments and lets it go on; a script, since a test's own process cannot be killed.
+"""Kills a tiny run at counted moments and lets it resume. It is a script, because a test cannot kill its own process.
 
     python killing.py FOLDER ORDERS
 
-`ORDERS` is JSON: for each trial its name and a list of [signal, share of the run's moments]; a moment is a call within
-the package. Writes `FOLDER/report.json`: how each process of each trial ended,
-and `FOLDER/left.json`: the progress that each one asked to stop has left. All runs are forks of this process,
-which has everything imported and has computed nothing.
+`ORDERS` is JSON that maps each trial's name to a list of [signal, share of the run's moments]; a moment is a call
+within the package. Writes `FOLDER/report.json`, how each process of each trial ended, and `FOLDER/left.json`, the
+progress left by each process that was asked to stop. All runs are forks of this process, which has imported everything
+and computed nothing.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch._dynamo  # noqa: F401  # this and patchtst for the forks, which would each spend seconds on them
+import torch._dynamo  # noqa: F401  # this and patchtst are for the forks, each of which would spend seconds on them
 
 import timellama
 import timellama.methods.patchtst.network
@@ -31,7 +31,7 @@ from timellama.training.run import Outputs, run_experiment
 PACKAGE = str(Path(timellama.__file__).parent)
 ROWS, CONTEXT, HORIZON = 160, 16, 4
 
-# Dropout everywhere: a generator that is not restored shows.
+# Dropout everywhere, so that a generator that is not restored shows.
 RUN = Run(
     task="long-term",
     dataset="made-up",
@@ -62,7 +62,7 @@ def outputs(folder: Path) -> Outputs:
 
 
 def live(folder: Path, *, number: int = 0, moment: int = -1) -> int:
-    """One process of the run: sent the signal `number` at its `moment`. Returns its status as of `os.waitpid`."""
+    """Start a process of the run and send it the signal `number` at `moment`. Returns its status from `os.waitpid`."""
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]

@@ -1,4 +1,4 @@
-"""Made-up results, written once for all tests: a run's document, a row read from one, and real runs of seconds."""
+"""Made-up results, written once for all tests: a run's document, a row read from one, and real runs of a few steps."""
 
 import copy
 import dataclasses
@@ -68,7 +68,7 @@ LABELS = {"dlinear": "DLinear", "patchtst": "PatchTST", "seasonal-naive": "Seaso
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """What a run leaves in metrics.json; a change goes into the run where it has the key, or else to the top."""
+    """What a run leaves in metrics.json; a change goes into `run` if that has the key, else to the top level."""
     made = copy.deepcopy(DOCUMENT)
     for key, value in changes.items():
         (made["run"] if key in made["run"] else made)[key] = value
@@ -82,12 +82,12 @@ def row(variant: str, **changes: Any) -> dict[str, Any]:
 
 
 def paired(row: dict[str, Any]) -> str:
-    """What a made-up row shares with those that it is compared with."""
+    """What a made-up row shares with the rows that it is compared with."""
     return json.dumps({name: row.get(name) for name in PAIRED}, sort_keys=True)
 
 
 def cells(datasets: Sequence[str], *, without: Container[tuple[str, int, str]] = ()) -> pd.DataFrame:
-    """The summary of three methods by data set and horizon, the seasonal naive's error 1; `without` has no result."""
+    """Summarise three methods by data set and horizon; seasonal naive has error 1, `without` lists absent results."""
     found = []
     for place, dataset in enumerate(datasets):
         for horizon, (variant, label) in itertools.product((96, 192), LABELS.items()):
@@ -109,7 +109,7 @@ def walk(path: Path, rows: int = 120, *, sha256: str = "ef", **changes: Any) -> 
 
 
 def small(run: Run, **changes: Any) -> Run:
-    """DLinear in the place of a run's method, on a look-back of 16 of two variates, in a few steps."""
+    """DLinear instead of a run's method, on two variates with a look-back of 16, in a few steps."""
     settings = {
         "split": Split(rule="ratio", train=0.6, validation=0.2, test=0.2),
         **{"context": 16, "horizon": 4, "variates": 2, "variant": "dlinear", "method": "dlinear"},
@@ -126,6 +126,6 @@ def outputs(folder: Path) -> Outputs:
 
 
 def carry_out(run: Run, folder: Path, *, series: Path, kept: Path, **changes: Any) -> dict[str, Any]:
-    """Train and test a run on one thread; its files come into the folder, and its checkpoints into `kept`."""
+    """Train and test a run on one thread; its files go into the folder and its checkpoints into `kept`."""
     given = {"backbone_folder": None, "threads": 1, "source_digest": "cd"} | changes
     return run_experiment(run, series=series, outputs=outputs(folder), checkpoints=kept, **given)

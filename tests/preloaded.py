@@ -1,8 +1,8 @@
-"""A Python whose processes are forked off one that has imported the libraries, so that a short job starts at once.
+"""A Python whose processes are forked from one that has imported the libraries, so that a short job starts at once.
 
 `PreloadedPython` starts the server and writes an executable that stands in for `python`: it hands its arguments,
 folder, environment and standard streams to the server, which forks a process that becomes what the real one would be.
-The server imports libraries alone and nothing of the project, so a process imports the package of its own folder.
+The server imports only libraries and nothing of the project, so each process imports the package in its own folder.
 """
 
 import atexit
@@ -20,7 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What the workflow's jobs import, without what reads its environment at import (huggingface_hub, transformers).
+# What the workflow's jobs import, except what reads the environment at import (huggingface_hub, transformers).
 LIBRARIES = (
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
@@ -66,7 +66,7 @@ def _serve(address: str) -> None:
         importlib.import_module(name)
     importlib.import_module("snakemake.cli").get_argument_parser()  # imports the plugins, whose options it has
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for the processes
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks that wait for the processes
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen()
@@ -81,7 +81,7 @@ def _serve(address: str) -> None:
 
 
 def _answer(connection: socket.socket) -> None:
-    """Fork the process, send its exit code, and stop it if whoever asked for it is gone."""
+    """Fork the process, send its exit code, and stop it if whoever requested it is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     length = int.from_bytes(connection.recv(8, socket.MSG_WAITALL))
     first, streams, _, _ = socket.recv_fds(connection, 1, 3)
@@ -99,12 +99,12 @@ def _answer(connection: socket.socket) -> None:
 def _become(
     *, arguments: list[str], folder: str, environment: dict[str, str], executable: str, streams: list[int]
 ) -> None:
-    """What `python ARGUMENTS` is in that folder and environment; it ends with this process."""
+    """Become `python ARGUMENTS` in that folder and environment, until this process ends."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
     sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", 1)
-    assert not [name for name in sys.modules if name.split(".")[0] == "timellama"], "the package of another folder"
+    assert not [name for name in sys.modules if name.split(".")[0] == "timellama"], "it has another folder's package"
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -125,7 +125,7 @@ def _become(
             sys.path[:0] = [str(Path(arguments[0]).parent), *added]
             runpy.run_path(arguments[0], run_name="__main__")
     finally:
-        atexit._run_exitfuncs()  # a forked process leaves them out
+        atexit._run_exitfuncs()  # a forked process skips them
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Asks the server of `tests/preloaded.py` for a process: `ADDRESS PYTHON EXECUTABLE ARGUMENTS...`.
+"""Requests a process from the server of `tests/preloaded.py`: `ADDRESS PYTHON EXECUTABLE ARGUMENTS...`.
 
 It is run without the libraries' folder (`python -IS`), so that it starts in a hundredth of a second.
 """
@@ -17,7 +17,7 @@ asked = {
     "arguments": arguments,
     "folder": str(Path.cwd()),
     "environment": dict(os.environ),
-    # Snakemake starts its jobs with the Python that it runs in; whatever a job starts is a process of its own.
+    # Snakemake starts its jobs with the Python that it runs in; whatever a job starts is a separate process.
     "executable": python if is_code else executable,
 }
 text = json.dumps(asked).encode()

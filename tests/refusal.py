@@ -1,4 +1,4 @@
-"""What a message of an error names: the parameter, the value, the place and the remedy, in whatever words and order."""
+"""What an error message names: the parameter, the value, the place and the remedy, in any words and order."""
 
 import re
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from timellama.core.errors import InputError
 
 
 def unnamed(message: str, *named: object) -> list[str]:
-    """The things that `message` does not name: a name, number, path or option counts as a whole word alone.
+    """The things that `message` does not name: a name, number, path or option counts only as a whole word.
 
     `fill` is not in `filled` nor `--fill` in `--fill-value`, `4` is in none of `14`, `4.5` and `-4`, and `a.csv` is not
-    in `a.csv.gz`. A dotted name or a path names its last part too, and white space is as good as a line's end.
+    in `a.csv.gz`. A dotted name or a path also names its last part, and a line break is as good as a space.
     """
     if not named:
         raise TypeError("say what the message must name: the parameter or the place, the value and the remedy")
@@ -22,7 +22,7 @@ def unnamed(message: str, *named: object) -> list[str]:
 
 @contextmanager
 def refused(*named: object, error: type[BaseException] = InputError) -> Iterator[pytest.ExceptionInfo]:
-    """The block ends in an `error` whose message names every one of `named`."""
+    """The block raises an `error` whose message names everything in `named`."""
     unnamed("", *named)
     with pytest.raises(error) as caught:
         yield caught

@@ -1,4 +1,4 @@
-"""A training that is asked to stop, at a moment that a test counts."""
+"""A training that is asked to stop at a moment that a test counts."""
 
 import signal
 
@@ -6,7 +6,7 @@ from timellama.core.jobs.interruption import Interrupted, Signals
 
 
 class AskedToStop(Signals):
-    """Asked to stop at its look number `looks`; there is one after each step and one before each validation."""
+    """Asked to stop at look number `looks`; there is a look after each step and before each validation."""
 
     def __init__(self, looks: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Runs become means, spreads and gaps that were computed by hand; what does not belong together is refused."""
+"""Runs become hand-computed means, spreads and gaps; runs that do not belong together are refused."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ BACKBONE = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretr
 
 @pytest.fixture
 def put(tmp_path):
-    """Writes one metrics.json; keyword arguments go into the run where it has them, else to the top."""
+    """Writes one metrics.json; keyword arguments go into `run` if that has the key, else to the top level."""
     written = []
 
     def write(**changes):
@@ -42,7 +42,7 @@ def put(tmp_path):
     return write
 
 
-def test_mean_and_spread_by_hand(put):
+def test_mean_and_spread_match_hand_computed_values(put):
     paths = [put(seed=seed, mse=mse, mae=1.0) for seed, mse in ((2, 0.40), (0, 0.30), (1, 0.35))]
     (row,) = summarise(collect(paths, methods=METHODS)).to_dict("records")
     assert row["n"] == 3
@@ -62,7 +62,7 @@ def test_one_seed_has_no_spread(put):
     assert math.isnan(row["mse_std"])
 
 
-def test_seconds_are_a_mean_over_the_runs_that_have_them(put):
+def test_seconds_are_averaged_over_the_runs_that_have_them(put):
     frame = collect([put(seed=seed) for seed in range(3)], methods=METHODS)
     frame["seconds_train"] = [2.0, math.nan, 4.0]
     frame["seconds_evaluate"] = math.nan
@@ -86,7 +86,7 @@ def test_cells_are_kept_apart(put):
     assert set(summary["backbone"]) == names
 
 
-def test_backbones_come_by_their_number_of_blocks(put):
+def test_backbones_are_ordered_by_their_number_of_blocks(put):
     asked = [16, 1, 30, 2]
     paths = [put(variant="time-llama", backbone=BACKBONE | {"blocks": blocks}) for blocks in asked]
     frame = collect(paths, methods=METHODS)
@@ -101,7 +101,7 @@ def test_order_of_paths_does_not_matter(put):
     assert one.equals(other)
 
 
-def test_router_and_unlimited_values(put):
+def test_router_counts_are_collected_and_missing_values_are_nan(put):
     router = {"distinct_patterns": [1, 4, 9], "collapsed_blocks": [0]}
     paths = [put(router=router), put(seed=1, steps=None, validation_loss=None)]
     frame = collect(paths, methods=METHODS)
@@ -111,7 +111,7 @@ def test_router_and_unlimited_values(put):
     assert np.isnan(frame["steps"].iloc[1])
 
 
-def test_gap_by_hand(put, tmp_path):
+def test_gap_to_the_paper_matches_hand_computed_values(put, tmp_path):
     csv = tmp_path / "paper.csv"
     csv.write_text("dataset,horizon,method,mse,mae\nETTh1,96,DLinear,0.375,0.4\nECL,96,DLinear,0.2,0.3\n")
     paths = [put(mse=0.39, mae=0.5), put(dataset="Electricity", mse=0.1, mae=0.3), put(dataset="Weather")]
@@ -146,7 +146,7 @@ def test_the_papers_tables_can_be_read(root):
         ({"backbone": {"name": "x"}}, ("run.backbone.blocks",)),
     ],
 )
-def test_a_file_that_lacks_something_is_named(put, changes, named):
+def test_a_file_with_a_missing_or_wrong_value_is_named(put, changes, named):
     path = put(**changes)
     with refused(path, *named):
         collect([put(identity="good"), path], methods=METHODS)
@@ -160,7 +160,7 @@ def test_a_broken_file_is_named(tmp_path, text):
         collect([path], methods=METHODS)
 
 
-def test_nothing_to_collect(tmp_path):
+def test_collecting_no_files_or_absent_files_is_refused(tmp_path):
     with refused("metrics"):
         collect([], methods=METHODS)
     with refused(tmp_path / "absent.json"):
@@ -185,7 +185,7 @@ def test_runs_that_differ_in_a_setting_have_no_mean(put):
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"variant": "time-llama"}, {"context": 336}])
-def test_every_run_must_have_seen_the_same_windows(put, other):
+def test_runs_on_different_windows_are_refused(put, other):
     frame = collect([put(), put(n_windows=2784, **other)], methods=METHODS)
     with refused("ETTh1", 96, 2784, 2785):
         summarise(frame)
@@ -197,7 +197,7 @@ def test_a_metric_of_another_task_is_refused(put):
         summarise(frame, ["owa"])
 
 
-def test_commits():
+def test_commits_are_described():
     commit = "abcdef0123"
     assert describe_commit({"git_commit": commit, "git_dirty": False}) == "abcdef0"
     assert describe_commit({"git_commit": commit, "git_dirty": True}) == "abcdef0 + uncommitted changes"
@@ -205,11 +205,11 @@ def test_commits():
     assert describe_commit({"git_commit": "unknown", "git_dirty": None}) == "unknown"
 
 
-# Two-sided 95 % points of Student's t as any printed table has them.
+# Two-sided 95 % points of Student's t, as in any printed table.
 @pytest.mark.parametrize(
     ("degrees", "value"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (10, 2.228), (30, 2.042)]
 )
-def test_student_quantiles(degrees, value):
+def test_student_quantiles_match_printed_tables(degrees, value):
     assert t_quantile(degrees) == pytest.approx(value, abs=5e-4)
 
 
@@ -220,8 +220,8 @@ def test_student_quantile_at_another_level():
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Run)])
-def test_two_runs_are_a_pair_unless_they_differ_in_what_is_not_compared(put, name):
-    """Also in a field that a run will only have tomorrow."""
+def test_two_runs_are_paired_if_they_differ_only_in_what_is_compared(put, name):
+    """This includes fields that runs get only later."""
     typed = {"context": 96, "horizon": 192, "train_percent": 5, "seed": 1, "variant": "time-llama"}
     ours = collect([put(mse=0.6)], methods=METHODS)
     path = put(mse=0.5)
@@ -235,7 +235,7 @@ def test_two_runs_are_a_pair_unless_they_differ_in_what_is_not_compared(put, nam
     assert change.tolist() == (pytest.approx([20.0]) if name in compared else [])
 
 
-def test_paired_difference_by_hand(put):
+def test_paired_difference_matches_hand_computed_values(put):
     ours = collect([put(seed=s, mse=m) for s, m in ((0, 0.5), (1, 0.6), (2, 0.8), (7, 9.0))], methods=METHODS)
     theirs = collect([put(seed=s, mse=m) for s, m in ((2, 0.5), (1, 0.4), (0, 0.4))], methods=METHODS)
     mean, half, pairs = paired_difference(ours, theirs, "mse")
@@ -247,7 +247,7 @@ def test_paired_difference_by_hand(put):
     assert math.isnan(half)
 
 
-def test_a_number_of_another_language_model_or_share_is_not_set_beside_ours(tmp_path, root):
+def test_a_published_number_of_another_language_model_or_share_is_not_joined(tmp_path, root):
     rows = [
         {
             "dataset": "ETTh1",

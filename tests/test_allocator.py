@@ -32,6 +32,6 @@ def left_after_free(how: str) -> int:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_freed_memory_is_kept_only_when_asked_for():
+def test_freed_memory_is_kept_only_when_requested():
     assert left_after_free("as it is") < 2**24
     assert left_after_free("keep") > 2**27

@@ -1,4 +1,4 @@
-"""Which language model a number was taken with: in names of columns, in the plan, and on the paper's numbers."""
+"""Which language model a number was measured with: in column names, in the plan, and on the paper's numbers."""
 
 import pandas as pd
 import pytest
@@ -28,7 +28,7 @@ def test_methods_on_different_language_models_are_named_with_them():
     ]
 
 
-def test_random_weights_are_no_other_language_model_but_told_where_names_need_them():
+def test_random_weights_are_not_another_language_model_but_are_named_where_needed():
     ours, control = ("a", "Time-LlaMA", "A x6"), ("b", "Random", "A x6 (random weights)")
     assert names(ours, control) == ["Time-LlaMA", "Random"]
     assert names(ours, control, ("c", "GPT4TS", "B x6"))[:2] == ["Time-LlaMA (A x6)", "Random (A x6, random weights)"]
@@ -68,7 +68,7 @@ def planned(root):
     return of
 
 
-def test_baselines_run_on_their_authors_language_model_only_where_that_is_asked_for(planned):
+def test_baselines_run_on_their_authors_language_model_only_when_requested(planned):
     without = planned()
     assert without == planned(authors_backbones=False)
     assert {models for of in without.values() for models in of if models[2] == "pretrained"} == {
@@ -80,7 +80,7 @@ def test_baselines_run_on_their_authors_language_model_only_where_that_is_asked_
         assert own[variant] == without[variant]
 
 
-def test_an_experiments_own_language_models_go_before_the_authors(planned):
+def test_an_experiments_language_models_take_precedence_over_the_authors(planned):
     table_4 = {"backbones": [{"name": "tiny-llama", "blocks": 2, "rank": 4}]}
     found = planned(section=table_4, authors_backbones=True)
     assert found["gpt4ts"] == found["time-llm"] == {("tiny-llama", 2, "pretrained")}
@@ -94,7 +94,7 @@ def test_an_experiments_own_language_models_go_before_the_authors(planned):
         ({"blocks": 6}, ("half.backbone.name", "blocks")),
     ],
 )
-def test_half_of_a_language_model_is_refused(planned, backbone, named):
+def test_an_incomplete_language_model_is_refused(planned, backbone, named):
     entry = {"label": "Half", "method": "gpt4ts", "options": {}, "training": {}, "datasets": {}, "source": "a test"}
     methods = {"half": entry | {"floor": False, "citation": "none", "backbone": backbone}}
     with refused(*named):
@@ -113,7 +113,7 @@ def paper_line(*cells, **changes):
     return table, [line[5:] for line in rows_of(to_markdown(table)) if line[4] == "paper"]
 
 
-def test_a_number_of_the_paper_at_another_look_back_is_marked_and_told():
+def test_a_paper_number_at_another_look_back_is_marked_and_explained():
     table, lines = paper_line(cell("dlinear", 0.3, 0.3, **PAPER), cell("dlinear", 0.3, 0.3, context=336, **PAPER))
     assert lines == [["0.375<sub>†</sub>", "0.399<sub>†</sub>"], ["0.375", "0.399"]]
     [note] = [note for note in table.notes if note.startswith("†")]
@@ -121,7 +121,7 @@ def test_a_number_of_the_paper_at_another_look_back_is_marked_and_told():
     assert r"\ensuremath{\dagger}" in to_latex(table)
 
 
-def test_a_number_of_the_paper_with_another_language_model_is_marked_and_told():
+def test_a_paper_number_with_another_language_model_is_marked_and_explained():
     table, lines = paper_line(cell("time-llama", 0.3, 0.3, **PAPER))
     assert lines == [["0.375<sub>†</sub>", "0.399<sub>†</sub>"]]
     assert any("Time-LlaMA with Llama-2-7B x8 (said)" in note for note in table.notes)
@@ -129,7 +129,7 @@ def test_a_number_of_the_paper_with_another_language_model_is_marked_and_told():
     assert lines == [["0.375", "0.399"]] and not any("†" in note for note in same.notes)
 
 
-def test_a_number_without_a_run_of_ours_is_marked_by_its_look_back_alone():
+def test_a_paper_number_without_a_run_of_ours_is_marked_only_by_its_look_back():
     numbers = {("ETTh1", 96, name): {"mse": 0.375, "mae": 0.399} for name in ("DLinear", "Time-LlaMA")}
     planned = [("ETTh1", 512, 96, name) for name in ("rlinear", "DLinear", "Time-LlaMA")]
     _, lines = paper_line(cell("rlinear", 0.3, 0.3), planned=planned, published=numbers)
@@ -148,7 +148,7 @@ def test_the_kept_settings_are_read_and_name_methods_of_their_table(root):
 
 
 @pytest.mark.parametrize("line", ["t,DLinear,,,,,seen", "t,DLinear,,336,A,6,seen", "t,DLinear,,,A,,seen"])
-def test_a_line_without_one_setting_is_refused(tmp_path, line):
+def test_a_line_without_exactly_one_setting_is_refused(tmp_path, line):
     path = tmp_path / "settings.csv"
     path.write_text(f"table,method,dataset,look_back,backbone,blocks,evidence\n{line}\n", encoding="utf-8")
     with refused(path, "DLinear", "look_back", "backbone"):

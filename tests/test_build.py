@@ -20,7 +20,7 @@ from timellama.training.scores.predictions import autocast
 
 # Options that training uses, not the model's constructor.
 ELSEWHERE = {"time-llama": {"balance_weight", "column_order"}}
-# What the tiny backbone, 32 wide, asks for.
+# What the tiny backbone, 32 wide, requires.
 SMALL = {"time-llm": {"features": 32}}
 VARIANTS = {
     *(f"time-llama-{number}" for number in range(1, 7)),
@@ -85,7 +85,7 @@ def test_a_method_with_a_language_model_needs_its_folder(run_of):
 
 @pytest.fixture(scope="module")
 def variants(root) -> dict[str, dict]:
-    """The entries of config/methods.yaml that are Time-LlaMA with other options, not those with its schedule again."""
+    """The entries of config/methods.yaml that are Time-LlaMA with other options, not with its published schedule."""
     methods = yaml.safe_load((root / "config/methods.yaml").read_text(encoding="utf-8"))
     return {
         n: e
@@ -94,7 +94,7 @@ def variants(root) -> dict[str, dict]:
     }
 
 
-def test_the_variants_are_all_there_and_differ_in_what_they_run(variants):
+def test_all_variants_exist_and_differ_in_what_they_run(variants):
     assert set(variants) == VARIANTS
     seen = [(TimeLlamaOptions(**entry["options"]), str(entry.get("backbone"))) for entry in variants.values()]
     assert len(set(seen)) == len(seen) and (TimeLlamaOptions(), "None") not in seen
@@ -118,7 +118,7 @@ def test_a_variant_builds_and_forecasts(name, variants, tiny, run_of):
 
 
 @pytest.mark.parametrize("name", [*every_method(), *sorted(VARIANTS - {"time-llama-n7"})])
-def test_in_bfloat16_everything_forecasts_nearly_the_same_and_trains(name, variants, tiny, run_of):
+def test_every_method_and_variant_forecasts_nearly_the_same_and_trains_in_bfloat16(name, variants, tiny, run_of):
     run = run_of("time-llama", **variants[name]["options"]) if name in variants else run_of(name, **SMALL.get(name, {}))
     run = dataclasses.replace(run, prompt="") if getattr(run.options, "prompt", None) == "empty" else run
     x = 5 + torch.randn(2, 96, 7)

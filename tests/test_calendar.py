@@ -1,4 +1,4 @@
-"""The calendar from a configuration to a run: who is given it, under which identity, in parts and in memory."""
+"""The calendar from a configuration to a run: which methods get it, under which identity, in parts and in memory."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ METHODS = ["itransformer", "timesnet", "dlinear", "patchtst"]
 
 @pytest.fixture
 def plan(root, monkeypatch):
-    """The plan of four methods on ETTh1, with keys of its `setting` and of the catalogue's `entry`."""
+    """The plan of four methods on ETTh1, with `setting` in the configuration and `entry` in the catalogue."""
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
     load = plan_module.load_datasets
 
@@ -53,7 +53,7 @@ def plan(root, monkeypatch):
     return made
 
 
-def test_who_reads_the_calendar_is_another_run_and_all_others_are_the_same(plan):
+def test_only_methods_that_read_the_calendar_become_other_runs(plan):
     without, off, on = (
         {run.variant: run for run in plan(setting).every_run().values()}
         for setting in ({}, {"calendar": False}, {"calendar": True})
@@ -65,7 +65,7 @@ def test_who_reads_the_calendar_is_another_run_and_all_others_are_the_same(plan)
     assert Run.from_json(on["timesnet"].to_json()) == on["timesnet"]
 
 
-def test_the_catalogues_word_goes_where_a_configuration_has_none(plan):
+def test_the_catalogues_setting_applies_where_the_configuration_has_none(plan):
     entry = {"calendar": True}
     of_setting, of_entry = ({**plan(setting=entry).every_run()}, {**plan(entry=entry).every_run()})
     assert list(of_setting) == list(of_entry)
@@ -92,7 +92,7 @@ def test_another_zone_is_another_run(plan):
         ({"entry": {"frequency": "YE"}}, ("ETTh1", "'YE'")),
     ],
 )
-def test_data_that_have_no_calendar_are_refused_with_the_remedy(plan, given, named):
+def test_data_without_a_calendar_are_refused_with_the_remedy(plan, given, named):
     with refused("experiments.long_term", "calendar", "false", *named):
         plan({"calendar": True}, **given)
 
@@ -107,10 +107,10 @@ def test_an_entry_that_cannot_have_a_calendar_is_refused(root, tmp_path):
     assert "ETTh1" not in str(told.value)
 
 
-def test_a_table_says_who_was_given_the_calendar(plan):
+def test_a_table_says_which_methods_were_given_the_calendar(plan):
     bare = Table(columns="l", blocks=(), notes=("Before.",), caption="", label="")
     facts = report_facts(plan({"calendar": True}), "long_term", absent=())
-    said = "Also given features of the calendar: iTransformer (ETTh1); TimesNet (ETTh1)."
+    said = "Also given calendar features: iTransformer (ETTh1); TimesNet (ETTh1)."
     assert with_remarks(bare, facts | {"remark": ""}).notes == ("Before.", said)
     assert "calendar" not in report_facts(plan(), "long_term", absent=())
 
@@ -121,7 +121,7 @@ def test_memory_and_work_count_the_tokens_of_the_calendar(plan):
     )
     plain, run = off["itransformer"], on["itransformer"]
     options = run.options
-    # Tokens of a layer: 7 + 4, and of each 10 D + 4 F numbers and a score for each pair in each head, four bytes each.
+    # A layer has 7 + 4 tokens, each with 10 D + 4 F numbers and a score for each pair in each head, four bytes each.
     kept = 10 * options.width + 4 * options.feed_forward + 4 * options.heads * (7 + 4)
     window = (7 + 4) * kept * 4
     assert pass_bytes(run, width=None, fit=Fit(forecast_windows=1, recompute=True)) >= window
@@ -130,12 +130,12 @@ def test_memory_and_work_count_the_tokens_of_the_calendar(plan):
     costs = {
         each: count(workload.shape_run(each), shape=None) for each in (plain, run, off["timesnet"], on["timesnet"])
     }
-    # Embed takes T D products a token, and all of B (N + C) tokens pass it and the layers.
+    # Embedding takes T D products per token, and all B (N + C) tokens pass through it and the layers.
     assert costs[run].trained == costs[plain].trained and costs[run].forecast.flops > costs[plain].forecast.flops * 1.4
     of_map = 4 * on["timesnet"].options.width
     assert costs[on["timesnet"]].trained - costs[off["timesnet"]].trained == of_map
     bounds = [weight_bounds(each["timesnet"], width=None)[1] for each in (off, on)]
-    assert bounds[1] - bounds[0] == 9 * 4 * of_map  # nine numbers of four bytes a trained parameter
+    assert bounds[1] - bounds[0] == 9 * 4 * of_map  # nine numbers of four bytes per trained parameter
     asked = [job_limits.memory(each, rows=10**6, width=None, cuda=False)["host"] for each in (plain, run)]
     assert asked[1] - asked[0] >= 4 * 3 * 8  # MB: four columns of a million rows
 
@@ -180,15 +180,15 @@ def test_parts_of_a_batch_have_the_calendar_of_their_windows(windows):
     assert found[0][-1].abs().sum() > 0
 
 
-def test_a_network_from_outside_that_asks_for_a_calendar_has_one():
+def test_a_user_supplied_network_that_requests_a_calendar_gets_one():
     from timellama.methods.registry import method_of
 
     found = method_of(f"{__name__}:Alone")
     assert found.calendar and found.options() == type(found.options())()
 
 
-def test_errors_and_the_forecasts_shown_are_of_the_variates_alone():
-    """Two variates and four columns of the calendar: what is shown must not take one of them for a third variate."""
+def test_errors_and_shown_forecasts_cover_only_the_variates():
+    """Two variates and four calendar columns: none of the columns may be shown as a third variate."""
     torch.manual_seed(0)
     windows = SplitWindows(rows=torch.randn(60, 2 + 4), context=10, horizon=6, calendar=4)
     model = as_forecaster(Alone(context=10, horizon=6, calendar=4), calendar=4)
@@ -204,8 +204,8 @@ def test_errors_and_the_forecasts_shown_are_of_the_variates_alone():
 
 
 @pytest.mark.parametrize(("method", "options"), [("itransformer", ITransformerOptions), ("timesnet", TimesNetOptions)])
-def test_a_run_learns_what_the_calendar_alone_can_tell(sample_run, tmp_path, method, options):
-    """Both series are noise that falls by six deviations at noon: six hours do not show when, the clock does."""
+def test_a_run_learns_what_only_the_calendar_shows(sample_run, tmp_path, method, options):
+    """Both series are noise that falls by six deviations at noon: six hours do not show when, but the clock does."""
     rows = 24 * 100
     time = np.datetime64("2024-01-01", "s") + np.arange(rows) * np.timedelta64(3600, "s")
     hour = np.arange(rows) % 24
@@ -231,7 +231,7 @@ def test_a_run_learns_what_the_calendar_alone_can_tell(sample_run, tmp_path, met
     assert errors[1] < 0.85 * errors[0], errors
 
 
-def test_without_a_calendar_a_network_is_what_it_was(sample_run):
+def test_without_a_calendar_a_network_has_no_calendar_weights(sample_run):
     run = made_up.small(sample_run, method="timesnet", options=TimesNetOptions())
     torch.manual_seed(0)
     model = build(run, backbone_folder=None)

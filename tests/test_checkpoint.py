@@ -1,4 +1,4 @@
-"""A checkpoint is used whole and by its own run, or not at all; generators come back where they were."""
+"""A checkpoint is used whole and by its own run, or not at all; generators resume where they were."""
 
 import errno
 import logging
@@ -29,7 +29,7 @@ def checkpoint(tmp_path) -> Checkpoint:
     return made
 
 
-def test_everything_comes_back_to_the_bit(checkpoint):
+def test_everything_is_restored_bit_for_bit(checkpoint):
     found = checkpoint.load()
     assert {k: v for k, v in found.items() if k != "weights"} == {k: v for k, v in STATE.items() if k != "weights"}
     for name, tensor in STATE["weights"].items():
@@ -37,7 +37,7 @@ def test_everything_comes_back_to_the_bit(checkpoint):
         assert found["weights"][name].numpy().tobytes() == tensor.numpy().tobytes()
 
 
-def test_none_is_where_none_was_made(tmp_path, caplog):
+def test_an_absent_checkpoint_loads_as_none_without_a_warning(tmp_path, caplog):
     assert Checkpoint(tmp_path / "absent", identity=IDENTITY).load() is None and not caplog.records
 
 
@@ -56,7 +56,7 @@ def test_another_identity_is_refused_and_named(checkpoint, tmp_path, caplog, cha
     assert str(checkpoint.path) in record.message and checkpoint.load() is not None
 
 
-def test_a_part_of_what_the_identity_names_is_not_enough(checkpoint, tmp_path):
+def test_part_of_the_identity_is_not_enough(checkpoint, tmp_path):
     assert Checkpoint(tmp_path, identity={"run_digest": "ab"}).load() is None
 
 
@@ -85,7 +85,7 @@ def test_no_code_is_read_from_a_checkpoint(tmp_path):
         checkpoint.load()
 
 
-def test_a_full_disk_leaves_the_old_one_and_is_told(checkpoint, monkeypatch, caplog):
+def test_a_full_disk_keeps_the_old_checkpoint_and_is_reported(checkpoint, monkeypatch, caplog):
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -95,7 +95,7 @@ def test_a_full_disk_leaves_the_old_one_and_is_told(checkpoint, monkeypatch, cap
     assert [path.name for path in checkpoint.path.parent.iterdir()] == ["checkpoint"]
 
 
-def test_what_a_kill_left_half_written_is_cleared_away(checkpoint):
+def test_a_half_written_checkpoint_is_removed(checkpoint):
     (checkpoint.path.parent / ".checkpoint.abc").write_bytes(b"half")
     assert checkpoint.load()["step"] == 3
     assert [path.name for path in checkpoint.path.parent.iterdir()] == ["checkpoint"]
@@ -104,11 +104,11 @@ def test_what_a_kill_left_half_written_is_cleared_away(checkpoint):
     checkpoint.remove()
 
 
-def test_generators_go_on_where_they_were(tmp_path):
+def test_generators_resume_where_they_were(tmp_path):
     def draw():
         return random.random(), random.gauss(), np.random.normal(), np.random.rand(), torch.rand(2).tolist()
 
-    draw()  # an odd number of normal draws leaves one in waiting
+    draw()  # an odd number of normal draws leaves one waiting
     checkpoint = Checkpoint(tmp_path, identity={})
     checkpoint.save(generator_states())
     expected = draw()

@@ -1,4 +1,4 @@
-"""Rules first: made-up results give every verdict that a statement can have, and effects are what was worked out."""
+"""The rules: made-up results give every verdict that a statement can have, and effects match hand-computed values."""
 
 import itertools
 import re
@@ -56,7 +56,7 @@ def places(experiment):
 
 
 def errors(statement, change):
-    """Time-LlaMA at 1 + change / 100 (a number by cell and seed), every other method at 1."""
+    """Time-LlaMA at 1 + change / 100 (a number per cell and seed), every other method at 1."""
     (experiment,) = statement.experiments
     rows = []
     for (place, (dataset, horizon)), seed in itertools.product(enumerate(places(experiment)), SEEDS):
@@ -67,7 +67,7 @@ def errors(statement, change):
 
 
 def routed(rates, *, active=4):
-    """Time-LlaMA's runs with the selection rates [L, E] that `rates` gives a data set's place and a seed."""
+    """Time-LlaMA's runs with the selection rates [L, E] that `rates` returns for a data set's place and a seed."""
     rows, routers = [], {}
     for (place, (dataset, horizon)), seed in itertools.product(enumerate(places("active_loras")), SEEDS):
         rows.append(run("active_loras", "time-llama", dataset=dataset, horizon=horizon, seed=seed))
@@ -115,7 +115,7 @@ def of_highest(statement):
 
 
 def of_shares(statement):
-    """The module that is left out depends on the block or the data set, on nothing, or on it for one seed in two."""
+    """The omitted module depends on the block or the data set, on nothing, or on it for only one seed in two."""
     left_out = lambda module: [0.0 if place == module else 4 / 6 for place in range(7)]  # noqa: E731
     blocks = statement.measure == claims.BLOCKS
 
@@ -156,7 +156,7 @@ def test_every_statement_can_have_every_verdict(statement, verdict, results, pub
     assert found.verdict == verdict, found
 
 
-def test_the_cases_are_all_there():
+def test_every_statement_has_all_its_cases():
     assert len(STATEMENTS) == 28 and len(CASES) == 4 * 28 + 1
     assert {statement.claim for statement in STATEMENTS} == set(claims.CLAIMS)
     assert len({statement.number for statement in STATEMENTS}) == len(STATEMENTS)
@@ -180,29 +180,29 @@ def cell(dataset="ETTh1", horizon=96, ratios=(0.0,), windows=None):
     return effects.Cell(dataset=dataset, horizon=horizon, ratios=dict(enumerate(ratios)), windows=windows)
 
 
-def test_what_a_statement_is_about_and_why():
+def test_every_statement_has_a_scope_and_a_reason():
     beyond = {statement.number for statement in STATEMENTS if statement.about == claims.BEYOND}
     assert beyond == {"1.2", "1.3", "1.4", "1.5", "1.6"}
     assert {statement.about for statement in STATEMENTS} == {claims.CELLS, claims.BEYOND}
     assert all(statement.because for statement in STATEMENTS)
 
 
-def test_a_seed_is_the_mean_over_the_cells_of_a_data_set():
+def test_a_seed_counts_as_its_mean_over_the_cells_of_a_data_set():
     # Seeds 0 and 1 of ETTh1 have means of 2 and 4 (variance 2), those of Weather 1 and 1.
     cells = [cell(ratios=(1, 3)), cell(horizon=192, ratios=(3, 5)), cell("Weather", ratios=(1, 1))]
     found = effects.mean_of(cells)
     assert found.value == pytest.approx((2 + 4 + 1) / 3)
-    # ETTh1 weighs two thirds: 2 / 2 seeds * 4 / 9, known with one degree of freedom.
+    # ETTh1 has a weight of two thirds: 2 / 2 seeds * 4 / 9, with one degree of freedom.
     assert (found.part.variance, found.part.degrees) == (pytest.approx(4 / 9), 1)
     low, high = found.ends()
     assert high - low == pytest.approx(2 * 12.7062 * 2 / 3, rel=1e-5)
 
 
-def test_a_data_set_of_one_seed_leaves_no_interval():
+def test_a_data_set_with_one_seed_gives_no_interval():
     assert effects.mean_of([cell(ratios=(1, 3)), cell("Weather", ratios=(1,))]).part is None
 
 
-def test_the_unit_of_any_data_set_is_the_data_set():
+def test_statements_about_any_data_set_use_data_sets_as_units():
     # Means of 1, 2, 3, 4 and 5 per data set, the first over two horizons.
     cells = [cell("0", ratios=(0,)), cell("0", 192, ratios=(2,)), *(cell(str(n), ratios=(n + 1,)) for n in range(1, 5))]
     found = effects.of_datasets(cells)
@@ -211,8 +211,8 @@ def test_the_unit_of_any_data_set_is_the_data_set():
     assert found.ends() == pytest.approx((3 - 2.776445 * 0.5**0.5, 3 + 2.776445 * 0.5**0.5))
 
 
-def test_windows_of_two_horizons_move_together():
-    # Window 0 and 1 of both: series 2 * (1, -1, 0, 0) / 2 and its half of two windows, which counts twice as much.
+def test_windows_of_two_horizons_are_treated_as_correlated():
+    # Both have windows 0 and 1: `long` / 2, and 2 * (1, -1, 0, 0) / 2 as the two windows of `short` count twice each.
     long, short = np.array([1.0, -1.0, 0.0, 0.0]), np.array([1.0, -1.0])
     cells = [cell(horizon=1, ratios=(0, 0), windows=long), cell(horizon=1, ratios=(0, 0), windows=short)]
     (part,) = effects.period_of(cells)
@@ -224,8 +224,8 @@ def test_windows_of_two_horizons_move_together():
 def test_without_windows_of_every_run_only_seeds_count():
     cells = [cell(ratios=(1, 3), windows=np.array([1.0, -1.0] * 96)), cell(horizon=192, ratios=(1, 3))]
     assert effects.period_of(cells) is None and effects.mean_of(cells).part.variance == 1.0
-    assert effects.chance_of({"a": cells}) == "chance of seeds alone"
-    assert effects.chance_of({"a": cells[:1]}) == "chance of seeds and test period"
+    assert effects.chance_of({"a": cells}) == "interval over seeds only"
+    assert effects.chance_of({"a": cells[:1]}) == "interval over seeds and test period"
 
 
 def test_windows_are_read_beside_the_metrics(published, tmp_path):
@@ -239,10 +239,10 @@ def test_windows_are_read_beside_the_metrics(published, tmp_path):
     statement = next(each for each in STATEMENTS if each.number == "3.2")
     given = {"published": published, "labels": LABELS, "statements": [statement]}
     (found,) = findings(Results(frames={"few_shot": pd.DataFrame(rows)}), **given)
-    assert found.effect.run.endswith("seeds 0, 1, 2 and 3; chance of seeds and test period")
+    assert found.effect.run.endswith("seeds 0, 1, 2 and 3; interval over seeds and test period")
     (tmp_path / "0" / "windows.npz").unlink()
     (found,) = findings(Results(frames={"few_shot": pd.DataFrame(rows)}), **given)
-    assert found.effect.run.endswith("seeds 0, 1, 2 and 3; chance of seeds alone")
+    assert found.effect.run.endswith("seeds 0, 1, 2 and 3; interval over seeds only")
 
 
 def test_share_counts_decided_cells():
@@ -264,12 +264,12 @@ def test_fewer_than_five_data_sets_are_described_and_not_judged(published):
             Results(frames={"long_term": some}), published=published, labels=LABELS, statements=[statement]
         )
         assert (found.verdict, found.effect.datasets) == (verdict, sets)
-        assert ("4 of the 5 data sets" in found.why, "chance of seeds" in found.effect.run) == (sets == 4,) * 2
+        assert ("4 of the 5 data sets" in found.why, "interval over seeds" in found.effect.run) == (sets == 4,) * 2
         width = found.effect.high - found.effect.low
         assert (width > 1) == (sets == 4), "the data sets agree, the seeds do not"
 
 
-def test_pseudo_values_by_hand():
+def test_pseudo_values_match_hand_computed_values():
     entries = [(frozenset((0, 1)), 1.0), (frozenset((0, 2)), 2.0), (frozenset((1, 2)), 6.0)]
     # Without seed 0 the mean is 6, without 1 it is 2, without 2 it is 1: 3 + 2 * (3 - each).
     assert routing.pseudo_values(entries) == pytest.approx([-3.0, 5.0, 7.0])
@@ -293,11 +293,11 @@ def test_pairs_share_data_set_horizon_look_back_seed_and_language_model():
     )
     both = effects.log_ratios(pd.DataFrame(rows), ("time-llm", "dlinear"), "mse")
     ratios = sorted(np.exp(both["dlinear"]["ratio"]))
-    assert ratios == pytest.approx([0.5, 0.75]), "one without language model is against each"
+    assert ratios == pytest.approx([0.5, 0.75]), "a method without a language model is paired with each"
     assert list(both["dlinear"].index) == list(both["time-llm"].index)
 
 
-def test_a_missing_rival_leaves_room_for_doubt(published):
+def test_a_missing_rival_makes_only_a_favourable_verdict_inconclusive(published):
     lowest = STATEMENTS[0]
     for change, verdict in ((-5.0, INCONCLUSIVE), (5.0, DOES_NOT_HOLD)):
         results = errors(lowest, lambda place, seed, change=change: change)
@@ -308,7 +308,7 @@ def test_a_missing_rival_leaves_room_for_doubt(published):
         assert ("Time-LLM could still overturn it" in found.why) == (verdict == INCONCLUSIVE)
 
 
-def test_too_few_pairs_conclude_nothing(published):
+def test_too_few_pairs_are_inconclusive(published):
     statement = next(each for each in STATEMENTS if each.number == "5.1")
     frame = errors(statement, lambda place, seed: -5.0).frames["ablation"]
     for seeds, verdict in ((2, INCONCLUSIVE), (3, HOLDS)):
@@ -345,7 +345,7 @@ def test_only_the_papers_cells_count(published):
     assert papers_part(pd.DataFrame(m4), "short_term", published=published)["dataset"].tolist() == ["M4-Hourly"]
 
 
-def test_distances_of_shares_by_hand(published):
+def test_distances_between_shares_match_hand_computed_values(published):
     by_number = {statement.number: statement for statement in STATEMENTS}
     # Block 1 always selects modules 1 and 2, block 2 modules 3 and 4: 100 points apart, and 0 from themselves.
     fixed_blocks = routed(lambda place, seed: [[1, 1, 0, 0], [0, 0, 1, 1]], active=2)
@@ -353,13 +353,13 @@ def test_distances_of_shares_by_hand(published):
     assert (found.effect.value, found.effect.pairs) == (100.0, 12), "six pairs of four seeds on two data sets"
     # Over all blocks each module has 25 %, on both data sets.
     (found,) = findings(fixed_blocks, published=published, labels={}, statements=[by_number["7.3"]])
-    assert (found.effect.value, found.effect.pairs) == (0.0, 12), "twelve ordered pairs of unlike seeds"
+    assert (found.effect.value, found.effect.pairs) == (0.0, 12), "twelve ordered pairs of different seeds"
     assert found.effect.run == "2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3"
 
 
 @pytest.mark.parametrize("measure", [claims.HIGHEST, claims.BLOCKS, claims.DATASETS])
-def test_a_run_of_two_experiments_stays_in_its_cell(measure, published):
-    """active_loras holds one of few_shot's seeds on Weather and the others on ETTh1, as its own seeds may."""
+def test_a_run_in_two_experiments_stays_in_its_cell(measure, published):
+    """active_loras holds one of few_shot's seeds on Weather and the others on ETTh1, as its own seeds allow."""
     draw = np.random.default_rng(0)
     made = routed(lambda place, seed: draw.dirichlet(np.ones(7), size=2) * 4)
     every = made.frames["active_loras"]
@@ -375,7 +375,7 @@ def test_a_run_of_two_experiments_stays_in_its_cell(measure, published):
     assert found[0].effect == found[1].effect and found[0].effect.pairs > 6
 
 
-def test_speed_by_hand(published):
+def test_speed_matches_hand_computed_values(published):
     statement = next(each for each in STATEMENTS if each.number == "8.1")
     results = speeds(statement, 2.0, slow=1.25)
     larger = [
@@ -391,7 +391,7 @@ def test_speed_by_hand(published):
 
 
 @pytest.mark.parametrize("number", ["8.1", "8.2", "8.3"])
-def test_a_cost_is_that_of_the_papers_size_whatever_the_weights(published, number):
+def test_costs_count_only_at_the_papers_size_whatever_the_weights(published, number):
     statement = next(each for each in STATEMENTS if each.number == number)
     for backbone, counts in (("SmolLM2-135M x6", 0), ("Llama-2-7B x4", 0), ("Llama-2-7B x8 (random weights)", 1)):
         results = speeds(statement, statement.low * 1.1, backbone=backbone)
@@ -409,7 +409,7 @@ def test_the_notes_name_the_commits_of_the_speeds(published):
     assert "Speeds: float32, on cpu, commit 1234567." in origin and "7654321" not in origin
 
 
-def test_the_table_tells_part_and_verdict(published):
+def test_the_table_shows_the_part_and_the_verdict(published):
     results = errors(next(each for each in STATEMENTS if each.number == "6.3"), lambda place, seed: -5.0)
     arguments = {"published": published, "configuration": "made-up", "labels": LABELS, "remark": "NOT COMPLETE"}
     table = table_of_claims(results, **arguments)
@@ -418,13 +418,13 @@ def test_the_table_tells_part_and_verdict(published):
         "| 6.3 | lower MSE with n = 4 than with 7 | these cells | \N{MINUS SIGN}5.0 % |" in text
         and "**holds here** |" in text
     )
-    assert "2 of 2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3; chance of seeds alone" in text
+    assert "2 of 2 cells (ETTh1 192; Weather 192), seeds 0, 1, 2 and 3; interval over seeds only" in text
     assert "NOT COMPLETE" in table.caption and BACKBONE in text and "abcdef0" in text
     assert text.count("| not run |") == 26 and "Verdicts: 1 holds here, 1 inconclusive and 26 not run." in text
     assert "holds here" in to_latex(table)
 
 
-def test_generated_data_are_told_and_test_nothing(published):
+def test_generated_data_are_reported_and_test_no_statement(published):
     rows = [
         run("long_term", name, dataset="Synthetic", seed=seed) for name in ("time-llama", "dlinear") for seed in SEEDS
     ]

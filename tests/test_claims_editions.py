@@ -1,4 +1,4 @@
-"""The first edition's verdicts are those that were kept then, and each that changed has its reason."""
+"""The first edition's verdicts are the ones kept then, and every verdict that changed has a reason."""
 
 import subprocess
 
@@ -14,17 +14,17 @@ LINE = "| {} | lower MSE | any data set | +2.0 % | +0.5 to +3.9 | 20 | below 0 |
 
 
 @pytest.mark.parametrize("commit", [claims_editions.FIRST, claims_editions.MIDDLE])
-def test_the_earlier_verdicts_are_those_of_their_commits(root, commit):
+def test_the_earlier_verdicts_match_their_commits(root, commit):
     command = ["git", "show", f"{commit}:docs/reference/cpu/table_claims.md"]
     shown = subprocess.run(command, cwd=root, capture_output=True, text=True, encoding="utf-8")
     if shown.returncode != 0:
-        pytest.skip(f"{commit} is not at hand: a shallow clone, or no repository")
+        pytest.skip(f"{commit} is not available: a shallow clone, or no repository")
     kept = claims_editions.earlier(commit)
     assert list(kept.values()) == claims_editions.read(shown.stdout)
     assert list(kept) == [statement.number for statement in STATEMENTS]
 
 
-def test_a_line_is_read_by_hand():
+def test_old_and_new_lines_are_read_and_damaged_ones_refused():
     (old,) = claims_editions.read(LINE.format("1.4", "**contradicted**").replace(" any data set |", ""))
     (new,) = claims_editions.read(LINE.format("1.4", "**does not hold here**"))
     assert old == new and new.verdict == DOES_NOT_HOLD
@@ -34,7 +34,7 @@ def test_a_line_is_read_by_hand():
             claims_editions.read(damaged)
 
 
-def test_a_reason_is_of_a_verdict_that_the_first_edition_had(root):
+def test_every_reason_names_the_verdict_of_the_first_edition(root):
     first = claims_editions.earlier(claims_editions.FIRST)
     entries = yaml.safe_load(claims_editions.REASONS.read_text(encoding="utf-8"))
     keys = [(entry["number"], entry["now"]) for entry in entries]
@@ -44,10 +44,10 @@ def test_a_reason_is_of_a_verdict_that_the_first_edition_had(root):
         assert entry["reason"].strip().endswith(".")
     rules = {entry["number"]: entry["rule"] for entry in entries if "rule" in entry}
     assert {len(rule) for rule in rules.values()} == {7}
-    assert {entry["number"] for entry in entries} - set(rules) == {"2.1"}, "which runs alone changed"
+    assert {entry["number"] for entry in entries} - set(rules) == {"2.1"}, "changed by its runs only"
 
 
-def test_every_changed_verdict_on_the_page_has_a_reason_and_no_other(root):
+def test_exactly_the_changed_verdicts_on_the_page_have_a_reason(root):
     text = (root / "docs/claims.md").read_text(encoding="utf-8")
     block = text[text.index("<!-- editions: begin -->") :]
     rows = [
@@ -59,7 +59,7 @@ def test_every_changed_verdict_on_the_page_has_a_reason_and_no_other(root):
 
 
 def changed(monkeypatch, tmp_path, first: str, now: str, reasons: list[dict]) -> list[claims_editions.Change]:
-    """What changed of a made-up statement."""
+    """The changes of a made-up statement."""
     kept = tmp_path / "table_claims.md"
     kept.write_text(LINE.format("1.3", f"**{now}**"), encoding="utf-8")
     line = {
@@ -78,7 +78,7 @@ def changed(monkeypatch, tmp_path, first: str, now: str, reasons: list[dict]) ->
     return claims_editions.changes()
 
 
-def test_runs_that_came_since_are_a_reason_and_another_change_needs_one(monkeypatch, tmp_path):
+def test_new_runs_are_a_reason_and_any_other_change_needs_one(monkeypatch, tmp_path):
     (came,) = changed(monkeypatch, tmp_path, NOT_RUN, INCONCLUSIVE, [])
     assert (came.number, came.reason, came.rule) == ("1.3", claims_editions.CAME, None)
     assert changed(monkeypatch, tmp_path, INCONCLUSIVE, INCONCLUSIVE, []) == []

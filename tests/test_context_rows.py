@@ -1,4 +1,4 @@
-"""The end of a person's own file: which columns, which rows, which stamps come next, and what is refused."""
+"""The end of a user's file: which columns and rows are read, which timestamps follow, and what is refused."""
 
 import numpy as np
 import pandas as pd
@@ -41,12 +41,12 @@ def test_the_last_rows_are_taken_whatever_the_columns_order(tmp_path):
         (["2024-06-01 12:00", "2024-06-01 18:00", "2024-06-02 00:00"], ["2024-06-02 06:00:00"]),
     ],
 )
-def test_stamps_go_on_at_the_files_step(tmp_path, stamps, following):
+def test_timestamps_continue_at_the_files_step(tmp_path, stamps, following):
     found = read(written(tmp_path, stamps))
     assert found.written(found.following(len(following))) == following
 
 
-def test_a_gap_before_the_look_back_does_no_harm_and_one_within_is_refused(tmp_path):
+def test_a_gap_is_refused_within_the_look_back_and_ignored_before_it(tmp_path):
     stamps = ["2024-06-01", "2024-06-04", "2024-06-05", "2024-06-06"]
     found = read(written(tmp_path, stamps))
     assert found.following(1).equals(pd.DatetimeIndex(np.array(["2024-06-07"], dtype="datetime64[s]")))
@@ -54,7 +54,7 @@ def test_a_gap_before_the_look_back_does_no_harm_and_one_within_is_refused(tmp_p
         read(written(tmp_path, stamps), context=4)
 
 
-def test_a_repeated_stamp_before_the_look_back_does_no_harm_and_one_within_is_refused(tmp_path):
+def test_a_duplicate_timestamp_is_refused_within_the_look_back_and_ignored_before_it(tmp_path):
     stamps = ["2024-06-01", "2024-06-01", "2024-06-02", "2024-06-03", "2024-06-04"]
     found = read(written(tmp_path, stamps))
     assert found.following(1).equals(pd.DatetimeIndex(np.array(["2024-06-05"], dtype="datetime64[s]")))
@@ -64,7 +64,7 @@ def test_a_repeated_stamp_before_the_look_back_does_no_harm_and_one_within_is_re
         read(written(tmp_path, stamps[:2]), context=2)
 
 
-def test_two_rows_tell_a_step_of_hours_but_not_one_of_months(tmp_path):
+def test_two_rows_show_a_step_of_hours_but_not_one_of_months(tmp_path):
     hours = read(written(tmp_path, ["2024-06-01 00:00", "2024-06-01 01:00"]), context=2)
     assert hours.written(hours.following(1)) == ["2024-06-01 02:00:00"]
     with refused("my.csv", 2):
@@ -91,7 +91,7 @@ def test_wrong_columns_and_too_few_rows_are_named(tmp_path, header, arguments, n
         read(written(tmp_path, DAYS, header=header), **arguments)
 
 
-def test_a_given_time_column_leaves_unknown_ones_named(tmp_path):
+def test_unknown_columns_are_named_when_the_time_column_is_given(tmp_path):
     path = tmp_path / "my.csv"
     path.write_text("when,b,a,c\n2024-06-01,1,2,3\n", encoding="utf-8")
     with refused(path, "'c'"):

@@ -1,4 +1,4 @@
-"""Counted costs are those of real passes: operations against torch's own counter, sizes against the module."""
+"""Counted costs match real passes: operations are compared with torch's counter, sizes with the module."""
 
 import dataclasses
 import math
@@ -46,7 +46,7 @@ METHODS = ("time-llama", "time-llm", "gpt4ts", "patchtst", "dlinear", "itransfor
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_forecast_has_the_operations_of_a_real_one(run_of, shape, method):
+def test_a_counted_forecast_has_the_operations_of_a_real_one(run_of, shape, method):
     run = run_of(method)
     costs = count(run, shape=shape if run.backbone else None)
     with assumed(run):
@@ -61,8 +61,8 @@ def test_a_forecast_has_the_operations_of_a_real_one(run_of, shape, method):
 
 
 @pytest.mark.parametrize("method", ("dlinear", "patchtst", "time-llama"))
-def test_a_step_has_the_operations_of_a_real_one(run_of, shape, method):
-    """Without attention's backward, which the CPU's kernel hides from torch's counter, the two are equal."""
+def test_a_counted_step_has_the_operations_of_a_real_one(run_of, shape, method):
+    """The two are equal without attention's backward pass, which the CPU's kernel hides from torch's counter."""
     run = run_of(method)
     if method == "time-llama":
         run = dataclasses.replace(
@@ -78,8 +78,8 @@ def test_a_step_has_the_operations_of_a_real_one(run_of, shape, method):
         assert counted == flops > 0
 
 
-def test_one_linear_layer_by_hand(run_of):
-    """RLinear: [B N, T] times [T, H], forward 2 B N T H; backward once more, for the weight alone."""
+def test_costs_of_one_linear_layer_match_hand_computed_values(run_of):
+    """RLinear: [B N, T] times [T, H], forward 2 B N T H; backward the same again, for the weight only."""
     costs = count(run_of("rlinear"), shape=None)
     assert costs.forecast.flops == 2 * 4 * 3 * 96 * 24
     assert costs.trained == 96 * 24 + 24 and costs.frozen == 0
@@ -97,14 +97,14 @@ def test_memory_grows_with_the_batch_and_counts_what_lives_at_once(run_of):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_memory_grows_with_the_variates_at_most_as_the_sweep_extrapolates(run_of, shape, method):
-    """From one number of variates to twice as many, both large enough to rule what is alive."""
+    """From one number of variates to twice as many, both large enough to dominate what is alive."""
     once, twice = (
         count(run_of(method, variates=n), shape=shape if run_of(method).backbone else None).step.bytes
         for n in (120, 240)
     )
     power = method_of(method).power
     assert twice / once < 1.15 * 2**power
-    assert twice / once > 1.5 or power == 0  # the attentions over variates write no scores out: 2 and not 4
+    assert twice / once > 1.5 or power == 0  # attention over variates does not write its scores out: 2, not 4
 
 
 def test_time_llms_prompts_count_with_their_length(run_of, shape):
@@ -113,7 +113,7 @@ def test_time_llms_prompts_count_with_their_length(run_of, shape):
     assert math.ceil((40 + Statistics.extra) / 4) == 48
 
 
-def test_the_published_sizes_are_those_of_the_catalogue(root):
+def test_backbones_of_the_catalogue_have_their_published_sizes(root):
     """Parameters of whole models as their publishers state them, in billions."""
     billions = {
         "Llama-2-7B": 6.738,

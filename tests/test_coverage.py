@@ -1,4 +1,4 @@
-"""Made-up experiments with a known truth: intervals hold it as often as they say, the earlier ones did not."""
+"""Made-up experiments with a known truth: intervals cover it as often as they say; the earlier ones did not."""
 
 import re
 
@@ -8,15 +8,15 @@ from benchmarks.coverage import DESIGNS, RULES, coverage, of_rivals
 
 
 @pytest.mark.parametrize("design", ["table 1, 3 seeds", "table 5, 3 seeds, no windows"])
-def test_the_intervals_hold_the_truth(design):
+def test_the_intervals_cover_the_truth(design):
     found = coverage(DESIGNS[design], repetitions=400)
-    # 400 repetitions of 95 % have a standard error of one point.
+    # With 400 repetitions, 95 % has a standard error of one point.
     for rule in ("any data set", "these cells"):
         assert 0.92 <= found[rule] <= 0.98 and found[f"wrong {rule}"] <= 0.07
     assert found["earlier, any data set"] < 0.87
 
 
-def test_margins_and_shares_hold_it_at_least_as_often():
+def test_margins_and_shares_cover_the_truth_at_least_as_often():
     found = of_rivals(DESIGNS["table 1, 3 seeds"], 2, repetitions=80)
     assert found["margin"] >= 0.92 and found["share"] >= 0.95
 

@@ -1,4 +1,4 @@
-"""Each dash of a table has a reason, and a note tells equal reasons once."""
+"""Each dash in a table has a reason, and a note gives equal reasons once."""
 
 from timellama.experiments.impossible_cells import ImpossibleCell
 from timellama.reports.failures import KILLED, NOT_STARTED, OTHER_CODE, UNFINISHED, lacking
@@ -26,7 +26,7 @@ def impossible(variant, reason, **changes):
     return ImpossibleCell(**cell | {"label": LABELS[variant], "reason": reason, "remedy": "-"} | changes)
 
 
-def test_the_reasons_of_absent_results_are_read_off_their_paths():
+def test_absent_results_are_located_by_their_paths_and_given_a_reason():
     assert lacking(FAILED) == [
         ("ETTh1", 512, 96, "patchtst", "failed"),
         ("ETTh1", 512, 192, "dlinear", "not run yet"),
@@ -49,12 +49,12 @@ def test_a_planned_cell_without_a_result_says_what_happened():
     [note, other] = told(dashes, planned, lacking=lacking(FAILED))
     assert note == (
         "Not complete: 2 of 3 planned cells have no result. Failed: PatchTST on ETTh1 (T 512, H 96). Not run yet: "
-        "DLinear on ETTh1 (T 512, H 192). table_failures says more."
+        "DLinear on ETTh1 (T 512, H 192). See table_failures."
     )
     assert other == "Not in this configuration: Other on ETTh1 (T 336)."
 
 
-def test_a_variant_without_any_result_goes_by_its_label():
+def test_a_variant_without_any_result_is_named_by_its_label():
     [note] = told([(ROWS[0], "PatchTST")], [("ETTh1", 512, 96, "PatchTST")], variants={}, lacking=lacking(FAILED))
     assert "Failed: PatchTST" in note
 
@@ -67,13 +67,13 @@ def test_an_impossible_cell_has_its_own_reason_and_is_not_counted_as_planned():
     ]
 
 
-def test_a_place_without_windows_is_every_methods_also_of_those_that_nobody_planned_there():
+def test_a_cell_without_windows_is_impossible_for_every_method_planned_there_or_not():
     cells = [impossible(variant, "ILI has no window", of_data=True) for variant in ("patchtst", "dlinear")]
     dashes = [(ROWS[3], name) for name in ("PatchTST", "DLinear", "Hour-of-day mean")]
     assert told(dashes, impossible=cells) == ["Not possible. Every method: ILI has no window."]
 
 
-def test_cells_that_nobody_planned_are_told_by_the_places_they_share():
+def test_unplanned_cells_are_grouped_by_the_places_they_share():
     dashes = [(row, name) for row in ROWS[:3] for name in ("PatchTST", "DLinear")] + [(ROWS[3], "Hour-of-day mean")]
     assert told(dashes) == [
         "Not in this configuration: PatchTST and DLinear on ETTh1; Hour-of-day mean on ILI.",

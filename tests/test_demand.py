@@ -1,4 +1,4 @@
-"""What a training asks for: counted by hand, at least what was measured, and not much more."""
+"""Resource requests of a training: hand-computed, at least what was measured, and not much more."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from timellama.methods.time_llama import TimeLlamaOptions
 
 # The highest resident memory in MB (Snakemake's `benchmark:`) of the trainings of config/cpu.yaml on an Intel Xeon with
 # two cores, the largest of each kind over seeds and horizons 96 and 192. Six blocks of SmolLM2-135M, whose D is 576.
-SIZES = {"ETTh1": (17420, 7, 428), "Weather": (52696, 21, 336)}  # rows, variates and letters of the prompt
+SIZES = {"ETTh1": (17420, 7, 428), "Weather": (52696, 21, 336)}  # rows, variates and characters of the prompt
 MEASURED = [
     ("ETTh1", {}, 583),
     ("ETTh1", {"train_backbone": True}, 1333),
@@ -32,17 +32,17 @@ def training(sample_run, dataset, **options):
 
 
 @pytest.mark.parametrize(("dataset", "options", "measured"), MEASURED)
-def test_memory_is_at_least_what_was_measured_and_at_most_thrice_that(sample_run, dataset, options, measured):
+def test_memory_is_at_least_what_was_measured_and_at_most_three_times_that(sample_run, dataset, options, measured):
     run = training(sample_run, dataset, **options)
     asked = memory(run, rows=SIZES[dataset][0], width=576, cuda=False)
     assert measured <= asked["host"] <= 3 * measured and asked["device"] == 0
 
 
-def test_memory_counted_by_hand(sample_run):
+def test_memory_matches_a_hand_computed_request(sample_run):
     run = dataclasses.replace(training(sample_run, "ETTh1"), precision="bfloat16")
     frozen = 6 * 27 * 4096**2 * 2
     trained = (5 + 1) * 4096**2 + (512 + 96) * 4096 + 7 * 6 * 8 * 9 * 4096
-    passes = 16 * 6 * 7 * 42 * 4096 * 4  # 16 windows through 6 blocks are more than 64 through one
+    passes = 16 * 6 * 7 * 42 * 4096 * 4  # 16 windows through 6 blocks take more than 64 through one
     series = 17420 * 7 * 24
     host, device = 2 * frozen + 36 * trained + series, frozen + 36 * trained + passes
     assert memory(run, rows=17420, width=4096, cuda=True) == {
@@ -51,12 +51,12 @@ def test_memory_counted_by_hand(sample_run):
     }
 
 
-def test_minutes_counted_by_hand_and_cut_at_a_day(sample_run):
+def test_minutes_match_a_hand_computed_request_and_are_capped_at_a_day(sample_run):
     run = dataclasses.replace(
         training(sample_run, "ETTh1"), training=Training(max_steps=400, validation_windows=256, validations_per_epoch=4)
     )
-    # 12 months of 30 days have 8033 windows, 503 steps an epoch. A quarter of it is 125 steps, an eighth of 400 is 50:
-    # 8 validations, and one before the first step. 4 months have 2785 windows, which 44 batches of 64 hold.
+    # 12 months of 30 days have 8033 windows, 503 steps per epoch. A quarter of it is 125 steps, an eighth of 400 is 50:
+    # 8 validations, and one before the first step. 4 months have 2785 windows, which fit in 44 batches of 64.
     seen = 44 * 64 + 3 * 400 * 16 + 9 * 256
     operations = 2 * seen * 7 * 6 * 27 * 576**2
     expected = START + round(operations / 2e10 / 60)
@@ -64,7 +64,7 @@ def test_minutes_counted_by_hand_and_cut_at_a_day(sample_run):
     assert minutes(run, rows=17420, width=65536, cuda=False, threads=1, frequency="h") == LONGEST
 
 
-def test_a_method_without_training_asks_for_what_its_libraries_and_series_need(sample_run):
+def test_a_method_without_training_requests_what_its_libraries_and_series_need(sample_run):
     run = dataclasses.replace(sample_run, method="seasonal-naive", options=None, training=None, backbone=None)
     assert memory(run, rows=17420, width=None, cuda=False)["host"] < 500
     assert minutes(run, rows=17420, width=None, cuda=False, threads=1, frequency="h") == START

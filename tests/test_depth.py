@@ -1,4 +1,4 @@
-"""What benchmarks/depth.py computes, by hand on small tensors, and what the pages say of its kept numbers."""
+"""benchmarks/depth.py matches hand-computed values on small tensors, and the pages have its kept numbers."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import torch
 from benchmarks.depth import _read, _row, errors, share_of_blocks
 
 
-def test_a_row_by_hand():
+def test_a_row_matches_hand_computed_values():
     tokens = torch.tensor([[[3.0, 4.0], [0.0, 2.0]], [[3.0, 4.0], [0.0, 6.0]]])  # [B 2, N 2, D 2]
     days = tokens.flatten(0, 1)
     row = _row("in", 0, {"train": ([tokens], days), "validation": ([tokens], days)})
@@ -17,7 +17,7 @@ def test_a_row_by_hand():
     assert row["one_coordinate"] == pytest.approx((16 / 25 + 1 + 16 / 25 + 1) / 4)
 
 
-def test_what_is_a_linear_map_is_read_and_noise_is_not():
+def test_a_linear_map_is_recovered_and_noise_is_not():
     torch.manual_seed(0)
     tokens, others = torch.randn(4000, 8), torch.randn(1000, 8)
     weight = torch.randn(8, 3)
@@ -25,7 +25,7 @@ def test_what_is_a_linear_map_is_read_and_noise_is_not():
     assert abs(_read(tokens, torch.randn(4000, 3))(others, torch.randn(1000, 3))) < 0.02
 
 
-def test_the_share_of_the_blocks_by_hand():
+def test_the_share_of_the_blocks_matches_a_hand_computed_value():
     before = torch.tensor([[[3.0, 0.0], [0.0, 1.0]]])
     after = torch.tensor([[[3.0, 4.0], [0.0, 1.0]]])
     assert share_of_blocks(before, after) == pytest.approx((16 / 25 + 0) / 2)

@@ -24,7 +24,7 @@ from timellama.experiments.run import Training
 from timellama.methods.time_llama import TimeLlamaOptions
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
-# Code spans that look like a path of the project; what a placeholder or a star stands in is none.
+# Code spans that look like a path of the project; one with a placeholder or a star is not a path.
 PATH = re.compile(r"`((?:timellama|config|docs|tests|workflow|benchmarks)/[\w./-]*)`")
 # docs/adding.md, and what `timellama data add` writes
 MADE_BY_THE_EXAMPLE = {
@@ -84,7 +84,7 @@ def test_every_equation_of_the_paper_has_its_code(pages):
 
 
 def open_rows(text: str) -> list[list[str]]:
-    """The cells of the table of open questions, the first of the page: question, paper, option, default, why."""
+    """The cells of the page's first table, of open questions: question, paper, option, default, why."""
     text = text.split("\n## ")[0]
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.split("\n") if line.startswith("|")]
     assert len(rows) > 20 and all(len(row) == 5 for row in rows)
@@ -92,7 +92,7 @@ def open_rows(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("kind", [TimeLlamaOptions, Training])
-def test_every_setting_is_the_papers_or_an_open_question(root, pages, kind):
+def test_every_setting_is_from_the_paper_or_an_open_question(root, pages, kind):
     write = script(root, "write_configuration")
     asked = {name for row in open_rows(pages["open_questions.md"]) for name in re.findall(r"`(\w+)`", row[2])}
     notes = write._notes(kind)
@@ -102,10 +102,10 @@ def test_every_setting_is_the_papers_or_an_open_question(root, pages, kind):
         note = notes.get(name, "")
         if OPEN.search(note):
             assert name in asked, f"{name}: its comment says that it is open; docs/open_questions.md lacks it"
-        assert name in asked or OF_THE_PAPER.search(note), f"{name} is neither of the paper nor an open question"
+        assert name in asked or OF_THE_PAPER.search(note), f"{name} is neither from the paper nor an open question"
 
 
-def test_options_choices_and_defaults_of_the_open_questions_are_those_of_the_code(root, pages):
+def test_options_choices_and_defaults_of_the_open_questions_match_the_code(root, pages):
     defaults = {f.name: f.default for kind in (TimeLlamaOptions, Training) for f in dataclasses.fields(kind)}
     schema = json.loads((root / "config/schema/methods.json").read_text(encoding="utf-8"))["$defs"]
     rules = {**schema["Training"]["properties"], **schema["TimeLlamaOptions"]["properties"]}
@@ -205,7 +205,7 @@ def test_snakemake_takes_the_options_shown(root, pages):
     reference = root / "docs" / "reference" / "README.md"
     shown = told(pages, "snakemake")
     for path in (reference, *root.glob("timellama/cli/commands/*.py")):
-        # -r: without it, and in $(), snakemake would make everything where nothing is missing.
+        # -r: without it, and in $(), snakemake would make everything when nothing is missing.
         examples = re.findall(
             r"^(?: *|.* \| xargs -r )(snakemake -.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE
         )
@@ -213,9 +213,9 @@ def test_snakemake_takes_the_options_shown(root, pages):
     assert len(shown) > 6
     assert {"reference/README.md", "commands/reference.py"} <= {page for page, _ in shown}
     for page, words in shown:
-        assert "$(" not in " ".join(words), f"{page}: what prints nothing makes a command without a target"
+        assert "$(" not in " ".join(words), f"{page}: $() that prints nothing leaves no target"
         options = get_argument_parser().parse_args(words[1:])  # ends the test on an unknown option
-        # --configfile takes every word that follows: a target behind it would be read as a configuration.
+        # --configfile takes every word that follows: a target after it would be read as a configuration.
         assert all(path.suffix == ".yaml" for path in options.configfile or ()), f"{page}: {shlex.join(words)}"
 
 
@@ -234,19 +234,19 @@ def test_every_environment_variable_is_explained(root, pages):
         ("unknown key", "core/schema.py"),
         ("is missing; add it", "core/schema.py"),
         ("has no experiment", "experiments/matrix.py"),
-        ("is no checkout of the project, which holds Snakefile and config/: change into one", "cli/console.py"),
+        ("is not a checkout of the project, which has Snakefile and config/: change into one", "cli/console.py"),
         ("Remedy: check the network and run again", "data/fetch/sources.py"),
         ("is gated: accept its licence at", "backbones/catalogue.py"),
         ("is on record. Fetch the repository yourself", "backbones/catalogue.py"),
         ("set the pin that you mean", "backbones/catalogue.py"),
-        ("correct the name behind the colon", "core/outside.py"),
+        ("correct the name after the colon", "core/outside.py"),
         ("as an option it must be keyword-only and annotated", "methods/registry.py"),
-        ("return that alone from its forward", "training/trial.py"),
+        ("return only that from its forward", "training/trial.py"),
         ("with equally many scores for every window", "training/trial.py"),
         ("the name of a table begins with `table_`", "reports/registry.py"),
         ("lower learning_rate or clip_norm, or check the data", "training/train.py"),
         ("it ended without an error message: stopped, or killed by the system", "reports/failures.py"),
-        ("is being computed already, by", "core/jobs/lock.py"),
+        ("is already being computed by", "core/jobs/lock.py"),
         ("the training starts afresh", "training/steps/checkpoint.py"),
         ("Name the columns as the training data do", "results/forecasts/context_rows.py"),
         ("rows must be evenly spaced", "results/forecasts/context_rows.py"),
@@ -297,7 +297,7 @@ def test_the_results_shown_are_those_of_the_reference(root):
         )
 
 
-def test_every_result_that_is_missing_is_on_the_page_of_the_reference(root):
+def test_every_missing_result_is_counted_on_the_reference_page(root):
     page = (root / "docs/reference/README.md").read_text(encoding="utf-8")
     shown = page[page.index("<!-- missing: begin -->") : page.index("<!-- missing: end -->")]
     counts = [int(line.split("|")[5]) for line in shown.splitlines()[3:]]
@@ -305,14 +305,14 @@ def test_every_result_that_is_missing_is_on_the_page_of_the_reference(root):
     assert sum(counts) == (len(file.read_text(encoding="utf-8").splitlines()) - 1 if file.is_file() else 0)
 
 
-def test_the_page_of_the_reference_counts_the_repeated_runs(root):
+def test_the_reference_page_counts_the_repeated_runs(root):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     found = json.loads((root / "docs/reference/repeats.json").read_text(encoding="utf-8"))
     assert f"{len(found)} runs of `cpu` were trained again" in words
     assert {(each["kept_processor"], each["processor"]) for each in found} == {("AMD EPYC", "AMD EPYC (AVX2)")}
 
 
-def test_the_page_of_the_reference_pairs_the_prefix_with_the_repeated_runs(root):
+def test_the_reference_page_pairs_the_prefix_with_the_repeated_runs(root):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     again = json.loads((root / "docs/reference/repeats.json").read_text(encoding="utf-8"))
     kept = kept_runs(root).set_index("result")["mse"].to_dict()
@@ -329,7 +329,7 @@ def test_the_page_of_the_reference_pairs_the_prefix_with_the_repeated_runs(root)
             worse[horizon, name] = f"{(sum(of['time-llama-2']) / sum(of['time-llama']) - 1) * 100:.0f} %"
     assert worse[192, "kept"] == worse[192, "here"]
     assert (
-        "it is {} worse at 96 in place of {}, and {} at 192 either way".format(
+        "it is {} worse at 96 instead of {}, and {} at 192 either way".format(
             *(worse[cell] for cell in ((96, "here"), (96, "kept"), (192, "kept")))
         )
         in words
@@ -337,7 +337,7 @@ def test_the_page_of_the_reference_pairs_the_prefix_with_the_repeated_runs(root)
 
 
 def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
-    """Cells of docs/results.md, looked up by hand in the CSV of the kept runs."""
+    """Cells of docs/results.md, looked up one by one in the CSV of the kept runs."""
     shown = (root / "docs/results.md").read_text(encoding="utf-8")
     kept = kept_runs(root).set_index("result")
 
@@ -368,7 +368,7 @@ def test_a_cell_of_other_seeds_says_so_and_one_without_runs_has_no_number(root):
     assert results.mean(naive, "mse", "seeds 0, 2") == "0.250"
 
 
-def test_a_spread_over_seeds_by_hand():
+def test_a_spread_over_seeds_matches_hand_computed_values():
     def shown(*errors: float, seeds: str = "") -> str:
         return spread(pd.Series(errors, index=range(len(errors)), dtype=float), seeds).replace(NO_BREAK, " ")
 
@@ -378,7 +378,7 @@ def test_a_spread_over_seeds_by_hand():
     assert shown() == "\N{EN DASH}"
 
 
-def test_a_mean_over_cells_is_of_the_seeds_that_all_have():
+def test_a_mean_over_cells_uses_only_the_seeds_that_all_cells_have():
     cells = [
         pd.DataFrame({"run/seed": [0, 1], "mse": [0.25, 0.5]}),
         pd.DataFrame({"run/seed": [1, 2], "mse": [1.5, 9.0]}),
@@ -387,7 +387,7 @@ def test_a_mean_over_cells_is_of_the_seeds_that_all_have():
     assert by_seed([cells[0], cells[1][:0]]).empty
 
 
-def test_the_rooms_are_those_of_the_import_contract_in_its_order(root, pages):
+def test_the_packages_of_the_readme_are_the_layers_of_the_import_contract_in_order(root, pages):
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     (layers,) = (
         contract["layers"] for contract in settings["tool"]["importlinter"]["contracts"] if contract["type"] == "layers"

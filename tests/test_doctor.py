@@ -1,4 +1,4 @@
-"""Each need is found met or unmet, and a gap says what to type."""
+"""Each requirement is found met or unmet, and a gap says what to type."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ def by_name(findings):
     return {finding.name: finding for finding in findings}
 
 
-def test_versions_are_held_against_the_projects_ranges():
+def test_versions_are_checked_against_the_projects_ranges():
     assert doctor.python(">=3.11").state == OK
     assert doctor.python(">=99").state == GAP and "make install" in doctor.python(">=99").remedy
     found = by_name(doctor.libraries(["numpy>=1.0", "numpy>=99", "no-such-library-of-ours>=1"]))
@@ -37,7 +37,7 @@ def test_versions_are_held_against_the_projects_ranges():
     assert found["libraries"].found == "1 of 3 as needed"
 
 
-def test_a_device_that_is_not_there_is_a_gap(monkeypatch):
+def test_an_absent_device_is_a_gap(monkeypatch):
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -46,7 +46,7 @@ def test_a_device_that_is_not_there_is_a_gap(monkeypatch):
     assert found["device"].state == GAP and found["threads"].state == WARNING
 
 
-def test_data_are_here_or_their_place_answers(plan_of, tmp_path):
+def test_data_are_found_here_in_a_mirror_or_at_their_source(plan_of, tmp_path):
     matrix = plan_of("ETTh1", TINY)
 
     def look(reach, mirrors=()):
@@ -64,7 +64,7 @@ def test_data_are_here_or_their_place_answers(plan_of, tmp_path):
     assert look(lambda source: "no network").found == "here"
 
 
-def test_backbones_are_prepared_gated_unpinned_or_out_of_reach(plan_of, tmp_path, monkeypatch):
+def test_backbones_are_prepared_gated_unpinned_or_unreachable(plan_of, tmp_path, monkeypatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
 
     def look(backbone, reach=lambda source: None, mirrors=()):
@@ -89,18 +89,18 @@ def test_backbones_are_prepared_gated_unpinned_or_out_of_reach(plan_of, tmp_path
     assert look(SMOL, lambda source: "no index").found == "prepared (1 of 1)"
 
 
-def test_latex_is_no_need_of_the_runs():
+def test_missing_latex_is_only_a_warning():
     missing = doctor.latex(which=lambda name: None)
     assert missing.state == WARNING and "apt-get install" in missing.remedy
     assert can_run([missing, Finding(name="a", state=OK, found="")])
     assert not can_run([missing, dataclasses.replace(missing, state=GAP)])
 
 
-def test_an_address_that_nobody_answers_is_told():
+def test_an_address_that_does_not_answer_is_reported():
     assert "does not answer" in doctor.reachable("https://127.0.0.1:9/file.csv")
 
 
-def test_own_metrics_and_reports_that_cannot_be_imported_are_gaps(plan_of, tmp_path, monkeypatch):
+def test_user_supplied_metrics_and_reports_that_cannot_be_imported_are_gaps(plan_of, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken_part.py").write_text("x = 1 / 0\n", encoding="utf-8")
     config = dict(plan_of("Synthetic", TINY).config)

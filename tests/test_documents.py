@@ -1,4 +1,4 @@
-"""A result without one of the keys that its reader needs, or with another type there, is refused by file and key."""
+"""A result that lacks a key its reader needs, or has another type there, is refused with its file and key."""
 
 import copy
 from pathlib import Path
@@ -50,7 +50,7 @@ WHOLE: dict[type[Document], dict] = {
     },
 }
 OF_TASK = {"mse", "mae"}  # M4 has other errors
-OPTIONAL = {"forward"}  # of a cell that was started
+OPTIONAL = {"forward"}  # only in a cell that was started
 
 
 def places(value: object, way: tuple = ()) -> list[tuple]:
@@ -89,7 +89,7 @@ def named(document: dict, kind: type[Document], *more: object) -> None:
 
 
 @pytest.mark.parametrize("kind", WHOLE, ids=lambda kind: kind.__name__)
-def test_every_key_that_is_read_is_missed_and_every_type_checked(kind):
+def test_every_key_that_is_read_is_required_and_its_type_checked(kind):
     whole = WHOLE[kind]
     as_result(whole | {"what a later version writes": 1}, kind, Path("x"))
     schema = json_schema(kind)
@@ -107,11 +107,11 @@ def test_every_key_that_is_read_is_missed_and_every_type_checked(kind):
 
 def test_numbers_stay_as_they_were_written():
     found = as_result(WHOLE[Metrics], Metrics, Path("x"))
-    assert (found.mae, type(found.mae)) == (1, int), "tables print 1 and 1.0 alike, and CSV files do not"
+    assert (found.mae, type(found.mae)) == (1, int), "tables print 1 and 1.0 the same way, but CSV files do not"
     assert as_result(WHOLE[SweepDocument], SweepDocument, Path("x")).rows == [ROW]
 
 
-def test_a_measured_cell_has_its_median():
+def test_a_measured_cell_without_its_median_is_refused():
     row = ROW | {"forward": STAGE | {"seconds": None}}
     named(WHOLE[SweepDocument] | {"rows": [row]}, SweepDocument, "rows[0].forward")
 
@@ -121,7 +121,7 @@ def test_an_index_that_names_what_it_lacks_is_refused(part):
     named(WHOLE[Index] | {part: {}}, Index, part)
 
 
-def test_m4_has_its_own_errors():
+def test_m4_results_need_the_errors_of_m4():
     whole = WHOLE[Metrics]
     m4 = {key: value for key, value in whole.items() if key not in OF_TASK} | {"smape": 12.0, "mase": 1.0}
     named(m4, Metrics, "owa")

@@ -25,7 +25,7 @@ SERIES = Series(
 )
 
 
-def test_order_0_is_the_files_and_others_move_names_with_values():
+def test_order_0_is_that_of_the_file_and_others_move_names_with_values():
     assert in_order(SERIES, 0) is SERIES
     moved = in_order(SERIES, 1)
     assert moved.columns != SERIES.columns and sorted(moved.columns) == sorted(SERIES.columns)
@@ -34,7 +34,7 @@ def test_order_0_is_the_files_and_others_move_names_with_values():
     assert in_order(SERIES, 1).columns == moved.columns != in_order(SERIES, 2).columns
 
 
-def test_a_device_that_is_not_there_is_named(monkeypatch):
+def test_an_absent_device_is_named(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert pick_device("auto") == "cpu"
     with refused("device", "'cuda'", "auto", "cpu", error=ValueError):
@@ -43,13 +43,13 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
 
 @pytest.fixture
 def start(sample_run, tmp_path):
-    """Carries out a small run of DLinear; arguments change its `source_digest` and the like."""
+    """Carries out a small run of DLinear; arguments change its `source_digest` and so on."""
     run = made_up.small(sample_run, training=Training(batch_size=16, max_steps=12))
     given = {"series": made_up.walk(tmp_path / "series.npz"), "kept": tmp_path / "kept"}
     return lambda **changed: made_up.carry_out(run, tmp_path / "run", **given | changed)
 
 
-def test_metrics_say_where_the_number_came_from(start, tmp_path):
+def test_metrics_say_where_the_numbers_come_from(start, tmp_path):
     metrics = start()
     assert metrics == json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     of_windows = read_windows(tmp_path / "run" / "windows.npz")
@@ -82,7 +82,7 @@ def test_the_commit_is_that_of_the_code_that_started(start, monkeypatch):
     assert start()["provenance"]["git_commit"] == "before" and head == ["after"]
 
 
-def test_a_finished_training_waits_for_its_test_but_not_for_other_code(start, tmp_path, monkeypatch, caplog):
+def test_a_finished_training_is_kept_for_its_test_but_not_for_other_code(start, tmp_path, monkeypatch, caplog):
     def broken(*_, **__):
         raise OSError("no space left")
 
@@ -102,19 +102,19 @@ def test_a_finished_training_waits_for_its_test_but_not_for_other_code(start, tm
     again = start()
     assert again["provenance"]["resumed_at"] == [12]
     seconds = again["seconds"]
-    assert seconds["total"] > seconds["train"] + seconds["evaluate"] > 0, "with what was trained before it was cut off"
+    assert seconds["total"] > seconds["train"] + seconds["evaluate"] > 0, "with the training before the interruption"
     assert {name: again[name] for name in ("mse", "mae", "best_step")} == {
         name: expected[name] for name in ("mse", "mae", "best_step")
     }
 
 
-def test_a_run_that_another_process_is_at_is_left_alone(start, tmp_path):
+def test_a_run_that_another_process_computes_is_left_alone(start, tmp_path):
     with locked(tmp_path / "kept", purpose="it"), refused(os.getpid(), "kill"):
         start()
     assert not (tmp_path / "run").exists()
 
 
-def test_a_disk_that_fills_up_leaves_the_old_results_whole(start, tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_leaves_the_old_results_intact(start, tmp_path, monkeypatch):
     start()
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     monkeypatch.setattr("timellama.core.files.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))

@@ -44,7 +44,7 @@ def test_the_error_is_that_of_the_job(tmp_path, work, expected):
     assert reason_of(logged(tmp_path / "log", work)) == expected
 
 
-def test_what_stands_in_a_log_is_no_error(tmp_path):
+def test_the_text_of_a_log_is_not_taken_for_an_error(tmp_path):
     log = tmp_path / "log"
     log.write_text(
         "2026-01-01 00:00:00,000 ERROR the job failed\nTraceback (most recent call last):\nValueError: bad\n"
@@ -52,7 +52,7 @@ def test_what_stands_in_a_log_is_no_error(tmp_path):
     assert reason_of(log) is None
 
 
-def test_an_attempt_that_ends_well_deletes_the_error_of_the_one_before(tmp_path):
+def test_a_successful_attempt_deletes_the_error_of_the_previous_one(tmp_path):
     log = logged(tmp_path / "fetch.csv.log", raising(ValueError("bad")))
     assert reason_of(log) == "ValueError: bad" and (tmp_path / "fetch.csv.error.json").is_file()
     with job_log(str(log)):
@@ -60,13 +60,13 @@ def test_an_attempt_that_ends_well_deletes_the_error_of_the_one_before(tmp_path)
     assert reason_of(log) is None
 
 
-def test_a_damaged_error_file_is_none(tmp_path):
+def test_a_damaged_error_file_gives_no_reason(tmp_path):
     for damaged in ("", "[]", "{}", '{"type": 3}', '{"other": 1}'):
         (tmp_path / "a.error.json").write_text(damaged, encoding="utf-8")
         assert reason_of(tmp_path / "a.log") is None
 
 
-def test_a_long_reason_is_cut(tmp_path):
+def test_a_long_reason_is_truncated(tmp_path):
     found = reason_of(logged(tmp_path / "log", raising(ValueError("word " * 500))))
     assert len(found) <= failures.LONGEST and found.endswith(" ...")
 
@@ -89,7 +89,7 @@ def place(tmp_path):
     return found
 
 
-def test_a_result_of_the_present_code_counts_and_no_other(place):
+def test_only_a_result_of_the_current_code_counts(place):
     place.write({"provenance": {"source_digest": "new"}})
     assert place.state() is None
     place.write({"provenance": {"source_digest": "old"}})
@@ -106,7 +106,7 @@ def test_the_reason_is_that_of_the_first_job_that_failed(place):
     logged(place.step.log, raising(ValueError("of the data")))
     assert place.state() == "not started, since reading X failed: ValueError: of the data"
     place.step.output.touch()
-    assert place.state() == "ValueError: its own", "the data are there now: their log is history"
+    assert place.state() == "ValueError: its own", "the data exist now, so their log no longer counts"
     error_file(place.log).unlink()
     assert place.state() == failures.KILLED
     writer = ProgressWriter(place.checkpoints)
@@ -119,14 +119,14 @@ def test_the_reason_is_that_of_the_first_job_that_failed(place):
 HOSTILE = "results/x/$(touch owned) `id`; & | 'a' \"b\" %_&$#{} \N{GREEK SMALL LETTER PI}/metrics.json"
 
 
-def test_a_command_is_one_line_that_a_shell_reads_as_meant():
+def test_a_command_is_one_line_that_a_shell_parses_as_intended():
     text = command(HOSTILE, configfiles=["my config.yaml"], settings=["name=a b"])
     words = ["snakemake", "-j1", HOSTILE, "--configfile", "my config.yaml", "--config", "name=a b"]
     assert shlex.split(text) == words
     assert command("a", configfiles=[], settings=[]) == "snakemake -j1 a"
 
 
-def test_the_report_holds_all_and_says_when_there_is_nothing(tmp_path):
+def test_the_report_holds_every_failure_and_says_when_there_is_none(tmp_path):
     failure = Failure(result=HOSTILE, reason="out of *memory* " * 20, command=command("a", configfiles=[], settings=[]))
     tex, md, html = (tmp_path / f"t.{ending}" for ending in ("tex", "md", "html"))
     files.write(failures.texts([failure], configuration="cpu", planned=3), tex, md, html)
@@ -138,17 +138,17 @@ def test_the_report_holds_all_and_says_when_there_is_nothing(tmp_path):
     page = html.read_text(encoding="utf-8")
     assert "$(touch owned) `id`; &amp; | &#x27;a&#x27;" in page and "snakemake -j1 a<" in page
     files.write(failures.texts([], configuration="cpu", planned=3), tex, md, html)
-    assert md.read_text(encoding="utf-8") == "Failures: none. All 3 results of configuration cpu are there.\n"
+    assert md.read_text(encoding="utf-8") == "Failures: none. All 3 results of configuration cpu are present.\n"
     assert "none failed" in tex.read_text(encoding="utf-8") and "none failed" in html.read_text(encoding="utf-8")
 
 
-def test_a_remark_only_where_something_is_missing():
+def test_a_remark_appears_only_where_something_is_missing():
     assert failures.remark(0, 4) == ""
     assert failures.remark(1, 4).startswith("NOT COMPLETE: 1 of 4 runs have no result")
     assert (failures.mark(0, 4), failures.mark(1, 4)) == ("", "1 of 4 runs missing")
 
 
-def test_a_table_of_nothing_renders():
+def test_an_empty_table_renders():
     table = failures.without_results("few_shot", text=failures.remark(2, 2))
     assert "None of the runs of few\\_shot" in to_latex(table) and "NOT COMPLETE" in to_latex(table)
     assert to_markdown([], text="a") == "a\n" and "none failed" in to_latex(to_table([], text="a"))

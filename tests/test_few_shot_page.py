@@ -48,13 +48,13 @@ def test_a_row_is_the_mean_of_three_seeds(kept, page, label):
         assert sorted(cell["run/seed"]) == [0, 1, 2] and printed == f"{cell['mse'].mean():.3f}"
 
 
-def test_the_papers_row_is_the_papers(root, page):
+def test_the_papers_row_has_the_papers_numbers(root, page):
     paper = pd.read_csv(root / "config/published/table3_few_shot_5pct.csv")
     ours = paper[(paper["dataset"] == "ETTh1") & (paper["method"] == "Time-LlaMA")].set_index("horizon")["mse"]
     assert page["the paper's Time-LlaMA"] == [f"{ours[horizon]:.3f}" for horizon in (96, 192, 336)]
 
 
-def test_no_seed_of_a_row_overlaps_with_one_of_the_next(kept):
+def test_the_seeds_of_consecutive_rows_do_not_overlap(kept):
     order = list(ROWS.values())[:4]
     for horizon in (96, 192, 336):
         cells = kept[(kept["run/dataset"] == "ETTh1") & (kept["run/horizon"] == horizon)].groupby("run/variant")
@@ -63,7 +63,7 @@ def test_no_seed_of_a_row_overlaps_with_one_of_the_next(kept):
                 assert cells[error].min()[worse] > cells[error].max()[better]
 
 
-def test_the_gap_with_all_rows_and_with_few(root, kept, text):
+def test_the_gap_with_all_rows_and_with_few_matches_the_text(root, kept, text):
     pairs = [[errors(table_1_runs(root), f"time-llama{each}", h).mean() for each in ("", "-none")] for h in (96, 720)]
     few = [errors(kept, f"time-llama{each}", 96, percent=5).mean() for each in ("", "-none")]
     first, last, gap = (100 * (ours / without - 1) for ours, without in (*pairs, few))
@@ -72,7 +72,7 @@ def test_the_gap_with_all_rows_and_with_few(root, kept, text):
     assert f"where training ends after {steps.min():.0f} to {steps.max():.0f} steps" in text
 
 
-def test_what_the_first_four_rows_share(kept):
+def test_the_first_four_rows_share_their_training_settings(kept):
     four = kept[kept["run/variant"].isin(list(ROWS.values())[:4]) & (kept["run/dataset"] == "ETTh1")]
     for setting in ("learning_rate", "batch_size", "max_steps", "validation_windows", "patience"):
         assert four[f"run/training/{setting}"].nunique() == 1
@@ -89,8 +89,8 @@ def test_the_validation_losses_are_those_of_the_runs(kept, text):
         assert said.format(*(f"{end[variant]:.2f}" for end in (of.min(), of.max()))) in text
 
 
-def test_what_the_mean_of_the_look_back_is_below(root, text):
-    """Also of the runs with larger tokens, and of each variant of the ablation."""
+def test_only_larger_tokens_and_controls_beat_the_mean_of_the_look_back(root, text):
+    """This includes the runs with larger tokens and every variant of the ablation."""
     frame = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
     frame = frame[(frame["run/dataset"] == "ETTh1") & (frame["run/horizon"] == 96) & (frame["run/train_percent"] == 5)]
     means = frame.groupby("run/variant")["mse"].mean()
@@ -103,7 +103,7 @@ def test_what_the_mean_of_the_look_back_is_below(root, text):
     assert f"The mean of the look-back has {means['look-back-mean']:.3f}." in text
 
 
-def test_weather_is_as_the_text_has_it(kept, text):
+def test_the_errors_on_weather_match_the_text(kept, text):
     without, with_it = re.search(
         r"it is ([\d., and]+) without the language model, against ([\d., and]+) with it", text
     ).groups()
@@ -114,14 +114,14 @@ def test_weather_is_as_the_text_has_it(kept, text):
 
 @pytest.fixture(scope="module")
 def tokens(root) -> dict[str, pd.DataFrame]:
-    """The runs of the experiment `tokens` by variant, a row a seed."""
+    """The runs of the experiment `tokens` by variant, one row per seed."""
     results = json.loads((root / "docs/reference/cpu/plan.json").read_text())["experiments"]["tokens"]["results"]
     frame = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
     runs = frame[frame["result"].isin(results)].groupby("run/variant")
     return {variant: of.set_index("run/seed").sort_index() for variant, of in runs}
 
 
-def test_the_table_of_token_scales(root, page, tokens, kept):
+def test_the_table_of_token_scales_has_the_kept_numbers(root, page, tokens, kept):
     scaled = {row["scale"]: row for row in json.loads((root / "docs/depth/scale.json").read_text())}
     same = (kept["run/variant"] == "time-llama-none") & (kept["run/dataset"] == "ETTh1") & (kept["run/horizon"] == 96)
     rows = {"1, head of its own start": tokens["time-llama"], "1, head of zeros": tokens["time-llama-zero-head"]}
@@ -135,10 +135,10 @@ def test_the_table_of_token_scales(root, page, tokens, kept):
             row = scaled[int(name.split(",")[0])]
             assert (norm, blocks, r2) == (f"{row['norm']:.0f}", f"{100 * row['blocks']:.1f}", f"{row['r2']:.2f}")
         else:
-            assert (norm, blocks, r2) == ("", "", ""), "measured with the head of zeros alone"
+            assert (norm, blocks, r2) == ("", "", ""), "measured only with the head of zeros"
 
 
-def test_what_larger_tokens_gain_over_the_head_of_zeros(tokens, text):
+def test_the_gain_of_larger_tokens_over_the_head_of_zeros_matches_the_text(tokens, text):
     zeros, chances = tokens["time-llama-zero-head"]["mse"], []
     for scale in (20, 60, 100, 300):
         of = tokens[f"time-llama-scale-{scale}"]["mse"]
@@ -152,7 +152,7 @@ def test_what_larger_tokens_gain_over_the_head_of_zeros(tokens, text):
     assert f"TSEmb of one layer or two makes none that can be seen: {one:.3f} and {own:.3f}." in text
 
 
-def test_what_the_search_chose(root, text):
+def test_the_choices_of_the_search_match_the_text(root, text):
     found = (
         searched_runs(root)
         .groupby(["run/variant", "run/horizon"])[["chosen/options/token_scale", "chosen/options/token_embedding"]]
@@ -173,7 +173,7 @@ def test_what_the_search_chose(root, text):
     assert {each for each in ours if layers[each, 336] == "mlp"} == {"time-llama", "time-llama-random-frozen"}
 
 
-def test_what_the_mechanism_measured(root, text):
+def test_the_measurements_of_the_mechanism_match_the_text(root, text):
     rows = {row["depth"]: row for row in json.loads((root / "docs/depth/depth.json").read_text())}
     first, third, head = rows["aligned tokens"], rows["after block 3"], rows["head's input"]
     assert f"a norm of {first['norm']:.0f}" in text and f"(R2 {first['r2']:.2f})" in text

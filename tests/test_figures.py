@@ -1,4 +1,4 @@
-"""Figures hold the numbers that the files hold, are the same bytes each time, and refuse what cannot be compared."""
+"""Figures show the numbers in the files, are the same bytes each time, and refuse what cannot be compared."""
 
 import json
 import shutil
@@ -53,7 +53,7 @@ def routed(tmp_path):
 
 
 def lines_of(axis):
-    """Label to (x, y) of the lines that have a label."""
+    """Maps label to (x, y) for the lines that have a label."""
     named = [line for line in axis.get_lines() if not line.get_label().startswith("_")]
     return {line.get_label(): (line.get_xdata(), line.get_ydata()) for line in named}
 
@@ -62,7 +62,7 @@ def axes_of(figure):
     return [axis for axis in figure.axes if axis.axison]
 
 
-def test_forecasts_are_drawn(shown):
+def test_forecasts_are_drawn_with_look_back_and_truth(shown):
     figure = figures.forecasts([("Time-LlaMA", shown("a", 0.5)), ("DLinear", shown("b", -1))], dataset="ETTh1")
     assert len(figure.axes) == 6
     # Window 1, variate 2: values 36 + 3 t + 2 for t = 0 .. 11, the last 4 of them the truth.
@@ -81,7 +81,7 @@ def test_forecasts_are_drawn(shown):
     assert {text.get_text() for text in figure.legends[0].get_texts()} == set(lines)
 
 
-def test_runs_with_one_label_are_told_apart(shown):
+def test_runs_with_the_same_label_are_distinguished(shown):
     figure = figures.forecasts([("Time-LlaMA", shown("s0-x", 0)), ("Time-LlaMA", shown("s0-y", 1))], dataset="d")
     assert set(lines_of(figure.axes[0])) == {"look-back", "truth", "Time-LlaMA, s0-x", "Time-LlaMA, s0-y"}
 
@@ -96,12 +96,12 @@ def test_runs_with_one_label_are_told_apart(shown):
         ({"columns": np.array([{"a": 1}, 2, 3], dtype=object)}, ()),
     ],
 )
-def test_forecasts_that_do_not_fit_are_refused(shown, changes, named):
+def test_forecasts_that_do_not_match_are_refused(shown, changes, named):
     with refused("b/forecasts.npz", *named):
         figures.forecasts([("A", shown("a", 0)), ("B", shown("b", 0, **changes))], dataset="d")
 
 
-def test_no_and_broken_forecasts(tmp_path):
+def test_absent_and_broken_forecasts_are_refused(tmp_path):
     with refused("d"):
         figures.forecasts([], dataset="d")
     (tmp_path / "x.npz").write_bytes(b"PK")
@@ -123,7 +123,7 @@ def test_saved_files_are_the_same_each_time(shown, tmp_path):
         assert len(image.convert("L").getcolors()) > 20
 
 
-def test_a_picture_is_the_same_with_a_pdf_and_without(routed, tmp_path):
+def test_a_picture_is_the_same_with_and_without_a_pdf(routed, tmp_path):
     paths = [routed([[1, 0.5, 0.5], [0, 1, 1]])]
     for names in (("a.pdf", "a.png"), ("b.png",)):
         style.save(figures.router_heatmap(paths), *(tmp_path / name for name in names), mark="3 of 12 runs missing")
@@ -131,7 +131,7 @@ def test_a_picture_is_the_same_with_a_pdf_and_without(routed, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("pdffonts") is None, reason="needs pdffonts")
-def test_fonts_are_whole_truetype(shown, tmp_path):
+def test_fonts_are_embedded_truetype(shown, tmp_path):
     style.save(figures.forecasts([("A", shown("a", 0))], dataset="d"), tmp_path / "a.pdf", tmp_path / "a.png")
     printed = subprocess.run(["pdffonts", tmp_path / "a.pdf"], capture_output=True, text=True).stdout.splitlines()[2:]
     assert printed
@@ -146,7 +146,7 @@ def test_drawing_leaves_the_callers_style_alone(shown):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_each_method_has_a_look_of_its_own():
+def test_each_method_has_a_distinct_look():
     looks = style.looks([*style.METHODS, "one", "two", *(f"more {number}" for number in range(10))])
     seen = [(look.color, look.linestyle) for look in looks.values()]
     assert len(set(seen)) == len(looks) == len(style.METHODS) + 12
@@ -159,7 +159,7 @@ def test_each_method_has_a_look_of_its_own():
         style.looks([str(number) for number in range(40)])
 
 
-def test_router_heatmap(routed):
+def test_the_router_heatmap_shows_mean_selection_rates(routed):
     paths = [routed([[1, 0.5, 0.5], [0, 1, 1]]), routed([[0.5, 1, 0.5], [0, 1, 1]])]
     figure = figures.router_heatmap(paths)
     axis = figure.axes[0]
@@ -176,7 +176,7 @@ def test_router_figures_need_a_router(tmp_path, routed):
             figures.router_heatmap(paths)
 
 
-def test_lora_distribution(routed, tmp_path):
+def test_the_lora_distribution_shows_our_shares_and_the_papers(routed, tmp_path):
     csv = tmp_path / "paper.csv"
     csv.write_text(
         "dataset,horizon,module,percent_read_off_the_plot\nElectricity,192,Q,20\nElectricity,192,V,30\nECL,96,K,1\n"
@@ -187,7 +187,7 @@ def test_lora_distribution(routed, tmp_path):
     np.testing.assert_allclose([bar.get_height() for bar in below.patches], [50, 75, 75])
     lines = lines_of(above)
     np.testing.assert_allclose(lines["paper, figure 3"][1], [20, np.nan, 30])
-    np.testing.assert_allclose(lines["highest share there can be: 1/n"][1], [50, 50])  # n = 2
+    np.testing.assert_allclose(lines["highest possible share: 1/n"][1], [50, 50])  # n = 2
 
 
 def runs(settings):
@@ -210,7 +210,7 @@ def runs(settings):
     return pd.DataFrame(rows)
 
 
-def test_active_loras(root):
+def test_active_loras_are_drawn_with_their_spread_and_the_papers_line(root):
     published = root / "config/published/figure2_active_loras.csv"
     frame = runs(
         ("ETTh1", seed, 0.1 * n + 0.02 * seed, {"active": n, "gate": "a"}, ("tiny", 2))
@@ -229,13 +229,13 @@ def test_active_loras(root):
         figures.active_loras(runs([("ETTh1", 0, 0.1, {}, ("tiny", 2))]))
 
 
-def test_a_sweep_keeps_settings_apart_that_differ():
+def test_a_sweep_keeps_different_settings_apart():
     frame = runs(("ETTh1", 0, 0.1 * n, {"active": n, "gate": gate}, ("tiny", 2)) for n in (1, 4) for gate in ("a", "b"))
     (axis,) = axes_of(figures.active_loras(frame))
     assert {container.get_label() for container in axis.containers} == {"tiny x2, gate a", "tiny x2, gate b"}
 
 
-def test_depth():
+def test_depth_is_drawn_by_the_number_of_blocks():
     frame = runs(("ETTh1", 0, 0.1 * blocks, {"active": 4}, (name, blocks)) for name in ("a", "b") for blocks in (6, 2))
     (axis,) = axes_of(figures.depth(frame))
     drawn = {container.get_label(): container.lines[0] for container in axis.containers}
@@ -243,7 +243,7 @@ def test_depth():
     np.testing.assert_allclose(drawn["a xL"].get_xydata(), [[2, 0.2], [6, 0.6]])
 
 
-def test_prompts():
+def test_prompts_are_drawn_as_seeds_and_their_mean():
     frame = runs((d, s, m, {}, ("a", 2)) for d, m in (("ETTh1", 0.4), ("Weather", 0.2)) for s in (0, 1))
     frame.loc[1, "mse"] = 0.5
     figure = figures.prompts(frame)
@@ -256,7 +256,7 @@ def test_prompts():
 HISTORY = "step,epoch,train_loss,validation_loss,balance_loss,learning_rate,seconds\n"
 
 
-def test_learning_curves(tmp_path):
+def test_learning_curves_show_the_history_and_its_best_step(tmp_path):
     (tmp_path / "a.csv").write_text(
         HISTORY + "10,0.1,1.0,0.9,,0.001,1\n20,0.2,0.8,0.5,,0.0005,2\n30,0.3,0.7,0.6,,0,3\n"
     )
@@ -277,7 +277,7 @@ def test_learning_curves(tmp_path):
         figures.learning_curves([("A", tmp_path / "bad.csv")], title="ETTh1")
 
 
-def test_router_training(tmp_path):
+def test_router_training_shows_rates_and_entropy_by_block(tmp_path):
     rows = [
         {"step": step, "block": block, "module": module, "selection_rate": rate + block / 10, "entropy": 1.0 - block}
         for step in (5, 10)
@@ -305,7 +305,7 @@ def reddish(path):
     return (red > green + 100) & (red > blue + 80)
 
 
-def test_a_mark_stands_in_the_corner_of_a_figure_of_the_same_size(routed, tmp_path):
+def test_a_mark_is_drawn_in_the_corner_and_the_figure_keeps_its_size(routed, tmp_path):
     paths, sizes = [routed([[1, 0.5, 0.5], [0, 1, 1]])], []
     for name, mark in (("plain", ""), ("marked", "3 of 12 $_x^ missing")):
         style.save(figures.router_heatmap(paths), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", mark=mark)
@@ -315,7 +315,7 @@ def test_a_mark_stands_in_the_corner_of_a_figure_of_the_same_size(routed, tmp_pa
     assert not reddish(tmp_path / "plain.png").any()
     rows, columns = np.nonzero(reddish(tmp_path / "marked.png"))
     assert len(rows) > 100 and rows.min() > 0.9 * sizes[0][1] and columns.min() > 0.3 * sizes[0][0]
-    assert columns.max() < sizes[0][0] - 1, "nothing of it is cut off"
+    assert columns.max() < sizes[0][0] - 1, "the mark is not cut off"
 
 
 def test_a_figure_without_a_layout_makes_room_for_its_mark(tmp_path):
@@ -327,14 +327,14 @@ def test_a_figure_without_a_layout_makes_room_for_its_mark(tmp_path):
     assert np.nonzero(black)[0].max() < np.nonzero(reddish(tmp_path / "a.png"))[0].min()
 
 
-def test_a_figure_of_nothing_says_so(tmp_path):
+def test_a_figure_without_results_says_so(tmp_path):
     figure = of_files.figure("depth", files=[], published=None, methods={}, dataset=None)
     assert [text.get_text() for text in figure.texts] == ["depth: no run has a result"]
 
 
 @pytest.fixture
 def placed(tmp_path):
-    """Writes what a figure says of a run, and returns the file that would be drawn."""
+    """Writes what a figure reports about a run, and returns the file that would be drawn."""
 
     def placed(folder: str, *, commit: str, seed: int, variant: str = "time-llama", horizon: int = 96):
         run = {"dataset": "ETTh1", "horizon": horizon, "context": 512, "variant": variant, "seed": seed}
@@ -347,7 +347,7 @@ def placed(tmp_path):
     return placed
 
 
-def test_a_remark_says_which_windows_seeds_and_code_a_figure_is_of(placed):
+def test_a_remark_names_the_windows_seeds_and_code_of_a_figure(placed):
     ones, facts = "1" * 40, {"configuration": "made_up", "generated": ["Other"]}
     files = [
         placed("a", commit=ones, seed=0),
@@ -373,5 +373,5 @@ def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
     ]
     whiskers, cells, code = of_files.origin("depth", files, configuration="cpu", generated=[]).splitlines()
     assert "standard deviation over seeds" in whiskers
-    assert "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some of fewer); ETTh1, H 192: 2689 test windows" in cells
+    assert "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some with fewer); ETTh1, H 192: 2689 test windows" in cells
     assert code == "Code: these runs come from 2 different versions: commits 1111111 and 2222222."

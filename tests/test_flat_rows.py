@@ -1,4 +1,4 @@
-"""What goes through the CSV file comes back as it was: every JSON value, every float to the last bit."""
+"""A round trip through the CSV file changes nothing: every JSON value is kept, every float to the last bit."""
 
 import json
 import math
@@ -17,7 +17,7 @@ VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(KE
 
 
 def exact(value):
-    """A value in which 1, 1.0, True, 0.0 and -0.0 are told apart."""
+    """A value in which 1, 1.0, True, 0.0 and -0.0 are distinguished."""
     if isinstance(value, dict):
         return {key: exact(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -27,7 +27,7 @@ def exact(value):
 
 @settings(deadline=None)
 @given(st.lists(st.dictionaries(KEYS, VALUES, min_size=1), min_size=1, max_size=4))
-def test_there_and_back(documents):
+def test_a_round_trip_changes_nothing(documents):
     back = [nested(row) for row in from_csv(to_csv(map(flatten, documents), first=[]))]
     assert [exact(document) for document in back] == [exact(document) for document in documents]
 
@@ -35,11 +35,11 @@ def test_there_and_back(documents):
 @pytest.mark.parametrize(
     "text", ["1", "1e5", "true", "null", "NaN", "", " 2 ", '"a"', "[1]", "{}", "a,b\nc", "a\r", "00e1"]
 )
-def test_a_text_stays_a_text(text):
+def test_text_stays_text(text):
     assert nested(from_csv(to_csv([flatten({"a": {"b": text}})], first=[]))[0]) == {"a": {"b": text}}
 
 
-def test_what_a_file_looks_like():
+def test_rows_are_written_as_expected_text():
     rows = [
         {"mse": 0.1 + 0.2, "run": {"seed": 0, "variant": "dlinear", "backbone": None}},
         {"mse": 5e-324, "run": {"seed": 1, "variant": "12", "backbone": {"blocks.safetensors": [1, 2.0]}}},
@@ -51,7 +51,7 @@ def test_what_a_file_looks_like():
     )
 
 
-def test_the_order_of_keys_is_no_matter():
+def test_the_order_of_keys_does_not_matter():
     document = {"b": 1, "a": {"d": math.pi, "c": "x"}}
     assert to_csv([flatten(document)], first=[]) == to_csv(
         [flatten(json.loads(json.dumps(document, sort_keys=True)))], first=[]

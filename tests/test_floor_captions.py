@@ -17,14 +17,14 @@ def said(*cells, metric=MSE):
     return found.datasets, found.all, found.best
 
 
-def test_a_model_that_is_below_every_floor_in_one_row_beats_it():
+def test_a_model_below_every_floor_in_one_row_beats_the_floor():
     lost = [cell("dlinear", 0.41, 0.3), cell("rlinear", 0.40, 0.9)]
     assert said(*lost) == (("ETTh1",), True, ("RLinear",))
     won = [cell("dlinear", 0.39, 0.9, horizon=192), cell("rlinear", 0.40, 0.3, horizon=192)]
     assert said(*lost, *won) == ((), False, ())
 
 
-def test_the_best_floor_is_meant_and_a_tie_is_no_win():
+def test_the_best_floor_counts_and_a_tie_is_no_win():
     floors = [cell("rlinear", 0.42, 0.4), cell("look-back-mean", 0.40, 0.4, floor=True)]
     assert said(cell("dlinear", 0.41, 0.4), *floors) == (("ETTh1",), True, ("look-back-mean",))
     assert said(cell("dlinear", 0.40, 0.4), *floors)[0] == ("ETTh1",)
@@ -81,17 +81,17 @@ def variants(full, floor):
 
 
 @pytest.mark.parametrize(("floor", "beaten"), [(0.3, False), (0.5, True)])
-def test_a_table_of_variants_has_its_floors_last_behind_a_rule(floor, beaten):
+def test_a_table_of_variants_has_its_floors_last_after_a_rule(floor, beaten):
     table = variants([0.4, 0.42], floor)
     models, floors = table.blocks[0].groups
     assert [entry[0][0].text for entry in models] == ["time-llama", "time-llama-3"]
     assert [entry[0][0].text for entry in floors] == ["seasonal-naive", "Look-back mean"]
     mark = f"<u>{floor:.3f}</u>" if beaten else f"**{floor:.3f}**"
-    assert rows_of(to_markdown(table))[4][2] == mark, "marks are over models and floors"
+    assert rows_of(to_markdown(table))[4][2] == mark, "marks rank models and floors together"
     assert ("Ablation; no model beats the floor." in table.caption) is not beaten
 
 
-def test_what_trains_nothing_has_no_seed_to_tell():
+def test_methods_without_training_do_not_change_the_seeds_described():
     trained = [cell("dlinear", 0.4, 0.4, seeds=(0, 1, 2))]
     floor = [cell("seasonal-naive", 0.4, 0.4, seeds=(0,))]
     assert describe_seeds(pd.DataFrame(trained + floor)) == "Seeds: 0, 1 and 2."

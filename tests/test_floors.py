@@ -1,4 +1,4 @@
-"""Floors stand in every experiment, listed or not, where they fit."""
+"""Every experiment has the floors that fit it, listed or not."""
 
 import copy
 
@@ -14,7 +14,7 @@ FLOORS = ("look-back-mean", "seasonal-naive", "hour-of-day-mean")
 
 @pytest.fixture
 def config(root):
-    """The smoke configuration with one experiment of its own."""
+    """The smoke configuration with one experiment, given by the test."""
     smoke = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
 
     def of(section, name="ablation"):
@@ -36,7 +36,7 @@ def test_each_data_set_look_back_and_horizon_has_its_floors(root, config):
         "also": [{"dataset": "Synthetic", "method": "dlinear", "context": 30, "horizons": [24]}],
     }
     matrix = make_matrix(config(section), root=root)
-    # 30 steps hold one day of 24 hours: enough to repeat it, too little for a mean over days.
+    # 30 steps hold one day of 24 hours: enough to repeat it, too few for a mean over days.
     assert places(matrix) == [
         ("hour-of-day-mean", "Synthetic", 96, 24),
         ("hour-of-day-mean", "Synthetic", 96, 48),
@@ -49,13 +49,13 @@ def test_each_data_set_look_back_and_horizon_has_its_floors(root, config):
     ]
     cells = matrix.cells("ablation")
     assert len(cells) == len(set(cells)) == 2 + 1 + 9, (
-        "the cell of the mean over days that the look-back is short of too"
+        "including the mean over days, for which the look-back is too short"
     )
     assert [(cell.variant, cell.context) for cell in matrix.impossible] == [("hour-of-day-mean", 30)]
     assert {cell[3] for cell in cells} == {"time-llama", "dlinear", *FLOORS}
 
 
-def test_a_floor_that_is_listed_stands_once_and_is_the_same_run(root, config):
+def test_a_listed_floor_appears_once_and_is_the_same_run(root, config):
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["dlinear"]}
     alone = make_matrix(config(section), root=root)
     listed = make_matrix(config(section | {"methods": ["dlinear", "seasonal-naive"]}), root=root)
@@ -95,7 +95,7 @@ def test_the_benchmarks_of_m4_are_floors_there_and_nowhere_else(root, config):
         make_matrix(config(section | {"methods": ["theta"]}), root=root).experiment("ablation")
 
 
-def test_few_rows_that_fill_no_window_have_no_floor_either(root, config):
+def test_a_cell_with_too_few_rows_for_a_window_has_no_floor_either(root, config):
     section = {
         "train_percent": 5,
         "datasets": {"ETTh1": {"context": 512, "horizons": [96, 720]}},
@@ -106,7 +106,7 @@ def test_few_rows_that_fill_no_window_have_no_floor_either(root, config):
 
 
 @pytest.mark.parametrize("name", ["smoke", "cpu", "gpu", "paper"])
-def test_every_place_of_every_configuration_has_a_floor(root, name):
+def test_every_trained_cell_of_every_configuration_has_a_floor(root, name):
     config = yaml.safe_load((root / f"config/{name}.yaml").read_text(encoding="utf-8"))
     before = copy.deepcopy(config)
     matrix = make_matrix(config, root=root)

@@ -1,6 +1,6 @@
-"""What config/gpu.yaml and config/paper.yaml promise: budgets in series that are equal, and memory that is bounded.
+"""What config/gpu.yaml and config/paper.yaml promise: equal budgets in series, and bounded memory.
 
-The hours of config/gpu.yaml are in docs/scaling.md; `timellama plan` computes them in minutes, so no test does.
+The hours of config/gpu.yaml are in docs/scaling.md; `timellama plan` takes minutes to compute them, so no test does.
 """
 
 import pytest
@@ -21,23 +21,23 @@ def planned(root):
     }
 
 
-def test_every_trained_method_sees_as_many_series_of_a_data_set(planned):
+def test_every_trained_method_sees_the_same_number_of_series_per_data_set(planned):
     budgets = {}
     for run in planned["gpu"].runs["long_term"]:
         if run.training:
             assert run.training.max_series and not run.training.max_steps
             budgets.setdefault(run.dataset, set()).add(run.training.max_series)
-            steps = run.training.steps(windows=10**6, variates=run.variates)  # of a series that no epoch ends
+            steps = run.training.steps(windows=10**6, variates=run.variates)  # of a series so long that no epoch ends
             series = run.training.batch_size * (1 if run.training.sampling == "variates" else run.variates)
-            assert 0 <= steps.total * series - run.training.max_series < series, "but for the last batch"
+            assert 0 <= steps.total * series - run.training.max_series < series, "except for the last batch"
     assert budgets == {
         **{name: {150_000} for name in ("ETTh1", "ETTm1", "Weather")},
         **{"ECL": {300_000}, "Traffic": {600_000}},
     }
 
 
-def test_the_two_have_the_same_cells_and_methods(planned):
-    """Of every experiment; they differ in language models and budgets."""
+def test_gpu_and_paper_have_the_same_cells_and_methods(planned):
+    """In every experiment; they differ in language models and budgets."""
     for name in planned["paper"].runs:
         assert planned["gpu"].cells(name) == planned["paper"].cells(name)
 

@@ -1,4 +1,4 @@
-"""Two trainings never share a GPU, and a killed one gives its own back. The devices are names: no GPU is needed."""
+"""Two trainings never share a GPU, and a killed one releases its GPU. The devices are names: no GPU is needed."""
 
 import os
 import subprocess
@@ -9,12 +9,12 @@ from itertools import pairwise
 import pytest
 
 COMMAND = (sys.executable, "-m", "timellama.core.machine.gpus", "sh", "-c")
-LONGEST = 300  # seconds, on a machine that does much else
+LONGEST = 300  # seconds, on a busy machine
 
 
 @pytest.fixture
 def start(tmp_path, root):
-    """Starts a shell command as the script of a training, or as another, with these GPUs; None: not set."""
+    """Starts a shell command as the script of a training, or as another, with these GPUs; None leaves them unset."""
 
     def start(command, gpus, *, script="tmp1.train.py", **variables):
         given = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
@@ -31,7 +31,7 @@ def said(process):
     return process.returncode, out.strip()
 
 
-def test_each_training_has_a_gpu_of_its_own_and_waits_for_it(start):
+def test_each_training_has_a_gpu_to_itself_and_waits_for_it(start):
     told = "begin=$(date +%s.%N); sleep 0.5; echo $CUDA_VISIBLE_DEVICES $begin $(date +%s.%N)"
     seen = [said(process)[1].split() for process in [start(told, "3, GPU-5d2f") for _ in range(5)]]
     assert {gpu for gpu, _, _ in seen} == {"3", "GPU-5d2f"}
@@ -40,7 +40,7 @@ def test_each_training_has_a_gpu_of_its_own_and_waits_for_it(start):
         assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
 
 
-def test_so_many_trainings_share_a_gpu_as_are_asked_for(start):
+def test_as_many_trainings_share_a_gpu_as_are_requested(start):
     """Four on two GPUs, two on each; the fifth waits."""
     told = "begin=$(date +%s.%N); sleep 3; echo $CUDA_VISIBLE_DEVICES $begin $(date +%s.%N)"
     running = [start(told, "0,1", TIMELLAMA_RUNS_PER_GPU="2") for _ in range(5)]
@@ -50,7 +50,7 @@ def test_so_many_trainings_share_a_gpu_as_are_asked_for(start):
 
 
 def test_places_on_a_gpu_are_taken_without_waiting_until_all_are(tmp_path, root):
-    """In a process of its own, which keeps what it takes."""
+    """In a separate process, which keeps what it takes."""
     code = (
         "import sys; from pathlib import Path; from timellama.core.machine import gpus\n"
         "def wait(seconds): sys.exit('waits')\n"
@@ -62,12 +62,12 @@ def test_places_on_a_gpu_are_taken_without_waiting_until_all_are(tmp_path, root)
 
 
 @pytest.mark.parametrize("asked", ["0", "-1", "two", ""])
-def test_a_number_of_trainings_that_is_none_is_an_error(start, asked):
+def test_an_invalid_number_of_trainings_per_gpu_is_an_error(start, asked):
     code, out = said(start("echo ran", "0", TIMELLAMA_RUNS_PER_GPU=asked))
     assert code == 1 and "TIMELLAMA_RUNS_PER_GPU" in out
 
 
-def test_a_killed_training_gives_its_gpu_back(start, tmp_path):
+def test_a_killed_training_releases_its_gpu(start, tmp_path):
     process = start(f"touch {tmp_path}/begun; exec sleep 1000", "0")
     end = time.monotonic() + LONGEST
     while not (tmp_path / "begun").exists():
@@ -81,7 +81,7 @@ def test_a_killed_training_gives_its_gpu_back(start, tmp_path):
     assert said(waiting) == (0, "0")
 
 
-def test_other_commands_run_as_they_are(start):
+def test_other_commands_run_unchanged(start):
     assert said(start("echo $CUDA_VISIBLE_DEVICES; exit 3", "0,1", script="tmp1.table.py")) == (3, "0,1")
 
 
@@ -92,7 +92,7 @@ def test_no_gpu_is_an_error(start):
     assert (code == 1 and "nvidia-smi lists no GPUs" in out) or out == "ran", "a machine with GPUs"
 
 
-def test_nvidia_smi_is_asked_where_nothing_is_set(start, tmp_path):
+def test_nvidia_smi_is_asked_when_no_gpus_are_set(start, tmp_path):
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\necho 7\necho 8\n", encoding="utf-8")
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A cell that cannot be run is found when the plan is made, with its reason, and stops no other."""
+"""A cell that cannot be run is found when the plan is made, with its reason, and stops no other cell."""
 
 import copy
 import dataclasses
@@ -59,18 +59,18 @@ def test_a_cell_that_cannot_be_run_stops_no_other(smoke):
     assert "season of 24 steps" in seasons.reason and "holds 0 of the 2" in seasons.reason
     assert seasons.remedy == "raise context to 48"
     assert all(cell.experiment == "long_term" and cell.remedy for cell in matrix.impossible)
-    # One cell a method, whatever the seeds, and the cells of the table hold them.
+    # One cell per method, whatever the seeds, and the cells of the table include them.
     assert {cell[3] for cell in matrix.cells("long_term")} >= {"time-llama", "dlinear", "PatchTST", "Time-LLM"}
 
 
-def test_equal_reasons_are_told_once(smoke):
+def test_equal_reasons_are_reported_once(smoke):
     matrix = smoke({"long_term": grid(12, [4, 8], ["patchtst", "gpt4ts"]), "ablation": grid(12, [4], ["patchtst"])})
     [group] = grouped(matrix.impossible)
     assert group.who == "PatchTST, GPT4TS on tiny-gpt2 x2 (Synthetic)"
     assert group.cells == 5 and group.experiments == ("long_term", "ablation")
 
 
-def test_a_language_model_without_so_many_blocks_leaves_out_what_is_asked_of_it_alone(smoke):
+def test_a_language_model_with_too_few_blocks_loses_only_its_own_cells(smoke):
     backbones = [{"name": "tiny-gpt2", "blocks": blocks, "rank": 4} for blocks in (2, 9)]
     matrix = smoke({"long_term": grid(96, [24], ["time-llama", "dlinear"])}, backbones=backbones)
     assert {run.backbone.blocks for run in matrix.experiment("long_term") if run.backbone} == {2}
@@ -79,7 +79,7 @@ def test_a_language_model_without_so_many_blocks_leaves_out_what_is_asked_of_it_
     assert "4 blocks" in cell.reason and "9" in cell.reason and "backbones" in cell.remedy
 
 
-def test_a_part_without_a_window_is_every_methods(smoke):
+def test_a_part_without_a_window_is_impossible_for_every_method(smoke):
     section = grid(96, [24, 5000], ["dlinear"])
     matrix = smoke({"long_term": section})
     assert {run.horizon for run in matrix.experiment("long_term")} == {24}
@@ -105,7 +105,7 @@ def test_a_data_set_without_any_window_and_an_experiment_without_any_run_are_err
         smoke(experiments)
 
 
-def test_a_data_set_without_any_window_is_an_error_beside_one_that_has_some(smoke):
+def test_a_data_set_without_any_window_is_an_error_even_beside_one_that_has_some(smoke):
     section = grid(96, [24], ["dlinear"])
     section["datasets"]["ILI"] = {"context": 900, "horizons": [24]}
     with refused("experiments.long_term", "ILI", 966, "context", 900, "horizon", 24):
@@ -116,7 +116,7 @@ def test_a_data_set_without_any_window_is_an_error_beside_one_that_has_some(smok
     assert {cell.context for cell in matrix.impossible if cell.of_data} == {900}
 
 
-def test_sweeps_are_held_to_it_at_their_own_numbers_of_variates(smoke):
+def test_sweeps_are_checked_at_their_own_numbers_of_variates(smoke):
     section = {"settings_of": "Traffic", "context": 12, "horizon": 4, "variates": [7], "batch_sizes": [1]}
     section |= {"methods": ["patchtst", "time-llama"], "threads": 2, "seconds": 1, "longest_call": 9}
     matrix = smoke({"efficiency": section | {"memory_share": 0.5}})
@@ -124,21 +124,21 @@ def test_sweeps_are_held_to_it_at_their_own_numbers_of_variates(smoke):
     assert [(cell.experiment, cell.variant) for cell in matrix.impossible] == [("efficiency", "patchtst")]
 
 
-def test_more_variates_than_the_language_model_has_positions(smoke):
-    # Traffic has 862, the tiny GPT-2 room for 256 tokens.
+def test_more_variates_than_the_language_model_has_positions_are_impossible(smoke):
+    # Traffic has 862 variates, the tiny GPT-2 has room for 256 tokens.
     matrix = smoke({"long_term": grid(96, [24], ["time-llama", "dlinear"], dataset="Traffic")})
     assert [cell.variant for cell in matrix.impossible] == ["time-llama"]
     assert "room for 256 tokens" in matrix.impossible[0].reason and "862" in matrix.impossible[0].reason
 
 
-def test_a_seasonal_forecast_below_a_season_repeats_the_last_value_and_is_told(smoke):
+def test_a_seasonal_forecast_below_a_season_repeats_the_last_value_and_is_reported(smoke):
     matrix = smoke({"long_term": grid(12, [4], ["dlinear"])})
     [(run, instead)] = below_season(matrix.experiment("long_term"))
     assert (run.variant, instead) == ("seasonal-naive", "repeats the last value")
     assert below_season(smoke({"long_term": grid(24, [4], ["dlinear"])}).experiment("long_term")) == []
 
 
-# What a constructor or a first forecast refuses, and what it takes: (method, options, look-back, horizon).
+# What a constructor or a first forecast refuses, and what it accepts: (method, options, look-back, horizon).
 TRIED = [
     ("dlinear", {"kernel": 24}, 96, 24),
     ("dlinear", {"kernel": 1}, 1, 1),
@@ -196,12 +196,12 @@ def test_the_plan_refuses_what_the_constructors_refuse(plain, method, options, c
         with torch.inference_mode():
             model(torch.randn(2, context, run.variates))
     except ValueError as error:
-        assert found, f"the plan lets through what fails with: {error}"
+        assert found, f"the plan accepts what fails with: {error}"
     else:
         assert not found
 
 
-def test_a_prompt_of_each_sample_needs_some_steps_and_is_no_prefix(plain):
+def test_a_prompt_per_sample_needs_enough_steps_and_cannot_be_a_prefix(plain):
     matrix, runs = plain
     run, dataset = runs["time-llama"], matrix.datasets["Synthetic"]
 
@@ -217,7 +217,7 @@ def test_a_prompt_of_each_sample_needs_some_steps_and_is_no_prefix(plain):
         StatisticsPrompt(context=9, **given)
 
 
-def test_adalora_needs_a_budget_of_some_steps(plain):
+def test_adalora_needs_a_budget_of_enough_steps(plain):
     matrix, runs = plain
     run = runs["time-llama"]
     run = dataclasses.replace(run, options=dataclasses.replace(run.options, adapter="adalora"))
@@ -227,7 +227,7 @@ def test_adalora_needs_a_budget_of_some_steps(plain):
         assert bool(list(obstacles_of(short, dataset, entry))) == (steps < LEAST_STEPS)
 
 
-def test_a_methods_own_record_can_say_its_obstacles(smoke, tmp_path, monkeypatch):
+def test_a_user_supplied_method_can_declare_its_obstacles(smoke, tmp_path, monkeypatch):
     text = """
 from timellama.methods.dlinear import DLinearOptions
 from timellama.methods.method import Method

@@ -1,4 +1,4 @@
-"""A signal strikes at once, or waits for the end of what must not be torn apart, and handlers are given back."""
+"""A signal takes effect at once or after work that must not be interrupted, and handlers are restored."""
 
 import os
 import signal
@@ -11,21 +11,21 @@ from timellama.core.jobs.interruption import Interrupted, Signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_at_once_with_the_shells_code(number):
+def test_a_signal_stops_at_once_with_the_shells_exit_code(number):
     with refused(number.name, error=Interrupted) as stop, Signals():
         os.kill(os.getpid(), number)
         pytest.fail("nothing happened")
     assert stop.value.code == 128 + number and not isinstance(stop.value, Exception)
 
 
-def test_handlers_are_given_back():
+def test_handlers_are_restored():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with Signals():
         assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] != before
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_held_until_asked():
+def test_a_held_signal_waits_until_it_is_checked():
     done = []
     with Signals() as signals, pytest.raises(Interrupted), signals.held():
         os.kill(os.getpid(), signal.SIGTERM)
@@ -35,7 +35,7 @@ def test_held_until_asked():
     assert done == ["step"]
 
 
-def test_held_until_the_end():
+def test_a_held_signal_waits_until_the_end_of_the_block():
     done = []
     with Signals() as signals, pytest.raises(Interrupted):
         with signals.held():
@@ -46,7 +46,7 @@ def test_held_until_the_end():
 
 
 @pytest.mark.parametrize("when", ["before", "within"])
-def test_released_is_left_anywhere_and_not_begun_too_late(when):
+def test_a_released_block_stops_anywhere_and_does_not_begin_after_a_signal(when):
     done = []
     with Signals() as signals, pytest.raises(Interrupted), signals.held():
         if when == "before":
@@ -64,7 +64,7 @@ def test_an_error_is_not_hidden_by_a_signal():
         raise KeyError
 
 
-def test_outside_the_main_thread_nothing_is_touched():
+def test_handlers_are_left_alone_outside_the_main_thread():
     found = []
 
     def other():

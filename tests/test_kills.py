@@ -1,4 +1,4 @@
-"""Runs that are killed at counted moments end as if they had not been, bit by bit."""
+"""Runs that are killed at counted moments end as if they had not been, bit for bit."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ TRIALS |= {"stop-late": [["SIGTERM", 0.98]], "ctrl-c": [["SIGINT", 0.5]]}
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory) -> tuple[Path, dict[str, list[int]]]:
-    """The folder with a folder for each trial, and how the processes of each trial ended."""
+    """The folder with one folder per trial, and how the processes of each trial ended."""
     folder = tmp_path_factory.mktemp("kills") / "runs"
     script = Path(__file__).with_name("killing.py")
     done = subprocess.run([sys.executable, str(script), str(folder), json.dumps(TRIALS)], text=True, check=False)
@@ -55,12 +55,12 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(killed, trial):
     assert number_of(folder / trial) == number_of(folder / "undisturbed")
 
 
-def test_the_history_is_a_real_one(killed):
+def test_the_history_has_distinct_validation_losses(killed):
     rows = number_of(killed[0] / "undisturbed")["history"]
     assert len(rows) >= 6 and len({row["validation_loss"] for row in rows}) == len(rows)
 
 
-def test_stopped_runs_went_on_and_did_not_begin_anew(killed):
+def test_stopped_runs_resumed_and_did_not_start_over(killed):
     folder, _ = killed
     resumed = {
         trial: json.loads((folder / trial / "metrics.json").read_text(encoding="utf-8"))["provenance"]["resumed_at"]
@@ -69,11 +69,11 @@ def test_stopped_runs_went_on_and_did_not_begin_anew(killed):
     assert len(resumed["kill-thrice"]) >= 1 and resumed["stop-late"], resumed
     assert sum(bool(steps) for steps in resumed.values()) >= len(TRIALS) / 2, resumed
     undisturbed = json.loads((folder / "undisturbed" / "metrics.json").read_text(encoding="utf-8"))
-    assert resumed["stop-late"] == [undisturbed["steps"]], "stopped in the evaluation: no step was made again"
+    assert resumed["stop-late"] == [undisturbed["steps"]], "stopped in the evaluation: no step was repeated"
     assert undisturbed["provenance"]["resumed_at"] == []
 
 
-def test_a_killed_run_leaves_how_far_it_came(killed):
+def test_a_killed_run_leaves_its_progress(killed):
     folder, _ = killed
     left = json.loads((folder / "left.json").read_text(encoding="utf-8"))
     steps = json.loads((folder / "undisturbed" / "metrics.json").read_text(encoding="utf-8"))["steps"]
@@ -81,7 +81,7 @@ def test_a_killed_run_leaves_how_far_it_came(killed):
         (name, each) for trial, orders in TRIALS.items() for (name, _), each in zip(orders, left[trial], strict=True)
     ]
     told = [(name, each) for name, each in found if each]
-    assert len(told) > len(found) / 2, "only those that were struck before the training or after it have none"
+    assert len(told) > len(found) / 2, "only those interrupted before or after the training have none"
     for name, each in told:
         assert 0 <= each["step"] <= each["total"] and each["total"] == steps
         if name == "SIGKILL":
@@ -89,11 +89,11 @@ def test_a_killed_run_leaves_how_far_it_came(killed):
         else:
             assert (each["state"], each["signal"]) == ("stopped", name)
     attempts = [each["attempt"] for each in left["kill-thrice"]]
-    assert attempts[:2] == [1, 2] and attempts[2] in (2, 3), "the third may have been struck before it wrote"
+    assert attempts[:2] == [1, 2] and attempts[2] in (2, 3), "the third may have been killed before it wrote"
     assert left["stop-late"][0]["step"] == steps
 
 
-def test_nothing_is_left_beside_the_results(killed):
+def test_nothing_but_the_results_is_left(killed):
     folder, _ = killed
     expected = {*RUN_FILES, "moments"}
     for trial in ("undisturbed", *TRIALS):

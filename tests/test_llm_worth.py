@@ -69,7 +69,7 @@ def test_the_counts_of_the_text_are_those_of_the_kept_means(kept, rows, section)
         assert (int(lower), int(all_)) == (sum(control < ours for control, ours in pairs), len(pairs))
 
 
-def test_with_few_rows_of_etth1_no_seed_reaches_a_control(kept, rows):
+def test_with_few_rows_of_etth1_every_seed_is_worse_than_every_control(kept, rows):
     for place in rows:
         if place[:2] == (5, "ETTh1"):
             ours = errors(kept, place, llm_worth.OURS)
@@ -83,7 +83,7 @@ def run(variant, seed, mse, *, experiment="long_term", **changes):
 
 @pytest.fixture
 def collected(monkeypatch):
-    """Lets `compared` read rows in place of files."""
+    """Lets `compared` read rows instead of files."""
     monkeypatch.setattr(llm_worth, "collect", lambda rows, methods: pd.DataFrame(rows).drop(columns="experiment"))
 
     def compared(**rows):
@@ -92,7 +92,7 @@ def collected(monkeypatch):
     return compared
 
 
-def test_a_place_needs_ours_and_a_control(collected):
+def test_a_place_needs_our_run_and_a_control(collected):
     ours, other = run("time-llama", 0, 0.4), run("itransformer", 0, 0.5)
     assert collected(long_term=[ours, other]).empty
     assert llm_worth.llm_worth(pd.DataFrame()).axes == []
@@ -102,14 +102,14 @@ def test_a_place_needs_ours_and_a_control(collected):
     assert set(found["horizon"]) == {192}
 
 
-def test_a_place_is_of_one_experiment_that_with_most_of_the_methods(collected):
+def test_a_place_is_taken_from_the_experiment_with_most_of_the_methods(collected):
     ours = run("time-llama", 0, 0.4)
     more = [run("time-llama", 0, 0.5), run("time-llama-none", 0, 0.3), run("time-llama-attention", 0, 0.2)]
     found = collected(long_term=[ours, run("time-llama-none", 0, 0.6)], llm_value=more)
     assert sorted(found["mse"]) == [0.2, 0.3, 0.5]
 
 
-def test_only_the_runs_that_it_shows_are_waited_for(root):
+def test_the_figure_depends_only_on_the_runs_that_it_shows(root):
     config = yaml.safe_load((root / "config/cpu.yaml").read_text(encoding="utf-8"))
     matrix = make_matrix(config, root=root)
     runs = llm_worth_runs(matrix, None)

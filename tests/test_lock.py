@@ -1,4 +1,4 @@
-"""A folder has one process; a living one is named, a dead one holds nothing."""
+"""A folder belongs to one process; a live one is named, a dead one holds nothing."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def holder(tmp_path):
         process.kill()
 
 
-def test_a_living_process_is_named_and_left_alone(holder, tmp_path):
+def test_a_live_process_is_named_and_left_alone(holder, tmp_path):
     with (
         refused("long/run", holder.pid, "kill"),
         locked(tmp_path / "run", purpose="long/run"),
@@ -47,12 +47,12 @@ def test_a_killed_process_holds_nothing(holder, tmp_path):
         assert f"process {os.getpid()}," in text and str(holder.pid) not in text
 
 
-def test_what_ends_well_leaves_nothing(holder, tmp_path):
+def test_a_process_that_ends_normally_leaves_nothing(holder, tmp_path):
     holder.communicate("")
     assert holder.returncode == 0 and not (tmp_path / "run").exists()
 
 
-def test_an_error_gives_the_lock_back_and_other_files_stay(tmp_path):
+def test_an_error_releases_the_lock_and_keeps_other_files(tmp_path):
     with pytest.raises(KeyError), locked(tmp_path / "run", purpose="it"):
         (tmp_path / "run" / "checkpoint").write_bytes(b"x")
         raise KeyError
@@ -61,7 +61,7 @@ def test_an_error_gives_the_lock_back_and_other_files_stay(tmp_path):
         pass
 
 
-def test_not_even_the_same_process_gets_it_twice(tmp_path):
+def test_not_even_the_same_process_gets_the_lock_twice(tmp_path):
     again = locked(tmp_path, purpose="it")
     with locked(tmp_path, purpose="it"), refused("it", os.getpid(), "kill"), again:
         pytest.fail("the lock was given twice")

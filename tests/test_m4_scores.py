@@ -1,4 +1,4 @@
-"""M4's scores by hand, Naive2 against exact arithmetic and against the published scores, and what is refused."""
+"""M4's hand-computed scores, Naive2 against exact arithmetic and the published scores, and what is refused."""
 
 import copy
 import math
@@ -29,7 +29,7 @@ LEVELS = np.array([0.5, 1.5, 1.25, 0.75])  # of mean 1, exact in binary
 
 
 def weekly(training: list[list[float]], test: list[list[float]]) -> M4Series:
-    """Series with the horizon 13 and the season 1 of M4's weekly ones."""
+    """Series with the horizon 13 and the season 1 of M4's weekly series."""
     return M4Series(
         values=np.concatenate(training).astype(float),
         offsets=np.cumsum([0, *map(len, training)]),
@@ -43,7 +43,7 @@ def weekly(training: list[list[float]], test: list[list[float]]) -> M4Series:
 TWO = weekly([[1, 3, 2, 4], [10, 20, 10, 20, 30]], [[4] * 12 + [8], [30] * 13])
 
 
-def test_smape_by_hand() -> None:
+def test_smape_matches_hand_computed_values() -> None:
     truth = np.array([[1.0, 2.0, 0.0], [100.0, 0.0, -4.0]])
     forecast = np.array([[3.0, 2.0, 0.0], [50.0, 5.0, 4.0]])
     first = (2 / 4 + 0 + 0) * 200 / 3  # 0 against 0 counts as no error
@@ -51,7 +51,7 @@ def test_smape_by_hand() -> None:
     assert smape(truth, forecast) == pytest.approx([first, second], rel=1e-12)
 
 
-def test_mase_by_hand() -> None:
+def test_mase_matches_hand_computed_values() -> None:
     assert mase_scale(np.array([1.0, 3.0, 2.0, 4.0]), season=1) == pytest.approx((2 + 1 + 2) / 3)
     assert mase_scale(np.array([1.0, 3.0, 2.0, 7.0]), season=2) == pytest.approx((1 + 4) / 2)
     truth, forecast = np.array([[1.0, 2.0], [5.0, 5.0]]), np.array([[2.0, 4.0], [5.0, 6.0]])
@@ -66,8 +66,8 @@ def test_shapes_must_agree() -> None:
             score(np.ones((2, 3)), np.ones((2, 1)))
 
 
-def test_owa_divides_means_and_is_no_mean_of_ratios() -> None:
-    """Two series, of which the forecast is 4 and 20: each mean is taken before anything is divided."""
+def test_owa_divides_means_and_is_not_a_mean_of_ratios() -> None:
+    """Two series with forecasts of 4 and 20: each mean is taken before anything is divided."""
     reference = Reference.of(TWO, dataset="W")
     numbers = reference.score(np.array([[4.0] * 13, [20.0] * 13]))
     smapes, naive_smapes = [200 * (4 / 12) / 13, 200 * 10 / 50], [200 * (4 / 12) / 13, 0]
@@ -99,7 +99,7 @@ def test_the_indices_of_a_pure_season_are_exact() -> None:
     assert seasonal_indices(odd, season=3) == pytest.approx([1.5, 0.75, 0.75], rel=1e-15)
 
 
-def test_indices_by_hand_with_a_trend_and_a_broken_season() -> None:
+def test_indices_with_a_trend_and_a_broken_season_match_hand_computed_values() -> None:
     """1 .. 9 with a season of 4: the trend is t itself for t = 3 .. 7, so only the ratio of value to trend is left."""
     values = np.arange(1.0, 10.0)
     assert seasonal_indices(values, season=4) == pytest.approx([1, 1, 1, 1])
@@ -111,13 +111,13 @@ def test_indices_by_hand_with_a_trend_and_a_broken_season() -> None:
 
 
 @pytest.mark.parametrize("extra", [0, 1, 2, 3])
-def test_naive2_of_a_pure_season_goes_on_with_it(extra: int) -> None:
+def test_naive2_continues_a_pure_season(extra: int) -> None:
     values = np.concatenate([periods(20), periods(1)[:extra]])
     expected = np.tile(periods(1), 4)[extra : extra + 10]
     assert naive2(values, season=4, horizon=10).tolist() == expected.tolist()
 
 
-def test_naive2_keeps_the_last_level_of_a_season_that_grows() -> None:
+def test_naive2_keeps_the_last_level_of_a_growing_season() -> None:
     values = periods(20, growth=0.1)
     indices = seasonal_indices(values, season=4)
     assert naive2(values, season=4, horizon=3) == pytest.approx(values[-1] / indices[3] * indices[[0, 1, 2]])
@@ -128,7 +128,7 @@ def test_naive2_without_a_season_repeats_the_last_value() -> None:
     assert naive2(periods(2), season=4, horizon=2).tolist() == [6, 6]
 
 
-def test_the_season_is_tested_from_three_periods_on() -> None:
+def test_the_season_is_tested_only_from_three_periods() -> None:
     assert not is_seasonal(periods(20), season=1)
     once_in_six = np.tile([1.0, 0, 0, 0, 0, 0], 3)
     assert is_seasonal(once_in_six, season=6) and not is_seasonal(once_in_six[:17], season=6)
@@ -136,7 +136,7 @@ def test_the_season_is_tested_from_three_periods_on() -> None:
     assert is_seasonal(np.tile([1.0, 9.0], 8), season=2)
 
 
-def test_the_limit_by_hand() -> None:
+def test_the_limit_of_the_season_test_matches_hand_computed_values() -> None:
     """Season 2, n values: r_2 against 1.645 sqrt((1 + 2 r_1^2) / n), on both sides."""
     for n, seasonal in ((8, False), (14, True)):
         values = np.tile([1.0, -1.0], n // 2)
@@ -151,13 +151,13 @@ def test_a_negative_autocorrelation_counts_by_its_size() -> None:
 
 
 def test_no_season_beyond_the_lags_that_r_computes() -> None:
-    """10 log10(251) is 23.997 and 10 log10(252) is 24.01: only the longer series' lag 24 is looked at."""
+    """10 log10(251) is 23.997 and 10 log10(252) is 24.01: only the longer series' lag 24 is considered."""
     day = 10 + np.sin(2 * np.pi * np.arange(24) / 24)
     values = np.tile(day, 11)
     assert not is_seasonal(values[:251], season=24) and is_seasonal(values[:252], season=24)
 
 
-def test_what_is_undefined_is_refused_by_name() -> None:
+def test_undefined_values_are_refused_by_name() -> None:
     with refused("X", "W2", 1):
         Reference.of(weekly([[1, 2], [5, 5, 5]], [[1] * 13, [5] * 13]), dataset="X")
     with refused("season", 0):
@@ -191,7 +191,7 @@ HOURLY = {"run": run_of("A"), "frequencies": {"A": entry("h", 3, (10.0, 1.0), (2
 WEEKLY = {"run": run_of("B"), "frequencies": {"B": entry("W", 1, (2.0, 5.0), (4.0, 6.0))}}
 
 
-def test_combined_scores_weigh_frequencies_by_their_series() -> None:
+def test_combined_scores_weight_frequencies_by_their_series() -> None:
     overall = combine([HOURLY, WEEKLY])
     assert overall["smape"] == pytest.approx((3 * 10 + 2) / 4) and overall["mase"] == pytest.approx((3 * 1 + 5) / 4)
     assert overall["naive2"] == pytest.approx({"smape": (3 * 20 + 4) / 4, "mase": (3 * 2 + 6) / 4})

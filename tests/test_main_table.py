@@ -1,4 +1,4 @@
-"""The main table: all methods side by side, averages by hand, marks over the controls too, one page."""
+"""The main table: all methods side by side, hand-computed averages, marks that include the controls, one page."""
 
 import json
 import shutil
@@ -49,16 +49,16 @@ def lines(table):
 def test_rows_are_horizons_and_their_mean_where_none_is_missing(table):
     first, second, average = lines(table)
     assert first[:3] == ["ETTh1", "96", "512"] and second[:3] == ["", "192", "512"] and average[:2] == ["", "Avg"]
-    # Columns: MSE and MAE of Time-LlaMA, DLinear and, behind the rule, RLinear.
+    # Columns: MSE and MAE of Time-LlaMA, DLinear and, after the rule, RLinear.
     assert first[3::2] == ["<u>0.375</u>", "0.380", "**0.370**"]
     assert second[3::2] == ["0.425", "\N{EN DASH}", "\N{EN DASH}"]
-    assert average[3::2] == ["0.400", "\N{EN DASH}", "\N{EN DASH}"], "(0.375 + 0.425) / 2; of one horizon there is none"
+    assert average[3::2] == ["0.400", "\N{EN DASH}", "\N{EN DASH}"], "(0.375 + 0.425) / 2; one horizon has no average"
     assert table.rule == 7 and table.columns == "lrr" + "rr" * 3
 
 
-def test_a_note_stands_only_where_the_table_has_what_it_explains(table, tmp_path):
+def test_a_note_appears_only_where_the_table_has_what_it_explains(table, tmp_path):
     whole = " ".join([table.caption, *table.notes])
-    parts = ("Avg:", "Behind the rule", "Bold is", "table_reproduction")
+    parts = ("Avg:", "Right of the rule", "Bold is", "table_reproduction")
     assert [part in whole for part in parts] == [True, True, True, False], "one seed, and no number of the paper"
     paths = [tmp_path / "time-llama-96.json", tmp_path / "dlinear-96.json"]
     methods = {name: METHODS[name] for name in ("time-llama", "dlinear")}
@@ -70,7 +70,7 @@ def test_a_note_stands_only_where_the_table_has_what_it_explains(table, tmp_path
     assert "Bold is" not in one.caption
 
 
-def test_a_language_model_that_it_names_comes_with_its_note(tmp_path):
+def test_a_language_model_that_the_table_names_has_a_note(tmp_path):
     backbone = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}
     facts = FACTS | {"models": {"SmolLM2-135M": "a stand-in.", "Llama-2-7B": "the paper's."}}
     report = reports({"long_term": {}})["table_long_term"]
@@ -83,7 +83,7 @@ def test_a_language_model_that_it_names_comes_with_its_note(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None or shutil.which("pdfinfo") is None, reason="needs pdflatex")
-def test_it_is_one_landscape_page(table, tmp_path):
+def test_the_table_is_one_landscape_page(table, tmp_path):
     (tmp_path / "a.tex").write_text(to_latex(table), encoding="utf-8")
     compiled(tmp_path / "a.tex", tmp_path / "a.pdf")
     facts = subprocess.run(["pdfinfo", tmp_path / "a.pdf"], capture_output=True, text=True, check=True).stdout
@@ -91,7 +91,7 @@ def test_it_is_one_landscape_page(table, tmp_path):
     assert "Pages:           1" in facts and float(size[2]) > float(size[4])
 
 
-def test_controls_of_the_language_model_stand_behind_the_rule_under_short_names(tmp_path):
+def test_controls_of_the_language_model_follow_the_rule_under_short_names(tmp_path):
     control = {"time-llama-none": {"label": "Time-LlaMA, no LLM", "floor": False}}
     methods = {"time-llama": METHODS["time-llama"]} | control | METHODS
     paths = []

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 -- signs that look like others are what is tested
-"""What is written prints what was meant: escapes, both renderings, and LaTeX that compiles alone and in a paper."""
+"""Text prints as intended: escapes, both renderings, and LaTeX that compiles on its own and in a paper."""
 
 import re
 import shutil
@@ -30,7 +30,7 @@ needs_latex = pytest.mark.skipif(
 
 
 def render(markdown):
-    """HTML, as a reader of GitHub's dialect makes it."""
+    """HTML as a reader of GitHub's dialect renders it."""
     reader = pytest.importorskip("markdown_it")
     return reader.MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(markdown)
 
@@ -122,7 +122,7 @@ def test_markdown_table_keeps_its_columns():
     assert "<u>0.398</u>" in html
 
 
-def test_numbers():
+def test_numbers_and_lists_are_formatted():
     assert fixed(0.3774, 3) == "0.377"
     assert fixed(1.26, 1, signed=True) == "+1.3"
     assert fixed(-1.26, 1, signed=True) == "−1.3"
@@ -135,7 +135,7 @@ def test_numbers():
     assert listed([1, 2, 3]) == "1, 2 and 3"
 
 
-def test_marks_in_latex():
+def test_marks_are_rendered_in_latex():
     text = to_latex(table(1, text="x"))
     assert r"x & \textbf{0.377}\textsubscript{\ensuremath{\pm}0.002} & \underline{0.398} \\" in text
     assert r"\label{tab:a-b}" in text
@@ -144,7 +144,7 @@ def test_marks_in_latex():
     assert text.isascii()
 
 
-def test_a_long_table_comes_in_parts_between_groups():
+def test_a_long_table_is_split_between_groups():
     text = to_latex(table(10, text="x", groups=12))
     parts = text.split(r"\begin{table*}")[1:]
     assert len(parts) == 3
@@ -155,13 +155,13 @@ def test_a_long_table_comes_in_parts_between_groups():
     assert [part.count("Note x") for part in parts] == [0, 0, 1]
 
 
-def test_a_block_that_fits_a_part_is_not_torn():
+def test_a_block_that_fits_a_part_is_not_split():
     block = table(30, text="x").blocks[0]
     text = to_latex(Table(columns="lll", blocks=(block, block), caption="c", label="l"))
     assert [part.count("x & ") for part in text.split(r"\begin{table*}")[1:]] == [30, 30]
 
 
-def test_write_is_whole_and_repeatable(tmp_path):
+def test_writing_is_complete_and_repeatable(tmp_path):
     paths = [
         tmp_path / "deep" / "a.tex",
         tmp_path / "other" / "a.md",
@@ -176,14 +176,14 @@ def test_write_is_whole_and_repeatable(tmp_path):
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(paths)
 
 
-def test_an_ending_that_no_table_has_writes_nothing(tmp_path):
+def test_an_unknown_file_ending_is_refused_and_nothing_is_written(tmp_path):
     with refused(tmp_path / "a.docx", ".tex", ".md", ".html", ".csv"):
         write(table(), tmp_path / "a.tex", tmp_path / "a.docx")
     assert not list(tmp_path.iterdir())
 
 
 @needs_latex
-def test_compiles_alone_and_prints_the_text(tmp_path):
+def test_a_table_compiles_on_its_own_and_prints_the_text(tmp_path):
     printed = compile_latex(tmp_path, to_latex(table()))
     assert "0.377±0.002" in printed.replace(" ", "")
     for piece in (
@@ -211,7 +211,7 @@ def test_a_row_that_begins_like_an_argument_of_the_row_before_is_printed(tmp_pat
 @needs_latex
 @pytest.mark.parametrize("options", ["", "twocolumn"])
 @pytest.mark.parametrize("rows", [3, 40])
-def test_can_be_taken_into_a_paper(tmp_path, options, rows):
+def test_a_table_can_be_included_in_a_paper(tmp_path, options, rows):
     (tmp_path / "one.tex").write_text(to_latex(table(rows, text="a rather long name of a data set", groups=3)))
     (tmp_path / "two.tex").write_text(to_latex(table(1)).replace("tab:a-b", "tab:two"))
     paper = (
@@ -247,5 +247,5 @@ def test_a_wide_table_is_scaled_to_the_page(tmp_path):
         (181440, "2 d 2 h"),
     ],
 )
-def test_times_in_their_two_largest_units(seconds, text):
+def test_times_are_spelled_in_their_two_largest_units(seconds, text):
     assert spell_time(seconds) == text

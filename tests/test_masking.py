@@ -1,4 +1,4 @@
-"""Missing targets count in no loss, no gradient and no error: by hand, by property, and bit for bit without any."""
+"""Missing targets count in no loss, gradient or error: hand-computed, by property, bit for bit if none is missing."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ MASKED = json.dumps({"frequency": "h", "missing": "mask"})
 
 
 def holed(count: int, holes: list[tuple[int, int]], *, seed: int = 0, spoilt: float | None = None) -> SplitWindows:
-    """So many windows, with holes at (target row, variate); `spoilt` stands there in the rows that contexts are of."""
+    """`count` windows with holes at (target row, variate), where `spoilt` is put into the rows of the contexts."""
     rows = torch.randn(count + T + H - 1, N, generator=torch.Generator().manual_seed(seed)).cumsum(0) / 5
     truth = rows[T:].clone()
     for row, variate in holes:
@@ -47,7 +47,7 @@ def series(values: np.ndarray) -> Series:
     return Series(values=values, time=time, columns=("a", "b")[: values.shape[1]], raw_sha256="ef")
 
 
-def test_the_last_value_stands_for_a_hole_and_never_a_later_one():
+def test_a_hole_is_filled_with_the_last_value_and_never_a_later_one():
     values = np.array([[NAN, 1.0], [2.0, NAN], [NAN, NAN], [4.0, 3.0]])
     assert carried_forward(values, before=9.0).tolist() == [[9, 1], [2, 1], [2, 1], [4, 3]]
     assert carried_forward(values, before=np.array([[7.0, 8.0]]))[0].tolist() == [7, 1]
@@ -56,8 +56,8 @@ def test_the_last_value_stands_for_a_hole_and_never_a_later_one():
     assert (carried_forward(later, before=9.0)[:3] == carried_forward(values, before=9.0)[:3]).all()
 
 
-def test_the_scaler_and_the_inputs_know_what_was_observed_alone():
-    """Of 20 rows 12 are training rows: column a has 0 and 2 in turn but for two holes, column b is 5 and once 7."""
+def test_the_scaler_and_the_inputs_use_only_observed_values():
+    """Of 20 rows, 12 are training rows: column a alternates 0 and 2 except for two holes, column b is 5 and once 7."""
     a = np.array([NAN, 2.0] + [0.0, 2.0] * 9)
     b = np.full(20, 5.0)
     a[5], b[3], b[10], b[18] = NAN, 7.0, NAN, NAN
@@ -73,7 +73,7 @@ def test_the_scaler_and_the_inputs_know_what_was_observed_alone():
     assert parts.validation.rows[:3].tolist() == parts.train.rows[9:].tolist()
 
 
-def test_what_cannot_be_scaled_or_counted_is_refused():
+def test_data_that_cannot_be_scaled_or_scored_are_refused():
     values = np.random.default_rng(0).normal(size=(20, 2))
     unseen = values.copy()
     unseen[:12, 1] = NAN
@@ -86,7 +86,7 @@ def test_what_cannot_be_scaled_or_counted_is_refused():
 
 @pytest.mark.parametrize("loss", ["mse", "smape"])
 @pytest.mark.parametrize("parts", [None, 2])
-def test_loss_and_gradient_by_hand(loss, parts):
+def test_loss_and_gradient_match_hand_computed_values(loss, parts):
     windows = holed(4, [(0, 0), (1, 0), (2, 1), (3, 2)])
     x, y = windows.batch(torch.arange(4))
     ours, other = model(), model()
@@ -102,7 +102,7 @@ def test_loss_and_gradient_by_hand(loss, parts):
         assert torch.allclose(mine.grad, theirs.grad, rtol=1e-5, atol=1e-7)
 
 
-def test_a_batch_without_any_target_teaches_nothing():
+def test_a_batch_without_any_target_has_no_loss_and_no_gradient():
     x, y = holed(1, []).batch(torch.arange(1))
     net = model()
     given = {"balance_weight": 0.0, "device": "cpu", "precision": "float32", "series": None}
@@ -111,8 +111,8 @@ def test_a_batch_without_any_target_teaches_nothing():
 
 
 @pytest.mark.parametrize("sampling", ["windows", "variates"])
-def test_what_stands_in_a_hole_changes_no_training(sampling):
-    """The last H rows of a part are in no context, so there a number in the place of a hole is of a target alone."""
+def test_the_value_in_a_hole_does_not_change_training(sampling):
+    """The last H rows of a part are in no context, so a number instead of a hole there belongs only to a target."""
     holes = [(9, 1), (10, 0), (10, 2)]
     weights, losses = [], []
     for spoilt in (0.0, 1e9):
@@ -141,10 +141,10 @@ def test_windows_and_series_without_a_target_are_not_drawn():
     net = model()
     net.register_forward_pre_hook(lambda _, given: seen.extend(given[0][:, 0, 0].tolist()) if net.training else None)
     done = run(net, train_on=windows, batch_size=4, epochs=2)
-    assert done.steps == 2 * 2, "of 6 windows an epoch has two batches"
+    assert done.steps == 2 * 2, "6 windows make two batches per epoch"
     assert sorted(seen) == sorted(2 * windows.rows[[0, 1, 2, 5, 6, 7], 0].tolist())
     done = run(model(), train_on=windows, batch_size=4, epochs=1, sampling="variates")
-    assert done.steps == 5, "of 17 series there are five"
+    assert done.steps == 5, "17 series make five"
 
 
 def test_validation_is_a_mean_of_observed_targets_over_all_windows():
@@ -158,7 +158,7 @@ def test_validation_is_a_mean_of_observed_targets_over_all_windows():
     assert loss == pytest.approx(((net(x) - y) ** 2)[1].nanmean().item(), rel=1e-6), "window 0 has no target"
 
 
-def test_errors_by_hand():
+def test_errors_match_hand_computed_values():
     errors = Errors(masked=True)
     truth = torch.tensor([[[1.0, NAN]], [[NAN, NAN]], [[2.0, 4.0]]])
     errors.add(torch.full((2, 1, 2), 3.0), truth[:2])
@@ -187,10 +187,10 @@ def test_errors_are_those_of_the_observed_values_however_they_are_batched(data):
     assert errors.targets.sum() == known.sum() and errors.windows == known.any(axis=(1, 2)).sum()
     spoilt = Errors(masked=True)
     spoilt.add(torch.from_numpy(np.where(holes, 1e9, forecast)), torch.from_numpy(truth))
-    assert spoilt.means() == pytest.approx(errors.means()), "what is forecast for a hole counts nowhere either"
+    assert spoilt.means() == pytest.approx(errors.means()), "the forecast for a hole does not count either"
 
 
-def test_metrics_of_ones_own_score_each_value_or_are_refused():
+def test_user_supplied_metrics_score_each_value_or_are_refused():
     kept = {"label": "m", "direction": "lower", "unit": "", "decimals": 3}
     value = Metric(name="cubed", **kept, function=lambda f, y: (f - y).abs() ** 3)
     window = Metric(name="window", **kept, function=lambda f, y: (f - y).abs().mean(dim=(1, 2)))
@@ -207,8 +207,8 @@ def test_metrics_of_ones_own_score_each_value_or_are_refused():
     assert errors.means() == {"cubed": 8.0}
 
 
-def test_windows_weigh_by_their_targets_in_the_statistics(tmp_path):
-    """The mean over windows is the run's error, and a window moves a ratio of two runs as that of two sums does."""
+def test_windows_are_weighted_by_their_targets_in_the_statistics(tmp_path):
+    """The mean over windows is the run's error; a window moves the ratio of two runs as it moves that of their sums."""
     counts = np.array([4, 0, 1, 3], np.int32)
     ours, theirs = np.array([[1.0, NAN, 5.0, 2.0], [2.0, NAN, 1.0, 4.0]], np.float32)
     for name, error in (("ours", ours), ("theirs", theirs)):
@@ -244,7 +244,7 @@ def test_a_run_without_a_hole_has_the_same_bits_as_without_a_mask(sample_run, tm
     assert (tmp_path / "plain.npz").read_bytes() == (tmp_path / "masked.npz").read_bytes()
 
 
-def test_a_run_counts_and_tells_its_holes(sample_run, tmp_path):
+def test_a_run_counts_and_reports_its_holes(sample_run, tmp_path):
     """Of 120 rows the test part has 24; an outage of 8 leaves some windows of 4 steps without a target."""
     values = np.random.default_rng(0).normal(size=(120, 2)).cumsum(axis=0)
     values[100:108] = NAN
@@ -270,8 +270,8 @@ def test_a_seasonal_naive_forecast_is_scored_on_observed_targets(tmp_path):
     net = SeasonalNaive(context=4, horizon=2, season=4)
     given = {"columns": ["a"], "batch_size": 3, "device": "cpu", "precision": "float32"}
     found = evaluate(net, parts.test, **given)
-    # Every value is 1 above that of a season before, in units of the training rows' deviation. Row 39 is forecast once,
-    # from row 35, for which row 34 stands: 1 below it, so the forecast is 2 below the truth.
+    # Every value is 1 above that of one season before, in units of the training rows' deviation. Row 39 is forecast
+    # once, from row 35, which row 34 replaces: it is 1 lower, so the forecast is 2 below the truth.
     unit = 1 / Scaler.fit(values[:24]).std[0]
     assert found.windows == 7 and found.targets == 14 - 2
     assert found.errors["mae"] == pytest.approx(unit * (11 * 1 + 2) / 12, rel=1e-5)

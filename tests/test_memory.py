@@ -1,4 +1,4 @@
-"""What does not fit is cut: the bounds by hand, the same numbers from parts, and budgets in series."""
+"""What does not fit is split: hand-computed bounds, the same numbers from parts, and budgets in series."""
 
 import dataclasses
 import json
@@ -29,8 +29,8 @@ def dlinear(sample_run, **training):
     return dataclasses.replace(sample_run, method="dlinear", variates=10, context=512, horizon=96, **given)
 
 
-def test_series_that_fit_counted_by_hand(sample_run):
-    """One layer a variate, which keeps its T + H numbers; T H weights, two matrices."""
+def test_the_series_that_fit_match_a_hand_computed_number(sample_run):
+    """One layer per variate, which keeps its T + H numbers; T H weights, two matrices."""
     run = dlinear(sample_run)
     assert weight_bounds(run, width=None) == (0, TRAINED * 2 * 512 * 96)
     series = (512 + 96) * 4
@@ -43,7 +43,7 @@ def test_series_that_fit_counted_by_hand(sample_run):
     assert fit_of(run, width=None, memory=GB) == WHOLE
 
 
-def test_a_method_over_all_variates_computes_its_layers_again_and_forecasts_fewer_windows(sample_run):
+def test_a_method_over_all_variates_recomputes_its_layers_and_forecasts_fewer_windows(sample_run):
     given = {"options": ITransformerOptions(), "backbone": None, "prompt": None, "variates": 862}
     run = dataclasses.replace(sample_run, method="itransformer", **given)
     cut = fit_of(run, width=None, memory=0.3 * GB)
@@ -52,8 +52,8 @@ def test_a_method_over_all_variates_computes_its_layers_again_and_forecasts_fewe
     assert pass_bytes(run, width=None, fit=cut) < pass_bytes(run, width=None, fit=WHOLE)
 
 
-def test_windows_of_a_forecast_are_as_many_as_fit(sample_run):
-    """iTransformer keeps scores of every pair of variates, so a window keeps more than its series would alone."""
+def test_a_forecast_has_as_many_windows_as_fit(sample_run):
+    """iTransformer keeps scores of every pair of variates, so a window keeps more than its series would separately."""
     given = {"options": ITransformerOptions(), "backbone": None, "prompt": None, "variates": 862}
     run = dataclasses.replace(sample_run, method="itransformer", training=Training(batch_size=1), **given)
     memory = GB + sum(weight_bounds(run, width=None))
@@ -63,30 +63,30 @@ def test_windows_of_a_forecast_are_as_many_as_fit(sample_run):
     assert cut.forecast_windows * one <= GB < (cut.forecast_windows + 1) * one
 
 
-def test_memory_at_hand_is_the_threads_share_of_what_the_process_may_have(monkeypatch):
+def test_available_memory_is_the_threads_share_of_what_the_process_may_use(monkeypatch):
     monkeypatch.setattr(device.provenance, "memory_bytes", lambda: 64 * 10**9)
     monkeypatch.setattr(device.os, "cpu_count", lambda: 8)
     monkeypatch.setattr(device, "memory_limits", list)
     assert device.memory_at_hand("cpu", threads=2) == 0.5 * 64 * 10**9 / 4
     monkeypatch.setattr(device, "memory_limits", lambda: [(16 * 10**9, 10**9), (32 * 10**9, 0)])
     assert device.memory_at_hand("cpu", threads=2) == 0.5 * 16 * 10**9 / 4
-    assert device.memory_at_hand("cpu", threads=16) == 0.5 * 16 * 10**9, "threads beyond the cores take no more"
+    assert device.memory_at_hand("cpu", threads=16) == 0.5 * 16 * 10**9, "threads beyond the cores get no more"
 
 
-def test_a_method_with_batch_statistics_cuts_forecasts_alone(sample_run):
+def test_a_method_with_batch_statistics_splits_only_forecasts(sample_run):
     given = {"options": PatchTSTOptions(), "backbone": None, "prompt": None, "variates": 862}
     cut = fit_of(dataclasses.replace(sample_run, method="patchtst", **given), width=None, memory=GB)
     assert cut.recompute and cut.forecast_series and cut.step_series is None
 
 
-def test_a_linear_method_with_weights_of_each_variate_is_not_cut_by_variates(sample_run):
+def test_a_linear_method_with_weights_per_variate_is_not_split_by_variates(sample_run):
     run = dataclasses.replace(dlinear(sample_run), options=DLinearOptions(individual=True))
     cut = fit_of(run, width=None, memory=0)
     assert cut.step_series is None and cut.forecast_series is None and cut.forecast_windows == 1
 
 
 def test_a_run_in_parts_has_the_errors_of_the_whole(sample_run, tmp_path):
-    """And says how much passed at once."""
+    """It also says how much was computed at once."""
     run, series = made_up.small(sample_run), made_up.walk(tmp_path / "series.npz")
     whole = made_up.carry_out(run, tmp_path / "whole", series=series, kept=tmp_path / "kept")
     least = TRAINED * 2 * (16 + 1) * 4 + 4 * (16 + 4) * 4  # weights and biases, and four series of T + H numbers
@@ -102,7 +102,7 @@ def test_a_run_in_parts_has_the_errors_of_the_whole(sample_run, tmp_path):
     assert kept["provenance"]["at_once"]["step_series"] == 4
 
 
-def test_the_plan_counts_a_part_and_as_many_operations_as_the_whole(sample_run):
+def test_the_plan_counts_the_memory_of_a_part_and_the_operations_of_the_whole(sample_run):
     run = dlinear(sample_run)
     whole = count(run, shape=None)
     parts = count(run, shape=None, memory=TRAINED * 2 * (512 + 1) * 96 + 10 * (512 + 96) * 4)
@@ -122,11 +122,11 @@ def test_the_plan_counts_a_part_and_as_many_operations_as_the_whole(sample_run):
         ({"batch_size": 16, "max_series": 1000, "max_steps": 5}, 5),
     ],
 )
-def test_steps_of_a_budget_counted_by_hand(settings, steps):
+def test_the_steps_of_a_budget_match_hand_computed_numbers(settings, steps):
     assert Training(**settings).steps(windows=100, variates=3).total == steps
 
 
-def test_sampling_of_variates_sees_each_series_once_an_epoch():
+def test_sampling_of_variates_sees_each_series_once_per_epoch():
     data, seen = windows(5), []
 
     class Watching(Linear):

@@ -1,4 +1,4 @@
-"""A metric from outside the package is scored over every window, described in files and shown by its own direction."""
+"""A user-supplied metric is scored over every window, described in files and shown in its own direction."""
 
 import dataclasses
 import json
@@ -50,7 +50,7 @@ NO_METRIC = 3
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
-    """A module beside the configuration, which only the working folder makes importable."""
+    """A module next to the configuration, importable only from the working folder."""
     (tmp_path / "metrics_from_outside.py").write_text(SOURCE)
     monkeypatch.chdir(tmp_path)
     yield "metrics_from_outside"
@@ -76,7 +76,7 @@ def test_every_window_counts_once_in_batches_of_unequal_size(outside):
     [lambda f, t: (f - t).mean(), lambda f, t: (f - t)[0], lambda f, t: torch.ones(len(t), 5 - len(t))],
     ids=["mean of the batch", "one window only", "other counts in other batches"],
 )
-def test_scores_that_are_not_of_the_windows_are_refused(function):
+def test_scores_that_do_not_match_the_windows_are_refused(function):
     metric = Metric(name="bad", label="Bad", direction="lower", unit="", decimals=1, function=function)
     three, one = ([[0.0, 0.0]] * 3,) * 2, ([[0.0, 0.0]],) * 2
     with refused("bad", "[B, ...]", error=ValueError):
@@ -112,7 +112,7 @@ def test_a_metric_that_does_not_score_is_refused_before_training(sample_run, tmp
 
 
 @pytest.mark.parametrize("scores", [lambda e: e, lambda e: e.mean(dim=(1, 2)), lambda e: e <= 0.5, lambda e: e[:, -1]])
-def test_scores_of_windows_steps_or_values_are_all_a_metric(scores):
+def test_scores_of_windows_steps_or_values_are_all_accepted(scores):
     metric = Metric(
         **{"name": "good", "label": "Good", "direction": "lower", "unit": "", "decimals": 1},
         function=lambda f, t: scores((f - t).abs()),
@@ -122,18 +122,18 @@ def test_scores_of_windows_steps_or_values_are_all_a_metric(scores):
 
 
 @pytest.mark.parametrize("name", ["TAKEN", "SEED", "EMPTY", "PART", "NO_METRIC", "ABSENT"])
-def test_what_cannot_be_a_metric_of_a_configuration_is_refused(outside, name):
+def test_an_object_that_cannot_be_a_metric_of_a_configuration_is_refused(outside, name):
     with refused(f"{outside}:{name}"):
         find_metrics([f"{outside}:{name}"])
 
 
 @pytest.mark.parametrize("places", [["no_such_module:NEAR"], ["no_such_entry_point"], [":"], ["a.b:"]])
-def test_a_place_that_leads_nowhere_is_refused(places):
+def test_an_unknown_or_incomplete_place_is_refused(places):
     with refused("metrics", places[0]):
         find_metrics(places)
 
 
-def test_an_object_is_meant_before_a_function_of_nearly_the_same_name(tmp_path, monkeypatch):
+def test_an_object_is_suggested_before_a_function_of_nearly_the_same_name(tmp_path, monkeypatch):
     text = SOURCE + "\nOVER = NEAR\ndef over(forecast, truth): ...\ndef neer(forecast, truth): ...\n"
     (tmp_path / "folded_metric.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -159,8 +159,8 @@ def test_an_entry_point_gives_a_metric_a_short_name(tmp_path, monkeypatch, outsi
         ("", ("'direction'",)),
     ],
 )
-def test_a_slip_in_a_metric_is_told_with_its_line_and_not_called_a_wrong_path(tmp_path, monkeypatch, line, named):
-    """A metric that cannot be made keeps its module from being imported."""
+def test_a_mistake_in_a_metric_is_reported_with_its_line_and_not_as_a_wrong_path(tmp_path, monkeypatch, line, named):
+    """A metric that cannot be created prevents its module from being imported."""
     given = f"{{**dict(name='near', label='N', direction='lower', unit='', decimals=2), **dict({line})}}"
     made = f"Metric(**{given})" if line else "Metric(name='near', label='N', unit='', decimals=2)"
     (tmp_path / "slip_of_metric.py").write_text(
@@ -185,7 +185,7 @@ def test_a_slip_in_a_metric_is_told_with_its_line_and_not_called_a_wrong_path(tm
         {"function": 3},
     ],
 )
-def test_a_metric_is_checked_where_it_is_made(changes):
+def test_a_metric_is_checked_where_it_is_created(changes):
     name = [] if "name" in changes else ["'mse'"]
     with refused(*name, *changes, *map(repr, changes.values())):
         dataclasses.replace(BUILT_IN["mse"], **changes)
@@ -244,7 +244,7 @@ def lines(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "ETTh1" in line]
 
 
-def test_a_metric_stands_beside_the_usual_ones_in_files_table_and_comparison(runs, outside):
+def test_a_metric_appears_beside_the_usual_ones_in_files_table_and_comparison(runs, outside):
     files = runs(True)
     documents = [json.loads(file.read_text()) for file in files]
     for document in documents:
@@ -258,7 +258,7 @@ def test_a_metric_stands_beside_the_usual_ones_in_files_table_and_comparison(run
     assert [(each.metric, each.first, each.second) for each in found.differences][-1] == ("near", *values)
 
 
-def test_a_run_that_was_not_measured_has_a_dash_and_a_reason(runs, outside):
+def test_a_run_without_the_metric_has_a_dash_and_a_reason(runs, outside):
     files = runs({})
     assert EXTRA not in json.loads(files[1].read_text())
     made = table("long_term", metrics=files, published=None, facts=facts(find_metrics([f"{outside}:NEAR"])))
@@ -268,7 +268,7 @@ def test_a_run_that_was_not_measured_has_a_dash_and_a_reason(runs, outside):
     assert [d.metric for d in compare_runs(*(read_run(file.parent) for file in files)).differences] == ["mse", "mae"]
 
 
-def test_a_value_of_another_definition_or_of_some_seeds_is_no_mean(runs):
+def test_values_of_another_definition_or_of_only_some_seeds_have_no_mean(runs):
     files = runs(True)
     labels = {name: {"label": name, "floor": True} for name in ("seasonal-naive", "hour-of-day-mean")}
     frame = collect(files, methods=labels)
@@ -278,7 +278,7 @@ def test_a_value_of_another_definition_or_of_some_seeds_is_no_mean(runs):
     assert summary["near_mean"].isna().all() and summary["mse_mean"].notna().all()
 
 
-def test_reserved_names_are_all_that_a_metric_could_overwrite(runs):
+def test_every_name_that_a_metric_could_overwrite_is_reserved(runs):
     files = runs(True)
     labels = {name: {"label": name, "floor": True} for name in ("seasonal-naive", "hour-of-day-mean")}
     columns = {column for column in collect(files, methods=labels) if " " not in column}

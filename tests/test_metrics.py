@@ -1,4 +1,4 @@
-"""Errors and router statistics, by hand."""
+"""Errors and router statistics match hand-computed values."""
 
 import math
 
@@ -30,20 +30,20 @@ def test_every_window_counts_once_whatever_the_batches():
     assert parts.means()["mae"] == pytest.approx((forecast.double() - truth.double()).abs().mean().item(), rel=1e-12)
 
 
-def test_errors_by_hand():
+def test_errors_match_hand_computed_values():
     errors = Errors()
     errors.add(torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[3.0], [1.0]]]))
     errors.add(torch.tensor([[[0.0], [0.0]]]), torch.tensor([[[0.0], [4.0]]]))
     assert errors.means() == {"mse": (4 + 1 + 0 + 16) / 4, "mae": (2 + 1 + 0 + 4) / 4}
 
 
-def test_no_window_is_no_number_and_a_broadcast_is_refused():
+def test_no_windows_give_nan_and_a_broadcast_is_refused():
     assert all(math.isnan(mean) for mean in Errors().means().values())
     with refused("shape", (2, 3, 1), (2, 3, 4), error=ValueError):
         Errors().add(torch.zeros(2, 3, 1), torch.zeros(2, 3, 4))
 
 
-def test_router_statistics_by_hand():
+def test_router_statistics_match_hand_computed_values():
     statistics = RouterStatistics(modules="QKV")
     first = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])
     second = torch.tensor([[1.0, 1.0, 0.0]])
@@ -68,7 +68,7 @@ def test_a_block_with_one_pattern_for_over_95_percent_is_collapsed():
     assert statistics.summary()["collapsed_blocks"] == [1]
 
 
-def test_smape_by_hand():
+def test_smape_matches_hand_computed_values():
     # 200 * mean(|1 - 3| / 4, 0 / 0 := 0, |2 + 2| / 4)
     loss = smape_loss(torch.tensor([1.0, 0.0, -2.0]), torch.tensor([3.0, 0.0, 2.0]))
     assert loss.item() == pytest.approx(200 * (0.5 + 0 + 1) / 3)

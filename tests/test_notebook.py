@@ -1,4 +1,4 @@
-"""The notebook of the documentation runs as it stands, and is kept with what it printed."""
+"""The notebook of the documentation runs as it is, and is kept with its output."""
 
 import nbformat
 import pytest
@@ -10,7 +10,7 @@ def notebook(root):
     return nbformat.read(root / "docs/bench.ipynb", as_version=4)
 
 
-def test_the_notebook_runs_as_it_stands(notebook, tmp_path, monkeypatch, preloaded_python):
+def test_the_notebook_runs_as_it_is(notebook, tmp_path, monkeypatch, preloaded_python):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     startup = tmp_path / "ipython/profile_default/startup"
     startup.mkdir(parents=True)
@@ -23,7 +23,7 @@ def test_the_notebook_runs_as_it_stands(notebook, tmp_path, monkeypatch, preload
     assert (tmp_path / "bench-co2/report.html").is_file()
 
 
-def test_what_it_printed_is_kept(notebook):
+def test_the_output_of_the_notebook_is_kept(notebook):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code and all(cell.outputs and cell.execution_count for cell in code)
     kinds = {output.output_type for cell in code for output in cell.outputs}

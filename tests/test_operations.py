@@ -29,11 +29,11 @@ def test_the_page_has_the_operations_of_the_gpu_and_why_those_of_time_llama_diff
     }
     page = " ".join((root / "docs/claims.md").read_text(encoding="utf-8").split())
     assert f"{of['time-llama']:,.0f} GFLOP for Time-LlaMA" in page and f"{of['time-llm']:,.0f} for Time-LLM" in page
-    layer = 2 * 862 * 4096**2 / 1e9  # TSEmb's second one, of Llama-2 7B's width
+    layer = 2 * 862 * 4096**2 / 1e9  # TSEmb's second layer, of Llama-2 7B's width
     assert operations(root)["time-llama"] / 1e9 == pytest.approx(of["time-llama"] + layer, abs=0.5)
     assert f"the second takes {layer:.0f}" in page
 
 
-def test_what_measures_speed_can_be_imported():
-    """`make test` runs no benchmark, so nothing else would see that what they import has moved."""
+def test_the_speed_benchmarks_can_be_imported():
+    """`make test` runs no benchmark, so nothing else would notice that something they import has moved."""
     assert callable(importlib.import_module("benchmarks.test_speed").training_step)

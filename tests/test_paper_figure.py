@@ -1,4 +1,4 @@
-"""Marks stand at the gaps that were worked out by hand."""
+"""Marks are at the hand-computed gaps."""
 
 import numpy as np
 import pandas as pd
@@ -19,14 +19,14 @@ def published(root):
 
 
 def marks(axis):
-    """Where the marks of each name stand."""
+    """Maps each name to the positions of its marks and to their line."""
     return {
         name: (np.round(np.asarray(bar.lines[0].get_xdata(), dtype=float), 6).tolist(), bar.lines[0])
         for bar, name in zip(*axis.get_legend_handles_labels(), strict=True)
     }
 
 
-def test_a_mark_stands_at_its_gap(published):
+def test_a_mark_is_drawn_at_its_gap(published):
     rows = [
         row("time-llama", "Time-LlaMA", 0.377 * 1.1),  # the paper has 0.377
         row("time-llama", "Time-LlaMA", 0.377 * 1.2, seed=1),
@@ -68,10 +68,10 @@ def test_each_table_has_a_panel_and_a_variant_its_number(published):
     assert places == [50.0] and line.get_marker() == "$3$"
 
 
-def test_without_a_cell_of_the_paper_it_says_so(published):
+def test_a_figure_without_a_cell_of_the_paper_says_so(published):
     part = beside_paper(
         pd.DataFrame([row("time-llama", "Time-LlaMA", 0.4, dataset="Synthetic")]), "long_term", published=published
     )
     assert part.empty
     (text,) = paper_vs_ours({"long_term": part}).texts
-    assert "no run has a result in a cell that the paper has" in text.get_text()
+    assert "no run has a result in a cell for which the paper has" in text.get_text()

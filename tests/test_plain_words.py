@@ -1,4 +1,4 @@
-"""What docs/results.md says of the results in plain words is what the kept numbers give."""
+"""What docs/results.md says about the results in plain words matches the kept numbers."""
 
 import re
 
@@ -40,7 +40,7 @@ def kept(root) -> pd.DataFrame:
     return table_1_runs(root)
 
 
-def test_the_searched_errors_and_their_order(root, words):
+def test_the_searched_errors_and_their_order_match_the_runs(root, words):
     searched = searched_runs(root)
     said = words[words.index("**Equal search.**") :].split(". No language model stays")[0]
     for name, variant in ORDER.items():
@@ -49,7 +49,7 @@ def test_the_searched_errors_and_their_order(root, words):
     assert means == sorted(means)
 
 
-def test_the_searched_errors_of_the_longer_horizon(root, kept, words):
+def test_the_searched_errors_of_the_longer_horizon_match_the_runs(root, kept, words):
     frame = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
     searched = searched_runs(root)
     said = words[words.index("At 336: ") :].split(". Time-LlaMA goes")[0]
@@ -81,7 +81,7 @@ def test_the_searched_errors_of_the_longer_horizon(root, kept, words):
     assert day["mae"] < lowest.groupby("run/variant")["mae"].mean().min()
 
 
-def test_whom_the_search_helps(root, kept, words):
+def test_the_methods_that_the_search_helps_match_the_runs(root, kept, words):
     searched = searched_runs(root)
     more = {
         (variant, horizon): 100
@@ -95,7 +95,7 @@ def test_whom_the_search_helps(root, kept, words):
     assert f"is {-more['time-llama', 336]:.0f} % better with it at 336" in words
 
 
-def test_why_dlinear_is_last_at_the_longer_horizon(root, kept, words):
+def test_the_reason_for_dlinears_last_place_at_the_longer_horizon_matches_the_trials(root, kept, words):
     every = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
     trials = every[~every["result"].isin(kept_runs(root)["result"]) & every["run/trials"].isna()]
     trials = trials[(trials["run/variant"] == "dlinear") & (trials["run/horizon"] == 336)]
@@ -112,7 +112,7 @@ def test_why_dlinear_is_last_at_the_longer_horizon(root, kept, words):
     assert f"rank correlation of validation loss and test MSE is {rank:.2f} there" in words
 
 
-def test_the_published_order_and_the_windows_that_were_seen(kept, words):
+def test_the_published_order_and_the_windows_seen_match_the_runs(kept, words):
     places = sorted(ORDER.values(), key=lambda variant: errors(kept, variant, 96).mean())
     assert places[0] == "time-llama-none" and places[-1] == "itransformer"
     ends = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "last"]
@@ -131,7 +131,7 @@ def test_the_published_order_and_the_windows_that_were_seen(kept, words):
         assert text.endswith(f" {round(saw[variant], -3):,.0f}") and text in words
 
 
-def test_what_is_ahead_on_ili_and_of_the_long_horizon(kept, words):
+def test_the_methods_that_are_better_on_ili_and_at_the_long_horizon_match_the_runs(kept, words):
     said = "On ILI PatchTST, iTransformer, RLinear and the untrained seasonal naive have a lower mean at every horizon;"
     assert said + " at 24 two of three seeds of Time-LlaMA are better than the seasonal naive." in words
     naive = errors(kept, "seasonal-naive", 24, dataset="ILI").item()
@@ -141,15 +141,17 @@ def test_what_is_ahead_on_ili_and_of_the_long_horizon(kept, words):
         for variant in ("patchtst", "itransformer", "rlinear", "seasonal-naive"):
             assert errors(kept, variant, horizon, dataset="ILI").mean() < ours
     day, ours = (errors(kept, variant, 720).mean() for variant in ("hour-of-day-mean", "time-llama"))
-    assert f"By MSE it is at 720, with {day:.3f} against {ours:.3f}, where RLinear alone is ahead of it." in words
+    assert f"By MSE it is at 720, with {day:.3f} against {ours:.3f}, where only RLinear is better than it." in words
     ahead = [each for each in (*BASELINES, "timesnet") if errors(kept, each, 720).mean() < day]
     assert ahead == ["rlinear"]
     for horizon in HORIZONS:
         day, ours = (errors(kept, each, horizon, error="mae").mean() for each in ("hour-of-day-mean", "time-llama"))
-        assert day < ours and "By MAE the untrained hour-of-day mean is ahead of Time-LlaMA at every horizon" in words
+        assert (
+            day < ours and "By MAE the untrained hour-of-day mean is better than Time-LlaMA at every horizon" in words
+        )
 
 
-def test_what_the_blocks_cost(kept, words):
+def test_the_cost_of_the_blocks_matches_the_runs(kept, words):
     gaps = []
     for horizon in (96, 192, 336, 720):
         ours, without = (errors(kept, variant, horizon) for variant in ("time-llama", "time-llama-none"))
@@ -164,20 +166,20 @@ def test_what_the_blocks_cost(kept, words):
     assert f"p = {first:.4f}, {second:.3f} and {third:.3f}" in words
 
 
-def test_how_much_worse_the_prefix_is(kept, words):
-    for horizon, kind in ((96, "told from 0"), (192, "not told from 0")):
+def test_how_much_worse_the_prefix_is_matches_the_runs(kept, words):
+    for horizon, kind in ((96, "significant"), (192, "not significant")):
         ours, prefix = (errors(kept, variant, horizon, percent=5) for variant in ("time-llama", "time-llama-2"))
         assert re.search(rf"{100 * (prefix.mean() / ours.mean() - 1):.0f} %( worse)? at {horizon} \({kind}", words)
 
 
-def test_what_the_routers_shares_do(words):
-    """Statements 7.2 and 7.3 say that they differ, which is judged by one point."""
+def test_the_text_on_the_routers_shares_matches_the_verdicts(words):
+    """Statements 7.2 and 7.3 say that they differ; they are judged by a margin of one point."""
     verdicts = {each.number: each.verdict for each in current()}
     assert verdicts["7.2"] == verdicts["7.3"] == DOES_NOT_HOLD
     assert "and between data sets, the router's shares differ by less than 1 point more than two seeds' do." in words
 
 
-def test_the_speeds_at_the_papers_size_and_of_the_small_model(root, words):
+def test_the_speeds_at_the_papers_size_and_of_the_small_model_match_the_measurements(root, words):
     rows = [row for row in Record.read(FOLDER) if row["part"] == "efficiency" and row.get("batch") == 1]
     of = {row["method"]: 1e3 / row["median_ms"] for row in rows if "3.2" not in (row["backbone"] or "")}
     assert f"is {of['time-llama'] / of['patchtst']:.2f} times as fast as PatchTST (paper: {10.47 / 13.24:.2f})" in words
@@ -190,19 +192,19 @@ def test_the_speeds_at_the_papers_size_and_of_the_small_model(root, words):
 
 
 def beside_the_paper(root, kept: pd.DataFrame) -> dict[tuple[str, int], float]:
-    """By data set and horizon, per cent that Time-LlaMA's mean lies above the paper's."""
+    """By data set and horizon, per cent by which Time-LlaMA's mean is above the paper's."""
     paper = pd.read_csv(root / "config/published/table1_long_term.csv")
     paper = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"]
     cells = [(dataset, horizon) for dataset in ("ETTh1", "ETTm1", "Weather") for horizon in HORIZONS]
     return {(d, h): 100 * (errors(kept, "time-llama", h, dataset=d).mean() / paper[d, h] - 1) for d, h in cells}
 
 
-def test_how_far_it_is_from_the_paper(root, kept, words):
+def test_the_distance_from_the_paper_matches_the_runs(root, kept, words):
     apart = beside_the_paper(root, kept)
     weather = [apart["Weather", horizon] for horizon in HORIZONS]
-    assert f"On Weather Time-LlaMA lies {min(weather):.1f} to {max(weather):.1f} % above the paper." in words
+    assert f"On Weather Time-LlaMA's MSE is {min(weather):.1f} to {max(weather):.1f} % above the paper's" in words
     short = [apart[dataset, horizon] for dataset in ("ETTh1", "ETTm1") for horizon in (96, 192)]
-    assert f"at 96 and 192 Time-LlaMA lies {min(short):.1f} to {max(short):.1f} % above the paper." in words
+    assert f"at 96 and 192 Time-LlaMA's MSE is {min(short):.1f} to {max(short):.1f} % above the paper's." in words
     longer = [apart[dataset, horizon] for dataset in ("ETTh1", "ETTm1") for horizon in (336, 720)]
     assert (
         f"Time-LlaMA is {min(longer):.0f} to {max(longer):.0f} % worse than the paper and no better than DLinear"
@@ -214,12 +216,12 @@ def test_how_far_it_is_from_the_paper(root, kept, words):
             assert linear < ours
 
 
-def test_what_is_ahead_on_weather(kept, words):
+def test_the_order_on_weather_matches_the_runs(kept, words):
     assert (
-        "ahead of iTransformer and the linear methods at every horizon, after 300 steps of PatchTST (three seeds at 96"
+        "about the same beyond, after 300 steps. Time-LlaMA's is lower than that of iTransformer and the linear"
         in words
     )
-    assert "By MAE PatchTST is ahead at each, and iTransformer at 96." in words
+    assert "By MAE PatchTST is better than Time-LlaMA at each, and iTransformer at 96." in words
     lower = {}
     for horizon in HORIZONS:
         mse, mae = (
@@ -236,20 +238,23 @@ def test_what_is_ahead_on_weather(kept, words):
         assert mae["patchtst"] < mae["time-llama"]
         assert (mae["itransformer"] < mae["time-llama"]) == (horizon == 96)
         assert set(errors(kept, "patchtst", horizon, dataset="Weather", error="steps")) == {300}
-    assert f"PatchTST is {lower[96]:.0f} % lower there at 96, {lower[192]:.0f} % at 192 and level beyond" in words
+    assert (
+        f"PatchTST's MSE is {lower[96]:.0f} % lower there at 96, {lower[192]:.0f} % lower at 192 and about the same "
+        "beyond" in words
+    )
     assert max(abs(lower[336]), abs(lower[720])) < 1
 
 
-def test_patchtst_over_three_data_sets(kept, words):
+def test_the_lead_of_patchtst_over_three_data_sets_matches_the_runs(kept, words):
     apart = []
     for dataset in ("ETTh1", "ETTm1", "Weather"):
         for horizon in HORIZONS:
             ours, other = (errors(kept, each, horizon, dataset=dataset) for each in ("time-llama", "patchtst"))
             apart.append(np.log(other / ours).mean())
-    assert f"PatchTST has a {-100 * np.expm1(np.mean(apart)):.0f} % lower MSE over ETTh1, ETTm1 and Weather" in words
+    assert f"PatchTST's MSE is {-100 * np.expm1(np.mean(apart)):.0f} % lower over ETTh1, ETTm1 and Weather" in words
 
 
-def test_m4_hourly_and_its_steps(root, words):
+def test_m4_hourly_and_its_steps_match_the_runs(root, words):
     runs = kept_runs(root)
     hourly = dict(list(runs[runs["run/dataset"] == "M4-Hourly"].groupby("run/variant")))
     ours, linear, naive = (hourly[each] for each in ("time-llama", "dlinear", "seasonal-naive"))
@@ -262,17 +267,17 @@ def test_m4_hourly_and_its_steps(root, words):
     )
 
 
-def test_m4_weekly_and_the_benchmarks(root, words):
+def test_m4_weekly_and_the_benchmarks_match_the_runs(root, words):
     runs = kept_runs(root)
     owa = runs[runs["run/dataset"] == "M4-Weekly"].groupby("run/variant")["owa"].mean()
     ahead = owa[owa < owa["time-llama"]].drop(["patchtst", "dlinear"]).sort_values()
     names = {"ses": "SES"}
     said = ", ".join(f"{names.get(name, name.title())} {of:.3f}" for name, of in ahead.items())
-    assert len(ahead) == 5 and f"five of the competition's statistical benchmarks are ahead ({said})" in words
-    assert abs(owa["time-llama"] - owa["naive1"]) < 0.01 and "it is level with the last value repeated" in words
+    assert len(ahead) == 5 and f"five of the competition's statistical benchmarks are better ({said})" in words
+    assert abs(owa["time-llama"] - owa["naive1"]) < 0.01 and "it is about equal to the last value repeated" in words
 
 
-def test_the_budgets(root, kept, words):
+def test_the_budgets_match_the_runs(root, kept, words):
     def share(dataset: str, batch: int, epochs: int, steps: float) -> str:
         entry = load_datasets(root)[dataset]
         windows = count_windows(entry.split, rows=entry.rows, context=512, horizon=96, train_percent=100)["train"]
@@ -293,7 +298,7 @@ def test_the_budgets(root, kept, words):
     assert few + ", iTransformer {}, DLinear {} and RLinear {}:".format(*many) in words
 
 
-def test_the_blocks_by_their_number(root, words):
+def test_the_errors_by_number_of_blocks_match_the_runs(root, words):
     runs = kept_runs(root)
     numbers = {1: "one block", 2: "two", 4: "four", 6: "six", 8: "eight", 16: "16", 24: "24"}
     means = {n: errors(runs[runs["run/backbone/blocks"] == n], "time-llama", 96).mean() for n in (*numbers, 30)}
@@ -301,7 +306,7 @@ def test_the_blocks_by_their_number(root, words):
     assert f"On ETTh1 at 96 the MSE is {said} and {means[30]:.3f} with 30" in words
 
 
-def test_the_blocks_with_few_rows(kept, words):
+def test_the_errors_of_the_blocks_with_few_rows_match_the_runs(kept, words):
     order = ("time-llama-none", "time-llama-random-frozen", "time-llama")
     means = {h: [errors(kept, each, h, percent=5).mean() for each in order] for h in (96, 192, 336)}
     assert all(of == sorted(of) for of in means.values())
@@ -309,8 +314,8 @@ def test_the_blocks_with_few_rows(kept, words):
     assert f"{ours} at 96, against {none} without them and {drawn} with random weights; at 192 and 336 the" in words
 
 
-def test_what_cannot_be_told_from_the_full_model(root, kept, words):
-    """Neither prompts nor one block on all rows; with 5 % the numbers of active modules, and the prefix on Weather."""
+def test_variants_described_as_close_to_the_full_model_match_the_runs(root, kept, words):
+    """Prompts and one block on all rows; with 5 %, the numbers of active modules, and the prefix on Weather."""
     runs = kept_runs(root)
     same = (runs["run/dataset"] == "ETTh1") & (runs["run/horizon"] == 96) & (runs["run/train_percent"] == 100)
     one = runs[same & (runs["run/variant"] == "time-llama") & (runs["run/backbone/blocks"] == 1)]
@@ -333,11 +338,14 @@ def test_what_cannot_be_told_from_the_full_model(root, kept, words):
         assert list(ours.index) == list(prefix.index) == [0, 1, 2]
         assert stats.ttest_1samp(np.log(prefix / ours), 0).pvalue > 0.05
         worse.append(f"{(prefix.mean() / ours.mean() - 1) * 100:.0f} %")
-    assert f"On Weather that prompt is {worse[0]} worse at 96 and {worse[1]} at 192, which three seeds do not" in words
+    assert (
+        f"On Weather that prompt is {worse[0]} worse at 96 and {worse[1]} at 192, which is not significant with"
+        in words
+    )
     assert "With 5 % at 192 one to seven active modules are within 1 %" in words
 
 
-def test_the_operations_that_are_counted(root, words):
+def test_the_operations_match_the_page_of_claims(root, words):
     text = " ".join((root / "docs/claims.md").read_text(encoding="utf-8").split())
     (times,) = re.findall(r"Time-LlaMA needs (\d+) times the operations of PatchTST", text)
     assert f"whose operations it needs {times} times" in words

@@ -1,4 +1,4 @@
-"""A configuration becomes exactly the runs it names; a slip in it is told with key, value and remedy."""
+"""A configuration becomes exactly the runs it names; a mistake in it is reported with key, value and remedy."""
 
 import copy
 import dataclasses
@@ -39,7 +39,7 @@ def test_every_configuration_plans(root):
         assert runs and len({run.digest for run in runs.values()}) == len(runs), file
 
 
-def test_the_grid_by_hand(root, smoke):
+def test_the_grid_matches_hand_computed_numbers(root, smoke):
     matrix = make_matrix(smoke, root=root)
     runs = matrix.experiment("long_term")
     trained, floors, horizons, seeds = 4, 3, 2, 2
@@ -53,7 +53,7 @@ def test_the_grid_by_hand(root, smoke):
     assert len(matrix.cells("long_term")) == 7 * 2 + 1 + 3
 
 
-def test_settings_come_in_their_order(root, smoke):
+def test_settings_override_each_other_in_their_order(root, smoke):
     def training(config, variant="time-llama"):
         return next(r for r in make_matrix(config, root=root).experiment("long_term") if r.variant == variant).training
 
@@ -65,7 +65,7 @@ def test_settings_come_in_their_order(root, smoke):
     assert training(smoke, "dlinear").learning_rate == 0.005, "the authors' published rate"
 
 
-def test_a_published_schedule_stands_beside_a_budget_of_the_configuration(root, smoke):
+def test_a_published_schedule_is_kept_beside_a_budget_of_the_configuration(root, smoke):
     def schedule(name, training):
         config = smoke | {"overrides": {"patchtst": {"training": {"max_steps": 3}}}, "training": training}
         config["experiments"] = {
@@ -84,7 +84,7 @@ def test_a_published_schedule_stands_beside_a_budget_of_the_configuration(root, 
     assert schedule("patchtst", {}) == (published["epochs"], 3, published["batch_size"])
 
 
-def test_options_of_a_method_go_for_its_variants_but_for_what_makes_them(root, smoke):
+def test_options_of_a_method_apply_to_its_variants_except_those_that_define_them(root, smoke):
     smoke["experiments"]["long_term"]["methods"] = ["time-llama", "time-llama-4"]
     smoke["overrides"] = {
         "time-llama": {"options": {"adapter": "none", "token_scale": 20.0}},
@@ -95,7 +95,7 @@ def test_options_of_a_method_go_for_its_variants_but_for_what_makes_them(root, s
     assert (runs["time-llama-4"].adapter, runs["time-llama-4"].token_scale) == ("static", 5.0)
 
 
-def test_what_a_setting_does_not_touch_keeps_its_identity(root, smoke):
+def test_runs_that_a_setting_does_not_affect_keep_their_identity(root, smoke):
     before = {r.folder for r in make_matrix(smoke, root=root).experiment("long_term")}
     changed = copy.deepcopy(smoke)
     changed["overrides"] = {"dlinear": {"training": {"max_steps": 9}}}
@@ -103,7 +103,7 @@ def test_what_a_setting_does_not_touch_keeps_its_identity(root, smoke):
     assert all("/dlinear/" in folder for folder in before ^ after) and before ^ after
 
 
-def test_variants_share_everything_but_their_own_option(root, smoke):
+def test_variants_share_everything_except_their_own_option(root, smoke):
     smoke["overrides"] = {"time-llama": {"training": {"max_steps": 5}}}
     names = [
         "time-llama",
@@ -139,7 +139,7 @@ def test_variants_share_everything_but_their_own_option(root, smoke):
         (("experiments", "long_term", "datasets", "Synthetic", "horizons"), [24, 24], ("horizons", [24, 24])),
     ],
 )
-def test_a_slip_is_named_with_value_and_remedy(root, smoke, path, value, named):
+def test_a_mistake_is_named_with_value_and_remedy(root, smoke, path, value, named):
     place = smoke
     for key in path[:-1]:
         place = place[key]
@@ -168,7 +168,7 @@ def test_a_method_that_is_too_heavy_is_a_column_without_runs(root, smoke):
         make_matrix(smoke, root=root)
 
 
-def test_the_heatmap_is_of_the_grid_whatever_stands_beside_it(root, smoke):
+def test_the_heatmap_shows_only_the_grid_whatever_runs_beside_it(root, smoke):
     from timellama.reports import planned, registry
 
     def heatmap(matrix):
@@ -186,7 +186,7 @@ def test_the_heatmap_is_of_the_grid_whatever_stands_beside_it(root, smoke):
     assert heatmap(matrix) == before
 
 
-def test_a_single_run_has_seeds_of_its_own(root, smoke):
+def test_a_single_run_can_have_its_own_seeds(root, smoke):
     section = smoke["experiments"]["long_term"]
     (name, setting), *_ = section["datasets"].items()
     single = {"dataset": name, "method": "timesnet", "context": setting["context"], "horizons": setting["horizons"]}
@@ -197,7 +197,7 @@ def test_a_single_run_has_seeds_of_its_own(root, smoke):
     assert others == set(smoke["seeds"])
 
 
-def test_a_single_season_has_no_mean_of_its_own(root, smoke):
+def test_a_look_back_of_a_single_season_has_no_mean_over_seasons(root, smoke):
     ili = {"context": 96, "horizons": [24]}
     smoke["experiments"]["long_term"] |= {"datasets": {"ILI": ili}, "also": []}
     matrix = make_matrix(smoke, root=root)
@@ -205,7 +205,7 @@ def test_a_single_season_has_no_mean_of_its_own(root, smoke):
     assert ("ILI", 96, 24, "Hour-of-day mean") in matrix.cells("long_term"), "the table shows a dash"
 
 
-def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monkeypatch):
+def test_a_user_supplied_file_is_part_of_the_identity(root, smoke, tmp_path, monkeypatch):
     own = tmp_path / "own.csv"
     catalogue = plan_module.load_datasets(root)
     file = dataclasses.replace(catalogue["Synthetic"].files[0], source=str(own), sha256=None)
@@ -222,14 +222,14 @@ def test_a_persons_own_file_is_part_of_the_identity(root, smoke, tmp_path, monke
     assert not absent & before and not before & digests()
 
 
-def test_an_experiment_that_is_not_there_names_the_configuration(root, smoke):
+def test_an_absent_experiment_is_refused_and_the_configuration_named(root, smoke):
     with refused("smoke", "'long_trem'", "long_term?", "--configfile"):
         make_matrix(smoke, root=root).experiment("long_trem")
     with refused("smoke", "few_shot", "--configfile"):
         make_matrix(smoke, root=root).experiment("few_shot")
 
 
-def test_backbones_are_needed_by_the_methods_that_run_on_one_alone(root, smoke):
+def test_backbones_are_needed_only_by_the_methods_that_run_on_one(root, smoke):
     with_one = make_matrix(smoke, root=root).every_run()
     del smoke["backbones"]
     with refused("experiments.long_term", "'time-llama'", "backbones"):
@@ -254,7 +254,7 @@ def test_backbones_are_needed_by_the_methods_that_run_on_one_alone(root, smoke):
         (("overrides",), {"patch-tst": {}}, "patchtst"),
     ],
 )
-def test_a_name_that_no_catalogue_has_is_told_with_the_one_that_was_meant(root, smoke, path, value, meant):
+def test_a_name_that_no_catalogue_has_is_reported_with_the_one_that_was_meant(root, smoke, path, value, meant):
     at = smoke
     for part in path[:-1]:
         at = at[part]
@@ -264,7 +264,7 @@ def test_a_name_that_no_catalogue_has_is_told_with_the_one_that_was_meant(root, 
         make_matrix(smoke, root=root)
 
 
-def test_slips_in_own_methods_are_told_under_the_configurations_file_and_key(root, smoke):
+def test_mistakes_in_user_supplied_methods_are_reported_with_the_configurations_file_and_key(root, smoke):
     own = made_up.METHOD | {"method": "dlinear", "options": {"kernle": 3}}
     with refused("config/own.yaml", "methods", "mine.options.kernle", "kernel?"):
         make_matrix(smoke | {"methods": {"mine": own}}, root=root, origin="config/own.yaml")
@@ -278,7 +278,7 @@ def test_planning_needs_no_torch(root):
     assert not {"torch", "transformers", "pandas", "numpy", "scipy"} & set(loaded)
 
 
-def test_efficiency_sweeps_have_published_options_and_hang_on_nothing_else(root, smoke):
+def test_efficiency_sweeps_have_published_options_and_depend_on_nothing_else(root, smoke):
     section = {"settings_of": "Traffic", "context": 512, "horizon": 96, "variates": [7, 21], "batch_sizes": [1, 32]}
     section |= {
         "methods": ["patchtst", "time-llama"],
@@ -317,7 +317,7 @@ def test_efficiency_sweeps_have_published_options_and_hang_on_nothing_else(root,
         ("second", 1, ("second", "seconds?")),
     ],
 )
-def test_a_slip_in_the_efficiency_section_is_named(root, smoke, key, value, named):
+def test_a_mistake_in_the_efficiency_section_is_named(root, smoke, key, value, named):
     good = {"settings_of": "Traffic", "context": 512, "horizon": 96, "variates": [7], "batch_sizes": [1]}
     good |= {"methods": ["dlinear"], "threads": 1, "seconds": 1, "longest_call": 9, "memory_share": 0.5}
     smoke["experiments"]["efficiency"] = good | {key: value}

@@ -1,4 +1,4 @@
-"""Many methods: numbers worked out by hand, those that fev gave, and what is not tested."""
+"""Many methods: hand-computed numbers, those that fev gives, and what is not tested."""
 
 import importlib.util
 import json
@@ -41,7 +41,7 @@ def units(errors, *, tested=True):
     )
 
 
-def test_ranks_and_wins_by_hand():
+def test_ranks_and_wins_match_hand_computed_values():
     assert ranks(ERRORS).tolist() == [[1, 2, 3], [1.5, 1.5, 3]]
     assert wins(ERRORS).tolist() == [[1, 0.5, 0], [0.75, 0.75, 0]]
     first, *_, last = ranking(units(ERRORS), baseline="c")
@@ -49,7 +49,7 @@ def test_ranks_and_wins_by_hand():
     # 1/4 and 1/2 of the baseline: a geometric mean of 0.3536.
     assert skill(first.log_ratio.value) == pytest.approx(1 - math.sqrt(1 / 8))
     assert (last.method, last.rank.value, last.log_ratio.value) == ("c", 3.0, 0.0)
-    # Ranks 1 and 1.5: a standard error of 0.25, and t of one degree of freedom.
+    # Ranks 1 and 1.5: a standard error of 0.25, and t with one degree of freedom.
     low, high = first.rank.ends()
     assert high - low == pytest.approx(2 * 12.7062 * 0.25, rel=1e-5)
     alone = ranking(units(ERRORS, tested=False), baseline="c")
@@ -61,19 +61,19 @@ def test_relative_errors_are_clipped_as_in_fev():
     assert skill(worst.log_ratio.value) == pytest.approx(-99.0)
 
 
-def test_friedman_by_hand():
+def test_friedman_matches_hand_computed_values():
     # Ranks 1, 2, 3 in each of 4 units: sums 4, 8, 12, and the statistic is 12 / (4 * 3 * 4) * 224 - 3 * 4 * 4 = 8.
     statistic, p = friedman(np.tile([1.0, 2.0, 3.0], (4, 1)))
     assert (statistic, p) == (pytest.approx(8.0), pytest.approx(math.exp(-4)))
     assert friedman(np.ones((4, 3))) == (0.0, 1.0)
 
 
-def test_wilcoxon_by_hand():
-    # Of 32 choices of signs of five ranks one has no positive rank, and one a sum of 1.
+def test_wilcoxon_matches_hand_computed_values():
+    # Of 32 choices of signs for five ranks, one has no positive rank, and one a sum of 1.
     assert wilcoxon([-1, -2, -3, -4, -5]) == 2 / 32 and wilcoxon([1, -2, -3, -4, -5]) == 4 / 32
     # Two equal sizes share rank 1.5: sums of 0, 1.5, 1.5 and 3.
     assert wilcoxon([1, 1]) == 0.5 and wilcoxon([-1, 1]) == 1.0 and wilcoxon([0, 0]) == 1.0
-    # Of 2 ** 14 choices of signs of equal sizes one has no positive rank, and 14 have one.
+    # Of 2 ** 14 choices of signs for equal sizes, one has no positive rank, and 14 have one.
     assert wilcoxon([1] + [-1] * 13) == 2 * 15 / 2**14
 
 
@@ -95,7 +95,7 @@ def test_cliques_are_the_longest_stretches():
     assert cliques("ab", [Pair("a", "b", 0.01)]) == []
 
 
-def test_units_are_data_sets_where_these_are_enough():
+def test_units_are_data_sets_where_there_are_enough():
     summary = cells("ABCDE")
     found = units_of(summary, summary["label"], metric="mse")
     assert found.tested and found.names == tuple("ABCDE")
@@ -105,7 +105,7 @@ def test_units_are_data_sets_where_these_are_enough():
     assert not found.tested and len(found.names) == 8 and LEAST_DATASETS == 5
 
 
-def test_a_data_sets_look_back_is_the_one_that_most_rows_have():
+def test_a_data_set_counts_at_the_look_back_of_most_rows():
     summary = cells("AB")
     other = summary[summary["variant"] == "seasonal-naive"].assign(context=8, mse_mean=9.0)
     both = pd.concat([other, summary], ignore_index=True)
@@ -113,7 +113,7 @@ def test_a_data_sets_look_back_is_the_one_that_most_rows_have():
     assert set(found.methods) == set(wanted.methods) and 9.0 not in found.errors
 
 
-def test_what_is_left_out():
+def test_methods_and_cells_with_absent_results_are_left_out():
     absent = [("B", horizon, "patchtst") for horizon in (96, 192)] + [("A", 96, "dlinear")]
     summary = cells("AB", without=absent)
     found = units_of(summary, summary["label"], metric="mse")
@@ -136,7 +136,7 @@ def given(monkeypatch):
     return of
 
 
-def test_the_table_of_enough_data_sets_tests_pairs(given):
+def test_the_table_of_enough_data_sets_tests_all_pairs(given):
     made = report.table(given(cells("ABCDEF")))
     text = to_markdown(made)
     assert "on 6 data sets" in made.caption and "Friedman" in text and "PatchTST" in text and "Wilcoxon" in text
@@ -144,7 +144,7 @@ def test_the_table_of_enough_data_sets_tests_pairs(given):
     assert to_latex(made)
 
 
-def test_of_two_methods_their_pair_alone_is_tested(given):
+def test_of_two_methods_only_their_pair_is_tested(given):
     absent = [(dataset, horizon, "patchtst") for dataset in "ABCDEF" for horizon in (96, 192)]
     text = to_markdown(report.table(given(cells("ABCDEF", without=absent))))
     assert "Friedman" not in text and "with 6 data sets and 1 pair none can be below 0.031" in text, "2 of 64"
@@ -154,11 +154,11 @@ def test_the_table_of_few_data_sets_only_describes(given):
     made = report.table(given(cells("ABC")))
     text = to_markdown(made)
     assert "nothing is tested" in text and "Friedman" not in text and len(made.blocks) == 1
-    assert "6 cells (data set x horizon), which describe themselves alone" in made.caption
+    assert "6 cells (data set x horizon), which describe only themselves" in made.caption
 
 
 @pytest.mark.parametrize(("datasets", "bar"), [("ABCDEF", True), ("ABC", False)])
-def test_the_diagram(given, datasets, bar):
+def test_the_diagram_has_bars_only_with_enough_data_sets(given, datasets, bar):
     figure, remark = critical_difference.figure(given(cells(datasets), "critical_difference"))
     (axis,) = figure.get_axes()
     shown = {text.get_text() for text in axis.texts}
@@ -167,8 +167,8 @@ def test_the_diagram(given, datasets, bar):
     assert ("nothing is tested" in remark) != bar
 
 
-def test_numbers_are_summaries_of_fev():
-    """The same numbers from fev's own functions, of the file that a table leaves; kept, and anew where fev is there."""
+def test_numbers_are_those_of_fev():
+    """fev's functions give the same numbers for a table's file; they are kept, and recomputed if fev is installed."""
     made, kept = fev_summary.summary(), json.loads(fev_summary.KEPT.read_text(encoding="utf-8"))
     assert kept["fev"] == FEV and kept["file"] == fev_summary.file_of(made).splitlines(), f"run {kept['command']}"
     if importlib.util.find_spec("fev"):
@@ -187,7 +187,7 @@ def test_numbers_are_summaries_of_fev():
     assert all(rate in kept["pairwise"] for rate in rates) and len(rates) == 3
 
 
-def test_the_file_of_the_table_has_the_ranked_rows_alone(given):
+def test_the_file_of_the_table_has_only_the_ranked_rows(given):
     absent = [("B", horizon, "patchtst") for horizon in (96, 192)]
     text = to_csv(report.table(given(cells("AB", without=absent))))
     assert "patchtst" not in text and text.count("seasonal-naive") == 2 * 4 and "fev_version" in text

@@ -1,4 +1,4 @@
-"""Every number of README.md's results is recomputed from the kept numbers, and its table has rows for what is there."""
+"""Every number in README.md's results is recomputed from the kept numbers; its table has rows for existing results."""
 
 import itertools
 import json
@@ -51,7 +51,7 @@ def words(page) -> str:
 
 
 def rows_of(table: str) -> dict[str, list[str]]:
-    """The cells of a table by the name of its row, without the mark that a row is a control's."""
+    """The cells of a table by the name of the row, without the mark of a control's row."""
     lines = [line for line in table.replace("\N{NO-BREAK SPACE}", " ").splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {first.removeprefix(f"{DASH} "): rest for first, *rest in cells}
@@ -67,12 +67,12 @@ def printed(seeds: pd.Series) -> str:
 
 
 def over(runs: pd.DataFrame, variant: str, dataset: str, horizons: tuple[int, ...]) -> pd.Series:
-    """The mean over horizons by seed, of the seeds that every horizon has."""
+    """The mean over horizons per seed, for the seeds that every horizon has."""
     each = [errors(runs, variant, horizon, dataset=dataset) for horizon in horizons]
     return pd.concat(each, axis=1).dropna().mean(axis=1)
 
 
-def test_every_cell_of_the_table(page, kept, searched):
+def test_every_cell_of_the_table_matches_the_kept_runs(page, kept, searched):
     table = rows_of(page)
     heads = [
         "ETTh1 H 96 searched",
@@ -108,7 +108,7 @@ def test_every_cell_of_the_table(page, kept, searched):
     assert set(names[names.index("*untrained:*") + 1 :]) == {"hour-of-day mean", "seasonal naive"}
 
 
-def test_the_papers_row(root, page):
+def test_the_papers_row_has_the_papers_numbers(root, page):
     paper = pd.read_csv(root / "config/published/table1_long_term.csv")
     of = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"]
     means = [f"{of[dataset].loc[list(HORIZONS)].mean():.3f}" for dataset in ("ETTh1", "ETTm1", "Weather")]
@@ -116,8 +116,8 @@ def test_the_papers_row(root, page):
     assert row == [f"{of['ETTh1', 96]:.3f}", f"{of['ETTh1', 336]:.3f}", *means, DASH]
 
 
-def test_rows_are_made_for_what_is_there(kept, searched):
-    """One seed at every horizon, two at one of them, and searched at one horizon alone."""
+def test_rows_are_made_for_the_results_that_exist(kept, searched):
+    """One seed at every horizon, two seeds at one of them, and searched at one horizon only."""
     kept = kept[~kept["run/variant"].isin(["gpt4ts", "timesnet", "time-llm"])]
     like = kept[
         (kept["run/variant"] == "dlinear") & (kept["run/dataset"] == "ETTh1") & (kept["run/train_percent"] == 100)
@@ -140,7 +140,7 @@ def test_rows_are_made_for_what_is_there(kept, searched):
     assert dict(zip(heads, detail[3].strip("|").split(" | "), strict=True))["TimesNet"] == "not run"
 
 
-def test_in_how_many_rows_a_control_is_lower(page, kept):
+def test_the_counts_of_rows_in_which_a_control_is_lower_match_the_runs(page, kept):
     cells = [(100, "ETTh1", h) for h in HORIZONS]
     cells += [(5, dataset, h) for dataset in ("ETTh1", "Weather") for h in HORIZONS]
     text = " ".join(page.split())
@@ -157,7 +157,7 @@ def test_in_how_many_rows_a_control_is_lower(page, kept):
         assert said.format(sum(other < ours for ours, other in pairs), len(pairs)) in text
 
 
-def test_the_ranks(page, kept):
+def test_the_ranks_match_the_runs(page, kept):
     cells = [(d, h) for d in ("ETTh1", "ETTm1", "Weather", "ILI") for h in (WEEKS if d == "ILI" else HORIZONS)]
     names = {
         **{name: VARIANTS[name] for name in ("PatchTST", "RLinear", "DLinear", "Time-LlaMA", "iTransformer")},
@@ -174,7 +174,7 @@ def test_the_ranks(page, kept):
     assert f"{said} and {ranks.index[-1]} {ranks.iloc[-1]:.2f}." in text
 
 
-def test_the_runs_that_the_ranks_lack(root, page):
+def test_the_runs_that_the_ranks_lack_are_counted(root, page):
     plan = json.loads((root / "docs/reference/cpu/plan.json").read_text(encoding="utf-8"))["experiments"]
     absent = set(pd.read_csv(root / "docs/reference/cpu/absent.csv")["result"]) & set(plan["long_term"]["results"])
     said = f"{len(absent)} of {len(plan['long_term']['results'])} planned runs [have no result]"
@@ -191,14 +191,14 @@ def test_the_verdicts_are_counted(root, page):
 
 
 def apart(root, kept, dataset: str, horizon: int) -> float:
-    """Per cent that Time-LlaMA's mean lies above the paper's."""
+    """Per cent by which Time-LlaMA's mean is above the paper's."""
     paper = pd.read_csv(root / "config/published/table1_long_term.csv")
     paper = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"]
     return 100 * (errors(kept, "time-llama", horizon, dataset=dataset).mean() / paper[dataset, horizon] - 1)
 
 
 def chance(ours: pd.Series, other: pd.Series) -> float:
-    """Of a mean log ratio of 0, paired over seeds."""
+    """The p-value of a mean log ratio of 0, paired over seeds."""
     return stats.ttest_1samp(np.log(ours / other), 0).pvalue
 
 
@@ -215,7 +215,7 @@ def said_of_weathers_best(root, kept, searched) -> list[str]:
     }
     assert all(of["time-llama", h] < of[each, h] for each in ("itransformer", "dlinear", "rlinear") for h in HORIZONS)
     lower = [100 * (1 - of["patchtst", h] / of["time-llama", h]) for h in HORIZONS]
-    assert max(map(abs, lower[2:])) < 1, "level beyond"
+    assert max(map(abs, lower[2:])) < 1, "about the same beyond"
     return [f"{each:.0f}" for each in lower[:2]]
 
 
@@ -243,7 +243,7 @@ def said_of_the_day(root, kept, searched) -> list[str]:
         day, ours = (errors(kept, each, horizon, error="mae").mean() for each in ("hour-of-day-mean", "time-llama"))
         assert day < ours, "by MAE at every horizon"
     days, ours = ([errors(kept, each, h).mean() for h in HORIZONS[:3]] for each in ("hour-of-day-mean", "time-llama"))
-    assert all(day > our for day, our in zip(days, ours, strict=True)), "by MSE at 720 alone"
+    assert all(day > our for day, our in zip(days, ours, strict=True)), "by MSE only at 720"
     return [f"{errors(kept, each, 720).mean():.3f}" for each in ("hour-of-day-mean", "time-llama")]
 
 
@@ -275,7 +275,7 @@ def said_of_searched(root, kept, searched) -> list[str]:
     ours = {horizon: errors(searched, "time-llama", horizon) for horizon in (96, 336)}
     trained = [each for each in searched["run/variant"].unique() if each != "time-llama"]
     found = {h: sorted((chance(errors(searched, each, h), ours[h]), each) for each in trained) for h in ours}
-    assert len(trained) * found[96][0][0] > 0.05, "at 96 nothing is told from 0"
+    assert len(trained) * found[96][0][0] > 0.05, "at 96 no difference is significant"
     assert found[336][0][1] == "time-llama-none" and errors(searched, "time-llama-none", 336).max() < ours[336].min()
     lowest = found[336][0][0]
     assert found[336][1][0] * (2 * len(trained) - 1) > 0.05, "over both horizons this is the lowest of all"
@@ -345,30 +345,30 @@ def said_of_another_processor(root, kept, searched) -> list[str]:
 
 
 SAID: dict[str, Callable[..., list[str]]] = {
-    "On Weather Time-LlaMA lies {} to {} % above the paper": said_of_weather,
-    "PatchTST is {} % lower at 96, {} % at 192 and level beyond": said_of_weathers_best,
-    "at horizons 96 and 192 it lies {} to {} % above the paper": said_of_short_horizons,
-    "PatchTST has a {} % lower MSE over ETTh1, ETTm1 and Weather": said_of_patchtst,
-    "by MSE at 720, with {} against {}": said_of_the_day,
+    "On Weather Time-LlaMA's MSE is {} to {} % above the paper's": said_of_weather,
+    "PatchTST's is {} % lower at 96, {} % lower at 192 and about the same beyond": said_of_weathers_best,
+    "at horizons 96 and 192 it is {} to {} % above the paper's": said_of_short_horizons,
+    "PatchTST's MSE is {} % lower over ETTh1, ETTm1 and Weather": said_of_patchtst,
+    "by MSE it is at 720, with {} against {}": said_of_the_day,
     "At the longer horizons of ETTh1 and ETTm1 it is {} to {} % worse than the paper": said_of_longer_horizons,
     "With 5 % of the rows of ETTh1 it has {} at 96; the paper has {}": said_of_few_rows,
     "the MSE is {} with them, {} with random weights and {} without (with against without, paired over three seeds, "
     "uncorrected: p < {};": said_of_the_model,
     "at 96 the MSE is {} to {} with one to 16 and {} with all 30": said_of_depth,
-    "by {} to {} %, and so is every seed; over the horizons that is not told from 0 (p = {})": said_of_all_rows,
+    "by {} to {} %, and so is every seed; over the horizons that is not significant (p = {})": said_of_all_rows,
     "lower at 336, with another rate and token size chosen (p = {}, corrected for {} methods {}, for both horizons "
     "{})": said_of_searched,
     "{} of {} means are higher with them, but Time-LlaMA's at 336 is {} % lower and goes from last to "
     "second": said_of_the_budget,
-    "single seeds of Time-LlaMA end up to {} % elsewhere on ETTh1 at 96 and {} % on ILI at 24; the means over three "
-    "seeds move by {} and {} %": said_of_another_processor,
+    "single seeds of Time-LlaMA differ by up to {} % on ETTh1 at 96 and by {} % on ILI at 24; the means over three "
+    "seeds differ by {} and {} %": said_of_another_processor,
     "TimesNet has {} on ETTh1 at 96 (three seeds), GPT4TS {} and Time-LLM {} (one seed), after as many series as "
     "Time-LlaMA sees there; their other cells have one seed or none": said_of_the_heavy,
 }
-# Digits that are no result: names, horizons, a share of rows, what nothing is told from.
+# Digits that are not results: names, horizons and a share of rows.
 NAMES = (
     r"ETT[hm]1|SmolLM2|Llama-2 7B|4 bits|5 % of (?:the|its) rows"
-    r"|\b(?:96|192|336|720)\b|told from 0|\]\([^)]*\)"
+    r"|\b(?:96|192|336|720)\b|\]\([^)]*\)"
 )
 
 
@@ -386,7 +386,7 @@ def test_no_number_of_the_words_goes_unchecked(words):
     assert not re.findall(r"\S*\d\S*", left)
 
 
-def test_what_is_ahead_of_it(words, kept):
+def test_the_methods_that_are_better_and_the_numbers_of_seeds_match_the_runs(words, kept):
     said = "On ILI PatchTST, iTransformer, RLinear and the untrained seasonal naive have a lower mean at every horizon."
     assert said in words
     for horizon in WEEKS:
@@ -402,8 +402,8 @@ def test_what_is_ahead_of_it(words, kept):
             assert list(errors(kept, variant, horizon, dataset=dataset).index) == ([0] if one else [0, 1, 2])
 
 
-def test_how_long_the_configuration_takes(root):
-    """Half of the kept hours, of one thread, and of those that what is missing would take: two cores do two at once."""
+def test_the_hours_that_the_configuration_takes_match_the_runs(root):
+    """Half the sum of the kept hours, of one thread, and those of the missing runs: two cores do two runs at once."""
     seconds = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)["seconds/total"]
     rows = [[cell.strip() for cell in line.split("|")] for line in detailed_results.missing().splitlines()[2:]]
     missing = sum(int(row[-3]) * float(row[-2]) for row in rows)
@@ -414,7 +414,7 @@ def test_how_long_the_configuration_takes(root):
     assert f"| some {hours:.0f} hours of two cores |" in line
 
 
-def test_on_how_many_validation_windows_weights_are_chosen(root, kept):
+def test_the_numbers_of_validation_windows_that_choose_weights_match_the_runs(root, kept):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     assert (
         "weights are chosen on 256 of them for Time-LlaMA, its controls and the three heavy rivals (with 5 % of the "
@@ -437,13 +437,13 @@ def test_on_how_many_validation_windows_weights_are_chosen(root, kept):
     assert set(few["run/training/validation_windows"]) == {128}
 
 
-def test_windows_that_were_seen_by_hand():
+def test_windows_seen_match_hand_computed_numbers():
     run = {"steps": 10, "run/training/batch_size": 14, "run/training/sampling": "windows", "run/variates": 7}
     assert detailed_results.windows_seen(pd.Series(run)) == 140
     assert detailed_results.windows_seen(pd.Series(run | {"run/training/sampling": "variates"})) == 20
 
 
-def test_what_the_heavy_runs_took(root, kept):
+def test_the_hours_of_the_heavy_runs_match_the_page(root, kept):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     hours = (kept["seconds/total"] / 3600).groupby(kept["run/variant"])
     [long], (less, more) = (sorted(hours.get_group(each)) for each in ("time-llm", "gpt4ts"))
@@ -452,7 +452,7 @@ def test_what_the_heavy_runs_took(root, kept):
     )
 
 
-def test_where_the_best_points_came(root, kept):
+def test_the_steps_of_the_best_points_match_the_page(root, kept):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     [line] = [line for line in detailed_results.budgets().splitlines() if line.startswith("| Time-LlaMA | ETTm1")]
     best = [int(cell.split(" of ")[0]) for cell in line.strip("| ").split(" | ")[2:-1]]

@@ -10,7 +10,7 @@ def refuse() -> None:
     )
 
 
-def test_a_refusal_names_each_thing_in_whatever_order():
+def test_a_refusal_names_each_thing_in_any_order():
     with refused("--fill linear", "width", 6.5, "heads", 4, "own.csv", "set --heads", 2) as caught:
         refuse()
     assert caught.type is InputError
@@ -40,7 +40,7 @@ def test_no_error_and_another_error_fail():
 
 
 @pytest.mark.parametrize("named", [(), ("",), ("heads", " ")])
-def test_nothing_to_name_is_no_check(named):
+def test_a_check_that_names_nothing_is_an_error(named):
     with pytest.raises(TypeError), refused(*named):
         refuse()
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""A training that goes on from a checkpoint ends with the same bits, whatever method and whichever step."""
+"""A training that resumes from a checkpoint ends with the same bits, whatever the method and the step."""
 
 import dataclasses
 import itertools
@@ -44,7 +44,7 @@ class Killed(BaseException):
 
 
 class Short(Checkpoint):
-    """The process dies right after its checkpoint number `saves`, or, at None, lives."""
+    """The process dies right after its checkpoint number `saves`; with None it lives."""
 
     saves: int | None = None
 
@@ -58,7 +58,7 @@ class Short(Checkpoint):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """On small tensors more threads only wait for each other."""
+    """On small tensors, more threads only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -74,7 +74,7 @@ def tiny(root, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def made(sample_run, tiny):
-    """A model of the name in `OPTIONS`; another seed gives other weights to whatever trains."""
+    """A model of the name in `OPTIONS`; another seed gives other weights to everything that trains."""
 
     def make(name: str, seed: int):
         method = name if name in ("dlinear", "itransformer", "patchtst", "timesnet") else "time-llama"
@@ -107,7 +107,7 @@ def trained(model, *, checkpoint: Checkpoint | None = None, signals: Signals | N
 
 
 def comparable(result) -> dict:
-    """How it went, without times and without how often it was stopped."""
+    """The result of a training, without times and without how often it was stopped."""
     found = dataclasses.asdict(result)
     found["history"] = [{key: value for key, value in row.items() if key != "seconds"} for row in found["history"]]
     return {key: value for key, value in found.items() if key not in ("seconds", "resumed_at")}
@@ -120,7 +120,7 @@ def same(model, result, other_model, other_result) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_killed_after_each_validation(name, made, tmp_path):
+def test_a_training_killed_after_any_validation_ends_the_same(name, made, tmp_path):
     model = made(name, 1)
     result = trained(model)
     assert len(result.history) >= 4
@@ -136,7 +136,7 @@ def test_killed_after_each_validation(name, made, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["patchtst", "adalora"])
-def test_asked_to_stop_again_and_again(name, made, tmp_path):
+def test_a_training_stopped_again_and_again_ends_the_same(name, made, tmp_path):
     model = made(name, 1)
     result = trained(model)
     checkpoint, steps = Checkpoint(tmp_path, identity={}), []
@@ -153,7 +153,7 @@ def test_asked_to_stop_again_and_again(name, made, tmp_path):
     same(again, resumed, model, result)
 
 
-def test_torn_out_of_a_validation_that_draws_random_numbers(made, tmp_path, monkeypatch):
+def test_a_training_stopped_in_a_validation_that_draws_random_numbers_ends_the_same(made, tmp_path, monkeypatch):
     original, calls = training_module.validate, 0
 
     def drawing(*given, **named):

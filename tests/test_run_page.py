@@ -1,4 +1,4 @@
-"""The abstract of a run: amounts, machine, verdicts and links are those of the results."""
+"""The abstract of a run: amounts, machine, verdicts and links match the results."""
 
 import html
 import json
@@ -66,7 +66,7 @@ def written(files, root, **changes):
     return page(files, **arguments | changes)
 
 
-def test_the_page_of_real_data(tmp_path, root):
+def test_the_page_of_real_data_shows_amounts_machine_verdicts_and_links(tmp_path, root):
     runs = [metrics(tmp_path, "time-llama", seed=seed, mse=0.4, hour=1 + seed) for seed in range(3)]
     runs += [metrics(tmp_path, "dlinear", seed=seed, mse=0.5, processor="another") for seed in range(2)]
     text = written({"long_term": runs, "router": runs[:1], "ablation": []}, root)
@@ -89,15 +89,15 @@ def test_the_page_of_real_data(tmp_path, root):
 
 
 def abstract(text):
-    """What the page of the reports takes over."""
+    """The part that the page of the reports includes."""
     return text.partition(run_page.BEGIN)[2].partition(run_page.END)[0]
 
 
 NASTY = "a_b* |c| [d]_ `e` <f> &amp; $g$ h_ #1"
 
 
-def test_the_abstract_reads_alike_as_markdown_and_as_restructured_text(tmp_path, root):
-    """Both are rendered; what is left of each is the same text."""
+def test_the_abstract_reads_the_same_as_markdown_and_as_restructured_text(tmp_path, root):
+    """Both are rendered; the text that remains is the same."""
     facts = FACTS | {"generated": [NASTY], "remark": f"NOT COMPLETE: {NASTY}"}
     settings = {"device": "cpu", "precision": "float32", "seeds": [0, 1, 2]}
     settings |= {"backbones": [{"name": "My_LM*", "blocks": 6}]}
@@ -114,7 +114,7 @@ def test_the_abstract_reads_alike_as_markdown_and_as_restructured_text(tmp_path,
     assert as_rst.count("<strong>") == 4
 
 
-def test_generated_data_are_told_at_the_top(tmp_path, root):
+def test_generated_data_are_reported_at_the_top(tmp_path, root):
     text = written({"long_term": [metrics(tmp_path, "dlinear", dataset="Synthetic")]}, root)
     warning = "**All data are generated, by a formula: their numbers test the code and mean nothing beyond it.**"
     assert warning in abstract(text).split("\n\n")
@@ -123,7 +123,7 @@ def test_generated_data_are_told_at_the_top(tmp_path, root):
     assert "**The data of Synthetic are generated" in written({"router": mixed}, root)
 
 
-def test_nothing_has_a_result(root):
+def test_a_page_without_any_result_says_so(root):
     text = written({"long_term": []}, root, facts=FACTS | {"remark": "NOT COMPLETE: 4 of 4"}, reports=REPORTS[:1])
     assert "No run has a result." in text and "**NOT COMPLETE: 4 of 4**" in text and "![" not in text
 
@@ -133,7 +133,7 @@ def test_links_are_relative_to_the_page():
     assert text == "- a\\_b: [md](a_b.md)\n- c: [png](figures/c.png)"
 
 
-def test_the_language_model_of_the_settings_comes_with_its_note(tmp_path, root):
+def test_the_language_model_of_the_settings_has_a_note(tmp_path, root):
     settings = {"device": "cpu", "precision": "float32", "seeds": [0], "backbones": [{"name": "SmolLM2", "blocks": 6}]}
     files = {"router": [metrics(tmp_path, "dlinear")]}
     facts = FACTS | {"models": {"SmolLM2": "a stand-in.", "Llama": "the paper's."}}
@@ -141,7 +141,7 @@ def test_the_language_model_of_the_settings_comes_with_its_note(tmp_path, root):
     assert "SmolLM2 is a stand-in." in text and "Llama is" not in text
 
 
-def test_the_main_table_has_the_configurations_own_metrics_and_the_reasons_of_its_dashes(tmp_path, root):
+def test_the_main_table_has_user_supplied_metrics_and_the_reasons_for_its_dashes(tmp_path, root):
     near = {"name": "near", "label": "Near", "direction": "higher", "unit": "share", "decimals": 2}
     kept = near | {"place": "mine:NEAR", "definition": "a", "value": 0.875}
     path = metrics(tmp_path, "dlinear")

@@ -1,4 +1,4 @@
-"""What docs/scaling.md says of PatchTST's schedules is recomputed from the kept numbers."""
+"""What docs/scaling.md says about PatchTST's schedules is recomputed from the kept numbers."""
 
 from tests.kept import kept_runs
 
@@ -12,7 +12,7 @@ def printed(count: int) -> str:
     return f"{round(count, -3):,}".replace(",", " ")
 
 
-def test_patchtst_on_its_published_schedule(root):
+def test_the_errors_of_patchtst_on_its_published_schedule_match_the_runs(root):
     runs = kept_runs(root)
     runs = runs[(runs["run/dataset"] == "ETTh1") & (runs["run/horizon"] == 96) & (runs["run/train_percent"] == 100)]
     [published] = runs[runs["run/variant"] == "patchtst-published"].to_dict("records")

@@ -1,4 +1,4 @@
-"""The search: points, trials and their budgets, the choice by validation loss alone, and what the table says of it."""
+"""The search: points, trials and their budgets, the choice by validation loss only, and what its table says."""
 
 import copy
 import dataclasses
@@ -38,7 +38,7 @@ SEARCH = {
 
 
 def configured(root, **changes) -> dict:
-    """The smoke configuration with this search alone."""
+    """The smoke configuration with only this search."""
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
     return config | {"experiments": {"search": copy.deepcopy(SEARCH) | changes}}
 
@@ -66,7 +66,7 @@ def test_each_eighth_of_a_parameter_holds_one_of_eight_points():
         assert sorted(int(value * 8) for value in dimension) == list(range(8))
 
 
-def test_values_of_a_point_by_hand():
+def test_values_at_a_point_match_hand_computed_values():
     rate = Interval(low=1e-4, high=1e-2, logarithmic=True)
     assert [rate.at(point) for point in (0.0, 0.5, 1.0)] == [1e-4, 1e-3, 1e-2]
     assert rate.at(0.75) == 0.0032, "10 ** -2.5 in two digits"
@@ -74,7 +74,7 @@ def test_values_of_a_point_by_hand():
     assert [Choices(values=("a", "b", "c")).at(point) for point in (0.0, 0.33, 0.34, 0.99, 1.0)] == list("aabcc")
 
 
-def test_every_trained_method_gets_as_many_trials_with_one_budget(runs):
+def test_every_trained_method_gets_the_same_number_of_trials_and_one_budget(runs):
     for variant in ("time-llama", "time-llama-none", "dlinear"):
         published, tried, searched = of(runs, variant)
         assert [run.seed for run in published] == [run.seed for run in searched] == [0, 1]
@@ -83,7 +83,7 @@ def test_every_trained_method_gets_as_many_trials_with_one_budget(runs):
             training = run.training
             assert training.max_steps == -(-100 // training.batch_size), "100 windows, whatever the batch"
             assert (training.least_validations, training.validation_windows) == (5, 32)
-            assert training.patience >= training.max_steps <= training.epochs, "nothing but the budget ends it"
+            assert training.patience >= training.max_steps <= training.epochs, "only the budget ends it"
     assert len(of(runs, "seasonal-naive")[0]) == 1 and not of(runs, "seasonal-naive")[2]
 
 
@@ -99,12 +99,12 @@ def test_all_methods_are_tried_at_the_same_points(runs):
     assert len(set(scales)) == 4 and all(1 <= scale <= 300 for scale in scales)
 
 
-def test_what_makes_a_variant_is_not_searched():
+def test_the_options_that_define_a_variant_are_not_searched():
     assert "token_embedding" in space_of("time-llama")
     assert "token_embedding" not in space_of("time-llama", fixed=frozenset({"token_embedding"}))
 
 
-def test_a_searched_run_is_named_by_its_trials(runs):
+def test_a_searched_run_is_identified_by_its_trials(runs):
     _, tried, searched = of(runs, "dlinear")
     assert searched[0].choice == searched[1].choice and searched[0].folder != searched[1].folder
     assert Run.from_json(searched[0].to_json()) == searched[0]
@@ -172,9 +172,9 @@ def test_a_choice_among_other_trials_is_refused(tmp_path, runs):
         settled(of(runs, "dlinear")[2][0], tmp_path / "choice.json")
 
 
-def test_the_expected_best_by_hand():
+def test_the_expected_best_matches_hand_computed_values():
     assert expected_best([3.0, 1.0], 1) == 2.0
-    assert expected_best([3.0, 1.0], 2) == pytest.approx(0.75 * 1 + 0.25 * 3), "both draws are 3 once in four times"
+    assert expected_best([3.0, 1.0], 2) == pytest.approx(0.75 * 1 + 0.25 * 3), "both draws are 3 one time in four"
     assert expected_best([1.0, 2.0, 3.0], 2) == pytest.approx((5 * 1 + 3 * 2 + 1 * 3) / 9)
     with refused("losses", 1, "k", 0, error=ValueError):
         expected_best([1.0], 0)
@@ -187,14 +187,14 @@ def cell_of(tmp_path, runs, **changes):
     return cell
 
 
-def test_a_cell_parts_what_was_published_tried_and_searched(tmp_path, runs):
+def test_a_cell_separates_published_tried_and_searched_runs(tmp_path, runs):
     cell = cell_of(tmp_path, runs)
     assert [document["mse"] for document in cell.published] == [0.45, 0.47]
     assert len(cell.trials) == 4 and [document["mse"] for document in cell.searched] == [0.35, 0.37]
     assert cell.best["validation_loss"] == 0.3
 
 
-def test_the_best_of_some_trials_is_no_choice(tmp_path, runs):
+def test_there_is_no_choice_before_all_trials_have_results(tmp_path, runs):
     paths = written(tmp_path, runs)
     trials = [run.folder for run in of(runs, "dlinear")[1]]
     [cell] = found(paths["published"] + paths["trials"][:3], trials=trials)
@@ -216,7 +216,7 @@ def test_a_choice_at_its_first_or_last_validation_is_flagged(tmp_path, runs, ste
     assert at_an_end(dataclasses.replace(cell, trials=(best,))) == end
 
 
-def test_the_table_sets_both_side_by_side(tmp_path, runs):
+def test_the_table_shows_published_and_searched_errors_side_by_side(tmp_path, runs):
     paths = written(tmp_path, runs)
     facts = {
         "trials": [run.folder for run in of(runs, "dlinear")[1]],
@@ -232,10 +232,10 @@ def test_the_table_sets_both_side_by_side(tmp_path, runs):
     [[[row]]] = [block.groups[0] for block in made.blocks]
     texts = [cell.text for cell in row]
     assert texts[:3] == ["Synthetic", "24", "DLinear"]
-    assert texts[4:7] == ["0.450", "0.362", "0.313"], "of 1, 2 and 4 trials, weighted by hand"
+    assert texts[4:7] == ["0.450", "0.362", "0.313"], "of 1, 2 and 4 trials, hand-computed"
     assert texts[7:11] == ["0.460", "0.360", "0.460", "0.360"]
     assert len(made.numbers) == 8
-    assert "config/methods.yaml, but for those that this configuration sets: schedule (DLinear)." in made.notes[0]
+    assert "config/methods.yaml, except those that this configuration sets: schedule (DLinear)." in made.notes[0]
 
 
 def test_the_published_settings_that_a_configuration_replaces_are_known(root):

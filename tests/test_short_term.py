@@ -1,4 +1,4 @@
-"""A run on M4 from its specification to its files: its scores by another way, no look at the test part, refusals."""
+"""A run on M4 from its specification to its files: scores computed another way, an unseen test part, refusals."""
 
 import csv
 import dataclasses
@@ -98,7 +98,7 @@ def run_experiment(run: Run, file: Path, folder: Path) -> tuple[dict, Outputs]:
 
 
 def scores(series: M4Series, forecast: np.ndarray) -> dict[str, float]:
-    """Series by series, without the class under test."""
+    """Scores computed series by series, without the class under test."""
     pairs = []
     for i in range(len(series)):
         truth, own = series.test[i : i + 1], forecast[i : i + 1]
@@ -123,8 +123,8 @@ def test_the_naive_run_has_the_scores_of_repeating_the_last_day(file: Path, seri
     assert "mse" not in metrics and metrics["steps"] == 0 and metrics["router"] is None
 
 
-def test_short_series_are_filled_up_with_their_first_value(file: Path, series: M4Series, tmp_path: Path) -> None:
-    """The mean of four days reads the whole context, so the filling of the shorter series enters their forecasts."""
+def test_short_series_are_padded_with_their_first_value(file: Path, series: M4Series, tmp_path: Path) -> None:
+    """The mean of four days reads the whole context, so the padding of the shorter series affects their forecasts."""
     metrics, _ = run_experiment(run_of("hour-of-day-mean"), file, tmp_path)
     contexts = [series.training(i)[-2 * H :] for i in range(SERIES)]
     assert sum(len(context) < 2 * H for context in contexts) >= 2
@@ -147,9 +147,9 @@ def test_a_trained_run_leaves_all_files_and_fields(file: Path, tmp_path: Path) -
         assert shown["start"].tolist()[-1] == SERIES - 1
 
 
-def test_selection_and_score_are_those_of_the_weights_kept(file: Path, series: M4Series, tmp_path: Path) -> None:
-    """RLinear's saved weights by hand, on the original scale: the loss that chose them is that of each series' last 48
-    training values, the score that of the test part."""
+def test_selection_and_score_are_those_of_the_kept_weights(file: Path, series: M4Series, tmp_path: Path) -> None:
+    """RLinear's saved weights, applied by hand on the original scale: the loss that chose them is that of each series'
+    last 48 training values, the score is that of the test part."""
     metrics, outputs = run_experiment(run_of("rlinear"), file, tmp_path)
     weights = {name: tensor.double().numpy() for name, tensor in load_file(outputs.weights).items()}
 
@@ -234,7 +234,7 @@ def test_results_combine_as_they_were_written(file: Path, tmp_path: Path) -> Non
         ("rlinear", {"horizon": 13, "season": 1, "context": 26}, ("horizon", 48, 13, "season", 24, 1, "horizons")),
     ],
 )
-def test_runs_that_do_not_fit_are_refused(method: str, changed: dict, named: tuple, file: Path, tmp_path: Path) -> None:
+def test_unsuitable_runs_are_refused(method: str, changed: dict, named: tuple, file: Path, tmp_path: Path) -> None:
     with refused(*named):
         run_experiment(run_of(method, **changed), file, tmp_path)
     assert not list(tmp_path.iterdir())

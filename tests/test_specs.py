@@ -1,4 +1,4 @@
-"""A run's identity: readable, inverse of itself, and different whenever any setting is."""
+"""A run's identity: readable, restored from its JSON, and different whenever any setting differs."""
 
 import dataclasses
 from typing import Annotated
@@ -47,12 +47,12 @@ class Grown:
     new: Annotated[int, Field(ge=0), ADDED] = 0
 
 
-def test_an_added_setting_is_named_where_it_changes_something():
+def test_an_added_setting_is_named_only_where_it_changes_something():
     assert named_fields(Grown()) == {"old": 1}
     assert named_fields(Grown(new=2)) == {"old": 1, "new": 2}
 
 
-def test_identity_can_be_read(sample_run):
+def test_the_identity_is_readable(sample_run):
     assert sample_run.identity == f"H96-T512-s0-tiny-gpt2-x2-{sample_run.digest}"
     assert sample_run.folder == f"long-term/ETTh1/time-llama/{sample_run.identity}"
     assert dataclasses.replace(sample_run, backbone=None).identity.startswith("H96-T512-s0-")

@@ -1,4 +1,4 @@
-"""What a run's lock, log, checkpoint and result say of it; the progress files are those that training itself writes."""
+"""What a run's lock, log, checkpoint and result say about it; the progress files are those that training writes."""
 
 import csv
 import dataclasses
@@ -51,12 +51,12 @@ def state(run, results, *, now=None):
     return run_status(run, results=results, now=now or datetime.now(UTC))
 
 
-def test_a_run_that_was_not_begun_is_left(run, tmp_path):
+def test_a_run_that_has_not_started_is_left(run, tmp_path):
     found = state(run, tmp_path)
     assert (found.state, found.note, found.step) == ("left", "", None)
 
 
-def test_a_finished_run_is_done_and_one_of_other_code_says_so(run, start, tmp_path):
+def test_a_finished_run_is_done_and_one_of_other_code_is_outdated(run, start, tmp_path):
     start()
     found = state(run, tmp_path)
     metrics = json.loads((tmp_path / run.folder / "metrics.json").read_text(encoding="utf-8"))
@@ -67,7 +67,7 @@ def test_a_finished_run_is_done_and_one_of_other_code_says_so(run, start, tmp_pa
 
 
 def told(run, results, **changed):
-    """A writer's file of this process, of a training in course unless `changed` says otherwise."""
+    """Write this process's progress file, of a running training unless `changed` says otherwise."""
     facts = {"state": "running", "step": 4, "total": 16, "seconds": 8.0, "resumed_at": []}
     facts |= {"train_loss": 0.5, "validation_loss": 0.625, "best": 0.25, "best_step": 2}
     writer = ProgressWriter(kept_of(results, run))
@@ -80,7 +80,7 @@ def test_a_finished_run_leaves_no_progress_and_no_error(run, start, tmp_path):
     assert not kept_of(tmp_path, run).exists() and read_error(log_of(tmp_path, run)) is None
 
 
-def test_a_running_one_shows_its_last_validation(run, start, tmp_path):
+def test_a_running_run_shows_its_last_validation(run, start, tmp_path):
     start()
     with locked(kept_of(tmp_path, run), purpose="the test"):
         assert (state(run, tmp_path).state, state(run, tmp_path).note) == ("running", "starting"), "not its old result"
@@ -97,7 +97,7 @@ def test_a_running_one_shows_its_last_validation(run, start, tmp_path):
         assert state(run, tmp_path).note == "no validation yet"
 
 
-def test_what_an_earlier_process_left_says_nothing_of_a_running_one(run, tmp_path):
+def test_the_progress_of_an_earlier_process_is_ignored_in_a_running_run(run, tmp_path):
     told(run, tmp_path)
     change_progress(kept_of(tmp_path, run), process=-1)
     with locked(kept_of(tmp_path, run), purpose="the test"):
@@ -110,7 +110,7 @@ def change_progress(folder, **facts):
 
 
 @pytest.mark.parametrize("what", ["running", "testing"])
-def test_a_killed_run_failed_and_says_how_far_it_came(run, tmp_path, what):
+def test_a_killed_run_has_failed_and_says_how_far_it_came(run, tmp_path, what):
     told(run, tmp_path, state=what)
     found = state(run, tmp_path)
     assert (found.state, found.step, found.total) == ("failed", 4, 16)
@@ -119,14 +119,14 @@ def test_a_killed_run_failed_and_says_how_far_it_came(run, tmp_path, what):
     assert "checkpoint" in state(run, tmp_path).note
 
 
-def test_a_run_of_another_machine_is_not_said_to_be_killed(run, tmp_path):
+def test_a_run_of_another_machine_is_not_reported_as_killed(run, tmp_path):
     told(run, tmp_path)
     change_progress(kept_of(tmp_path, run), host="another machine")
     found = state(run, tmp_path)
     assert (found.state, found.step) == ("left", 4) and "another machine" in found.note
 
 
-def test_training_tells_how_far_it_is(run, start, tmp_path, monkeypatch):
+def test_training_reports_its_progress(run, start, tmp_path, monkeypatch):
     files, write = [], ProgressWriter._write
 
     def kept(self, facts):
@@ -143,7 +143,7 @@ def test_training_tells_how_far_it_is(run, start, tmp_path, monkeypatch):
     assert seen == history and files[-1].best == min(history.values())
 
 
-def test_a_file_that_cannot_be_written_stops_no_training(run, start, tmp_path, monkeypatch):
+def test_a_progress_file_that_cannot_be_written_does_not_stop_training(run, start, tmp_path, monkeypatch):
     start()
     expected = (tmp_path / run.folder / "weights.safetensors").read_bytes()
 
@@ -164,7 +164,7 @@ def test_a_failed_run_shows_its_error(run, start, tmp_path, capsys):
     assert count([found, found]) == {"done": 0, "running": 0, "failed": 2, "left": 0}
 
 
-def test_an_interrupted_run_is_left_and_says_where_it_goes_on(run, start, tmp_path, monkeypatch):
+def test_an_interrupted_run_is_left_and_says_where_it_resumes(run, start, tmp_path, monkeypatch):
     checks = []
 
     def check(self):
@@ -177,18 +177,18 @@ def test_an_interrupted_run_is_left_and_says_where_it_goes_on(run, start, tmp_pa
         start()
     found = state(run, tmp_path)
     assert (found.state, found.total) == ("left", 16) and 0 < found.step < 16
-    assert found.note == f"stopped by SIGTERM after step {found.step} of 16; it goes on from its checkpoint"
+    assert found.note == f"stopped by SIGTERM after step {found.step} of 16; it resumes from its checkpoint"
     (kept_of(tmp_path, run) / checkpoint.NAME).unlink()
     assert state(run, tmp_path).note == f"stopped by SIGTERM after step {found.step} of 16"
     monkeypatch.undo()
     with pytest.raises(SystemExit):
         start(series=tmp_path / "absent.npz")
-    assert read_error(log_of(tmp_path, run)).step == found.step, "how far its training is known to be"
+    assert read_error(log_of(tmp_path, run)).step == found.step, "how far its training is known to have come"
     start()
     assert state(run, tmp_path).state == "done" and read_error(log_of(tmp_path, run)) is None
 
 
-def test_an_interruption_of_the_test_is_marked_too(run, start, tmp_path, monkeypatch):
+def test_an_interruption_of_the_test_is_recorded_too(run, start, tmp_path, monkeypatch):
     def stop(*_, **__):
         raise Interrupted(2)
 
@@ -209,11 +209,11 @@ def test_a_divergence_names_step_parameters_and_remedy(run, start, tmp_path, mon
     assert state(run, tmp_path).state == "failed" and state(run, tmp_path).step == error.step
 
 
-def test_the_checkpoints_name_is_its_modules():
+def test_the_checkpoints_file_name_is_that_of_its_module():
     assert checkpoint.NAME == CHECKPOINT
 
 
-def test_a_lock_is_seen_while_it_is_held_and_a_dead_ones_file_is_not_one(tmp_path):
+def test_a_lock_counts_while_it_is_held_and_not_after_its_process_was_killed(tmp_path):
     path = tmp_path / "lock"
     assert not is_locked(path)
     code = "import sys, time; from pathlib import Path; from timellama.core.jobs.lock import locked\n"
@@ -231,14 +231,14 @@ def test_a_lock_is_seen_while_it_is_held_and_a_dead_ones_file_is_not_one(tmp_pat
     assert not is_locked(path) and not is_locked(path, locks=tmp_path / "no such list")
 
 
-def test_looking_takes_no_lock(tmp_path):
+def test_checking_a_lock_does_not_take_it(tmp_path):
     with locked(tmp_path, purpose="it"):
         before = (tmp_path / "lock").read_bytes()
         assert is_locked(tmp_path / "lock")
         assert (tmp_path / "lock").read_bytes() == before and str(os.getpid()).encode() in before
 
 
-def test_a_run_that_other_metrics_of_the_configuration_measured_is_made_again(run, tmp_path):
+def test_a_run_with_other_metrics_than_the_configurations_is_not_measured(run, tmp_path):
     def measured(records, **definitions):
         document = {"metrics": records} if records else {}
         (tmp_path / "metrics.json").write_text(json.dumps(document), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Colours can be told apart, by an eye with each kind of colour blindness too, and stand out on white."""
+"""Colours can be distinguished, also with each kind of colour blindness, and stand out on white."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from timellama.reports.render import style
 
 # Machado, Oliveira and Fernandes 2009, "A physiologically-based model for simulation of color vision deficiency",
-# severity 1: what of linear RGB is left.
+# severity 1: what remains of linear RGB.
 EYES = {
     "all colours": np.eye(3),
     "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -18,8 +18,8 @@ EYES = {
 }
 XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])  # of sRGB, IEC 61966-2-1
 WHITE = XYZ.sum(axis=1)
-APART = 10  # CIE 1976 colour difference; about 2 is just seen side by side. Lines and markers differ as well
-CONTRAST = 2.2  # to white, as WCAG counts it; a line of 1.0 points in pure yellow has 1.1
+APART = 10  # CIE 1976 colour difference; about 2 is just visible side by side. Lines and markers differ too
+CONTRAST = 2.2  # with white, as WCAG computes it; a line of 1.0 points in pure yellow has 1.1
 
 
 def linear(color):
@@ -33,13 +33,13 @@ def lab(rgb):
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
-def test_lab_of_known_colours():
+def test_lab_values_of_known_colours():
     assert lab(linear("white")) == pytest.approx([100, 0, 0], abs=1e-6)
     assert lab(linear("red")) == pytest.approx([53.24, 80.09, 67.20], abs=0.05)
 
 
 @pytest.mark.parametrize("eye", EYES)
-def test_methods_can_be_told_apart(eye):
+def test_methods_can_be_distinguished(eye):
     colors = {name: lab(EYES[eye] @ linear(look.color)) for name, look in style.METHODS.items()}
     colors["truth"] = lab(EYES[eye] @ linear(style.TRUTH))
     near = {

@@ -1,4 +1,4 @@
-"""A table as CSV: unrounded numbers, one a row, that pandas reads back; what has no numbers as it is printed."""
+"""A table as CSV: unrounded numbers, one per row, that pandas reads back; a table without numbers as it prints."""
 
 import io
 import math
@@ -50,7 +50,7 @@ def text(*cells):
     return to_csv(errors_table(pd.DataFrame(cells), experiment="long_term", configuration="cpu", planned=planned))
 
 
-def test_a_row_is_a_number_and_reads_back_to_the_last_bit():
+def test_each_row_holds_one_number_that_reads_back_to_the_last_bit():
     read = pd.read_csv(io.StringIO(text(CELL, FLOOR)))
     assert tuple(read.columns) == COLUMNS and len(read) == 4
     first = read.iloc[0]
@@ -68,7 +68,7 @@ def test_a_row_over_several_data_sets_has_no_horizon():
     assert mse["horizon"] is None and mse["look_back"] is None
 
 
-def test_a_table_without_numbers_is_what_it_prints():
+def test_a_table_without_numbers_is_written_as_it_prints():
     header = ((Cell(), Cell(text="Time", span=2)), (Cell(text="N"), Cell(text="ours"), Cell(text="paper")))
     entry = ((Cell(text="7"), Cell(text="1.5", spread="0.1"), Cell()), (Cell(), Cell(text="2,5"), Cell(text="3")))
     headed = ((Cell(text="CPU", span=3),),)

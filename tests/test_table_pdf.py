@@ -33,7 +33,7 @@ def test_an_error_of_latex_is_shown_and_leaves_no_file(tmp_path):
     assert not (tmp_path / "a.pdf").exists()
 
 
-def test_without_pdflatex_it_is_named(tmp_path, monkeypatch):
+def test_a_missing_pdflatex_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with refused(tmp_path / "a.pdf", "pdflatex", "texlive-latex-recommended"):
         compiled(tmp_path / "a.tex", tmp_path / "a.pdf")

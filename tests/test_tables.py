@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 -- minus signs and dashes are what the tables print
-"""Tables show the numbers, marks, gaps and provenance that were worked out by hand, alike in LaTeX and Markdown."""
+"""Tables show hand-computed numbers, marks, gaps and provenance, the same in LaTeX and Markdown."""
 
 import itertools
 import json
@@ -75,7 +75,7 @@ def told(table):
     return "\n".join([table.caption, *table.notes])
 
 
-def test_marks():
+def test_marks_are_on_the_best_and_the_second_best():
     assert marks(["0.2", "0.1", "0.3"]) == ["second", "best", ""]
     assert marks(["0.1", "0.1", "0.2", "0.2", "0.3"]) == ["best", "best", "second", "second", ""]
     assert marks(["–", "0.2", "0.1"]) == ["", "second", "best"]
@@ -103,7 +103,7 @@ def test_marks_count_the_floor_and_compare_what_is_printed():
     assert floor[5:] == ["**0.371**<sub>±0.001</sub>", "**0.380**<sub>±0.003</sub>", "", ""]
 
 
-def test_paper_and_gap_lines_only_where_the_paper_has_a_number():
+def test_paper_and_gap_lines_appear_only_where_the_paper_has_a_number():
     paper = {"mse_paper": 0.375, "mae_paper": 0.4, "mse_gap": 4.04, "mae_gap": -0.02}
     table = build([cell("time-llama", 0.39, 0.4), cell("dlinear", 0.39015, 0.39, **paper), cell("rlinear", 0.4, 0.4)])
     lines = rows_of(to_markdown(table))
@@ -129,12 +129,12 @@ def test_missing_and_extra_cells_are_dashes():
     assert extra[5:] == ["–", "–", "0.380<sub>±0.001</sub>", "0.410<sub>±0.003</sub>", "–", "–"]
     assert table.notes[:2] == (
         "Not complete: 2 of 4 planned cells have no result. No result yet: DLinear and patchtst on ETTh1 (T 512). "
-        "table_failures says more.",
+        "See table_failures.",
         "Not in this configuration: Time-LlaMA and patchtst on ETTh1 (T 336).",
     )
 
 
-def test_a_method_that_is_too_heavy_is_not_run_where_others_are():
+def test_a_method_that_is_too_heavy_is_shown_as_not_run_where_others_have_results():
     planned = [("ETTh1", 512, h, v) for h in (96, 720) for v in ("time-llama", "Time-LLM", "dlinear")]
     cells = [cell("time-llama", 0.39, 0.4), cell("dlinear", 0.38, 0.41)]
     window = {"experiment": "long_term", "dataset": "ETTh1", "context": 512, "horizon": 720, "of_data": True}
@@ -143,14 +143,14 @@ def test_a_method_that_is_too_heavy_is_not_run_where_others_are():
     table = build(cells, planned, not_run=["Time-LLM"], reasons=reasons)
     short, long = rows_of(to_markdown(table))[2:]
     assert [short[5], *short[7:10]] == ["<u>0.390</u><sub>±0.001</sub>", "not run", "", "**0.380**<sub>±0.001</sub>"]
-    assert long[3:] == ["–", "ours", *["–"] * 6], "too few rows for a window is something else"
+    assert long[3:] == ["–", "ours", *["–"] * 6], "too few rows for a window is another reason"
     assert table.notes[0] == "Not run: Time-LLM, too heavy for this configuration."
     assert table.notes[1] == "Not possible. Every method: ETTh1 has no window."
     assert not any("Not complete" in note or "Not in this" in note for note in table.notes)
     assert r"\multicolumn{2}{l}{not run}" in to_latex(table)
 
 
-def test_the_papers_numbers_stand_also_where_ours_are_missing():
+def test_the_papers_numbers_are_shown_even_where_ours_are_missing():
     planned = [("ETTh1", 512, 96, v) for v in ("time-llama", "Time-LLM", "PatchTST")]
     planned += [("ETTh1", 336, 96, "PatchTST")]
     published = {
@@ -168,7 +168,7 @@ def test_the_papers_numbers_stand_also_where_ours_are_missing():
     assert paper[4:11] == ["paper", "0.377", "0.400", "0.386", "0.409", "0.378", "0.409"]
     assert gap[4:] == ["gap %", "+3.4", "0.0", "–", "–", "–", "–"]
     assert other[2:] == ["336", "2785", "ours", *["–"] * 6]
-    assert below[4:] == ["paper", "–", "–", "–", "–", "0.378", "0.409"], "there is no gap to nothing"
+    assert below[4:] == ["paper", "–", "–", "–", "–", "0.378", "0.409"], "there is no gap without a result of ours"
 
 
 def test_rows_follow_the_plan():
@@ -177,13 +177,13 @@ def test_rows_follow_the_plan():
     assert [line[:2] for line in lines] == [["Weather", "96"], ["", "720"], ["ETTh1", "96"], ["", "720"]]
 
 
-def test_panels_of_a_long_floor_have_headings_of_their_own():
+def test_panels_of_a_long_floor_have_distinct_headings():
     floor = [cell(f"floor-{number}", 0.4, 0.4, floor=True) for number in range(9)]
     titles = [block.title for block in build([cell("dlinear", 0.1, 0.1), *floor]).blocks]
     assert len(titles) == 4 == len(set(titles))
 
 
-def test_more_than_four_methods_come_in_panels():
+def test_more_than_four_methods_are_split_into_panels():
     names = [f"m{number}" for number in range(6)]
     table = build([cell(name, 0.1 * number + 0.1, 0.5) for number, name in enumerate(names)])
     assert len(table.blocks) == 2
@@ -194,7 +194,7 @@ def test_more_than_four_methods_come_in_panels():
     assert "<u>" in ours[0][7]
 
 
-def test_several_backbones_are_columns_of_their_own():
+def test_several_backbones_are_separate_columns():
     cells = [cell("time-llama", 0.3, 0.3, backbone=b) for b in ("gpt2 x2", "tiny x2 (random weights)")]
     table = build(cells)
     header = rows_of(to_markdown(table))[0]
@@ -204,7 +204,7 @@ def test_several_backbones_are_columns_of_their_own():
     assert "has learned no language" in told(build(cells[1:]))
 
 
-def test_two_variants_with_one_label_are_told_apart():
+def test_two_variants_with_the_same_label_are_distinguished():
     table = build([cell("a", 0.3, 0.3, label="Same"), cell("b", 0.4, 0.3, label="Same")])
     assert rows_of(to_markdown(table))[0][5::2] == ["Same (a) MSE", "Same (b) MSE"]
 
@@ -240,23 +240,23 @@ def test_the_notes_say_where_the_numbers_come_from():
     assert "Gap: (ours − paper) / paper in per cent" in told(build([cell("dlinear", 1, 1, mse_paper=1.0, mse_gap=0.0)]))
 
 
-def test_a_note_stands_only_where_the_table_has_what_it_explains(tmp_path):
+def test_a_note_appears_only_where_the_table_has_what_it_explains(tmp_path):
     alone, two = (build([cell(v, 0.3, 0.3) for v in names]) for names in (("dlinear",), ("dlinear", "patchtst")))
     assert "Bold" not in told(alone) and "alike" not in told(alone)
-    assert "Bold is the lowest mean of a row, which is no test; underlined the next." in told(two)
+    assert "Bold is the lowest mean of a row (not tested); underlined the next." in told(two)
     assert "Gap" not in told(two)
     many = told(build([cell(f"m{number}", 0.3, 0.3) for number in range(5)]))
     assert "Bold is the lowest mean of a row over all panels" in many
     published = tmp_path / "published.csv"
     published.write_text("dataset,horizon,method,mse,mae\nETTh1,96,Other,0.4,0.4\n", encoding="utf-8")
     text = told(ablation([run("time-llama", seed, 0.3) for seed in (0, 1)]))
-    assert "Bold" not in text and "star" not in text and "told from 0" not in text
+    assert "Bold" not in text and "star" not in text and "significant" not in text
     close = [
         run(variant, seed, 0.3 + seed * step)
         for variant, step in (("time-llama", 0), ("time-llama-1", 0.1))
         for seed in (0, 1)
     ]
-    assert "and no difference is told from 0" in told(ablation(close))
+    assert "and no difference is significant at a family-wise level of 5 %" in told(ablation(close))
     assert "Paper" not in told(ablation(close, published=published, source="table 5"))
 
 
@@ -273,12 +273,12 @@ def test_tex_and_markdown_hold_the_same_numbers():
     assert tex.count("−4.0") == md.count("−4.0") == 8
 
 
-def test_training_shares_do_not_mix():
+def test_runs_with_different_training_shares_are_refused():
     with refused("train_percent", 5, 100):
         build([cell("dlinear", 0.1, 0.1), cell("dlinear", 0.1, 0.1, train_percent=5)])
 
 
-def test_few_shot_and_short_term():
+def test_few_shot_and_short_term_tables_have_their_caption_and_decimals():
     few = errors_table(
         pd.DataFrame([cell("dlinear", 0.1, 0.1, train_percent=5)]),
         experiment="few_shot",
@@ -298,7 +298,7 @@ def test_few_shot_and_short_term():
 FACTS = {"variates": 7, "horizons": "96|192", "train": 8033, "val": 2785, "test": 2785, "frequency": "1 hour"}
 
 
-def test_datasets(root):
+def test_the_table_of_data_sets_shows_our_numbers_and_the_papers(root):
     rows = [{"dataset": name, "domain": "x|y", **FACTS} for name in ("ETTh1", "ECL", "NYCWeather")]
     lines = rows_of(to_markdown(dataset_table(rows, published=root / "config/published/table6_datasets.csv")))[2:]
     assert [line[:2] for line in lines] == [
@@ -330,13 +330,13 @@ def ablation(runs, **changes):
     return ablation_table(frame, **(chosen | {"planned": planned} | changes))
 
 
-def test_rows_of_one_variant_come_by_their_number_of_blocks():
+def test_rows_of_one_variant_are_ordered_by_their_number_of_blocks():
     runs = [run("time-llama", 0, 0.4, backbone=f"SmolLM2-135M x{blocks}") for blocks in (16, 1, 2)]
     table = ablation(runs, planned=[("ETTh1", 512, 96, "time-llama")], backbone="SmolLM2-135M x1")
     assert [line[0].rpartition(" ")[2] for line in rows_of(to_markdown(table))[2:]] == ["x1)", "x2)", "x16)"]
 
 
-def test_paired_differences_and_their_interval():
+def test_paired_differences_and_their_interval_match_hand_computed_values():
     runs = [run("time-llama", s, 0.4) for s in (0, 1, 2)]
     runs += [run("dlinear", s, 0.4 + d) for s, d in ((0, 0.1), (1, 0.2), (2, 0.3))] + [run("patchtst", 0, 0.9)]
     table = ablation(runs)
@@ -350,7 +350,7 @@ def test_paired_differences_and_their_interval():
     assert "from Time-LlaMA with the same seeds" in table.caption
 
 
-def test_a_star_where_the_interval_leaves_out_zero():
+def test_a_star_marks_an_interval_that_excludes_zero():
     runs = [run("time-llama", s, 0.4) for s in (0, 1, 2)] + [run("dlinear", s, 0.2 + s / 1e4) for s in (0, 1, 2)]
     difference = rows_of(to_markdown(ablation(runs)))[3][3]
     assert difference == r"−0.1999\*<sub>±0.0002</sub>"
@@ -369,7 +369,7 @@ def test_a_variant_is_compared_on_its_own_backbone():
     }
 
 
-def test_variants_with_the_papers_numbers_and_extra_columns(tmp_path):
+def test_variants_show_the_papers_numbers_and_extra_columns(tmp_path):
     csv = tmp_path / "paper.csv"
     csv.write_text("variant,dataset,horizon,mse\nTime-LlaMA,ETTh1,96,0.531\nDLinear,ETTh1,96,0.538\n")
     runs = [run("time-llama", s, 0.4, collapsed_blocks=c, routed_blocks=6) for s, c in ((0, 0), (1, 2))]
@@ -397,7 +397,7 @@ def test_the_difference_over_all_cells_counts_each_pair_once():
 
 
 def test_stars_are_corrected_over_the_table():
-    # t of two degrees: 0.01 / (0.001 / sqrt(3)) = 17.3, p 0.0033; with a deviation of 0.003, p 0.0287.
+    # t with two degrees of freedom: 0.01 / (0.001 / sqrt(3)) = 17.3, p 0.0033; with a deviation of 0.003, p 0.0287.
     sure, less = (0.409, 0.410, 0.411), (0.407, 0.410, 0.413)
     runs = [run("time-llama", seed, 0.4, horizon=horizon) for horizon in (96, 192) for seed in range(3)]
     runs += [run("dlinear", seed, error) for seed, error in enumerate(less)]
@@ -405,11 +405,11 @@ def test_stars_are_corrected_over_the_table():
     runs += [run("dlinear", seed, error, horizon=192) for seed, error in enumerate(sure)]
     runs += [run("patchtst", seed, 0.4 + (seed - 1) / 10, horizon=192) for seed in range(3)]
     together = to_markdown(ablation(runs, planned=[]))
-    assert alone.count(r"+0.0100\*") == 1, "0.0287 is a family of its own"
+    assert alone.count(r"+0.0100\*") == 1, "0.0287 is the only one of its family"
     assert together.count(r"+0.0100\*") == 1 and together.count("+0.0100") == 2, "twice 0.0287 is too much"
 
 
-def test_a_data_set_of_one_seed_leaves_no_interval_over_all_cells():
+def test_a_data_set_with_one_seed_gives_no_interval_over_all_cells():
     runs = [run("time-llama", seed, 0.4) for seed in (0, 1)] + [run("time-llama", 0, 0.4, dataset="Weather")]
     runs += [run("dlinear", seed, 0.5) for seed in (0, 1)] + [run("dlinear", 0, 0.6, dataset="Weather")]
     [cell] = pooled(pd.DataFrame(runs), reference="time-llama").values()
@@ -426,7 +426,7 @@ def test_variants_show_the_papers_numbers_in_planned_cells_without_ours(tmp_path
 
 
 @pytest.mark.parametrize("absent", [None, *range(4)])
-def test_overall_scores_are_of_methods_on_all_frequencies_whichever_run_is_missing(absent):
+def test_overall_scores_are_only_for_methods_on_all_frequencies_whichever_run_is_missing(absent):
     naive2 = {"M4-Hourly": {"smape": 20.0, "mase": 2.0}, "M4-Weekly": {"smape": 10.0, "mase": 4.0}}
     documents = []
     for variant, (dataset, own) in itertools.product(("dlinear", "seasonal-naive"), naive2.items()):
@@ -447,7 +447,7 @@ def test_overall_scores_are_of_methods_on_all_frequencies_whichever_run_is_missi
         assert overall.loc[variant, ["smape", "mase", "owa"]].tolist() == [8.75, 1.25, 0.5]
 
 
-def test_a_run_of_naive2_stands_in_the_place_of_the_row_that_is_made_for_it():
+def test_a_run_of_naive2_replaces_the_row_that_is_made_for_it():
     own = {"smape": 20.0, "mase": 2.0}
     documents, rows = [], []
     for variant, dataset in itertools.product(("dlinear", "naive2"), ("M4-Hourly", "M4-Weekly")):
@@ -465,13 +465,13 @@ def test_a_run_of_naive2_stands_in_the_place_of_the_row_that_is_made_for_it():
     assert found["identity"].tolist()[:2] == ["naive2 M4-Hourly", "naive2 M4-Weekly"]
     assert found["dataset"].tolist() == ["M4-Hourly", "M4-Weekly", "Overall: M4-Hourly, M4-Weekly"]
     assert {variant for *_, variant in cells} == {"dlinear", "naive2"}
-    # Without that of one frequency its row is made, and so is the overall one.
+    # Without the run of one frequency, its row is made, and so is the overall one.
     frame, cells = with_overall(pd.DataFrame(rows[:3]), documents[:3])
     assert frame.loc[frame["variant"] == "naive2", "identity"].tolist()[:2] == ["naive2 M4-Hourly", "naive2-M4-Weekly"]
     assert len(frame[frame["variant"] == "naive2"]) == 3 and {variant for *_, variant in cells} == {"dlinear"}
 
 
-def test_the_table_names_what_saw_whole_series():
+def test_the_table_names_the_methods_that_see_whole_series():
     rows = [("dlinear", "DLinear", "{}"), ("theta", "Theta", "{}"), ("comb", "Comb", "{}"), ("theta", "Made", "")]
     frame = pd.DataFrame(rows, columns=["method", "label", "settings"])
     table = Table(columns="l", blocks=(), caption="", label="")
@@ -480,7 +480,7 @@ def test_the_table_names_what_saw_whole_series():
     assert not of_whole_series(table, frame[:1]).notes
 
 
-def test_depth_compares_with_one_depth_and_tells_the_speed():
+def test_depth_compares_with_one_depth_and_shows_the_speed():
     depths = {"m x1": (0.5, 10.0), "m x6": (0.4, 20.0)}
     runs = [
         run("time-llama", seed, mse, backbone=name, n_windows=100, seconds_evaluate=seconds * slower)

@@ -1,4 +1,4 @@
-"""What the bars say of the time left."""
+"""What the progress bars say about the time left."""
 
 import logging
 
@@ -19,7 +19,7 @@ from timellama.core.jobs import time_left
         (36, 36, 1800, ""),
     ],
 )
-def test_jobs_to_come_take_as_long_as_those_done(total, completed, elapsed, text):
+def test_remaining_jobs_are_assumed_to_take_as_long_as_those_done(total, completed, elapsed, text):
     now = 0.0
     progress = Progress(get_time=lambda: now, disable=True)
     number = progress.add_task("train", total=total)
@@ -29,7 +29,7 @@ def test_jobs_to_come_take_as_long_as_those_done(total, completed, elapsed, text
     assert time_left.TimeLeft().render(task).plain == text
 
 
-def test_the_bars_of_snakemake_get_it_and_other_handlers_are_left_alone():
+def test_the_bars_of_snakemake_get_the_time_left_and_other_handlers_are_left_alone():
     plain = logging.StreamHandler()
     bars = logging.StreamHandler()
     bars.progress = Progress(console=Console(width=80), disable=True)

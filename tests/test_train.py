@@ -1,4 +1,4 @@
-"""The loop by hand: schedules, order, selection on validation alone, finite losses, equal seeds equal bits."""
+"""The training loop: schedules, order, selection on validation only, finite losses, equal bits for equal seeds."""
 
 import dataclasses
 import logging
@@ -81,7 +81,7 @@ def model(seed: int = 0) -> Linear:
         ("constant", 39, 1.0),
     ],
 )
-def test_schedules_by_hand(schedule, step, factor):
+def test_schedules_match_hand_computed_values(schedule, step, factor):
     settings = Training(learning_rate=0.2, schedule=schedule)
     assert learning_rate(settings, step=step, steps_per_epoch=10, total_steps=40) == pytest.approx(0.2 * factor)
 
@@ -91,7 +91,7 @@ def test_an_unknown_schedule_is_named():
         learning_rate(Training(schedule="linear"), step=0, steps_per_epoch=1, total_steps=1)
 
 
-def test_each_epoch_holds_every_window_once_the_last_small_batch_too():
+def test_each_epoch_holds_every_window_once_including_the_last_small_batch():
     order = batches(10, 4, torch.Generator().manual_seed(0))
     for _ in range(2):
         epoch = [next(order) for _ in range(3)]
@@ -129,17 +129,17 @@ def test_the_best_validated_weights_are_restored(monkeypatch):
     assert not torch.equal(states[2]["map.weight"], states[6]["map.weight"])
 
 
-def test_weight_decay_shrinks_a_weight_by_hand():
+def test_weight_decay_shrinks_a_weight_by_the_hand_computed_amount():
     net = model()
     net.idle = nn.Parameter(torch.ones(1))
     step = TrainingStep(net, training=Training(weight_decay=0.5), balance_weight=0.0, device="cpu", precision="float32")
     net.register_forward_hook(lambda _, __, y: y + 0 * net.idle)
     x, y = windows(7).batch(torch.arange(4))
     step(x, y, learning_rate=0.01, step=1, total_steps=1)
-    assert net.idle.item() == pytest.approx(1 - 0.01 * 0.5, rel=1e-6), "its gradient is 0: decay alone moves it"
+    assert net.idle.item() == pytest.approx(1 - 0.01 * 0.5, rel=1e-6), "its gradient is 0: only decay moves it"
 
 
-def test_an_untrained_model_that_no_step_betters_stays_as_it_began():
+def test_an_untrained_model_that_no_step_improves_is_kept():
     net = model()
     began, data = trainable_state(net), windows(7, seed=1)
     x, y = data.batch(torch.arange(7))
@@ -168,7 +168,7 @@ def test_validation_is_a_mean_over_windows_not_over_batches():
     settings = Training(evaluation_batch_size=4)
     loss, _ = training_module.validate(net, data, training=settings, device="cpu", precision="float32")
     x, y = data.batch(torch.arange(7))
-    # float32 forwards of 4 and of 7 windows may go through other kernels.
+    # float32 forward passes of 4 and of 7 windows may use different kernels.
     assert loss == pytest.approx((net(x).double() - y.double()).square().mean().item(), rel=1e-6)
 
 
@@ -180,7 +180,7 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_do_not():
     assert not torch.equal(first.map.weight, other.map.weight)
 
 
-def test_data_order_does_not_hang_on_what_the_model_draws():
+def test_data_order_does_not_depend_on_what_the_model_draws():
     class Drawing(Linear):
         def forward(self, x):
             torch.rand(3)
@@ -193,7 +193,7 @@ def test_data_order_does_not_hang_on_what_the_model_draws():
 
 
 @pytest.mark.parametrize("where", [0, 5, 11])
-def test_a_loss_that_is_no_number_stops_at_its_step(where):
+def test_a_loss_that_is_nan_stops_at_its_step(where):
     class Broken(Linear):
         calls = 0
 
@@ -209,7 +209,7 @@ def test_a_loss_that_is_no_number_stops_at_its_step(where):
     assert failed.value.step == where + 1
 
 
-def test_a_validation_loss_that_is_no_number_stops_at_its_step(monkeypatch):
+def test_a_validation_loss_that_is_nan_stops_at_its_step(monkeypatch):
     losses = iter([2.0, 1.0, math.nan])
     monkeypatch.setattr(training_module, "validate", lambda *_, **__: (next(losses), []))
     with refused("validation", 2, "learning_rate", error=TrainingFailed) as failed:
@@ -217,7 +217,7 @@ def test_a_validation_loss_that_is_no_number_stops_at_its_step(monkeypatch):
     assert failed.value.step == 2
 
 
-def test_the_router_is_clipped_apart_and_the_balance_loss_is_weighted(monkeypatch):
+def test_the_router_is_clipped_separately_and_the_balance_loss_is_weighted(monkeypatch):
     class Routed(Forecaster):
         """Two parameters; the balance loss pulls on the router a thousand times as hard."""
 
@@ -251,7 +251,7 @@ def test_the_router_is_clipped_apart_and_the_balance_loss_is_weighted(monkeypatc
     assert rest[:2] == (2, 0.7) and router == (1, 0.3, 500.0)
 
 
-def test_progress_is_told_in_plain_lines(caplog):
+def test_progress_is_logged_in_plain_lines(caplog):
     with caplog.at_level(logging.INFO):
         run(model(), epochs=1, validations_per_epoch=1, least_validations=1)
     assert "step 3 of 3" in caplog.text and "validation" in caplog.text and "s left" in caplog.text

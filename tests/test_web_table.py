@@ -1,4 +1,4 @@
-"""The HTML of a table: well formed, nobody's markup but ours, columns in their places, and no address in it."""
+"""The HTML of a table: well formed, no markup but ours, columns in their places, and no address in it."""
 
 from html.parser import HTMLParser
 
@@ -57,7 +57,7 @@ def values(row):
     return [attributes.get("data-value") for _, attributes, _ in row]
 
 
-def test_columns_that_say_nothing_are_left_out_and_spans_shrink():
+def test_empty_columns_are_left_out_and_spans_shrink():
     read = Reader(made((line("ETTh1", "0.4", "0.5", ""),), (line("ETTm1", "\N{EN DASH}", "1", ""),)))
     assert read.texts()[1:] == [["Data set", "MSE", "MAE"], ["ETTh1", "0.4", "0.5"], ["ETTm1", "\N{EN DASH}", "1"]]
     assert read.rows[0][1][:2] == ["th", {"class": "over", "scope": "colgroup", "colspan": "2"}]
@@ -71,7 +71,7 @@ def test_a_cell_sorts_by_its_number_and_not_by_what_it_prints():
     assert values(read.rows[1]) == ["0.30000000000000004", "-123.4", "7.0", None, None]
 
 
-def test_a_name_that_stands_for_several_entries_moves_with_each():
+def test_a_name_for_several_entries_is_repeated_for_each():
     entry = ((Cell(), Cell(text="1"), Cell(text="2"), Cell()), (Cell(), Cell(text="3"), Cell(text="4"), Cell()))
     read = Reader(made((line("ETTh1", "5", "6", ""), entry), (line("", "7", "8", ""),)))
     assert [row[0] for row in read.texts()[2:]] == ["ETTh1", "ETTh1", "", ""]

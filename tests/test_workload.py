@@ -59,7 +59,7 @@ def test_steps_and_validations_are_the_trainers(sample_run, training):
     assert (work.validation_batches, work.test_batches) == (len(made) * batches, 3)
 
 
-def test_windows_of_real_data_sets(root, sample_run):
+def test_windows_of_real_data_sets_are_counted(root, sample_run):
     known = load_catalogue(root / "config/datasets.yaml")
     etth1 = dataclasses.replace(sample_run, split=known["ETTh1"].split)
     assert windows_of(etth1, rows=17420, frequency="h")["test"] == 2785  # docs/data.md
@@ -68,7 +68,7 @@ def test_windows_of_real_data_sets(root, sample_run):
     assert found == {"train": 359 * (130 - 13 + 1), "validation": 359, "test": 359}
 
 
-def test_time_and_operations_of_a_run_by_hand(sample_run):
+def test_time_and_operations_of_a_run_match_hand_computed_values(sample_run):
     counted = Counted(flops=1000, calls=10, bytes=64)
     costs = Costs(
         step=counted,
@@ -105,7 +105,7 @@ def test_runs_that_cost_the_same_have_one_shape(sample_run):
         assert shape_run(dataclasses.replace(sample_run, **changed)) != shape_run(sample_run)
 
 
-def test_spreading_by_hand():
+def test_spreading_matches_hand_computed_values():
     jobs = [5.0, 4.0, 3.0, 3.0, 3.0]
     assert makespan(jobs, 1) == 18 and makespan(jobs, 5) == 5 and makespan(jobs, 100) == 5
     assert makespan(jobs, 2) == 10  # the longest first: 5 + 3, and 4 + 3 + 3
@@ -126,7 +126,7 @@ def test_a_line_goes_through_its_points_and_is_never_negative():
     assert fit([point(4, 0, 2.0)]).a == 0.5
 
 
-def test_kinds_part_what_is_not_scaled_by_operations(sample_run):
+def test_kinds_separate_what_does_not_scale_with_operations(sample_run):
     assert kind_of(sample_run) == kind_of(dataclasses.replace(sample_run, horizon=720, variates=3))
     frozen = dataclasses.replace(sample_run, options=TimeLlamaOptions(adapter="none"))
     assert kind_of(frozen) != kind_of(sample_run)

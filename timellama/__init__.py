@@ -1,8 +1,8 @@
 """timellama: a reproducibility benchmark harness for Time-LlaMA (arXiv 2502.13725).
 
-`timellama.bench(df, horizon=28)` says which method forecasts a DataFrame best, and `timellama.load_run(path)` gives a
-trained run to forecast with; what a person can put right is a `timellama.InputError`. Each is loaded when it is first
-used: planning imports neither torch nor pandas.
+`timellama.bench(df, horizon=28)` says which method forecasts a DataFrame best, and `timellama.load_run(path)` returns a
+trained run to forecast with; an error that the user can fix is a `timellama.InputError`. Each is loaded when it is
+first used, so planning imports neither torch nor pandas.
 """
 
 import importlib

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.gpu.record import NAME, Record
 
-# Name, and the most seconds that the part may take; a part that has less than a quarter of it left is skipped by name.
+# Name, and the most seconds that the part may take. With less than a quarter of that left, the part is skipped by name.
 PARTS = {
     "machine": 60,
     "tests": 120,
@@ -22,15 +22,15 @@ PARTS = {
     "kernels": 40,
     "compiled": 90,
 }
-TINY = 3  # our choice: so many times as long on tiny shapes, where the question is whether a part passes, not how fast
+TINY = 3  # our choice: this many times as long on tiny shapes, which check whether a part passes, not how fast
 
 
 def main() -> int:
-    """0 where every part that was started ended well and recorded no error."""
+    """0 if every part that was started ended normally and recorded no error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
-    parser.add_argument("--out", type=Path, required=True, help="the folder of results.jsonl and the parts' output")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="with backbones/ and data/ prepared")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results.jsonl and the parts' output")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="with prepared backbones/ and data/")
     parser.add_argument("--budget", type=float, default=450, help="seconds for all parts")
     parser.add_argument("--tiny", action="store_true", help="tiny shapes, to try the check on a CPU")
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS))
@@ -54,12 +54,12 @@ def main() -> int:
 
 
 def run_part(name: str, given: argparse.Namespace, *, seconds: float, record: Record) -> str:
-    """Run a part in a process of its own and record how it ended."""
+    """Run a part in a separate process and record how it ended."""
     command = [sys.executable, "-u", "-m", f"benchmarks.gpu.{name}", "--device", given.device, "--out", str(given.out)]
     command += ["--results", str(given.results), "--seconds", f"{seconds - 5:.0f}", *(["--tiny"] if given.tiny else [])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
     if given.tiny:
-        environment["OMP_NUM_THREADS"] = "1"  # on a busy machine threads that wait for each other take all the time
+        environment["OMP_NUM_THREADS"] = "1"  # on a busy machine, threads waiting for each other take all the time
     begun = time.monotonic()
     with (given.out / "output.txt").open("a", encoding="utf-8") as output:
         output.write(f"== {name}\n")
@@ -77,7 +77,7 @@ def run_part(name: str, given: argparse.Namespace, *, seconds: float, record: Re
 
 
 def summary(out: Path) -> str:
-    """Every row in short; of the tests that passed, their number."""
+    """Every row in short, except the tests that passed, which are only counted."""
     rows = Record.read(out)
     passed = sum(row.get("verdict") == "passed" for row in rows)
     lines = [f"tests passed: {passed}"]

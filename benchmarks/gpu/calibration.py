@@ -1,4 +1,4 @@
-"""Part `calibration`: what `timellama plan` predicts here, beside what the runs of part `training` took."""
+"""Part `calibration`: what `timellama plan` predicts here, compared with what the runs of part `training` took."""
 
 import json
 
@@ -15,10 +15,10 @@ MEMORY = 60 << 30  # bytes that a timed model may take
 
 
 def main(given: Given) -> None:
-    """Predict seconds and memory of every run that part `training` finished."""
+    """Predict the seconds and memory of every run that part `training` finished."""
     matrix = plan_of("smoke" if given.tiny else "cpu", device=given.device)
     finished = [row for row in Record.read(given.out) if row["part"] == "training" and row["what"] == "run"]
-    # Seconds are predicted of eager steps.
+    # Seconds are predicted for eager steps only.
     finished = [row for row in finished if "error" not in row and row["compiled"] == OFF]
     shapes, backbones, of_run = {}, {}, []
     for row in finished:

@@ -11,7 +11,7 @@ from timellama.training.steps.compiled import OPTIONS, CompiledForecast
 
 
 def main(given: Given) -> None:
-    """Record the compiled step beside the eager one."""
+    """Record the compiled step and the eager one."""
     run, parts = subject(given)
     windows = parts.train.to(given.device)
     model = model_of(given, run)

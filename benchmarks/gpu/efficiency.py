@@ -2,7 +2,7 @@
 
 The language models have random weights in the shape of Llama-2-7B, first 8 blocks, and Llama-3.2-1B, first 6, built on
 the device: weights do not change how long a product takes. Settings are those of `config/paper.yaml`. A method that
-treats each variate alone and does not fit in memory forecasts in chunks of variates, and its row says so.
+forecasts each variate separately and does not fit in memory forecasts in chunks of variates, and its row says so.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from timellama.training.scores.predictions import autocast, forecast_of
 
 BATCHES = (1, 4, 16, 64, 256)
 CHUNKS = (431, 216, 108, 54, 27)  # of 862 variates
-LONGEST = 3.0  # our choice, seconds: after a call that takes longer there is no larger batch
+LONGEST = 3.0  # our choice, seconds: after a call that takes longer, no larger batch is tried
 ORDER = ("time-llama", "patchtst", "time-llm", "time-llama-4", "time-llama-3", "itransformer", "gpt4ts", "dlinear")
 
 
@@ -38,7 +38,7 @@ def halved(model: nn.Module) -> nn.Module:
 
 
 def call_of(model: nn.Module, x: Tensor, given: Given, run, series: int | None):
-    """A forecast of x [B, T, N] as evaluation makes it, at most `series` of its B N series at a time."""
+    """A call that forecasts x [B, T, N] as evaluation does, at most `series` of its B N series at a time."""
 
     def call() -> None:
         with torch.inference_mode(), autocast(given.device, run.precision):
@@ -50,7 +50,7 @@ def call_of(model: nn.Module, x: Tensor, given: Given, run, series: int | None):
 def measure(
     given: Given, run, model: nn.Module, batch: int, row: dict, peak: float, *, series: int | None = None
 ) -> float:
-    """Record one batch size; seconds of a call. Raises what torch raises where memory runs out."""
+    """Record one batch size and return the seconds of a call. Raises what torch raises if memory runs out."""
     cuda = given.device == "cuda"
     if cuda:
         torch.cuda.empty_cache()
@@ -73,7 +73,7 @@ def measure(
 
 
 def measure_all(given: Given, run, model: nn.Module, row: dict, peak: float) -> None:
-    """Record growing batches until memory or time ends; in chunks of variates where batch 1 does not fit whole."""
+    """Record growing batches until memory or time runs out; in chunks of variates if batch 1 does not fit whole."""
     for batch in BATCHES[:2] if given.tiny else BATCHES:
         if given.left() < 10:
             given.record.add(**row, batch=batch, status="skipped: no time was left")
@@ -99,7 +99,7 @@ def measure_all(given: Given, run, model: nn.Module, row: dict, peak: float) -> 
 
 
 def main(given: Given) -> None:
-    """Record every method and language model, the claim's own two methods first."""
+    """Record every method and language model, the two methods of the claim first."""
     matrix = plan_of("smoke" if given.tiny else "paper", device=given.device)
     peak = matmul_rate(given.device, torch.bfloat16, size=256 if given.tiny else MATMUL)
     sweeps = sorted(

@@ -1,4 +1,4 @@
-"""Part `kernels`: how many kernels a training step of ETTh1's shape starts, and how much of its time the GPU works."""
+"""Part `kernels`: how many kernels a training step of ETTh1's shape starts, and how long the GPU is busy in it."""
 
 import time
 
@@ -12,7 +12,7 @@ STEPS = 3
 
 
 def main(given: Given) -> None:
-    """Record calls, kernels, their seconds, and the operators that take the most."""
+    """Record the operations, the kernels, their seconds, and the operators that take the most time."""
     run, parts = subject(given)
     batch = run.training.batch_size
     step = Step(model_of(given, run), run, device=given.device, batch=batch)

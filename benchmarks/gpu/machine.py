@@ -1,4 +1,4 @@
-"""Part `machine`: what computes, and its two ceilings, bytes a second and operations a second."""
+"""Part `machine`: the hardware and its two ceilings, bytes per second and operations per second."""
 
 import json
 import platform
@@ -13,20 +13,20 @@ COPY = 1 << 31  # bytes, our choice: far beyond the cache
 
 
 def matmul_rate(device: str, dtype: torch.dtype, *, size: int) -> float:
-    """Floating-point operations a second of a product of square matrices of random numbers."""
+    """Floating-point operations per second of a product of square matrices of random numbers."""
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     return 2 * size**3 / min(timed(lambda: a @ b, device=device, seconds=1, most=10))
 
 
 def copy_rate(device: str, *, size: int) -> float:
-    """Bytes read and written a second of a copy within the device's memory."""
+    """Bytes read and written per second by a copy within the device's memory."""
     a = torch.randn(size // 4, device=device)
     b = torch.empty_like(a)
     return 2 * size / min(timed(lambda: b.copy_(a), device=device, seconds=1, most=10))
 
 
 def made_of(given: Given) -> dict[str, object]:
-    """The checkout's commit, or, where git cannot tell it, the one that the data were packed at."""
+    """The checkout's commit or, if git does not know it, the one at which the data were packed."""
     commit, file = provenance.commit(), given.results / MADE_OF
     known = commit["git_commit"] != "unknown" or not file.is_file()
     return commit if known else json.loads(file.read_text(encoding="utf-8"))

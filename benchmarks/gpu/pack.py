@@ -1,8 +1,8 @@
-"""Packs what the check needs beside the checkout into one file: `python -m benchmarks.gpu.pack --out FOLDER`.
+"""Packs what the check needs besides the checkout into one file: `python -m benchmarks.gpu.pack --out FOLDER`.
 
-For a machine without network: the prepared data set and language model, compressed. Of the embedding table only the
-rows of the runs' prompts are kept, the others are zero, since the check reads no others. `--unpack FILE` lays the file
-out as `results/` has it.
+For a machine without network: the prepared data set and language model, compressed. The embedding table keeps only the
+rows of the runs' prompts. The others are set to zero, since the check does not read them. `--unpack FILE` extracts the
+file with the layout of `results/`.
 """
 
 import argparse
@@ -24,7 +24,7 @@ BACKBONE = "SmolLM2-135M/x6-pretrained"
 
 
 def pack(results: Path, out: Path) -> Path:
-    """Write the file from prepared `results` and return its path. Raises OSError where something is not prepared."""
+    """Write the file from prepared `results` and return its path. Raises OSError if something is not prepared."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -39,7 +39,7 @@ def pack(results: Path, out: Path) -> Path:
 
 
 def thin(folder: Path) -> None:
-    """Set the rows of the embedding table that no prompt of the data set's runs uses to zero."""
+    """Set to zero the rows of the embedding table that no prompt of the data set's runs uses."""
     tokens = set()
     for run in plan_of("cpu").every_run().values():
         if run.dataset == DATASET and run.prompt:

@@ -40,7 +40,7 @@ def _spelled(cell: object) -> str:
 
 
 def reference_errors(variant: str) -> list[float]:
-    """Test MSE of the kept CPU runs of a method on ETTh1, H 96, all training rows, one a seed."""
+    """Test MSE of the kept CPU runs of a method on ETTh1, H 96, all training rows, one per seed."""
     plan = json.loads(KEPT.with_name("plan.json").read_text(encoding="utf-8"))
     shown = set(plan["experiments"]["long_term"]["results"])  # a search has more runs of a method
     with KEPT.open(encoding="utf-8", newline="") as file:
@@ -55,17 +55,17 @@ def reference_errors(variant: str) -> list[float]:
 
 
 def rate(row: dict) -> float:
-    """Samples a second, by the median of the calls."""
+    """Samples per second, by the median of the calls."""
     return 1e3 * row["batch"] / row["median_ms"]
 
 
 def share(row: dict) -> float:
-    """Share of the matrix product's rate, by the median too: the kept rows have the upper of two middle calls."""
+    """Share of the matrix product's rate, also by the median: the kept rows use the upper of two middle calls."""
     return row["share_of_peak"] * rate(row) / row["samples_per_second"]
 
 
 def gigabytes(row: dict) -> object:
-    """Peak memory."""
+    """Peak memory in GB."""
     return row["peak_bytes"] / 1e9 if row.get("peak_bytes") else ""
 
 
@@ -76,7 +76,7 @@ def named(row: dict) -> str:
 
 
 def cells(rows: list[dict], render: Callable[[dict], list[object]]) -> list[list[object]]:
-    """One line a measured cell; one that did not fit or failed says so."""
+    """One line per measured cell, and one for each cell that ran out of memory, which says so."""
     lines = []
     for row in rows:
         if "median_ms" in row:
@@ -246,7 +246,7 @@ def page(rows: list[dict]) -> str:
 
 
 def section(rows: list[dict]) -> str:
-    """The part of the project's README about the GPU."""
+    """The section of the project's README about the GPU."""
     [machine] = [row for row in rows if (row["part"], row["what"]) == ("machine", "machine")]
     chosen = {}
     for row in rows:
@@ -293,13 +293,13 @@ def section(rows: list[dict]) -> str:
 
 
 def with_section(readme: str, text: str) -> str:
-    """The README with `text` between its marks."""
+    """The README with `text` between its markers."""
     before, rest = readme.split(BEGIN)
     return f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}"
 
 
 def main() -> None:
-    """Write the page and the README's part."""
+    """Write the page and its section of the README."""
     rows, readme = Record.read(FOLDER), ROOT / "README.md"
     (Path(FOLDER) / "README.md").write_text(page(rows), encoding="utf-8")
     readme.write_text(with_section(readme.read_text(encoding="utf-8"), section(rows)), encoding="utf-8")

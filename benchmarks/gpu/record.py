@@ -1,4 +1,4 @@
-"""What all parts of the check share: their arguments, and the file that their numbers are written to."""
+"""Shared by all parts of the check: their arguments, and the file that their numbers are written to."""
 
 import argparse
 import json
@@ -14,11 +14,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "results.jsonl"
-MADE_OF = "made_of.json"  # beside packed data: the commit
+MADE_OF = "made_of.json"  # in packed data: the commit
 
 
 class Record:
-    """Rows of one part, each appended to the file at once, so that a killed process has lost none."""
+    """Rows of one part. Each is appended to the file immediately, so that a killed process loses none."""
 
     def __init__(self, folder: Path, *, part: str):
         self.file, self.part = folder / NAME, part
@@ -30,7 +30,7 @@ class Record:
 
     @contextmanager
     def attempt(self, **row: object) -> Iterator[None]:
-        """Record an error inside, with `row`, and go on."""
+        """Record an error that is raised inside, with `row`, and continue."""
         try:
             yield
         except Exception as error:
@@ -45,7 +45,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A part's arguments. `end` is when it should have ended, on the monotonic clock."""
+    """A part's arguments. `end` is the time by which it should have ended, on the monotonic clock."""
 
     device: str
     out: Path
@@ -60,7 +60,7 @@ class Given:
 
 
 def arguments(part: str) -> Given:
-    """What `__main__` gave the part."""
+    """The arguments that `__main__` passed to the part."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -87,7 +87,7 @@ def plan_of(name: str, **changed: object):
 
 
 def synchronise(device: str) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device.startswith("cuda"):
         import torch
 
@@ -95,7 +95,7 @@ def synchronise(device: str) -> None:
 
 
 def timed(call: Callable[[], object], *, device: str, seconds: float, most: int = 50, warm_up: int = 2) -> list[float]:
-    """Seconds of each of at most `most` calls after `warm_up`, within about `seconds`; at least one."""
+    """The seconds of each call: at most `most` calls within about `seconds`, at least one, after `warm_up` calls."""
     for _ in range(warm_up):
         call()
     synchronise(device)

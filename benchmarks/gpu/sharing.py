@@ -1,4 +1,4 @@
-"""Part `sharing`: training steps a second of several processes at once on the one GPU, Time-LlaMA on ETTh1's shape."""
+"""Part `sharing`: training steps per second of several processes sharing one GPU, Time-LlaMA on ETTh1's shape."""
 
 import os
 import subprocess
@@ -11,11 +11,11 @@ from benchmarks.gpu.record import ROOT, Given, arguments, synchronise
 from benchmarks.gpu.steps import Step, model_of, subject
 
 PROCESSES = (1, 4, 8, 14)  # the machine that this was written for has 16 cores
-SECONDS = 6.0  # our choice: of counted steps
+SECONDS = 6.0  # our choice: how long steps are counted
 
 
 def worker(given: Given, start: float) -> None:
-    """Make steps for SECONDS from the clock time `start` on, and print their number."""
+    """Make steps for SECONDS, starting at the clock time `start`, and print their number."""
     torch.set_num_threads(1)
     run, parts = subject(given)
     batch = run.training.batch_size
@@ -35,7 +35,7 @@ def worker(given: Given, start: float) -> None:
 
 
 def main(given: Given) -> None:
-    """Record the steps a second of all processes together, for each number of processes."""
+    """Record the steps per second of all processes together, for each number of processes."""
     for number in PROCESSES[:2] if given.tiny else PROCESSES:
         if given.left() < 25:
             given.record.add(what="processes", processes=number, status="skipped: no time was left")

@@ -1,7 +1,7 @@
-"""Part `steps`: training steps a second of Time-LlaMA on ETTh1's shape, in one process.
+"""Part `steps`: training steps per second of Time-LlaMA on ETTh1's shape, in one process.
 
-As training makes them, with batches gathered on the device, and as one CUDA graph. The graph's losses are compared with
-those of the same steps without it.
+Steps are measured as training makes them, with batches gathered on the device, and as one CUDA graph. The graph's
+losses are compared with those of the same steps without it.
 """
 
 import copy
@@ -25,11 +25,11 @@ from timellama.training.steps.graph import SETTLING
 from timellama.training.steps.step import TrainingStep
 
 COMPARED = 20  # our choice: steps whose losses are compared
-TOTAL = 1000  # steps of the training that these are told to be part of
+TOTAL = 1000  # steps of the training that these steps pretend to belong to
 
 
 def subject(given: Given):
-    """Time-LlaMA's run of seed 0, and its prepared windows."""
+    """Time-LlaMA's run with seed 0, and its prepared windows."""
     name, dataset = ("smoke", "Synthetic") if given.tiny else ("cpu", "ETTh1")
     planned = plan_of(name, device=given.device).experiment("long_term")
     run = next(
@@ -50,7 +50,7 @@ def model_of(given: Given, run: Run) -> Forecaster:
 
 
 class Step:
-    """A run's `TrainingStep`, called with a batch alone; `compiled` as `Run.compiled`."""
+    """A run's `TrainingStep`, called with only a batch; `compiled` as in `Run.compiled`."""
 
     def __init__(self, model: Forecaster, run: Run, *, device: str, batch: int, compiled: str = OFF):
         self.training, self.numbers = run.training, itertools.count(1)
@@ -99,13 +99,13 @@ def compare(given: Given, run: Run, windows: SplitWindows, *, batch: int, label:
         require_graph(graph)
         apart = [abs(a - b) / abs(a) for a, b in zip(losses, other, strict=True)]
         taken = timed(lambda: graph(*there.batch(on_device[0])), device=given.device, seconds=seconds, most=500)
-        # The loss of the first replay and of the one after it, which the first has changed the weights for.
+        # The losses up to the first replay and the one after it, whose weights the first replay has changed.
         first = max(apart[: SETTLING + 2])
         given.record.add(**row, how="CUDA graph", losses_apart=max(apart), first_apart=first, **spread(taken))
 
 
 def require_graph(step: Step) -> None:
-    """RuntimeError, with the reason, where the steps were eager."""
+    """Raise RuntimeError with the reason if the steps were eager."""
     made = how(step.step)
     if made["steps"] != GRAPH:
         raise RuntimeError(f"the steps were eager: {made['reason']}")

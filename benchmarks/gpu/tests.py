@@ -1,4 +1,4 @@
-"""Part `tests`: the test suite's `gpu` marks, with what each recorded."""
+"""Part `tests`: the tests marked `gpu`, with the numbers that each recorded."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ FILES = ("tests/gpu/test_device.py", "tests/compiled/test_graph.py")
 
 
 def main(given: Given) -> None:
-    """Run the marked tests and record each one's verdict and numbers."""
+    """Run the marked tests and record the verdict and numbers of each."""
     report = given.out / "tests.xml"
     command = [sys.executable, "-m", "pytest", *FILES, "-m", "gpu", "-q", "-p", "no:cacheprovider"]
     environment = os.environ | {"TIMELLAMA_TEST_DEVICE": given.device}

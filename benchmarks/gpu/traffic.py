@@ -21,7 +21,7 @@ METHODS = ("time-llama", "patchtst", "itransformer", "dlinear", "gpt4ts", "time-
 
 
 def main(given: Given) -> None:
-    """Record growing batches of every method until memory or time ends."""
+    """Record growing batches of every method until memory or time runs out."""
     matrix = plan_of("smoke" if given.tiny else "paper", device=given.device)
     cuda = given.device == "cuda"
     chosen = [sweep.run for sweep in matrix.sweeps.values() if sweep.run.variant in METHODS]

@@ -1,8 +1,8 @@
-"""Part `training`: whole runs of ETTh1, H 96, as the workflow makes them, several at once on the one GPU.
+"""Part `training`: whole runs of ETTh1, H 96, as the workflow makes them, several at once on one GPU.
 
 Time-LlaMA with three seeds, once more in bfloat16, and PatchTST, with the settings of `config/cpu.yaml`. Their errors
-stand beside those of the kept reference, which a CPU computed. Those of seed 0 are made once more with their steps as a
-CUDA graph.
+are compared with those of the kept reference, which a CPU computed. The runs of seed 0 are repeated with their steps as
+a CUDA graph.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ KEPT = ("mse", "mae", "n_windows", "steps", "best_step", "validation_loss", "pea
 
 
 def runs(given: Given) -> list:
-    """The runs, on the device that was given."""
+    """The runs, on the given device."""
     from timellama.experiments.run import Run
 
     name, dataset = ("smoke", "Synthetic") if given.tiny else ("cpu", "ETTh1")
@@ -37,7 +37,7 @@ def runs(given: Given) -> list:
 
 
 def carried_out(text: str, results: Path, out: Path) -> None:
-    """Carry out one run in this process; its files go below `out`."""
+    """Carry out one run in this process; its files are written under `out`."""
     from timellama.experiments.run import Run
     from timellama.training.run import Outputs, run_experiment
 

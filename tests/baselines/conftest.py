@@ -1,4 +1,4 @@
-"""What several baselines promise, written once, tiny language models, and a seed before each test."""
+"""Checks that several baselines share, tiny language models, and a seed before each test."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ class Checks:
 
     @staticmethod
     def forecasts_keep_scale(model: nn.Module, x: Tensor, *, tolerance: float) -> None:
-        """Scaling and shifting each variate must scale and shift its forecast alike.
+        """Scaling and shifting each variate must scale and shift its forecast in the same way.
 
         `tolerance` allows for the 1e-5 that instance normalisation adds to the variance, which scaling does not scale.
         """
@@ -27,7 +27,7 @@ class Checks:
 
     @staticmethod
     def variates_that_change(model: nn.Module, x: Tensor) -> set[int]:
-        """Which variates' forecasts differ when the shape of variate 0, not just its level, is changed."""
+        """Returns the variates whose forecasts differ when the shape of variate 0, not just its level, is changed."""
         other = x.clone()
         other[:, :, 0] = other[:, :, 0].flip(1) ** 2
         with torch.no_grad():
@@ -44,7 +44,7 @@ class Checks:
 
     @staticmethod
     def gradient_reaches(model: nn.Module, x: Tensor) -> None:
-        """Every parameter that asks for a gradient gets one that is not all zero, and there is at least one."""
+        """Every parameter that requires a gradient gets one that is not all zero, and there is at least one."""
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         assert trained
         model.zero_grad()
@@ -64,7 +64,7 @@ def checks() -> type[Checks]:
 
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
-    """The same random numbers each time, and one thread: on small tensors more only wait for each other."""
+    """The same random numbers each time, and one thread: on small tensors more threads only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -74,7 +74,7 @@ def seeded() -> Iterator[None]:
 
 @pytest.fixture(params=["gpt2", "llama"])
 def language_model(request) -> PreTrainedModel:
-    """Two random blocks of `transformers`, with norms moved off their start: an unused one would not show there."""
+    """Two random blocks of `transformers`, with norms off their initial values, where an unused norm would not show."""
     if request.param == "gpt2":
         model = GPT2Model(
             GPT2Config(vocab_size=VOCABULARY, n_embd=WIDTH, n_layer=2, n_head=2, n_positions=512, use_cache=False)
@@ -97,5 +97,5 @@ def language_model(request) -> PreTrainedModel:
             if "norm" in name or "ln_" in name:
                 parameter.add_(0.3 * torch.randn_like(parameter))
             else:
-                parameter.mul_(10)  # 0.02 is too small for two blocks to say anything
+                parameter.mul_(10)  # 0.02 is too small for two blocks to have an effect
     return model.eval()

@@ -1,4 +1,4 @@
-"""iTransformer and TimesNet with a calendar against the reference's modules, restated here, by copied weights.
+"""iTransformer and TimesNet with a calendar against the reference's modules, restated here, with copied weights.
 
 Restated from thuml/Time-Series-Library, layers/Embed.py and models/iTransformer.py @096f5d58, models/TimesNet.py
 @230805fe; of thuml/iTransformer, layers/Embed.py: class DataEmbedding_inverted. The restatement keeps their layout: one
@@ -61,7 +61,7 @@ class ReferenceITransformer(nn.Module):
 
 
 class ReferenceTimesNet(nn.Module):
-    """Of one sample, since the reference finds periods in the mean of the batch."""
+    """For one sample only, since the reference finds periods in the mean over the batch."""
 
     def __init__(self):
         super().__init__()
@@ -132,7 +132,7 @@ REFERENCES = {"itransformer": ReferenceITransformer, "timesnet": ReferenceTimesN
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_the_forecast_is_the_references(name):
+def test_the_forecast_equals_the_references(name):
     model, reference = ours(name), REFERENCES[name]().eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.4)
@@ -145,11 +145,11 @@ def test_the_forecast_is_the_references(name):
             other = model(torch.cat([x, marks.flip(1)], dim=2))
         assert found.shape == (1, H, N)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-        assert (other - expected).abs().max() > 1e-3  # the marks say something
+        assert (other - expected).abs().max() > 1e-3  # the marks have an effect
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_the_marks_are_neither_scaled_nor_forecast_and_every_parameter_learns(name, checks):
+def test_the_marks_are_neither_scaled_nor_forecast_and_every_parameter_gets_a_gradient(name, checks):
     model, marks = ours(name), torch.rand(5, T, C) - 0.5
     x = torch.randn(5, T, N)
     with torch.no_grad():
@@ -161,6 +161,6 @@ def test_the_marks_are_neither_scaled_nor_forecast_and_every_parameter_learns(na
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_a_calendar_costs_the_parameters_that_it_does_in_the_reference(name, checks):
+def test_a_calendar_adds_as_many_parameters_as_in_the_reference(name, checks):
     more = checks.trained_count(ours(name)) - checks.trained_count(ours(name, calendar=0))
     assert more == {"itransformer": 0, "timesnet": C * D}[name]  # tokens share one embedding; a map without a bias

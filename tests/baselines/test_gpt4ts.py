@@ -1,4 +1,4 @@
-"""GPT4TS against `transformers` itself, what it trains, and the count of the published setting."""
+"""GPT4TS against `transformers` itself, which parameters it trains, and their count in the published setting."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def model(language_model, backbone_of) -> GPT4TS:
     return GPT4TS(context=25, horizon=6, backbone=backbone_of(language_model), patch_length=8, patch_stride=4).eval()
 
 
-def test_patches_by_hand():
+def test_patches_match_hand_computed_values():
     assert cut_patches(torch.tensor([1, 2, 3, 4, 5, 6]), length=4, stride=2).tolist() == [
         [1, 2, 3, 4],
         [3, 4, 5, 6],
@@ -27,7 +27,7 @@ def test_patches_by_hand():
         patch_count(context=7, length=8, stride=4)
 
 
-def test_forward_is_that_of_transformers(model, language_model):
+def test_the_forward_pass_equals_that_of_transformers(model, language_model):
     x = torch.randn(2, 25, 3)
     mean, deviation = x.mean(1, keepdim=True), (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
     normal = (x - mean) / deviation
@@ -42,7 +42,7 @@ def test_forward_is_that_of_transformers(model, language_model):
         torch.testing.assert_close(model(x), expected * deviation + mean, rtol=1e-4, atol=1e-4)
 
 
-def test_only_norms_positions_and_the_two_ends_are_trained(model, language_model):
+def test_only_norms_positions_embedding_and_head_are_trained(model, language_model):
     trained = {name for name, p in model.backbone.named_parameters() if p.requires_grad}
     parts = ("weight", "bias") if isinstance(language_model, GPT2Model) else ("weight",)
     norms = {f"layers.{block}.norms.{norm}.{part}" for block in (0, 1) for norm in (0, 1) for part in parts}
@@ -52,7 +52,7 @@ def test_only_norms_positions_and_the_two_ends_are_trained(model, language_model
     assert own == {"embed.weight", "embed.bias", "head.weight", "head.bias"}
 
 
-def test_count_of_the_published_setting(checks, backbone_of):
+def test_parameter_count_in_the_published_setting(checks, backbone_of):
     """GPT-2's first 6 blocks at look-back 336: 42 patches, 1024 positions (arXiv 2302.11939, ETTh1.sh)."""
     with torch.device("meta"):
         backbone = backbone_of(GPT2Model(GPT2Config(n_layer=6)))
@@ -62,7 +62,7 @@ def test_count_of_the_published_setting(checks, backbone_of):
     assert checks.trained_count(model) == norms + positions + ends
 
 
-def test_variates_scale_batch_and_gradient(checks, model):
+def test_variates_are_independent_and_keep_scale_the_batch_is_ignored_and_gradients_arrive(checks, model):
     x = torch.randn(5, 25, 4)
     assert model(x).shape == (5, 6, 4)
     assert checks.variates_that_change(model, x) == {0}

@@ -1,4 +1,4 @@
-"""iTransformer against its equations, its counts, and what attention between variates promises."""
+"""iTransformer against its equations, its parameter counts, and what attention between variates promises."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def small() -> ITransformer:
 
 
 def by_the_equations(model, x):
-    """Equation 1 of the paper with the attention, feed-forward and norms written out."""
+    """Equation 1 of the paper with attention, feed-forward and norms written out."""
     mean, variance = x.mean(1), x.var(1, correction=0)
     x = ((x - mean[:, None]) / (variance[:, None] + 1e-5).sqrt()).transpose(1, 2)
     h = x @ model.embed[0].weight.T + model.embed[0].bias
@@ -39,7 +39,7 @@ def test_forward_follows_the_equations():
     model, x = small(), torch.randn(3, 24, 5)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
-    with torch.no_grad():  # the fused kernels that torch uses here count too
+    with torch.no_grad():  # covers the fused kernels that torch uses here, too
         torch.testing.assert_close(model(x), by_the_equations(model, x), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(model(x), by_the_equations(model, x), rtol=1e-4, atol=1e-4)
 
@@ -47,7 +47,7 @@ def test_forward_follows_the_equations():
 @pytest.mark.parametrize(
     ("context", "width", "layers", "feed_forward"), [(96, 256, 2, 256), (96, 512, 4, 512), (512, 128, 2, 128)]
 )
-def test_count_of_the_published_settings(checks, context, width, layers, feed_forward):
+def test_parameter_count_in_the_published_settings(checks, context, width, layers, feed_forward):
     attention = 4 * (width * width + width)
     feed = width * feed_forward + feed_forward + feed_forward * width + width
     expected = context * width + width + layers * (attention + feed + 4 * width) + 2 * width + width * 96 + 96
@@ -55,7 +55,7 @@ def test_count_of_the_published_settings(checks, context, width, layers, feed_fo
     assert checks.trained_count(ITransformer(context=context, horizon=96, calendar=0, **settings)) == expected
 
 
-def test_variates_are_mixed_whatever_their_order(checks):
+def test_variates_are_mixed_regardless_of_their_order(checks):
     model, x = small(), torch.randn(5, 24, 4)
     assert model(x).shape == (5, 6, 4)
     assert checks.variates_that_change(model, x) == {0, 1, 2, 3}
@@ -63,14 +63,14 @@ def test_variates_are_mixed_whatever_their_order(checks):
     torch.testing.assert_close(model(x[..., order]), model(x)[..., order])
 
 
-def test_scale_batch_and_gradient(checks):
+def test_scale_is_kept_the_batch_is_ignored_and_gradients_arrive(checks):
     model, x = small(), torch.randn(5, 24, 4)
     checks.forecasts_keep_scale(model, x, tolerance=1e-3)
     checks.forecasts_ignore_the_batch(model, x)
     checks.gradient_reaches(model, x)
 
 
-def test_any_number_of_variates_fits_the_same_weights():
+def test_the_same_weights_accept_any_number_of_variates():
     model = small()
     assert model(torch.randn(1, 24, 1)).shape == (1, 6, 1)
     assert model(torch.randn(1, 24, 9)).shape == (1, 6, 9)

@@ -1,4 +1,4 @@
-"""RLinear, DLinear and their parts: values by hand, counts, independence of variates."""
+"""RLinear, DLinear and their parts: hand-computed values, parameter counts, independence of variates."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from timellama.methods.dlinear.network import DLinear, moving_average
 from timellama.methods.rlinear.network import RLinear
 
 
-def test_rlinear_by_hand():
+def test_rlinear_matches_a_hand_computed_forecast():
     model = RLinear(context=2, horizon=1)
     with torch.no_grad():
         model.linear.weight.copy_(torch.tensor([[1.0, 3]]))
@@ -24,7 +24,7 @@ def test_moving_average_repeats_the_edges():
     assert torch.allclose(moving_average(x, 5), torch.tensor([9.0, 12, 15, 18])[None, None] / 5)
 
 
-def test_dlinear_by_hand():
+def test_dlinear_matches_a_hand_computed_forecast():
     model = DLinear(context=3, horizon=2, variates=1, kernel=3, individual=False)
     with torch.no_grad():
         model.remainder[0].weight.copy_(torch.tensor([[1.0, 0, 0], [0, 0, 1]]))
@@ -43,7 +43,7 @@ def test_untrained_dlinear_forecasts_the_mean_of_the_look_back():
 
 
 @pytest.mark.parametrize("individual", [False, True])
-def test_dlinear_forecasts_levels_of_thousands_alike_under_autocast(individual):
+def test_dlinear_forecasts_levels_in_the_thousands_identically_under_autocast(individual):
     model = DLinear(context=12, horizon=4, variates=2, kernel=5, individual=individual)
     x = 5000 + torch.randn(3, 12, 2)
     expected = model(x)
@@ -65,7 +65,7 @@ def test_individual_layers_equal_shared_ones_with_the_same_weights():
     assert changed.tolist() == [False, True, False]
 
 
-def test_counts_of_the_published_settings(checks):
+def test_parameter_counts_in_the_published_settings(checks):
     assert checks.trained_count(RLinear(context=336, horizon=96)) == 336 * 96 + 96
     assert (
         checks.trained_count(DLinear(context=336, horizon=96, variates=7, kernel=25, individual=False))
@@ -79,7 +79,7 @@ def test_counts_of_the_published_settings(checks):
 
 
 @pytest.mark.parametrize("individual", [False, True])
-def test_dlinear_keeps_variates_apart_and_ignores_the_batch(individual, checks):
+def test_dlinear_keeps_variates_independent_and_ignores_the_batch(individual, checks):
     model = DLinear(context=32, horizon=6, variates=4, kernel=25, individual=individual)
     x = torch.randn(5, 32, 4)
     assert model(x).shape == (5, 6, 4)
@@ -88,7 +88,7 @@ def test_dlinear_keeps_variates_apart_and_ignores_the_batch(individual, checks):
     checks.gradient_reaches(model, x)
 
 
-def test_rlinear_keeps_variates_apart_and_their_scale(checks):
+def test_rlinear_keeps_variates_independent_and_their_scale(checks):
     model = RLinear(context=32, horizon=6)
     x = torch.randn(5, 32, 4)
     assert model(x).shape == (5, 6, 4)
@@ -104,7 +104,7 @@ def test_a_kernel_without_a_middle_is_refused(kernel):
         DLinear(context=32, horizon=6, variates=4, kernel=kernel, individual=False)
 
 
-def test_another_number_of_variates_is_refused_by_individual_layers():
+def test_individual_layers_refuse_another_number_of_variates():
     model = DLinear(context=32, horizon=6, variates=4, kernel=25, individual=True)
     with refused("x", 3, "variates", 4):
         model(torch.randn(1, 32, 3))

@@ -1,4 +1,4 @@
-"""The M4 competition's benchmarks: against the organisers' R code, against what they published, and as runs."""
+"""The M4 competition's benchmarks: against the organisers' R code, against the published scores, and as runs."""
 
 import dataclasses
 import json
@@ -27,8 +27,8 @@ from timellama.training.short_term import forecasts
 from timellama.training.step_of import step_of
 from timellama.training.whole_series import run_whole_series
 
-# Steps 1 and 6 of the forecasts of `series(season)`: `Benchmarks` of the organisers' "Benchmarks and Evaluation.R", run
-# with R 4.2.2 and forecast 8.20, in which `initparam` was made to start alpha at 0.5, as about version 8.2.
+# Steps 1 and 6 of the forecasts of `series(season)` by `Benchmarks` in the organisers' "Benchmarks and Evaluation.R",
+# run with R 4.2.2 and forecast 8.20, with `initparam` changed to start alpha at 0.5, as in about version 8.2.
 BY_R = {
     (4, Naive2): (168.340154589, 128.741539119),
     (4, Ses): (162.089727929, 123.961398870),
@@ -43,7 +43,7 @@ BY_R = {
     (1, Theta): (138.661434291, 140.336813622),
     (1, Comb): (139.824561908, 141.785700061),
 }
-# SMAPE and MASE of the same code on the real files; those of Naive2, and of Theta on Hourly, are also known to be the
+# SMAPE and MASE of the same code on the real files. Those of Naive2, and of Theta on Hourly, are also known to be the
 # published ones.
 ON_M4 = {
     "Hourly": {
@@ -78,7 +78,7 @@ def series(season: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("season", "network"), BY_R)
-def test_a_forecast_is_that_of_the_organisers_code(season: int, network: type) -> None:
+def test_a_forecast_equals_that_of_the_organisers_code(season: int, network: type) -> None:
     found = made(network, horizon=6, season=season).of_series(series(season))
     assert found[[0, 5]] == pytest.approx(BY_R[season, network], rel=1e-7)
 
@@ -104,13 +104,13 @@ def test_all_series_of_a_frequency_have_the_organisers_scores(
     assert {key: own[key] for key in ("smape", "mase")} == pytest.approx(own["naive2"], rel=1e-6), "OWA divides by it"
 
 
-def test_comb_is_the_mean_of_three() -> None:
+def test_comb_is_the_mean_of_ses_holt_and_damped() -> None:
     values = series(4)
     three = [made(network, horizon=6, season=4).of_series(values) for network in (Ses, Holt, Damped)]
     assert made(Comb, horizon=6, season=4).of_series(values) == pytest.approx(np.mean(three, axis=0), rel=1e-12)
 
 
-def test_a_simplex_finds_the_minimum_inside_its_bounds() -> None:
+def test_the_simplex_finds_the_minimum_within_its_bounds() -> None:
     def bowl(at: np.ndarray) -> float:
         return (at[0] - 3) ** 2 + 10 * (at[1] + 1) ** 2 if at[0] <= 2 else np.inf
 
@@ -120,8 +120,8 @@ def test_a_simplex_finds_the_minimum_inside_its_bounds() -> None:
     assert minimise(bowl, np.array([1.0, 0.0])) == pytest.approx([2, -1], abs=1e-2)
 
 
-def test_no_fit_is_beaten_by_a_grid() -> None:
-    """SES by its recursion written out, over alpha and the initial level."""
+def test_the_ses_fit_is_as_good_as_a_grid_search() -> None:
+    """SES with its recursion written out, over alpha and the initial level."""
     values = series(1)
 
     def error(alpha: float, level: float) -> tuple[float, float]:
@@ -148,14 +148,14 @@ def test_the_filter_gives_the_errors_of_the_recursion(phi: float) -> None:
     assert _errors(values, alpha, beta, phi, level, trend) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-def test_a_line_goes_on_and_a_damped_one_bends() -> None:
+def test_holt_extends_a_line_and_its_damped_form_flattens() -> None:
     line = 50 + 2.0 * np.arange(30)
     assert holt(line, horizon=3, damped=False) == pytest.approx([110, 112, 114], rel=1e-4)
     bent = np.diff(holt(line, horizon=4, damped=True))
     assert (np.diff(bent) < 0).all() and (bent > 0).all()
 
 
-def test_the_season_that_is_divided_out_comes_back() -> None:
+def test_multiplying_by_the_divided_out_season_restores_the_values() -> None:
     values = series(4)
     adjusted, factors = divided_out(values, season=4, horizon=6)
     assert adjusted[-1] * factors == pytest.approx(naive2(values, season=4, horizon=6), rel=1e-12)
@@ -164,14 +164,14 @@ def test_the_season_that_is_divided_out_comes_back() -> None:
     assert same is values and ones.tolist() == [1, 1]
 
 
-def test_what_cannot_be_fitted_is_refused() -> None:
+def test_series_that_cannot_be_fitted_are_refused() -> None:
     with refused("series", 9, 10):
         ses(np.arange(9.0), horizon=2)
     with refused("season", 0):
         divided_out(np.tile([4.0, 0.0, -4.0, 0.0], 20), season=4, horizon=2)
 
 
-def test_series_of_any_length_stand_side_by_side() -> None:
+def test_series_of_different_lengths_can_share_a_batch() -> None:
     short, long = series(1)[:20], series(1)
     x = torch.full((2, 60, 1), torch.nan, dtype=torch.float64)
     x[0, 40:, 0], x[1, :, 0] = torch.from_numpy(short), torch.from_numpy(long)
@@ -180,7 +180,7 @@ def test_series_of_any_length_stand_side_by_side() -> None:
     assert made_of(x)[..., 0].numpy().tolist() == expected.tolist()
 
 
-# As runs, on the made-up series in M4's form.
+# As runs, on the generated series in M4's form.
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def carried_out(run: Run, file: Path, folder: Path) -> tuple[dict, Outputs]:
 
 
 @pytest.mark.parametrize("method", [method.name for method in METHODS])
-def test_every_benchmark_is_a_run(method: str, file: Path, tmp_path: Path) -> None:
+def test_every_benchmark_can_be_run(method: str, file: Path, tmp_path: Path) -> None:
     run = run_of(method)
     assert step_of(run) == "timellama.training.whole_series:run_whole_series"
     metrics, outputs = carried_out(run, file, tmp_path)
@@ -234,15 +234,15 @@ def test_every_benchmark_is_a_run(method: str, file: Path, tmp_path: Path) -> No
     assert metrics["steps"] == 0 and metrics["parameters"]["total"] == 0
 
 
-def test_a_run_sees_each_series_from_its_first_value_to_its_last(file: Path, tmp_path: Path) -> None:
-    """Naive2 needs 252 values to find an hourly season: a look-back of 96 would not do."""
+def test_a_run_sees_each_series_from_first_value_to_last(file: Path, tmp_path: Path) -> None:
+    """Naive2 needs 252 values to find an hourly season: a look-back of 96 would not be enough."""
     metrics, outputs = carried_out(run_of("naive2"), file, tmp_path)
     assert {key: metrics[key] for key in ("smape", "mase")} == pytest.approx(metrics["naive2"], rel=1e-6)
     assert metrics["owa"] == pytest.approx(1, rel=1e-6)
     data = load_m4(file)
     with np.load(outputs.forecasts, allow_pickle=False) as shown:
         places, context = shown["start"], shown["context"][..., 0]
-    assert context.shape == (3, 96), "shown behind the look-back of the other methods"
+    assert context.shape == (3, 96), "shown with the look-back of the other methods"
     assert context[:, -1] == pytest.approx([data.training(i)[-1] for i in places], rel=1e-6)
 
 
@@ -265,7 +265,7 @@ def _contexts(data: M4Series) -> list[torch.Tensor]:
     return [windows.batch(torch.tensor([i]))[0] for i in range(len(data))]
 
 
-def test_what_is_no_run_on_m4_is_refused(file: Path, tmp_path: Path) -> None:
+def test_a_run_that_does_not_fit_m4_is_refused(file: Path, tmp_path: Path) -> None:
     with refused("theta", "train_percent", 5, 100):
         carried_out(run_of("theta", train_percent=5), file, tmp_path)
     with refused(file, "horizon", 13, "season", 1):

@@ -1,4 +1,4 @@
-"""config/methods.yaml against its models and the options dataclasses: known fields and sources, buildable entries."""
+"""config/methods.yaml against its models and options dataclasses: known fields and sources, buildable entries."""
 
 import dataclasses
 import inspect
@@ -44,7 +44,7 @@ def methods(root) -> dict:
     return yaml.safe_load((root / "config" / "methods.yaml").read_text())
 
 
-def test_the_file_is_read_and_settings_stay_as_written(methods):
+def test_the_file_validates_and_settings_stay_as_written(methods):
     entries = validate(methods, methods_file(), origin="methods.yaml")
     assert list(entries) == list(methods)
     for name, entry in entries.items():
@@ -53,7 +53,7 @@ def test_the_file_is_read_and_settings_stay_as_written(methods):
         )
 
 
-def test_every_method_may_be_in_the_file(methods):
+def test_the_file_may_name_every_method(methods):
     assert set(every_method()) == set(ORDER)
     for name in every_method():
         entry = methods["dlinear"] | {"method": name, "options": {}, "datasets": {}}
@@ -61,7 +61,7 @@ def test_every_method_may_be_in_the_file(methods):
 
 
 @pytest.mark.parametrize("name", ["training", *every_method()])
-def test_defaults_keep_their_own_rules(methods, name):
+def test_defaults_satisfy_their_own_rules(methods, name):
     kind = Training if name == "training" else method_of(name).options
     given = {"training" if name == "training" else "options": dataclasses.asdict(kind()), "datasets": {}}
     entry = methods["dlinear"] | {"method": "dlinear" if name == "training" else name, "options": {}} | given
@@ -85,7 +85,7 @@ def test_defaults_keep_their_own_rules(methods, name):
         ("comb", Comb),
     ],
 )
-def test_options_are_what_a_constructor_asks_for_beside_sizes_and_backbone(name, kind):
+def test_options_are_the_constructors_parameters_other_than_sizes_and_backbone(name, kind):
     given = {"context", "horizon", "variates", "season", "calendar", "backbone", "tokenise", "description"}
     given |= {"embedding_table", "embedding_scale"}
     parameters = inspect.signature(kind).parameters
@@ -99,7 +99,7 @@ def test_columns_are_in_order(methods):
     assert len(set(labels)) == len(labels)
 
 
-def test_every_entry_builds_and_states_no_default(methods):
+def test_every_entry_builds_and_repeats_no_default(methods):
     assert methods
     for name, entry in methods.items():
         kind = method_of(entry["method"]).options
@@ -115,7 +115,7 @@ def test_every_entry_builds_and_states_no_default(methods):
             assert entry["training"] == {}
 
 
-def test_overrides_name_data_sets_of_the_catalogue(methods, root):
+def test_overrides_name_data_sets_in_the_catalogue(methods, root):
     catalogue = yaml.safe_load((root / "config" / "datasets.yaml").read_text())["datasets"]
     subsets = {name for name in catalogue if name.startswith("M4-")}
     assert len(subsets) == 6
@@ -161,7 +161,7 @@ def test_time_llama_follows_table_7(methods, root):
         )
 
 
-def test_floor_is_what_has_nothing_to_choose(methods):
+def test_the_floor_consists_of_methods_with_nothing_to_choose(methods):
     assert {name for name, entry in methods.items() if entry["floor"]} == {
         "rlinear",
         "look-back-mean",

@@ -1,4 +1,4 @@
-"""The untrained floor: values by hand, phases, and what is refused."""
+"""The untrained floor: hand-computed values, phases, and what is refused."""
 
 import csv
 import logging
@@ -24,7 +24,7 @@ def test_seasonal_naive_repeats_the_last_season_in_phase():
     assert model(LOOK_BACK).flatten().tolist() == [5, 6, 7, 5, 6]
 
 
-def test_season_of_one_repeats_the_last_value():
+def test_a_season_of_one_repeats_the_last_value():
     assert SeasonalNaive(context=7, horizon=3, season=1)(LOOK_BACK).flatten().tolist() == [7, 7, 7]
 
 
@@ -33,7 +33,7 @@ def test_hour_of_day_mean_averages_whole_seasons_in_phase():
     assert model(LOOK_BACK).flatten().tolist() == [3, 4, 5, 3, 4]
 
 
-def test_hour_of_day_mean_uses_no_more_than_its_days():
+def test_hour_of_day_mean_uses_no_more_days_than_requested():
     model = HourOfDayMean(context=7, horizon=3, season=3, days=1)
     assert model(LOOK_BACK).flatten().tolist() == [5, 6, 7]
 
@@ -56,7 +56,7 @@ def test_a_context_of_exactly_one_season_is_enough():
     assert torch.equal(SeasonalNaive(context=24, horizon=24, season=24)(x), x)
 
 
-def test_a_context_without_a_whole_season_repeats_the_last_value_and_says_so(caplog):
+def test_a_context_without_a_whole_season_repeats_the_last_value_and_logs_it(caplog):
     caplog.set_level(logging.INFO)
     x = torch.randn(2, 23, 3)
     forecast = SeasonalNaive(context=23, horizon=4, season=24)(x)
@@ -64,24 +64,24 @@ def test_a_context_without_a_whole_season_repeats_the_last_value_and_says_so(cap
     assert "the last value is repeated" in caplog.text
 
 
-def test_a_mean_over_seasons_needs_a_whole_one():
+def test_a_mean_over_seasons_needs_a_whole_season():
     with refused("context", 23, "season", 24):
         HourOfDayMean(context=23, horizon=4, season=24, days=7)
 
 
-def test_a_season_of_no_step_is_refused():
+def test_a_season_of_zero_steps_is_refused():
     for model in (SeasonalNaive, partial(HourOfDayMean, days=7)):
         with refused("season", 0, 1):
             model(context=24, horizon=4, season=0)
 
 
-def test_no_days_are_refused():
+def test_zero_days_are_refused():
     with refused("days", 0, 1):
         HourOfDayMean(context=48, horizon=4, season=24, days=0)
 
 
-def test_etth1_scores_0400_with_the_mean_of_the_last_week(shared):
-    """The measured 0.400 on the test part of ETTh1 at horizon 96, every window (512 steps of look-back)."""
+def test_the_mean_of_the_last_week_scores_0400_on_etth1(shared):
+    """The measured 0.400 on the test part of ETTh1 at horizon 96, over every window (512 steps of look-back)."""
     with (shared / "data" / "ETT-small" / "ETTh1.csv").open() as file:
         rows = list(csv.reader(file))[1:]
     values = torch.tensor([[float(cell) for cell in row[1:]] for row in rows], dtype=torch.float64)

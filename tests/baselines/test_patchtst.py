@@ -1,4 +1,4 @@
-"""PatchTST: patches, counts, and the properties that channel independence and instance normalisation promise."""
+"""PatchTST: patches, parameter counts, and what channel independence and instance normalisation promise."""
 
 import pytest
 import torch
@@ -34,13 +34,13 @@ def small() -> PatchTST:
 
 
 @pytest.mark.parametrize(("context", "patches"), [(512, 64), (336, 42)])
-def test_patches_are_as_many_as_the_paper_counts(context, patches):
+def test_there_are_as_many_patches_as_in_the_paper(context, patches):
     """arXiv 2211.14730, section 4: PatchTST/64 reads 512 steps, PatchTST/42 reads 336."""
     network = PatchTST(context=context, horizon=96, **ETTH1).network
     assert network.model.patchifier.num_patches == patches
 
 
-def test_patches_hold_the_normalised_look_back_and_its_last_value_repeated():
+def test_patches_hold_the_normalised_look_back_padded_with_its_last_value():
     x = torch.randn(2, 32, 4)
     model = PatchTST(context=32, horizon=6, **SMALL).eval()
     seen = {}
@@ -55,7 +55,7 @@ def test_patches_hold_the_normalised_look_back_and_its_last_value_repeated():
 
 
 @pytest.mark.parametrize("settings", [PUBLISHED, ETTH1])
-def test_count_of_the_published_settings(settings, checks):
+def test_parameter_count_in_the_published_settings(settings, checks):
     width, feed_forward, patches, horizon = settings["width"], settings["feed_forward"], 42, 96
     embedding = 16 * width + width + patches * width
     attention = 4 * (width * width + width)
@@ -84,7 +84,7 @@ def test_forward_follows_the_reference_without_residual_scores():
     mean, deviation = x.mean(1, keepdim=True), (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
     series = ((x - mean) / deviation).transpose(1, 2)
     series = torch.cat([series, series[..., -1:].expand(-1, -1, 4)], dim=2)
-    # 37 steps hold 8 patches, one every 4 steps; the step that is left over is the oldest.
+    # 37 steps hold 8 patches, one every 4 steps; the one step left over is the oldest.
     patches = torch.stack([series[..., start : start + 8] for start in range(1, 30, 4)], dim=2)
     h = encoder.embedder.input_embedding(patches) + encoder.positional_encoder.position_enc
     for layer in encoder.layers:
@@ -102,21 +102,21 @@ def test_forward_follows_the_reference_without_residual_scores():
         torch.testing.assert_close(model(x), y, rtol=1e-4, atol=1e-4)
 
 
-def test_dropout_follows_positions_and_sublayers_but_not_attention_weights():
+def test_dropout_is_applied_to_positions_and_sublayers_but_not_to_attention_weights():
     network = PatchTST(context=33, horizon=6, **(SMALL | {"head_dropout": 0.25})).network
     rates = [module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)]
     assert sorted(rates) == [0.1] * (1 + 2 * 3) + [0.25]
     assert all(layer.self_attn.dropout == 0 for layer in network.model.encoder.layers)
 
 
-def test_variates_are_apart_and_keep_their_scale(checks):
+def test_variates_are_independent_and_keep_their_scale(checks):
     model, x = small(), torch.randn(5, 33, 4)
     assert model(x).shape == (5, 6, 4)
     assert checks.variates_that_change(model, x) == {0}
     checks.forecasts_keep_scale(model, x, tolerance=1e-3)
 
 
-def test_in_evaluation_the_batch_does_not_matter(checks):
+def test_the_batch_does_not_matter_in_evaluation(checks):
     checks.forecasts_ignore_the_batch(small(), torch.randn(5, 33, 4))
 
 
@@ -124,14 +124,14 @@ def test_gradient_reaches_every_parameter(checks):
     checks.gradient_reaches(small(), torch.randn(5, 33, 4))
 
 
-def test_dropout_acts_in_training_only():
+def test_dropout_acts_only_in_training():
     model, x = small(), torch.randn(2, 33, 4)
     assert torch.equal(model(x), model(x))
     model.train()
     assert not torch.equal(model(x), model(x))
 
 
-def test_initial_weights_are_torchs_and_positions_uniform():
+def test_initial_weights_are_torchs_and_positions_are_uniform():
     network = PatchTST(context=512, horizon=96, **PUBLISHED).network
     positions = network.model.encoder.positional_encoder.position_enc
     assert positions.requires_grad and positions.shape == (64, 128)
@@ -140,7 +140,7 @@ def test_initial_weights_are_torchs_and_positions_uniform():
     assert 0.9 * bound < network.head.projection.weight.abs().max() <= bound
 
 
-def test_the_seed_decides_the_weights():
+def test_the_seed_determines_the_weights():
     def weights(seed):
         torch.manual_seed(seed)
         return torch.cat([p.detach().flatten() for p in small().parameters()])

@@ -1,4 +1,4 @@
-"""The plug-in for statsforecast: its seasonal naive is ours, each series is fitted alone, and its extra is named."""
+"""The statsforecast plug-in: its seasonal naive equals ours, each series is fitted alone, and its extra is named."""
 
 import copy
 import sys
@@ -35,7 +35,7 @@ def config(root, experiment: dict, *, name: str) -> dict:
     return smoke | {"overrides": {}, "training": {}, "methods": methods, "experiments": {name: experiment}}
 
 
-def test_its_seasonal_naive_is_ours(library) -> None:
+def test_its_seasonal_naive_equals_ours(library) -> None:
     x = torch.randn(3, 50, 2, generator=torch.Generator().manual_seed(0))
     theirs = model_class(f"{MODULE}:SEASONAL_NAIVE")(horizon=31, season=24)
     assert torch.equal(theirs(x), SeasonalNaive(context=50, horizon=31, season=24)(x))
@@ -59,20 +59,20 @@ def test_each_series_is_fitted_by_itself(record, root, library) -> None:
     x = x + 0.05 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
     made = model(x)
     assert made.shape == (2, 24, 2) and torch.isfinite(made).all()
-    ahead = (x[:, :24] - made).abs().mean()  # the season goes on, since 96 is four of its
+    ahead = (x[:, :24] - made).abs().mean()  # the season continues, since 96 is four of its periods
     assert ahead < 0.3
     alone = torch.cat([model(x[:1, :, 1:]), model(x[1:, :, 1:])])
     assert torch.equal(alone, made[..., 1:])
 
 
-def test_on_m4_it_sees_whole_series(root) -> None:
+def test_whole_series_are_read_on_m4(root) -> None:
     section = {"datasets": {"M4-Hourly": {"context": 96, "horizons": [48]}}, "methods": ["auto-theta"]}
     runs = make_matrix(config(root, section, name="short_term"), root=root).experiment("short_term")
     [run] = [run for run in runs if run.variant == "auto-theta"]
     assert reads_whole_series(method_of(run.method)) and "whole_series" in step_of(run)
 
 
-def test_orders_are_options(root, library) -> None:
+def test_orders_can_be_set_as_options(root, library) -> None:
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["auto-arima"]}
     given = copy.deepcopy(config(root, section, name="long_term"))
     given["methods"]["auto-arima"]["options"] = {"order": 1, "seasonal_order": 0}
@@ -81,13 +81,13 @@ def test_orders_are_options(root, library) -> None:
     assert (model.max_p, model.max_q, model.max_P, model.max_Q) == (1, 1, 0, 0) and model.approximation
 
 
-def test_without_the_library_its_extra_is_named(monkeypatch) -> None:
+def test_without_the_library_the_error_names_its_extra(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "statsforecast", None)
     with refused("AutoETS", "pip install 'timellama[statsforecast]'"):
         model_class(f"{MODULE}:AUTO_ETS")(horizon=4, season=2)
 
 
-def test_a_series_that_cannot_be_fitted_is_told(library) -> None:
+def test_a_series_that_cannot_be_fitted_is_reported(library) -> None:
     model = model_class(f"{MODULE}:AUTO_ETS")(horizon=4, season=2)
     with refused("AutoETS", "3 values", "from 1 to 3", "NotImplementedError"):
         model.of_series(np.array([1.0, 2.0, 3.0]))

@@ -1,4 +1,4 @@
-"""Time-LLM: prompts by hand, reprogramming by its equations, `transformers` as reference, the remembered prototypes."""
+"""Time-LLM: hand-computed prompts, reprogramming by its equations, `transformers` as reference, kept prototypes."""
 
 import copy
 
@@ -46,7 +46,7 @@ def model(language_model, embedding_table, backbone_of) -> TimeLLM:
     ).eval()
 
 
-def test_facts_by_hand():
+def test_facts_match_hand_computed_values():
     facts = describe(torch.tensor([[4.0, -1, 3, 0, 2, 5], [2.0, 2, 2, 2, 2, 2], [3.0, 0, 0, 0, 0, 1]]))
     assert facts.minimum.tolist() == [-1, 2, 0]
     assert facts.maximum.tolist() == [5, 2, 3]
@@ -57,19 +57,19 @@ def test_facts_by_hand():
 
 
 @pytest.mark.parametrize("steps", [24, 25, 96])
-def test_lags_are_those_of_the_defining_sum(steps):
+def test_lags_match_the_defining_sum(steps):
     series = torch.randn(4, steps)
     correlation = torch.stack([(series * series.roll(lag, 1)).sum(1) for lag in range(steps)], dim=1)
     found = correlation.gather(1, describe(series).lags)
     torch.testing.assert_close(found, correlation.topk(5, dim=1).values)
 
 
-def test_lags_of_a_daily_rhythm_are_days():
+def test_lags_of_a_daily_rhythm_are_whole_days():
     series = torch.sin(2 * torch.pi * torch.arange(96.0) / 24)[None]
     assert set(describe(series).lags[0].tolist()) >= {0, 24, 48, 72}
 
 
-def test_prompt_states_data_task_and_statistics(model):
+def test_the_prompt_states_data_task_and_statistics(model):
     series = torch.tensor([[0.0, 1, -2, 3.14159] + [0.5] * 21])
     series[0, -1] = -0.25
     lags = ", ".join(map(str, describe(series).lags[0].tolist()))
@@ -96,7 +96,7 @@ def test_reprogramming_follows_its_equations():
     torch.testing.assert_close(layer(tokens, table), expected)
 
 
-def test_forward_is_that_of_transformers_series_by_series(model, language_model, embedding_table):
+def test_the_forward_pass_equals_that_of_transformers_for_each_series(model, language_model, embedding_table):
     x = torch.randn(2, 25, 3)
     mean, deviation = x.mean(1, keepdim=True), (x.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
     normal = (x - mean) / deviation
@@ -117,21 +117,21 @@ def test_forward_is_that_of_transformers_series_by_series(model, language_model,
         torch.testing.assert_close(model(x), expected * deviation + mean, rtol=1e-4, atol=1e-4)
 
 
-def test_prompts_of_different_length_do_not_disturb_each_other(checks, model):
+def test_prompts_of_different_lengths_do_not_affect_each_other(checks, model):
     x = torch.randn(6, 25, 4)
     normal = ((x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True, correction=0)).transpose(1, 2).flatten(0, 1)
     assert len({len(prompt) for prompt in model.prompts(normal)}) > 2
     checks.forecasts_ignore_the_batch(model, x)
 
 
-def test_the_prompt_reaches_the_forecast(model):
+def test_the_prompt_affects_the_forecast(model):
     x = torch.randn(1, 25, 2)
     other = copy.copy(model)
     other.description = "Rain."
     assert not torch.allclose(model(x), other(x), rtol=1e-3, atol=1e-3)
 
 
-def test_variates_scale_and_gradient(checks, model):
+def test_variates_are_independent_and_keep_scale_and_gradients_arrive(checks, model):
     x = torch.randn(5, 25, 4)
     assert model(x).shape == (5, 6, 4)
     assert checks.variates_that_change(model, x) == {0}
@@ -152,7 +152,7 @@ def count_mixtures(model: TimeLLM) -> list[int]:
     return calls
 
 
-def test_prototypes_are_computed_once_without_training(model):
+def test_prototypes_are_computed_once_outside_training(model):
     calls, x = count_mixtures(model), torch.randn(2, 25, 3)
     with torch.no_grad():
         first = model(x)
@@ -161,13 +161,13 @@ def test_prototypes_are_computed_once_without_training(model):
     with torch.inference_mode():
         assert torch.equal(model(x), first)
     assert len(calls) == 1
-    model(x).sum().backward()  # a gradient needs the graph, so nothing is remembered
+    model(x).sum().backward()  # a gradient needs the graph, so nothing is reused
     assert len(calls) == 2
     assert model.reprogram.mixture.weight.grad is not None
 
 
 @pytest.mark.parametrize("change", ["load", "step", "in place", "data"])
-def test_new_weights_are_never_answered_from_memory(model, change):
+def test_new_weights_never_get_remembered_prototypes(model, change):
     x = torch.randn(2, 25, 3)
     with torch.no_grad():
         before = model(x)
@@ -179,7 +179,7 @@ def test_new_weights_are_never_answered_from_memory(model, change):
         torch.optim.SGD(model.reprogram.value.parameters(), lr=1.0).step()
         model.eval()
     elif change == "data":
-        model.train().reprogram.mixture.weight.data.normal_()  # leaves the weight's version as it was
+        model.train().reprogram.mixture.weight.data.normal_()  # leaves the weight's version unchanged
         model.eval()
     else:
         nn.init.normal_(model.reprogram.mixture.weight)
@@ -191,7 +191,7 @@ def test_new_weights_are_never_answered_from_memory(model, change):
         assert torch.equal(after, fresh(x))
 
 
-def test_bfloat16_blocks_run_under_autocast_and_are_not_mixed_up_with_float32(
+def test_bfloat16_blocks_run_under_autocast_and_are_not_confused_with_float32(
     language_model, embedding_table, backbone_of
 ):
     x, parts = torch.randn(2, 25, 3), {"embedding_scale": SCALE, "tokenise": tokenise, "description": "Oil."}
@@ -208,7 +208,7 @@ def test_bfloat16_blocks_run_under_autocast_and_are_not_mixed_up_with_float32(
         model.train()(x).sum().backward()
 
 
-def test_dropout_acts_in_training_only(model):
+def test_dropout_acts_only_in_training(model):
     x = torch.randn(2, 25, 3)
     assert torch.equal(model(x), model(x))
     model.train()
@@ -216,12 +216,12 @@ def test_dropout_acts_in_training_only(model):
 
 
 class MetaBackbone(nn.Module):
-    """Only the width of Llama 7B: the count needs no weights."""
+    """Only the width of Llama 7B, since counting needs no weights."""
 
     width = 4096
 
 
-def test_count_of_the_published_setting(checks):
+def test_parameter_count_in_the_published_setting(checks):
     """Llama 7B (V 32000, D 4096) at look-back 512, ETTh1's settings: KimMeen/Time-LLM, scripts/TimeLLM_ETTh1.sh."""
     settings = {"patch_length": 16, "patch_stride": 8, "width": 32, "features": 128, "heads": 8, "prototypes": 1000}
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""TimesNet: periods of known waves, folding by hand, the block's equations sample by sample, counts."""
+"""TimesNet: periods of known waves, hand-computed folding, the block's equations sample by sample, parameter counts."""
 
 import math
 
@@ -20,7 +20,7 @@ def wave(period: float, steps: int) -> torch.Tensor:
 
 
 def test_periods_and_amplitudes_of_known_waves():
-    """A cosine of f whole turns in S steps has |FFT| = S/2 times its height at f, and 0 elsewhere."""
+    """A cosine of f whole cycles in S steps has |FFT| = S/2 times its amplitude at f, and 0 elsewhere."""
     h = torch.stack([3 * wave(24, 96) + wave(8, 96) + 50, 3 * wave(24, 96) - wave(8, 96)], dim=1)[None]
     amplitudes, periods = strongest_periods(h, 2)
     assert periods.tolist() == [[24, 8]]
@@ -32,7 +32,7 @@ def test_each_sample_has_its_own_periods_rounded_down():
     assert strongest_periods(h, 1)[1].tolist() == [[33], [14]]
 
 
-def test_sinusoids_by_hand():
+def test_sinusoids_match_hand_computed_values():
     expected = [[0, 1, 0, 1], [math.sin(1), math.cos(1), math.sin(0.01), math.cos(0.01)]]
     assert torch.allclose(sinusoids(2, 4), torch.tensor(expected), atol=1e-6)
 
@@ -49,7 +49,7 @@ def test_inception_is_the_mean_of_its_kernels():
         torch.testing.assert_close(layer(x), expected)
 
 
-def test_folding_puts_a_period_in_a_row_and_zeros_at_the_end():
+def test_folding_puts_one_period_in_each_row_and_zeros_at_the_end():
     block = TimesBlock(width=1, feed_forward=1, periods=1, kernels=1)
     seen = {}
 
@@ -101,7 +101,7 @@ def test_block_follows_the_equations_sample_by_sample():
     h = torch.randn(7, 20, 4)
     periods = strongest_periods(h, 5)[1]
     assert any(len(set(row)) < 5 for row in periods.tolist())  # equal periods from neighbouring frequencies are covered
-    assert any(20 % period for period in periods.flatten().tolist())  # and padding
+    assert any(20 % period for period in periods.flatten().tolist())  # and so is padding
     torch.testing.assert_close(block(h), sample_by_sample(block, h), rtol=1e-4, atol=1e-5)
 
 
@@ -122,7 +122,7 @@ def test_forward_follows_figure_3():
 @pytest.mark.parametrize(
     ("context", "variates", "width", "feed_forward"), [(96, 7, 16, 32), (96, 21, 32, 32), (512, 7, 16, 32)]
 )
-def test_count_of_the_published_settings(checks, context, variates, width, feed_forward):
+def test_parameter_count_in_the_published_settings(checks, context, variates, width, feed_forward):
     squares = sum(size * size for size in (1, 3, 5, 7, 9, 11))
     block = 2 * squares * width * feed_forward + 6 * (width + feed_forward)
     extend = context * (context + 96) + context + 96
@@ -134,7 +134,7 @@ def test_count_of_the_published_settings(checks, context, variates, width, feed_
     )
 
 
-def test_variates_scale_batch_and_gradient(checks):
+def test_variates_are_mixed_scale_is_kept_the_batch_is_ignored_and_gradients_arrive(checks):
     model, x = small(), torch.randn(6, 24, 3)
     assert model(x).shape == (6, 8, 3)
     assert checks.variates_that_change(model, x) == {0, 1, 2}
@@ -143,7 +143,7 @@ def test_variates_scale_batch_and_gradient(checks):
     checks.gradient_reaches(model, x)
 
 
-def test_a_constant_look_back_is_forecast_finitely():
+def test_the_forecast_of_a_constant_look_back_is_finite():
     assert torch.isfinite(small()(torch.full((1, 24, 3), 5.0))).all()
 
 

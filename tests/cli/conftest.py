@@ -60,7 +60,7 @@ def made_once(tmp_path_factory, sample_run) -> Made:
 
 @pytest.fixture
 def made(made_once, tmp_path, monkeypatch) -> Made:
-    """A copy of its own, which is also the folder that the test runs in."""
+    """A separate copy for each test, which is also the test's working directory."""
     folder = tmp_path / "project"
     shutil.copytree(made_once.folder, folder)
     monkeypatch.chdir(folder)
@@ -69,7 +69,7 @@ def made(made_once, tmp_path, monkeypatch) -> Made:
 
 @pytest.fixture
 def say(monkeypatch):
-    """Runs the command line with these arguments; the result has `exit_code`, `stdout` and `stderr`."""
+    """Runs the command line with the given arguments; the result has `exit_code`, `stdout` and `stderr`."""
     from timellama.cli.main import app
 
     monkeypatch.setenv("COLUMNS", "200")

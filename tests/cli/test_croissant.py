@@ -1,4 +1,4 @@
-"""`timellama croissant`: all data sets or those that are named, a user's own among them, without data."""
+"""`timellama croissant`: all data sets or the named ones, including the user's own, without their data."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def shop(path: Path) -> Path:
     return path
 
 
-def test_all_or_the_named_ones_are_described_without_data(project, say):
+def test_all_or_the_named_data_sets_are_described_without_data(project, say):
     written = say("croissant").stdout.split()
     names = list(load_catalogue(project / "config/datasets.yaml"))
     assert written == [f"build/croissant/{name}.json" for name in names]
@@ -42,7 +42,7 @@ def test_all_or_the_named_ones_are_described_without_data(project, say):
 
 
 @pytest.mark.parametrize("pin", [True, False])
-def test_an_added_file_of_the_user_has_a_description(project, say, pin):
+def test_a_file_that_the_user_added_is_described(project, say, pin):
     csv = shop(project / "shop.csv")
     sizes = ("--context", 4, "--horizon", 2, "--licence", "CC BY-SA 4.0, the shop")
     say("data", "add", "shop.csv", "--name", "Shop", *sizes, *(() if pin else ("--no-pin",)))

@@ -1,4 +1,4 @@
-"""`timellama data`: the files are where the workflow looks for them, digests are recomputed, an own file goes round."""
+"""`timellama data`: files are where the workflow expects them, digests are recomputed, a user's file can be added."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ def dry_run(python: Path, project: Path, target: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_list_names_every_data_set_and_where_its_files_are(project, say):
+def test_list_names_every_data_set_and_the_state_of_its_files(project, say):
     told = {each["name"]: each for each in json.loads(say("data", "list", "--json").stdout)}
     assert set(told) == set(load_catalogue(project / "config/datasets.yaml"))
     assert told["Synthetic"]["generated"] and not told["ETTh1"]["generated"]
@@ -59,7 +59,7 @@ def test_list_names_every_data_set_and_where_its_files_are(project, say):
     assert "17420" in say("data", "list", "ETTh1").stdout
 
 
-def test_fetched_files_leave_the_workflow_nothing_to_fetch(project, say, preloaded_python):
+def test_the_workflow_fetches_nothing_that_was_fetched_before(project, say, preloaded_python):
     assert "rule fetch:" in dry_run(preloaded_python, project, "results/raw/synthetic/seed0.csv")
     [file] = json.loads(say("data", "fetch", "Synthetic", "--json").stdout)["files"]
     assert file["was"] == "fetched"
@@ -71,7 +71,7 @@ def test_fetched_files_leave_the_workflow_nothing_to_fetch(project, say, preload
     assert again["was"] == "here"
 
 
-def test_fetch_of_a_configuration_and_from_a_mirror(project, say, shared, monkeypatch):
+def test_the_data_of_a_configuration_are_fetched_from_a_mirror(project, say, shared, monkeypatch):
     monkeypatch.setenv("TIMELLAMA_MIRROR", str(shared / "data"))
     assert json.loads(say("data", "list", "ETTh1", "--json").stdout)[0]["files"][0]["state"] == "in a mirror"
     told = json.loads(say("data", "fetch", "--configfile", "config/cpu.yaml", "--json").stdout)
@@ -80,7 +80,7 @@ def test_fetch_of_a_configuration_and_from_a_mirror(project, say, shared, monkey
     assert count == {"ok": 16, "wrong": 0, "absent": 0}
 
 
-def test_what_cannot_be_fetched_is_named_and_the_rest_is_brought(project, say):
+def test_a_file_that_cannot_be_fetched_is_named_and_the_others_are_fetched(project, say):
     catalogue = project / "config/datasets.yaml"
     text = catalogue.read_text(encoding="utf-8")
     address = next(line for line in text.splitlines() if "ETT-small/ETTh1.csv" in line and "https" in line)
@@ -91,7 +91,7 @@ def test_what_cannot_be_fetched_is_named_and_the_rest_is_brought(project, say):
     assert not unnamed(say("data", "fetch", "ETTh9", code=2).stderr, "'ETTh9'", "ETTh2?")
 
 
-def test_verify_names_a_file_that_was_changed(project, say):
+def test_verify_names_a_changed_file(project, say):
     say("data", "fetch", "Synthetic")
     assert "2 right, 0 wrong" in say("data", "verify").stdout
     raw = project / "results/raw/synthetic/seed0.csv"
@@ -106,8 +106,8 @@ def test_verify_names_a_file_that_was_changed(project, say):
     assert json.loads(say("data", "verify", "ETTh1", "--json", code=1).stdout)["count"]["absent"] == 1
 
 
-def test_an_own_file_goes_round(project, say):
-    """Added, planned, fetched, read: and the published catalogue keeps every byte that it had."""
+def test_a_users_file_is_added_planned_fetched_and_read(project, say):
+    """The published catalogue stays unchanged, byte for byte."""
     before = (project / "config/datasets.yaml").read_text(encoding="utf-8")
     known = load_catalogue(project / "config/datasets.yaml")
     shop(project / "shop.csv")
@@ -135,7 +135,7 @@ def test_an_own_file_goes_round(project, say):
     assert "{context}" in mine.prompt and "sun, hours" in mine.prompt
 
 
-def test_a_second_entry_of_a_name_or_a_file_is_refused(project, say):
+def test_a_second_entry_with_the_same_name_or_file_is_refused(project, say):
     shop(project / "shop.csv")
     small = ("--context", 48, "--horizon", 12)
     say("data", "add", "shop.csv", "--name", "Shop", *small)
@@ -171,14 +171,14 @@ def drop(column):
         (lambda i, cells: cells, ("--name", "a/b"), ("name", "'a/b'")),
     ],
 )
-def test_a_file_that_cannot_be_used_changes_nothing(project, say, change, options, named):
+def test_an_unusable_file_is_refused_and_nothing_is_written(project, say, change, options, named):
     shop(project / "shop.csv", change=change)
     given = ["--name", "Shop", "--context", 48, "--horizon", 12, *options]
     assert not unnamed(say("data", "add", "shop.csv", *given, code=2).stderr, *named)
     assert not (project / OWN).exists()
 
 
-def test_repairs_are_asked_for_on_the_command_line(project, say):
+def test_repairs_can_be_requested_on_the_command_line(project, say):
     def change(i, cells):
         day, hour = cells[0].split(" ")
         year, month, number = day.split("-")
@@ -208,20 +208,20 @@ def test_repairs_are_asked_for_on_the_command_line(project, say):
     )
 
 
-def test_git_ignores_the_own_catalogue(root):
+def test_git_ignores_the_local_catalogue(root):
     assert subprocess.run(["git", "check-ignore", "-q", OWN], cwd=root).returncode == 0
 
 
-def test_oddities_are_declared_only_when_they_are_meant(project, say):
+def test_oddities_are_declared_only_when_they_are_accepted(project, say):
     shop(project / "shop.csv", change=lambda i, cells: [cells[0], "-9999", cells[2]] if i in (9, 10) else cells)
     refusal = say("data", "add", "shop.csv", "--name", "Shop", "--context", 48, "--horizon", 12, code=2).stderr
-    assert not unnamed(refusal, *get_args(Fill), *get_args(Duplicates)), "what --fill and --duplicates may be"
+    assert not unnamed(refusal, *get_args(Fill), *get_args(Duplicates)), "the choices of --fill and --duplicates"
     say("data", "add", "shop.csv", "--name", "Shop", "--context", 48, "--horizon", 12, "--accept-quirks")
     assert load_catalogue(project / "config/datasets.yaml")["Shop"].quirks.sentinel_cells == 2
 
 
-def test_missing_values_stay_so_by_choice_and_are_part_of_the_run(project, say):
-    """Two empty cells and a row that is not there."""
+def test_missing_values_can_be_kept_and_are_then_part_of_the_run(project, say):
+    """Two empty cells and an absent row."""
 
     def change(i, cells):
         return [cells[0], "", cells[2]] if i in (9, 10) else cells
@@ -252,7 +252,7 @@ def test_a_dry_run_prints_the_entry_and_writes_nothing(project, say):
     ("step", "rows", "frequency", "season"),
     [(timedelta(minutes=15), 400, "15min", 96), (timedelta(days=1), 400, "D", 7), (timedelta(days=7), 400, "7D", 52)],
 )
-def test_the_step_and_the_season_are_found(project, step, rows, frequency, season):
+def test_step_and_season_are_detected(project, step, rows, frequency, season):
     from timellama.data.add_file import inspect_file
 
     start = datetime(2020, 1, 1)
@@ -265,7 +265,7 @@ def test_the_step_and_the_season_are_found(project, step, rows, frequency, seaso
 @pytest.mark.parametrize(
     ("frequency", "season"), [("MS", 12), ("ME", 12), ("QS-OCT", 4), ("QE-DEC", 4), ("YS-JAN", 1), ("YE-DEC", 1)]
 )
-def test_months_are_found(project, frequency, season):
+def test_steps_in_months_quarters_and_years_are_detected(project, frequency, season):
     from timellama.data.add_file import inspect_file
 
     days = pd.date_range("2000-01-01", periods=30, freq=frequency)
@@ -275,7 +275,7 @@ def test_months_are_found(project, frequency, season):
     assert (found.frequency, found.season, found.quirks) == (frequency.partition("-")[0], season, {})
 
 
-def test_a_step_of_no_alias_is_told(project):
+def test_an_unknown_frequency_alias_is_refused(project):
     from timellama.data.add_file import inspect_file
 
     (project / "own.csv").write_text("day,value\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n", encoding="utf-8")

@@ -28,7 +28,7 @@ def test_a_configuration_that_needs_no_network_can_run(project, say):
     assert {"git", "LaTeX"} <= set(states)
 
 
-def test_each_gap_is_told_with_its_remedy(project, say):
+def test_each_gap_is_reported_with_its_remedy(project, say):
     text = say("doctor", "--configfile", "config/paper.yaml", code=1).stdout
     for wanted in ("cannot run here", "data ETTh1", "TIMELLAMA_MIRROR", "backbone Llama-2-7B", "HF_TOKEN", "Gemma-2B"):
         assert wanted in text, wanted

@@ -1,4 +1,4 @@
-"""`timellama forecast`: the run's own forecasts come out again, in the file's units, and wrong input loses nothing."""
+"""`timellama forecast`: it reproduces the run's own forecasts in the file's units, and wrong input destroys nothing."""
 
 import csv
 import dataclasses
@@ -33,7 +33,7 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def test_a_window_of_the_test_part_gets_the_forecast_that_the_run_itself_made(made, say):
+def test_a_window_of_the_test_part_gets_the_runs_own_forecast(made, say):
     kept = np.load(made.place("dlinear-0") / "forecasts.npz", allow_pickle=False)
     first = int(0.8 * len(made.values))  # the first test target
     begin = first + int(kept["start"][1]) - 16
@@ -48,8 +48,8 @@ def test_a_window_of_the_test_part_gets_the_forecast_that_the_run_itself_made(ma
 
 
 @pytest.mark.parametrize("zone", [None, "America/New_York"])
-def test_a_run_with_a_calendar_reads_the_stamps_of_the_file(made, say, zone):
-    """The stamps are those of the run's own window, and give its forecast; others give another one."""
+def test_a_run_with_a_calendar_reads_the_timestamps_of_the_file(made, say, zone):
+    """The timestamps of the run's own window give its forecast; other timestamps give another one."""
     options = ITransformerOptions(width=8, heads=2, feed_forward=8)
     given = {"method": "itransformer", "variant": "itransformer", "options": options, "calendar": features_of("h")}
     if zone:
@@ -73,7 +73,7 @@ def test_a_run_with_a_calendar_reads_the_stamps_of_the_file(made, say, zone):
     assert not np.allclose(found[1], expected, rtol=1e-5)
 
 
-def test_the_order_of_columns_and_the_rows_before_change_nothing_but_the_order(made, say):
+def test_neither_the_order_of_columns_nor_earlier_rows_change_the_forecasts(made, say):
     write_csv(made.folder / "one.csv", made.values[-16:])
     swapped = made.values[-40:, ::-1]
     write_csv(made.folder / "two.csv", swapped, start="2024-02-29", columns=("oil temperature", "load"))
@@ -84,7 +84,7 @@ def test_the_order_of_columns_and_the_rows_before_change_nothing_but_the_order(m
     assert rows == [[a, c, b] for a, b, c in other_rows]
 
 
-def test_many_files_are_forecast_and_the_bad_one_is_named(made, say):
+def test_many_files_are_forecast_and_an_invalid_one_is_named(made, say):
     for name in ("a", "b", "c"):
         write_csv(made.folder / f"mine/{name}.csv", made.values[-20:])
     (made.folder / "mine/b.csv").write_text("when,load\n", encoding="utf-8")
@@ -102,7 +102,7 @@ def test_many_files_are_forecast_and_the_bad_one_is_named(made, say):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
 
-def test_another_step_and_other_code_are_told(made, say):
+def test_another_time_step_and_changed_code_are_reported(made, say):
     write_csv(made.folder / "my.csv", made.values[-16:], freq="D")
     done = say("forecast", "--run", "dlinear/H4-T16-s0", "--csv", "my.csv", "--out", "out.csv")
     assert not unnamed(done.stderr, "1 days 00:00:00", "0 days 01:00:00")
@@ -137,14 +137,14 @@ def test_another_step_and_other_code_are_told(made, say):
         (["--run", "dlinear/H4-T16-s0", "--csv", "my.csv"], ("'--out'",)),
     ],
 )
-def test_wrong_input_ends_with_one_clear_line_and_code_2(made, say, arguments, named):
+def test_wrong_input_ends_with_a_clear_error_and_code_2(made, say, arguments, named):
     before = write_csv(made.folder / "my.csv", made.values[-16:]).read_bytes()
     done = say("forecast", *arguments, code=2)
     assert not unnamed(done.stderr, *named) and done.stdout == ""
     assert not Path("o.csv").exists() and Path("my.csv").read_bytes() == before
 
 
-def test_what_is_not_the_runs_own_is_refused(made, say):
+def test_files_that_are_not_the_runs_own_are_refused(made, say):
     write_csv(made.folder / "my.csv", made.values[-16:])
     place = made.place("dlinear-0")
     arguments = ("forecast", "--run", place, "--csv", "my.csv", "--out", "o.csv")

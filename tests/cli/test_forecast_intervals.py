@@ -1,4 +1,4 @@
-"""`timellama forecast` of a run with intervals: columns, bands, units; and what is said of one without."""
+"""`timellama forecast` of a run with intervals: columns, bands, units; and what it says for a run without them."""
 
 import json
 from dataclasses import replace
@@ -59,7 +59,7 @@ def test_the_columns_are_the_intervals_in_the_files_units(calibrated, say):
     with np.load(calibrated.place("dlinear-0") / "intervals.npz") as arrays:
         q, levels = arrays["quantiles"], arrays["levels"].tolist()
     for place, name in enumerate(COLUMNS):
-        # In standardised values s is the look-back's deviation and 0.3; in the file's units all of it is times std.
+        # For standardised values, s is the look-back's deviation plus 0.3; in the file's units, all of it times std.
         s = calibrated.values[-16:, place].std() + 0.3 * scaler.std[place]
         for percent in (50, 80, 90):
             half = q[levels.index(percent), :, place] * s
@@ -77,7 +77,7 @@ def test_the_order_of_columns_changes_only_the_order(calibrated, say):
     assert all(np.array_equal(one[name], other[name]) for name in header[1:])
 
 
-def test_bands_are_drawn_and_a_flag_leaves_all_of_it_out(calibrated, say):
+def test_bands_are_drawn_and_the_flag_no_intervals_leaves_out_bands_and_columns(calibrated, say):
     write_csv(calibrated)
     run = ("forecast", "--run", calibrated.place("dlinear-0"), "--csv", "my.csv")
     say(*run, "--out", "with.csv", "--plot", "with.png")
@@ -86,7 +86,7 @@ def test_bands_are_drawn_and_a_flag_leaves_all_of_it_out(calibrated, say):
     assert Path("with.png").read_bytes() != Path("without.png").read_bytes()
 
 
-def test_a_run_without_intervals_forecasts_as_before_and_says_how_to_make_them(calibrated, say):
+def test_a_run_without_intervals_still_forecasts_and_says_how_to_make_them(calibrated, say):
     write_csv(calibrated)
     done = say("forecast", "--run", calibrated.place("rlinear-0"), "--csv", "my.csv", "--out", "out.csv")
     assert read_csv("out.csv")[0] == ["when", *COLUMNS]
@@ -94,7 +94,7 @@ def test_a_run_without_intervals_forecasts_as_before_and_says_how_to_make_them(c
     assert f"snakemake -j1 {target}" in " ".join(done.stderr.split()).replace(" intervals.json", "intervals.json")
 
 
-def test_intervals_of_other_weights_are_not_used(calibrated, say):
+def test_intervals_made_with_other_weights_are_not_used(calibrated, say):
     write_csv(calibrated)
     place = calibrated.place("dlinear-0")
     scores = json.loads((place / "intervals.json").read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def test_intervals_of_other_weights_are_not_used(calibrated, say):
     assert read_csv("out.csv")[0] == ["when", *COLUMNS] and "of other weights" in done.stderr
 
 
-def test_other_code_gets_quantiles_and_ends(calibrated):
+def test_python_code_can_read_quantiles_and_bounds(calibrated):
     finished = read_run(calibrated.place("dlinear-0"))
     forecaster = load_forecaster(finished, device="cpu")
     rows = read_context_rows(write_csv(calibrated), columns=forecaster.columns, context=16, time_column=None)
@@ -123,7 +123,7 @@ def test_other_code_gets_quantiles_and_ends(calibrated):
             ask()
 
 
-def test_a_column_of_the_name_of_an_end_is_told(calibrated):
+def test_a_column_named_like_an_interval_bound_is_refused(calibrated):
     finished = read_run(calibrated.place("dlinear-0"))
     forecaster = load_forecaster(finished, device="cpu")
     rows = read_context_rows(write_csv(calibrated), columns=forecaster.columns, context=16, time_column=None)

@@ -1,4 +1,4 @@
-"""`timellama forecast` on files with missing cells and rows: for runs that were trained with a mask, as in training."""
+"""`timellama forecast` on files with missing cells and rows: as in training, for runs that were trained with a mask."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ RUN = ("forecast", "--run", "Holed/dlinear")
 
 @pytest.fixture
 def holed(made, sample_run) -> np.ndarray:
-    """The project with a run on a series with holes, which is returned."""
+    """Adds a run on a series with holes to the project, and returns that series."""
     values = made.values.copy()
     values[[5, 40], 0] = values[135:141] = values[150, 1] = np.nan
     folder = made.folder / "results/data/Holed"
@@ -31,8 +31,8 @@ def holed(made, sample_run) -> np.ndarray:
     return values
 
 
-def test_the_forecast_is_the_runs_own_also_where_the_look_back_begins_in_a_hole(made, holed, say):
-    """Of the test part's 29 windows the middle one, 14, has its look-back in rows 126 to 141; it begins at row 126."""
+def test_the_forecast_is_the_runs_own_even_if_the_look_back_starts_in_a_hole(made, holed, say):
+    """The middle one of the test part's 29 windows, 14, has its look-back in rows 126 to 141 and starts at row 126."""
     kept = np.load(made.place("holed") / "forecasts.npz", allow_pickle=False)
     for place, begin in ((1, 112 + int(kept["start"][1])), (2, 112 + int(kept["start"][2]))):
         write_csv(made.folder / "my.csv", holed[begin - 100 : begin + 16])
@@ -45,11 +45,11 @@ def test_the_forecast_is_the_runs_own_also_where_the_look_back_begins_in_a_hole(
         assert missing and f"my.csv: {missing} missing cell" in " ".join(done.stderr.split())
 
 
-def test_rows_that_are_missing_are_as_rows_of_missing_cells(made, holed, say):
+def test_missing_rows_count_as_rows_of_missing_cells(made, holed, say):
     write_csv(made.folder / "cells.csv", holed[90:150])
     frame = pd.read_csv(made.folder / "cells.csv")
     frame.drop(index=range(45, 51)).to_csv(made.folder / "rows.csv", index=False)
-    # Rows 135 to 140 are 45 to 50 of the file, whose look-back is its rows 44 to 59.
+    # Rows 135 to 140 are rows 45 to 50 of the file, whose look-back is its rows 44 to 59.
     for name in ("cells", "rows"):
         done = say(*RUN, "--csv", f"{name}.csv", "--out", f"{name}-out.csv")
         told = "6 missing rows among them" if name == "rows" else "of the last 16 steps; the last value"
@@ -58,7 +58,7 @@ def test_rows_that_are_missing_are_as_rows_of_missing_cells(made, holed, say):
     assert read_csv(made.folder / "rows-out.csv")[1][0][0] == "2024-03-03 12:00:00"
 
 
-def test_a_column_that_was_never_seen_has_the_mean_of_the_training_rows(made, holed, say):
+def test_a_column_without_any_value_takes_the_mean_of_the_training_rows(made, holed, say):
     values = holed[-20:].copy()
     values[:, 1] = np.nan
     write_csv(made.folder / "none.csv", values)
@@ -72,7 +72,7 @@ def test_a_column_that_was_never_seen_has_the_mean_of_the_training_rows(made, ho
     assert np.allclose(found, expected, rtol=1e-5)
 
 
-def test_a_run_without_a_mask_refuses_and_one_with_a_mask_tells_what_it_cannot_use(made, holed, say):
+def test_a_run_without_a_mask_refuses_holes_and_one_with_a_mask_names_what_it_cannot_use(made, holed, say):
     write_csv(made.folder / "my.csv", holed[90:150])
     done = say("forecast", "--run", "ETTh1/dlinear/H4-T16-s0", "--csv", "my.csv", "--out", "o.csv", code=2)
     assert not unnamed(done.stderr, "my.csv", "line", 16)
@@ -95,6 +95,6 @@ def test_a_run_without_a_mask_refuses_and_one_with_a_mask_tells_what_it_cannot_u
     assert not (made.folder / "o.csv").exists()
 
 
-def test_show_says_what_was_observed(made, holed, say):
+def test_show_says_how_many_values_were_observed(made, holed, say):
     shown = " ".join(say("show", "Holed/dlinear").stdout.split())
     assert "missing ones count nowhere" in shown and "1 train, 0 validation, 13 test" in shown

@@ -1,4 +1,4 @@
-"""`timellama plan` on the smoke configuration: measured, assumed, against finished runs, and with too little of all."""
+"""`timellama plan` on the smoke configuration: measured, assumed, against finished runs, and with too few resources."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def project(root, tmp_path, monkeypatch) -> Path:
 def small(project: Path, **changed) -> Path:
     config = yaml.safe_load((project / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["dlinear", "seasonal-naive"]}
-    section["not_run"] = ["look-back-mean", "hour-of-day-mean"]  # floors that would stand beside them
+    section["not_run"] = ["look-back-mean", "hour-of-day-mean"]  # floors that would be planned as well
     config |= {"name": "small", "overrides": {}, "experiments": {"long_term": section}} | changed
     file = project / "small.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -59,8 +59,8 @@ def test_every_run_is_counted_without_a_device(project, say):
     assert told["exaflop"] > 0 and told["downloads"] == [] and not told["do_not_fit"]
 
 
-def test_twice_the_peak_takes_half_of_what_is_bound_by_it(project, say):
-    """Calls are made free, so that operations alone cost: training and test halve, the start stays."""
+def test_doubling_the_peak_halves_the_time_that_depends_on_it(project, say):
+    """Calls are free, so only operations cost time: training and test take half as long, the start is unchanged."""
     file = small(project)
     slow, fast = (
         json.loads(
@@ -84,7 +84,7 @@ def test_twice_the_peak_takes_half_of_what_is_bound_by_it(project, say):
     assert slow["hours"]["training"] == pytest.approx(2 * fast["hours"]["training"])
 
 
-def test_a_measured_plan_says_what_it_timed(project, say):
+def test_a_measured_plan_lists_what_it_timed(project, say):
     told = json.loads(say("plan", "--configfile", small(project), "--json").stdout)
     assert told["time"]["basis"] == "measured" and told["time"]["busy"] > 0
     timed = {(point["kind"], point["pass"]) for point in told["time"]["points"]}
@@ -95,7 +95,7 @@ def test_a_measured_plan_says_what_it_timed(project, say):
     assert not (project / "results").exists()
 
 
-def test_memory_and_disk_that_are_short_are_told(project, say, monkeypatch):
+def test_too_little_memory_or_disk_is_reported(project, say, monkeypatch):
     file = small(project)
     told = say("plan", "--configfile", file, "--no-measure", "--gpu-memory", 0.1, code=1).stdout
     assert "do not fit" in told and "overrides" in told
@@ -103,7 +103,7 @@ def test_memory_and_disk_that_are_short_are_told(project, say, monkeypatch):
     assert "10 bytes free" in say("plan", "--configfile", file, "--no-measure", code=1).stdout
 
 
-def test_finished_runs_are_held_against_the_prediction(project, say):
+def test_finished_runs_are_compared_with_the_prediction(project, say):
     file = small(project)
     runs = make_matrix(yaml.safe_load(file.read_text(encoding="utf-8")), root=project).every_run()
     folder = next(name for name, run in runs.items() if run.method == "dlinear")
@@ -125,11 +125,11 @@ def test_finished_runs_are_held_against_the_prediction(project, say):
     (place / "metrics.json").write_text(text.replace(source_digest, "0" * len(source_digest)), encoding="utf-8")
     told = json.loads(say("plan", "--configfile", file, "--no-measure", "--json").stdout)
     assert told["runs"] == {"all": 2, "done": 0, "left": 2, "measured_again": 0}, (
-        "of other code, so the workflow makes it again"
+        "of other code, so the workflow repeats it"
     )
 
 
-def test_a_finished_run_that_other_metrics_measured_is_left(project, say, monkeypatch):
+def test_a_finished_run_that_was_measured_with_other_metrics_counts_as_left(project, say, monkeypatch):
     (project / "plan_metric.py").write_text(METRIC, encoding="utf-8")
     monkeypatch.syspath_prepend(str(project))
     file = small(project, metrics=["plan_metric:NEAR"])
@@ -146,7 +146,7 @@ def test_a_finished_run_that_other_metrics_measured_is_left(project, say, monkey
     assert not unnamed(say("plan", "--configfile", broken, "--no-measure", code=2).stderr, "plan_metric:NEAER", "NEAR?")
 
 
-def test_published_weights_are_downloads_of_their_size(project, say):
+def test_published_weights_are_listed_as_downloads_with_their_size(project, say):
     config = {
         "experiments": {
             "long_term": {"datasets": {"ETTm1": {"context": 96, "horizons": [96]}}, "methods": ["time-llama"]}
@@ -173,7 +173,7 @@ def test_a_method_can_be_left_out(project, say):
         json.loads(say("plan", "--configfile", of_one_method, "--no-measure", *more, "--json").stdout)["runs"]["all"]
         for more in ((), ("--without", both[0]))
     ]
-    assert runs[0] == 2 * runs[1] > 0, "a variant too is left out by its name"
+    assert runs[0] == 2 * runs[1] > 0, "a variant can also be left out by its name"
     file = small(project)
     wrong = say("plan", "--configfile", file, "--without", "dlinear", "--without", "dlinera", code=2).stderr
     assert not unnamed(wrong, "--without", "'dlinera'")

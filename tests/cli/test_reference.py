@@ -1,4 +1,4 @@
-"""`timellama reference`: exit codes, and what each command says."""
+"""`timellama reference`: exit codes, and what each command prints."""
 
 import json
 
@@ -14,7 +14,7 @@ CONFIG = "config/smoke.yaml"
 
 @pytest.fixture
 def naive(root, tmp_path, monkeypatch):
-    """The project's folder to run in, and beside it the result of one run that trains nothing, made up."""
+    """Changes to the project's folder, and returns a folder with a made-up result of one run that trains nothing."""
     monkeypatch.chdir(root)
     config = read_yaml(root / CONFIG)
     runs = make_matrix(config, root=root).experiment("long_term")
@@ -36,7 +36,7 @@ def naive(root, tmp_path, monkeypatch):
     return tmp_path, path
 
 
-def test_export_check_and_what_is_missing(say, naive):
+def test_a_result_is_exported_and_checked_and_missing_ones_are_listed(say, naive):
     folder, path = naive
     where = ("--configfile", CONFIG, "--folder", folder / "kept")
     before = say("reference", "missing", *where).stdout.split()
@@ -55,7 +55,7 @@ def test_export_check_and_what_is_missing(say, naive):
     assert {"path", "problem", "remedy"} == set(found[(folder / "kept").as_posix()][0])
 
 
-def test_a_repeated_run_beside_the_kept_one(say, naive):
+def test_a_repeated_run_is_compared_with_the_kept_one(say, naive):
     folder, path = naive
     where = ("--configfile", CONFIG, "--folder", folder / "kept", "--results", folder / "results")
     say("reference", "export", *where)
@@ -70,7 +70,7 @@ def test_a_repeated_run_beside_the_kept_one(say, naive):
     assert (found["kept_processor"], found["processor"]) == ("A processor", "B")
 
 
-def test_nothing_to_export_or_check(say, naive):
+def test_an_error_is_reported_if_there_is_nothing_to_export_or_check(say, naive):
     folder, _ = naive
     assert not unnamed(say("reference", "check", "--folder", folder / "none", code=2).stderr, folder / "none")
     where = ("--configfile", CONFIG, "--folder", folder / "none")

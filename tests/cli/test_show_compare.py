@@ -1,4 +1,4 @@
-"""`timellama show` and `compare`: what stands in the files comes out, and the test is the tables' own."""
+"""`timellama show` and `compare`: they print what the files hold, and the test is the same as in the tables."""
 
 import json
 import math
@@ -14,7 +14,7 @@ def metrics_of(made, name):
     return json.loads((made.place(name) / "metrics.json").read_text(encoding="utf-8"))
 
 
-def test_show_prints_numbers_settings_and_origin(made, say):
+def test_show_prints_numbers_settings_and_provenance(made, say):
     metrics = metrics_of(made, "dlinear-0")
     text = say("show", "dlinear/H4-T16-s0").stdout
     for wanted in (f"{metrics['mse']:.6f}", str(metrics["n_windows"]), "kernel", "max_steps", "of other code", "ab"):
@@ -64,16 +64,16 @@ def test_compare_pairs_the_seeds_of_both(made, say):
     assert "the interval is of 95% over 2 seeds" in text and "kernel" in text
 
 
-def test_a_method_without_chance_is_paired_with_every_seed(made, say):
+def test_a_deterministic_method_is_paired_with_every_seed(made, say):
     told = json.loads(say("compare", made.place("naive"), made.place("dlinear-0"), "--json").stdout)
     assert told["seeds"] == [0, 1]
     naive = metrics_of(made, "naive")["mse"]
     expected = sum(naive - metrics_of(made, f"dlinear-{seed}")["mse"] for seed in (0, 1)) / 2
     assert told["differences"][0]["mean"] == pytest.approx(expected)
-    assert any("stands for every seed" in note for note in told["notes"])
+    assert any("is used for every seed" in note for note in told["notes"])
 
 
-def test_one_pair_is_no_test_and_says_so(made, say):
+def test_a_single_pair_of_runs_is_not_tested_and_the_output_says_so(made, say):
     for name in ("dlinear-1", "rlinear-1"):
         (made.place(name) / "metrics.json").unlink()
     text = say("compare", made.place("dlinear-0"), made.place("rlinear-0")).stdout
@@ -93,12 +93,12 @@ def test_one_pair_is_no_test_and_says_so(made, say):
         (["compare", "dlinear/H4-T16-s0"], ("'second'",)),
     ],
 )
-def test_wrong_input_ends_with_one_clear_line_and_code_2(made, say, arguments, named):
+def test_wrong_input_ends_with_a_clear_error_and_code_2(made, say, arguments, named):
     done = say(*arguments, code=2)
     assert not unnamed(done.stderr, *named) and done.stdout == ""
 
 
-def test_other_data_are_not_compared(made, say):
+def test_runs_on_different_data_are_not_compared(made, say):
     metrics = metrics_of(made, "rlinear-0")
     metrics["provenance"]["data_sha256"] = "12"
     (made.place("rlinear-0") / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
@@ -106,7 +106,7 @@ def test_other_data_are_not_compared(made, say):
     assert not unnamed(done.stderr, "ab", 12)
 
 
-def test_a_damaged_result_is_told(made, say):
+def test_a_damaged_result_is_reported(made, say):
     (made.place("rlinear-0") / "metrics.json").write_text("{", encoding="utf-8")
     assert not unnamed(say("show", made.place("rlinear-0"), code=2).stderr, "metrics.json")
     (made.place("rlinear-0") / "metrics.json").write_text("{}", encoding="utf-8")

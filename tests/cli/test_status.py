@@ -1,4 +1,4 @@
-"""`timellama status` on the project's own smoke configuration: the counts are those of the files."""
+"""`timellama status` on the project's own smoke configuration: the counts match the files."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from timellama.experiments.matrix import make_matrix
 
 @pytest.fixture
 def project(root, tmp_path, monkeypatch) -> Path:
-    """The project's configurations alone; nothing has been run."""
+    """Only the project's configurations; nothing has been run."""
     shutil.copytree(root / "config", tmp_path / "config")
     (tmp_path / "Snakefile").write_text("", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -27,7 +27,7 @@ def runs(project):
     return make_matrix(config, root=project).every_run()
 
 
-def test_every_run_is_in_one_state(project, say):
+def test_every_run_is_in_exactly_one_state(project, say):
     folders = list(runs(project))
     done, failed, running = folders[:3]
     (project / "results" / done).mkdir(parents=True)
@@ -43,11 +43,11 @@ def test_every_run_is_in_one_state(project, say):
     states = {each["folder"]: each["state"] for each in told["runs"]}
     assert [states[folder] for folder in folders[:4]] == ["done", "failed", "running", "left"]
     assert sum(told["experiments"]["long_term"].values()) == 14 and told["experiments"]["efficiency"]["left"] == 2
-    for wanted in ("ValueError: too hot", "mse 0.2500", "1 done run(s) are of other code", done, running):
+    for wanted in ("ValueError: too hot", "mse 0.2500", "1 done run(s) were made by other code", done, running):
         assert wanted in text, wanted
 
 
-def test_nothing_run_yet_is_no_failure(project, say):
+def test_a_project_without_any_run_is_no_failure(project, say):
     told = json.loads(say("status", "--json").stdout)
     assert told["configuration"] == "default" and told["total"]["left"] == len(told["runs"]) - len(
         [each for each in told["runs"] if each["folder"].startswith("efficiency/")]
@@ -62,13 +62,13 @@ def test_nothing_run_yet_is_no_failure(project, say):
         ("torn.yaml", "a: [1\n", ("torn.yaml", "line 2")),
     ],
 )
-def test_a_wrong_configuration_is_told(project, say, file, text, named):
+def test_an_invalid_configuration_is_reported(project, say, file, text, named):
     if text is not None:
         (project / file).write_text(text, encoding="utf-8")
     assert not unnamed(say("status", "--configfile", file, code=2).stderr, *named)
 
 
-def test_a_folder_without_a_project_has_what_came_with_the_package(say, tmp_path, monkeypatch):
+def test_a_folder_without_a_project_uses_the_packages_own_files(say, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "configuration default" in say("status").stdout
     assert not unnamed(say("reference", "check", code=2).stderr, tmp_path)

@@ -1,4 +1,4 @@
-"""The index of provenance, and `timellama verify`: each kind of tampering is named, by its file alone."""
+"""The index of provenance, and `timellama verify`: each kind of tampering is reported for the changed file only."""
 
 import dataclasses
 import hashlib
@@ -32,7 +32,7 @@ def change(path, **values) -> None:
 
 @pytest.fixture
 def indexed(made):
-    """Three runs, one of them with a language model, a sweep and three reports, with their index."""
+    """Three runs (one of them with a language model), a sweep and three reports, with their index."""
     (made.folder / RAW).parent.mkdir(parents=True)
     (made.folder / RAW).write_text("date,load\n")
     data = sha256(made.folder / RAW)
@@ -70,7 +70,7 @@ def indexed(made):
     return made, paths, index
 
 
-def test_what_the_index_holds(indexed):
+def test_the_index_holds_digests_settings_and_origins(indexed):
     made, paths, index = indexed
     assert json.loads((made.folder / INDEX).read_text()) == json.loads(json.dumps(index))
     report = index["reports"]["reports/a.md"]
@@ -92,7 +92,7 @@ def test_what_the_index_holds(indexed):
     assert index["results"][SWEEP]["threads"] == 2 and index["results"][SWEEP]["seed"] is None
 
 
-def test_the_index_is_the_same_twice(indexed):
+def test_the_index_does_not_depend_on_the_order_of_reports(indexed):
     made, _, index = indexed
     reports = {path: list(reversed(entry["results"])) for path, entry in reversed(index["reports"].items())}
     provenance_index.write(provenance_index.make(reports, configuration="made up"), made.folder / "again.json")
@@ -120,7 +120,7 @@ def test_intervals_of_other_code_are_named(indexed, say):
         assert ("intervals.json has intervals of other code" in told) == bool(code)
 
 
-CASES = {  # what is tampered with: the problem that is told of it
+CASES = {  # what is tampered with: the problem that is reported
     "reports/a.md": "was changed after it was made",
     "dlinear-0/metrics.json": "is not the result that 1 report(s) were made from",
     "dlinear-0/weights.safetensors": "was changed after its run ended",
@@ -141,7 +141,7 @@ def place(name, paths):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_one_changed_byte_is_named_by_its_file_alone(indexed, say, name):
+def test_one_changed_byte_is_reported_for_its_file_only(indexed, say, name):
     made, paths, _ = indexed
     path = made.folder / place(name, paths)
     content = bytearray(path.read_bytes() or b"x")
@@ -153,14 +153,14 @@ def test_one_changed_byte_is_named_by_its_file_alone(indexed, say, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_absent_file_is_named(indexed, say, name):
+def test_an_absent_file_is_reported(indexed, say, name):
     made, paths, _ = indexed
     (made.folder / place(name, paths)).unlink()
     found = json.loads(say("verify", "--json", code=1).stdout)["mismatches"]
     assert [(each["path"], each["problem"]) for each in found] == [(place(name, paths), "is absent")]
 
 
-def test_every_value_of_a_result_counts(indexed, say):
+def test_changing_any_value_of_a_result_is_reported(indexed, say):
     made, paths, _ = indexed
     change(made.folder / paths["dlinear-0"], mse=0.001)
     told = say("verify", code=1).stdout
@@ -168,7 +168,7 @@ def test_every_value_of_a_result_counts(indexed, say):
 
 
 def again(made, index):
-    """The index made anew after results were changed, so that digests of files match."""
+    """Rebuilds the index after results were changed, so that the digests of files match."""
     reports = {path: entry["results"] for path, entry in index["reports"].items()}
     provenance_index.write(provenance_index.make(reports, configuration="made up"), made.folder / INDEX)
 
@@ -186,7 +186,7 @@ def again(made, index):
         ),
     ],
 )
-def test_a_result_that_an_index_holds_is_still_questioned(indexed, say, name, changes, problem):
+def test_a_result_in_the_index_is_still_checked_against_code_and_inputs(indexed, say, name, changes, problem):
     made, paths, index = indexed
     change(made.folder / paths[name], **changes)
     again(made, index)
@@ -219,7 +219,7 @@ def test_other_reporting_code_is_named(indexed, say):
         ('{"format": 1}', (INDEX, "reports")),
     ],
 )
-def test_an_index_that_is_none_is_wrong_input(indexed, say, content, named):
+def test_an_absent_or_invalid_index_is_an_error(indexed, say, content, named):
     made, _, _ = indexed
     (made.folder / INDEX).unlink()
     if content is not None:
@@ -228,7 +228,7 @@ def test_an_index_that_is_none_is_wrong_input(indexed, say, content, named):
     assert not unnamed(told, *named, f"snakemake -j1 {INDEX}")
 
 
-def test_no_index_is_made_of_absent_or_silent_results(indexed):
+def test_no_index_is_made_without_results_or_from_one_without_a_source_digest(indexed):
     made, paths, _ = indexed
     with refused("reports/d.md"):
         provenance_index.make({"reports/d.md": []}, configuration="made up")

@@ -1,4 +1,4 @@
-"""A training whose steps are recorded once and replayed: by a recorder that needs no CUDA, and on CUDA where it is."""
+"""Training steps that are recorded once and replayed: with a recorder that needs no CUDA, and on CUDA if available."""
 
 import dataclasses
 import os
@@ -20,18 +20,18 @@ from timellama.training.steps.graph import SETTLING, GraphStep
 from timellama.training.train import train, trainable_state
 
 T, H, N = 6, 2, 3
-BATCH, WINDOWS, EPOCHS = 4, 18, 4  # four full batches and a smaller one an epoch
+BATCH, WINDOWS, EPOCHS = 4, 18, 4  # four full batches and a smaller one per epoch
 FULL = EPOCHS * (WINDOWS // BATCH)
 WITHIN = 1e-5
 DEVICE = os.environ.get("TIMELLAMA_TEST_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Net(Forecaster):
-    """Each variate alone, with dropout, a batch norm, a router's loss, and a count of what `after_step` was told."""
+    """Each variate alone, with dropout, batch norm, a router's loss, and a record of the calls of `after_step`."""
 
     def __init__(self):
         super().__init__()
-        # No bias before the batch norm: its gradient is rounding alone, of which AdamW makes a whole step.
+        # No bias before the batch norm: its gradient is only rounding error, which AdamW would turn into a full step.
         self.enter, self.norm, self.leave = nn.Linear(T, 8, bias=False), nn.BatchNorm1d(8), nn.Linear(8, H)
         self.router, self.dropout = nn.Linear(T, 2), nn.Dropout(0.3)
         self.steps: list[int] = []
@@ -53,7 +53,7 @@ class Net(Forecaster):
 
 
 class Replayed:
-    """Stands in for CUDA's recorder: a recording is computed again at each replay, from the same places."""
+    """Stands in for CUDA's recorder: each replay recomputes the recording, reading from the same tensors."""
 
     def __init__(self):
         self.aside_calls = self.replays = 0
@@ -75,7 +75,7 @@ class Replayed:
 
 
 class Waiting(Replayed):
-    """The step makes the host wait: seen after all of it has changed the weights and drawn its masks."""
+    """The step makes the host wait, which is noticed only after it has changed the weights and drawn its masks."""
 
     def strictly(self, call):
         call()
@@ -90,7 +90,7 @@ class Unrecorded(Replayed):
 
 
 class Frozen(Replayed):
-    """A graph in which the batch is a constant: it replays what was there when it was recorded."""
+    """A graph in which the batch is a constant: it replays the batch with which it was recorded."""
 
     def record(self, call, parameters):
         step = call.__self__
@@ -110,7 +110,7 @@ def windows(count: int, *, seed: int) -> SplitWindows:
 
 
 def trained(monkeypatch, recorder, *, net=None, fit: Fit = WHOLE, device: str = "cpu", **more):
-    """The model after a training whose steps `recorder` records; None: eager steps, "CUDA": as a run makes them."""
+    """The model after training with steps that `recorder` records; None: eager steps, "CUDA": as in a run."""
     seed_everything(0, device)
     net = (net or Net()).to(device)
     settings = Training(learning_rate=0.03, batch_size=BATCH, epochs=EPOCHS, patience=100, validations_per_epoch=1)
@@ -136,14 +136,14 @@ def trained(monkeypatch, recorder, *, net=None, fit: Fit = WHOLE, device: str = 
 
 
 def apart(one: nn.Module, other: nn.Module) -> float:
-    """The largest difference of a trained weight or a buffer."""
+    """The largest difference in any trained weight or buffer."""
     a, b = trainable_state(one), trainable_state(other)
     return max((a[name].double() - b[name].double()).abs().max().item() for name in a)
 
 
 @pytest.mark.parametrize("fit", [WHOLE, Fit(step_series=4)], ids=["whole", "parts"])
-def test_replayed_steps_are_eager_steps(monkeypatch, fit):
-    """The order of batches, each step's learning rate, dropout masks, both losses and the smaller batches."""
+def test_replayed_steps_equal_eager_steps(monkeypatch, fit):
+    """Covers the order of batches, the learning rate per step, dropout masks, both losses and the smaller batches."""
     recorder = Replayed()
     eager, expected = trained(monkeypatch, None, fit=fit)
     net, outcome = trained(monkeypatch, recorder, fit=fit)
@@ -164,8 +164,8 @@ def test_replayed_steps_are_eager_steps(monkeypatch, fit):
         (Frozen(), "of its graph and of an eager step are"),
     ],
 )
-def test_what_cannot_be_a_graph_is_trained_eagerly_to_the_same_bits(monkeypatch, caplog, recorder, reason):
-    """As if nothing had been tried: weights, moments, running statistics and generators are put back."""
+def test_steps_that_cannot_be_recorded_are_trained_eagerly_with_identical_bits(monkeypatch, caplog, recorder, reason):
+    """As if nothing had been tried: weights, moments, running statistics and generators are restored."""
     eager, _ = trained(monkeypatch, None)
     net, outcome = trained(monkeypatch, recorder)
     assert outcome.steps_made["steps"] == "off" and reason in outcome.steps_made["reason"]
@@ -174,13 +174,13 @@ def test_what_cannot_be_a_graph_is_trained_eagerly_to_the_same_bits(monkeypatch,
     assert net.steps == eager.steps
 
 
-def test_layers_that_are_computed_again_are_no_graph(monkeypatch):
+def test_recomputed_layers_prevent_a_graph(monkeypatch):
     recorder = Replayed()
     _, outcome = trained(monkeypatch, recorder, fit=Fit(recompute=True))
     assert recorder.aside_calls == recorder.replays == 0 and "computed again" in outcome.steps_made["reason"]
 
 
-def test_a_training_that_is_stopped_goes_on_with_a_new_graph(monkeypatch, tmp_path):
+def test_a_stopped_training_resumes_with_a_new_graph(monkeypatch, tmp_path):
     whole, _ = trained(monkeypatch, Replayed())
     with pytest.raises(Interrupted):
         trained(monkeypatch, Replayed(), checkpoint=Checkpoint(tmp_path, identity={}), signals=AskedToStop(11))
@@ -191,7 +191,7 @@ def test_a_training_that_is_stopped_goes_on_with_a_new_graph(monkeypatch, tmp_pa
     assert apart(net, whole) < WITHIN
 
 
-def test_without_cuda_steps_are_eager_and_the_reason_is_kept(monkeypatch):
+def test_without_cuda_steps_are_eager_and_the_reason_is_recorded(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     eager, _ = trained(monkeypatch, None)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -200,7 +200,7 @@ def test_without_cuda_steps_are_eager_and_the_reason_is_kept(monkeypatch):
 
 
 @pytest.mark.gpu
-def test_on_cuda_a_graph_gives_what_eager_steps_give(monkeypatch, record_property):
+def test_on_cuda_a_graph_gives_the_same_as_eager_steps(monkeypatch, record_property):
     eager, _ = trained(monkeypatch, None, device=DEVICE)
     net, outcome = trained(monkeypatch, "CUDA", device=DEVICE)
     record_property("apart", apart(net, eager))
@@ -209,7 +209,7 @@ def test_on_cuda_a_graph_gives_what_eager_steps_give(monkeypatch, record_propert
 
 
 class Reads(Net):
-    """Decides on the host what it computes."""
+    """Decides on the host what to compute."""
 
     def forecast(self, x):
         made = super().forecast(x)
@@ -217,7 +217,7 @@ class Reads(Net):
 
 
 class Draws(Net):
-    """Draws a number on the host, which no step waits for."""
+    """Draws a random number on the host, for which no step waits."""
 
     def forecast(self, x):
         made = super().forecast(x)
@@ -226,7 +226,7 @@ class Draws(Net):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("kind", [Reads, Draws])
-def test_on_cuda_a_network_that_asks_the_host_is_trained_eagerly(monkeypatch, kind):
+def test_on_cuda_a_network_that_needs_the_host_is_trained_eagerly(monkeypatch, kind):
     eager, _ = trained(monkeypatch, None, device=DEVICE, net=_made(kind))
     net, outcome = trained(monkeypatch, "CUDA", device=DEVICE, net=_made(kind))
     assert outcome.steps_made["steps"] == "off" and outcome.steps_made["reason"]

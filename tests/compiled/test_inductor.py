@@ -1,4 +1,4 @@
-"""Forward passes through torch.compile: without inductor, which needs a C++ compiler, by the pass before it."""
+"""Forward passes through torch.compile, tested with the pass before inductor, which itself needs a C++ compiler."""
 
 import copy
 import os
@@ -41,8 +41,8 @@ def stepped(step: TrainingStep, *, sizes=(4, 4, 2, 4)) -> list[float]:
     return losses
 
 
-def test_a_compiled_forward_pass_trains_as_an_eager_one(monkeypatch):
-    """Dropout masks too; the smaller batch passes eagerly, and nothing is compiled for it."""
+def test_a_compiled_forward_pass_trains_like_an_eager_one(monkeypatch):
+    """Dropout masks are equal too. The smaller batch runs eagerly, and nothing is compiled for it."""
     torch.manual_seed(0)
     net = Net()
     other, shapes = copy.deepcopy(net), []
@@ -56,7 +56,7 @@ def test_a_compiled_forward_pass_trains_as_an_eager_one(monkeypatch):
         torch.testing.assert_close(two, one, rtol=0, atol=WITHIN)
 
 
-def test_what_torch_cannot_compile_is_trained_eagerly_to_the_same_bits(caplog):
+def test_a_network_that_torch_cannot_compile_is_trained_eagerly_with_identical_bits(caplog):
     torch.manual_seed(0)
     net = Net()
     other = copy.deepcopy(net)
@@ -71,7 +71,7 @@ def test_what_torch_cannot_compile_is_trained_eagerly_to_the_same_bits(caplog):
     assert how(step)["steps"] == "off" and "call of a thing" in how(step)["reason"] and "eagerly" in caplog.text
 
 
-def test_a_compiler_is_asked_for_by_name(monkeypatch, tmp_path):
+def test_a_missing_compiler_is_reported_by_name(monkeypatch, tmp_path):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with refused("compile", "'on'", "g++", "clang++", "'off'", "CXX"):
@@ -84,7 +84,7 @@ def test_a_compiler_is_asked_for_by_name(monkeypatch, tmp_path):
     require_compiler()
 
 
-def test_all_runs_share_a_cache_that_the_user_may_place(monkeypatch, tmp_path):
+def test_all_runs_share_a_cache_whose_place_the_user_may_choose(monkeypatch, tmp_path):
     monkeypatch.setattr(compiled, "require_compiler", lambda: None)
     monkeypatch.setattr(compiled, "NAMED", None)
     monkeypatch.chdir(tmp_path)
@@ -97,6 +97,6 @@ def test_all_runs_share_a_cache_that_the_user_may_place(monkeypatch, tmp_path):
     assert os.environ[compiled.CACHE] == "/elsewhere"
 
 
-def test_another_kind_is_refused():
+def test_an_unknown_kind_is_refused():
     with refused("compiled", "'jit'", "off", "graph", "inductor", error=ValueError):
         as_compiled(made(Net()), "jit", batch=4)

@@ -1,4 +1,4 @@
-"""What `compile` is for each run, decided when the plan is made, and what methods say of their steps."""
+"""The value of `compile` for each run, decided when planning, and what the records of methods say about their steps."""
 
 from contextlib import nullcontext
 from unittest import mock
@@ -23,14 +23,14 @@ STEPS = compiling.LEAST_STEPS
 
 
 def planned(root, **changed) -> dict[str, Run]:
-    """The runs of all methods on the generated data set by variant, with 100 steps, DLinear with one fewer."""
+    """The runs of all methods on the generated data set, by variant, with 100 steps and DLinear with one fewer."""
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {
         "datasets": {"Synthetic": {"context": 96, "horizons": [24]}},
         "methods": [*METHODS, "time-llama-prompt-statistics", "time-llama-5"],
         "overrides": {"time-llm": {"options": {"features": 16}}},  # the tiny language model is 32 wide
     }
-    # A Llama, since GPT-2 has six modules a block and the paper seven.
+    # A Llama, since GPT-2 has six modules per block and the paper seven.
     config |= {"backbones": [{"name": "tiny-llama", "blocks": 2, "rank": 4}], "seeds": [0]}
     config |= {"training": {"max_steps": STEPS, "batch_size": 4}, "experiments": {"long_term": section}}
     config["overrides"] = {"dlinear": {"training": {"max_steps": STEPS - 1}}}
@@ -39,15 +39,15 @@ def planned(root, **changed) -> dict[str, Run]:
     return {run.variant: run for run in make_matrix(config | changed, root=root).every_run().values()}
 
 
-def test_off_is_the_default_and_leaves_identities_as_they_were(root):
+def test_off_is_the_default_and_leaves_identities_unchanged(root):
     plain, off = planned(root), planned(root, compile="off")
     assert {name: run.folder for name, run in plain.items()} == {name: run.folder for name, run in off.items()}
     assert all(run.compiled == "off" and "compiled" not in run.to_json() for run in plain.values())
-    # YAML reads a bare `off` as false.
+    # YAML reads an unquoted `off` as false.
     assert planned(root, compile=False) == off
 
 
-def test_on_cuda_a_step_is_a_graph_unless_the_method_reads_back(root):
+def test_on_cuda_a_step_is_a_graph_unless_the_method_reads_numbers_back(root):
     plain, on = planned(root), planned(root, compile="on", device="cuda")
     untrained = {name for name, run in plain.items() if run.training is None}
     eager = READ_BACK | {"time-llama-prompt-statistics"} | untrained
@@ -57,18 +57,18 @@ def test_on_cuda_a_step_is_a_graph_unless_the_method_reads_back(root):
     assert Run.from_json(on["dlinear"].to_json()) == on["dlinear"] and plain["dlinear"].compiled == "off"
 
 
-def test_auto_is_a_graph_from_the_least_number_of_steps_and_off_on_a_cpu(root):
+def test_auto_is_a_graph_from_the_minimum_number_of_steps_and_off_on_a_cpu(root):
     auto = planned(root, compile="auto", device="cuda")
     assert auto["time-llama"].compiled == "graph" and auto["dlinear"].compiled == "off"
     assert {run.compiled for run in planned(root, compile="auto", device="cpu").values()} == {"off"}
 
 
-def test_a_method_may_have_its_own(root):
+def test_an_override_may_set_compile_for_a_single_method(root):
     own = planned(root, compile="on", device="cuda", overrides={"patchtst": {"compile": False}})
     assert own["patchtst"].compiled == "off" and own["time-llama"].compiled == "graph"
 
 
-def test_on_without_a_compiler_is_one_message(root, monkeypatch):
+def test_on_without_a_compiler_is_one_error_message(root, monkeypatch):
     assert planned(root, compile=True, device="cpu")["timesnet"].compiled == "inductor"
     monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
     with refused("compile", "'on'", "g++", "'off'"):
@@ -77,7 +77,7 @@ def test_on_without_a_compiler_is_one_message(root, monkeypatch):
 
 @pytest.mark.parametrize("name", [*METHODS, "time-llama-5"])
 def test_a_step_reads_numbers_back_if_and_only_if_the_record_says_so(root, name):
-    """On torch's meta device there are no numbers to read."""
+    """Tensors on torch's meta device hold no numbers, so reading one back fails."""
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
     run = planned(root)[name]
     shape = None
@@ -98,7 +98,7 @@ def test_a_step_reads_numbers_back_if_and_only_if_the_record_says_so(root, name)
     assert reads == method_of(run.method).has_read_back(run.options)
 
 
-def test_a_prompt_of_each_samples_own_reads_numbers_back():
+def test_a_prompt_per_sample_reads_numbers_back():
     tokenise = lambda text: list(text.encode())  # noqa: E731
     table = torch.zeros(256, 4, device="meta")
     prompt = StatisticsPrompt(context=24, description="It.", tokenise=tokenise, embedding_table=table, scale=1.0)

@@ -1,4 +1,4 @@
-"""What a run and a report say of compiled steps."""
+"""What a run and a report say about compiled steps."""
 
 import dataclasses
 import json
@@ -10,8 +10,8 @@ from timellama.experiments.run import Training
 from timellama.reports.render.origin import describe_compiled
 
 
-def test_a_run_says_how_its_steps_were_really_made(sample_run, tmp_path, monkeypatch):
-    """A plan for CUDA that is carried out without one gives what eager steps give, and says so."""
+def test_a_run_records_how_its_steps_were_actually_made(sample_run, tmp_path, monkeypatch):
+    """A plan for CUDA that runs without it gives the same as eager steps, and the run says so."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     eager = made_up.small(sample_run, training=Training(batch_size=16, max_steps=12))
     planned = dataclasses.replace(eager, compiled="graph")

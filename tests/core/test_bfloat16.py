@@ -1,4 +1,4 @@
-"""What `precision: auto` is: by flags where they say it, by one measurement that is kept where they do not."""
+"""How `precision: auto` is resolved: by flags where they are decisive, otherwise by one measurement that is kept."""
 
 import json
 
@@ -18,13 +18,13 @@ def asked(tmp_path, flags: str, *, device: str = "cpu", found: float | None = No
         (tmp_path / "gpu").touch()
 
     def probe() -> float:
-        assert found is not None, "nothing is measured here"
+        assert found is not None, "nothing is to be measured here"
         return found
 
     return is_faster(device, **places, gpu=tmp_path / "gpu", probe=probe)
 
 
-def test_flags_decide_where_they_can(tmp_path):
+def test_processor_flags_decide_where_they_can(tmp_path):
     assert asked(tmp_path, "avx2 amx_bf16 avx512_bf16")
     assert not asked(tmp_path, "avx2 avx512f")
     assert asked(tmp_path, "avx2", device="cuda:1")
@@ -36,7 +36,7 @@ def test_flags_decide_where_they_can(tmp_path):
 @pytest.mark.parametrize(("found", "expected"), [(FASTER, True), (0.9, False)])
 def test_a_measurement_is_made_once_and_kept(tmp_path, found, expected):
     assert asked(tmp_path, "avx512_bf16", found=found) is expected
-    assert asked(tmp_path, "avx512_bf16") is expected, "the kept one"
+    assert asked(tmp_path, "avx512_bf16") is expected, "the kept measurement"
     assert json.loads((tmp_path / "cache/found.json").read_text(encoding="utf-8")) == {"X (AVX512-BF16)": found}
 
 
@@ -58,10 +58,10 @@ def test_a_plan_holds_the_resolved_precision(root, monkeypatch, faster, expected
     planned = make_matrix(config, root=root).every_run().values()
     assert {run.precision for run in planned if run.method != "patchtst"} == {expected}
     assert {run.precision for run in planned if run.method == "patchtst"} == {"float32"}
-    assert places == [(config["device"], BFLOAT16)], "asked once, however many runs there are"
+    assert places == [(config["device"], BFLOAT16)], "measured once, however many runs there are"
 
 
 def test_planning_measures_in_another_process(monkeypatch):
-    """torch takes seconds to import, and planning has none."""
+    """torch takes seconds to import, and planning does not import it."""
     monkeypatch.setattr(bfloat16.subprocess, "run", lambda command, **_: type("Said", (), {"stdout": "2.5\n"})())
     assert bfloat16.measured() == 2.5

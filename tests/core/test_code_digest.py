@@ -1,4 +1,4 @@
-"""The code digest sees what a step computes and nothing else, wherever the code stands and whatever it is called."""
+"""The code digest covers what a step computes and nothing else, wherever the code is and whatever it is called."""
 
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -44,7 +44,7 @@ D = "import json\n\n\nclass D:\n    pass\n"
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package of four modules: a imports b, b imports c in a function, d stands alone. Gives its folder."""
+    """A package of four modules: a imports b, b imports c in a function, d is unrelated. Returns its folder."""
     root = tmp_path / "timellama"
     root.mkdir()
     for name, text in {"__init__": "", "a": A, "b": B, "c": C, "d": D}.items():
@@ -71,7 +71,7 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def test_only_what_is_reached_is_used(package):
+def test_only_reachable_code_is_used(package):
     forget()
     assert subject.code_used("timellama.a:g") == ["timellama.a:g", "timellama.b:f", "timellama.c:K"]
 
@@ -91,7 +91,7 @@ def test_only_what_is_reached_is_used(package):
         ("d", "import json", "import csv"),
     ],
 )
-def test_what_changes_no_number_does_not_count(package, module, old, new):
+def test_edits_that_cannot_change_a_number_leave_the_digest_unchanged(package, module, old, new):
     before = digest("timellama.a:g")
     edit(package / f"{module}.py", old, new)
     if "numpy" in new:
@@ -113,19 +113,19 @@ def test_what_changes_no_number_does_not_count(package, module, old, new):
         ("b", "log = ", "import torch\ntorch.set_flush_denormal(True)\nlog = "),
     ],
 )
-def test_what_can_change_a_number_counts(package, module, old, new):
+def test_edits_that_can_change_a_number_change_the_digest(package, module, old, new):
     before = digest("timellama.a:g")
     edit(package / f"{module}.py", old, new)
     assert digest("timellama.a:g") != before
 
 
-def test_the_whole_of_a_module_counts_where_it_is_the_entry(package):
+def test_the_whole_module_counts_if_it_is_the_entry(package):
     before = digest("timellama.a")
     edit(package / "a.py", "return 7", "return 8")
     assert digest("timellama.a") != before
 
 
-def test_a_name_of_a_function_hides_that_of_the_module(package):
+def test_a_local_name_hides_that_of_the_module(package):
     (package / "d.py").write_text("def k():\n    return 1\n\n\ndef use(k):\n    return [k for k in k]\n")
     before = digest("timellama.d:use")
     edit(package / "d.py", "return 1", "return 2")
@@ -154,7 +154,7 @@ def test_a_definition_may_be_renamed(package):
     assert digest("timellama.a:gee") == before
 
 
-def test_modules_that_are_left_out_do_not_count(package):
+def test_excluded_modules_do_not_count(package):
     left_out = {"without": ("timellama.c",)}
     before = digest("timellama.a:g", **left_out)
     edit(package / "c.py", "K = 2", "K = 3")
@@ -162,14 +162,14 @@ def test_modules_that_are_left_out_do_not_count(package):
 
 
 @pytest.mark.parametrize("entry", ["timellama.nowhere", "timellama.a:nothing", "nowhere_at_all:x"])
-def test_an_entry_that_does_not_exist_is_an_error(package, entry):
+def test_an_entry_that_does_not_exist_is_refused(package, entry):
     with refused(entry.split(":")[0], error=ValueError):
         digest(entry)
 
 
 @pytest.fixture
 def visitor(tmp_path, monkeypatch):
-    """A package from outside that is a bare folder, without `__init__.py`."""
+    """An external package that is only a folder, without `__init__.py`."""
     (tmp_path / "visitor").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
     forget()
@@ -181,7 +181,7 @@ def visitor(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "used"), [("from visitor.parts import K", "K"), ("from visitor import parts", "parts.K")]
 )
-def test_code_from_outside_the_package_counts(visitor, bare, line, used):
+def test_external_code_counts(visitor, bare, line, used):
     if not bare:
         (visitor / "__init__.py").write_text("")
     (visitor / "model.py").write_text(f"{line}\n\n\nclass Model:\n    k = {used}\n")

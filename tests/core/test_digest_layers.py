@@ -1,4 +1,4 @@
-"""An edit of each room changes exactly the digests of the steps whose numbers it can change."""
+"""Editing a definition changes the digests of exactly the steps whose numbers it can change."""
 
 import ast
 import shutil
@@ -17,7 +17,7 @@ REPORTS = {"tables"}
 
 @pytest.fixture(scope="module")
 def package(root, tmp_path_factory):
-    """A copy of the package, and what was read of its modules."""
+    """A copy of the package, and its parsed modules."""
     folder = tmp_path_factory.mktemp("copy") / "timellama"
     shutil.copytree(root / "timellama", folder, ignore=shutil.ignore_patterns("__pycache__"))
     return folder, {}
@@ -25,7 +25,7 @@ def package(root, tmp_path_factory):
 
 @pytest.fixture
 def copy(package, monkeypatch):
-    """The copy's folder, which is digested in place of the package; and a way to have a module read again."""
+    """The copied folder, which is digested instead of the package, and a way to have a module reread."""
     folder, sources = package
     read = subject._source.__wrapped__
 
@@ -85,7 +85,7 @@ def digests() -> dict[str, str]:
         ("core.provenance:hardware", set()),
     ],
 )
-def test_an_edit_changes_these_digests_and_no_others(copy, definition, changed):
+def test_an_edit_changes_exactly_these_digests(copy, definition, changed):
     folder, read_again = copy
     module, name = definition.split(":")
     file = folder / f"{module.replace('.', '/')}.py"

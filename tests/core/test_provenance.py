@@ -7,7 +7,7 @@ import pytest
 from timellama.core import provenance
 
 
-def test_commit_and_versions_are_told():
+def test_commit_and_versions_are_recorded():
     assert set(provenance.commit()) == {"git_commit", "git_dirty"}
     assert provenance.versions()["torch"]
     assert provenance.hardware()["cores"] >= 1
@@ -23,12 +23,12 @@ def test_commit_and_versions_are_told():
         ("fpu sse4_2", "AMD EPYC"),
     ],
 )
-def test_one_name_of_several_generations_is_told_apart_by_instructions(tmp_path, flags, name):
+def test_processor_generations_with_the_same_name_are_distinguished_by_instructions(tmp_path, flags, name):
     other = "processor\t: 1\nmodel name\t: Another\nflags\t\t: amx_bf16\n"
     (tmp_path / "cpuinfo").write_text(f"model\t\t: 1\nmodel name\t: AMD EPYC\nflags\t\t: {flags}\n\n{other}")
     assert provenance.processor(tmp_path / "cpuinfo") == name
 
 
-def test_a_system_that_does_not_say_still_has_a_processor(tmp_path):
+def test_an_unknown_system_still_has_a_processor_name(tmp_path):
     assert provenance.processor(tmp_path / "none") == (platform.processor() or platform.machine())
     assert not provenance.processor_flags(tmp_path / "none")

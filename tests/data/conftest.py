@@ -1,4 +1,4 @@
-"""The local server that the tests of fetching talk to."""
+"""The local server from which the tests of fetching download."""
 
 import hashlib
 import importlib.util
@@ -15,7 +15,7 @@ from timellama.data.fetch.sources import Artifact
 
 @pytest.fixture(scope="session")
 def web() -> ModuleType:
-    """The module `server.py` beside this file."""
+    """The module `server.py` next to this file."""
     spec = importlib.util.spec_from_file_location("data_test_server", Path(__file__).with_name("server.py"))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -25,7 +25,7 @@ def web() -> ModuleType:
 
 @pytest.fixture
 def site(web: ModuleType) -> Iterator[object]:
-    """A running server's `Site`."""
+    """The `Site` of a running server."""
     server = web.Server(("127.0.0.1", 0), web.Handler)
     server.site = web.Site(address=f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -43,7 +43,7 @@ def bench(web: ModuleType, tmp_path: Path) -> object:
 
 @pytest.fixture
 def artifact(web: ModuleType, site: object) -> Artifact:
-    """A file that the server holds, and its description."""
+    """The description of a file that the server holds."""
     site.files["/pub/a.csv"] = web.CONTENT
     digest = hashlib.sha256(web.CONTENT).hexdigest()
     return Artifact(path="set/a.csv", source=f"{site.address}/pub/a.csv", sha256=digest, bytes=len(web.CONTENT))

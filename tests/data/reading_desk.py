@@ -1,4 +1,4 @@
-"""A file goes the whole way that `timellama data add` and the workflow take: found out, added, loaded, normalised."""
+"""Takes a file through all steps of `timellama data add` and the workflow: inspected, added, loaded, normalised."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ PUBLISHED = """datasets:
 
 
 class ReadingDesk:
-    """A folder with a published catalogue; `last` is the data set that was read last, `facts` its `quirks.json`."""
+    """A folder with a published catalogue; `last` is the data set that was read last, and `facts` its `quirks.json`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class ReadingDesk:
         return describe(found, name=name, source=str(path), **pinned, **facts)
 
     def read(self, path: Path, *, asked: Asked | None = None, frequency: str | None = None) -> Series:
-        """The series of a file, by an entry that is written, loaded and normalised."""
+        """The series of a file, whose entry is written, loaded and normalised."""
         self.own.unlink(missing_ok=True)
         entry = self.entry(path, asked=asked or Asked(), frequency=frequency)
         add_entry(self.catalogue, "Own", entry, path, own=self.own, write=True)

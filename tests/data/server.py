@@ -1,4 +1,4 @@
-"""A real HTTP server on 127.0.0.1 that misbehaves as told, and a bench to fetch from it, for the tests of `sources`."""
+"""A real HTTP server on 127.0.0.1 that misbehaves when told, and a bench to fetch from it, to test `sources`."""
 
 import http.server
 import threading
@@ -15,7 +15,7 @@ CONTENT = bytes(range(256)) * 4000  # 1 MB: several chunks of a socket's buffer
 
 @dataclass
 class Site:
-    """What the server holds and how it answers; `answers` are used up one a request, then it behaves well."""
+    """What the server holds and how it answers; each request uses up one of `answers`, after which it behaves well."""
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Site:
 
 
 def status(code: int) -> Callable:
-    """An answer with that status and no content."""
+    """Returns an answer with that status and no content."""
 
     def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
         handler.send_response(code)
@@ -40,7 +40,7 @@ def status(code: int) -> Callable:
 
 
 def cut_after(share: float) -> Callable:
-    """A good answer whose connection breaks after that share of what was to be sent."""
+    """Returns a good answer whose connection breaks after that share of the content."""
 
     def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
         send(handler, share=share)
@@ -50,7 +50,7 @@ def cut_after(share: float) -> Callable:
 
 
 def hang(release: threading.Event) -> Callable:
-    """No answer until `release` is set."""
+    """Returns an answer that stays silent until `release` is set."""
 
     def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
         release.wait(30)
@@ -60,7 +60,7 @@ def hang(release: threading.Event) -> Callable:
 
 
 def wait_then_send(event: threading.Event, pause: float) -> Callable:
-    """A good answer, `pause` seconds after `event`."""
+    """Returns a good answer, sent `pause` seconds after `event`."""
 
     def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
         event.wait(30)
@@ -71,12 +71,12 @@ def wait_then_send(event: threading.Event, pause: float) -> Callable:
 
 
 def close(handler: http.server.BaseHTTPRequestHandler) -> None:
-    """The connection ends without an answer."""
+    """Ends the connection without an answer."""
     handler.close_connection = True
 
 
 def send(handler: http.server.BaseHTTPRequestHandler, share: float = 1.0) -> None:
-    """Sends the file asked for, or the range of it, and notes the status."""
+    """Sends the requested file, or the requested range of it, and records the status."""
     site: Site = handler.server.site
     content = site.files.get(handler.path)
     if content is None:
@@ -114,7 +114,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         (site.answers.pop(0) if site.answers else send)(self)
 
     def do_HEAD(self) -> None:
-        """What huggingface_hub asks first of a file: its commit, its tag and its size."""
+        """What huggingface_hub requests first for a file: its commit, its tag and its size."""
         site: Site = self.server.site
         site.tokens.append(self.headers.get("Authorization"))
         content = site.files.get(self.path)
@@ -125,18 +125,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Tests stay quiet."""
+        """Keeps the tests quiet."""
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """A server that does not report clients that left."""
+    """A server that does not report clients that disconnected."""
 
     def handle_error(self, *_: object) -> None:
-        """Tests stay quiet."""
+        """Keeps the tests quiet."""
 
 
 class Bench:
-    """A target, a cache, and pauses that are noted instead of taken."""
+    """A target, a cache, and pauses that are recorded instead of taken."""
 
     def __init__(self, folder: Path) -> None:
         self.target, self.cache, self.pauses = folder / "out" / "a.csv", folder / "cache", []

@@ -1,4 +1,4 @@
-"""The catalogue of backbones, what is fetched of an entry, the backbones made here, and prompts read from a folder."""
+"""The catalogue of backbones, what is fetched for an entry, backbones made here, and prompts read from a folder."""
 
 import dataclasses
 import hashlib
@@ -74,20 +74,20 @@ def test_every_key_of_the_file_is_a_field_of_an_entry():
         ("SmolLM2-135M", {"modules": ["Q", "Q"]}, "modules", (["Q", "Q"],)),
     ],
 )
-def test_a_slip_is_refused_at_its_place(root, tmp_path, name, change, place, named):
+def test_an_invalid_value_is_refused_with_its_location(root, tmp_path, name, change, place, named):
     content = yaml.safe_load((root / "config/backbones.yaml").read_text())
     (tmp_path / "b.yaml").write_text(yaml.safe_dump({name: content[name] | change}))
     with refused("b.yaml", f"{name}.{place}", *named):
         load_backbones(tmp_path / "b.yaml")
 
 
-def test_the_smollm2_entry_is_the_file_that_was_measured(shared, catalogue):
+def test_the_smollm2_entry_matches_the_list_of_real_files(shared, catalogue):
     entry = catalogue["SmolLM2-135M"]
     line = next(row for row in (shared / "data/SOURCES.csv").read_text().splitlines() if row.startswith("SmolLM2"))
     assert entry.pin in line and str(entry.bytes) in line and entry.archive_sha256 in line
 
 
-def test_planning_needs_neither_torch_nor_transformers(root):
+def test_loading_the_catalogue_imports_neither_torch_nor_transformers(root):
     code = (
         "import sys; from pathlib import Path; from timellama.backbones.catalogue import load_backbones;"
         "assert load_backbones(Path('config/backbones.yaml'));"
@@ -123,7 +123,7 @@ def test_planning_needs_neither_torch_nor_transformers(root):
         ),
     ],
 )
-def test_a_bad_catalogue_is_refused_by_name(tmp_path, text, named):
+def test_an_invalid_catalogue_is_refused_by_name(tmp_path, text, named):
     (tmp_path / "b.yaml").write_text(text)
     with refused("b.yaml", *named):
         load_backbones(tmp_path / "b.yaml")
@@ -134,7 +134,7 @@ def test_a_missing_catalogue_is_refused(tmp_path):
         load_backbones(tmp_path / "b.yaml")
 
 
-def test_a_prepared_folder_is_complete_and_says_what_it_is(tiny, catalogue):
+def test_a_prepared_folder_is_complete_and_describes_itself(tiny, catalogue):
     entry = catalogue["tiny-gpt2"]
     prepared = load_prepared(tiny)
     assert set(digest(tiny)) == FILES
@@ -158,7 +158,7 @@ def test_a_prepared_folder_fills_the_base_model_exactly(catalogue, tmp_path, nam
     model.load_state_dict(weights | {embedding: embedding_table(tmp_path / "b")}, strict=True)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tiny, catalogue, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_gives_others(tiny, catalogue, tmp_path):
     state = torch.get_rng_state()
     prepare(catalogue["tiny-gpt2"], blocks=3, source=None, folder=tmp_path / "same")
     prepare(catalogue["tiny-gpt2"], blocks=3, source=None, folder=tmp_path / "other", random_seed=1)
@@ -169,7 +169,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tiny, catalo
     assert load_prepared(tmp_path / "other").seed == 1
 
 
-def test_every_byte_is_a_token_and_comes_back(tiny):
+def test_every_byte_is_a_token_and_decodes_to_itself(tiny):
     tokenizer = Tokenizer.from_file(str(tiny / "tokenizer.json"))
     text = "25 °C\n\n日本 <|endoftext|>"
     ids = tokenizer.encode(text).ids
@@ -179,7 +179,7 @@ def test_every_byte_is_a_token_and_comes_back(tiny):
     assert tokenizer.get_vocab_size() == 257
 
 
-def test_prompt_rows_are_the_rows_of_its_tokens_in_order(tiny):
+def test_prompt_rows_are_the_embeddings_of_its_tokens_in_order(tiny):
     ids = Tokenizer.from_file(str(tiny / "tokenizer.json")).encode("aba c").ids
     assert len(set(ids)) < len(ids) == 5
     assert torch.equal(prompt_rows(tiny, "aba c"), embedding_table(tiny)[ids])
@@ -189,7 +189,7 @@ def test_an_empty_prompt_has_no_rows(tiny):
     assert prompt_rows(tiny, "").shape == (0, 32)
 
 
-def test_a_prompt_is_neither_cut_nor_padded(tiny, tmp_path):
+def test_a_prompt_is_neither_truncated_nor_padded(tiny, tmp_path):
     copy = tmp_path / "b"
     copy.mkdir()
     for file in FILES:
@@ -201,7 +201,7 @@ def test_a_prompt_is_neither_cut_nor_padded(tiny, tmp_path):
     assert prompt_rows(copy, "abcdef").shape == (6, 32)
 
 
-def test_special_tokens_of_the_model_are_kept(tiny, tmp_path):
+def test_the_models_special_tokens_are_kept(tiny, tmp_path):
     copy = tmp_path / "b"
     copy.mkdir()
     for file in FILES:
@@ -246,7 +246,7 @@ def test_truncated_embeddings_are_refused(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("blocks", [0, 5])
-def test_blocks_beyond_the_model_are_refused(catalogue, tmp_path, blocks):
+def test_a_number_of_blocks_that_the_model_does_not_have_is_refused(catalogue, tmp_path, blocks):
     with refused("tiny-gpt2", "blocks", blocks, 1, 4):
         prepare(catalogue["tiny-gpt2"], blocks=blocks, source=None, folder=tmp_path / "b")
     assert not list(tmp_path.iterdir())
@@ -259,7 +259,7 @@ def test_a_catalogue_that_contradicts_the_model_is_refused(catalogue, tmp_path, 
         prepare(entry, blocks=2, source=None, folder=tmp_path / "b")
 
 
-def test_nothing_half_written_is_left_and_the_old_folder_stays(catalogue, tmp_path, monkeypatch):
+def test_a_failed_preparation_keeps_the_old_folder_and_leaves_nothing_behind(catalogue, tmp_path, monkeypatch):
     folder = tmp_path / "b"
     prepare(catalogue["tiny-gpt2"], blocks=1, source=None, folder=folder)
     before = digest(folder)
@@ -273,14 +273,14 @@ def test_nothing_half_written_is_left_and_the_old_folder_stays(catalogue, tmp_pa
     assert digest(folder) == before
     assert list(tmp_path.iterdir()) == [folder]
     monkeypatch.undo()
-    (tmp_path / ".b.partial").mkdir()  # as a killed process leaves it
+    (tmp_path / ".b.partial").mkdir()  # as left by a killed process
     (tmp_path / ".b.partial/rest").write_text("half")
     prepare(catalogue["tiny-gpt2"], blocks=2, source=None, folder=folder)
     assert load_prepared(folder).blocks == 2
     assert set(digest(folder)) == FILES and list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_folder_with_other_things_is_left_alone(catalogue, tmp_path):
+def test_a_folder_with_other_files_is_left_alone(catalogue, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with refused(tmp_path):
         prepare(catalogue["tiny-gpt2"], blocks=1, source=None, folder=tmp_path)
@@ -317,7 +317,7 @@ def repository(tmp_path_factory) -> tuple[BackboneEntry, Path]:
     return entry, mirror
 
 
-def test_only_the_shards_of_the_first_blocks_are_fetched(repository, tmp_path):
+def test_only_the_shards_that_hold_the_first_blocks_are_fetched(repository, tmp_path):
     entry, mirror = repository
     given = {"mirrors": [str(mirror)], "cache": tmp_path / "cache", "progress": False}
     source = fetch_backbone(entry, blocks=1, weights="pretrained", folder=tmp_path / "raw", **given)
@@ -332,7 +332,7 @@ def test_only_the_shards_of_the_first_blocks_are_fetched(repository, tmp_path):
     assert all(torch.equal(weights[name], whole[name]) for name in weights)
 
 
-def test_random_weights_need_no_weights_fetched(repository, tmp_path):
+def test_no_weights_are_fetched_for_random_weights(repository, tmp_path):
     entry, mirror = repository
     given = {"mirrors": [str(mirror)], "cache": tmp_path / "cache", "progress": False}
     source = fetch_backbone(entry, blocks=2, weights="random", folder=tmp_path / "raw", **given)
@@ -347,7 +347,7 @@ def test_random_weights_need_no_weights_fetched(repository, tmp_path):
     assert not torch.equal(embedding_table(tmp_path / "b"), whole["embed_tokens.weight"])
 
 
-def test_a_gated_repository_says_how_to_get_in(repository, tmp_path, monkeypatch):
+def test_a_refused_request_to_a_gated_repository_says_how_to_get_access(repository, tmp_path, monkeypatch):
     entry, _ = repository
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
     monkeypatch.setattr(backbones, "fetch", _refuse)
@@ -385,7 +385,7 @@ def _refuse(artifact, target, *, mirrors, cache, progress):
     raise InputError(f"could not fetch {artifact.path}: HTTP 403")
 
 
-def test_entries_made_here_or_on_this_machine_fetch_nothing(catalogue, tmp_path, monkeypatch):
+def test_nothing_is_fetched_for_generated_or_local_backbones(catalogue, tmp_path, monkeypatch):
     given = {"mirrors": [], "cache": tmp_path / "cache", "progress": False, "folder": tmp_path / "raw"}
     assert fetch_backbone(catalogue["tiny-gpt2"], blocks=1, weights="pretrained", **given) is None
     entry = dataclasses.replace(catalogue["tiny-gpt2"], kind="folder", source=str(tmp_path))

@@ -1,4 +1,4 @@
-"""Parity of prepared folders with transformers' own models, for each family, and every way a folder can be wrong."""
+"""Parity of prepared folders with transformers' own models, for each family, and every way a folder can be invalid."""
 
 import dataclasses
 import json
@@ -63,11 +63,11 @@ FAMILIES = {
 
 
 def save(folder: Path, family: str, shard: str = "1GB") -> torch.nn.Module:
-    """A small model of the family with weights that are all its own, saved by transformers; gives its base model."""
+    """A small model of the family with weights that are all distinct, saved by transformers; returns its base model."""
     torch.manual_seed(1)
     model = FAMILIES[family]()
     for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)  # norms and biases too, or a mixed-up one would go unseen
+        torch.nn.init.normal_(parameter, std=0.1)  # norms and biases too, or mixing them up would go unnoticed
     model.save_pretrained(folder, max_shard_size=shard)
     (folder / "tokenizer.json").write_text(byte_tokenizer())
     return model.base_model.eval()
@@ -101,7 +101,7 @@ def prepare_from(source: Path, folder: Path, *, blocks: int = 3, random_seed: in
 
 @pytest.mark.parametrize("shard", ["1GB", "10KB"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_blocks_are_those_of_the_model(tmp_path, family, shard):
+def test_the_blocks_equal_those_of_the_model(tmp_path, family, shard):
     model = save(tmp_path / "source", family, shard)
     assert (tmp_path / "source/model.safetensors.index.json").exists() == (shard == "10KB")
     folder = prepare_from(tmp_path / "source", tmp_path / "b")
@@ -117,7 +117,7 @@ def test_the_blocks_are_those_of_the_model(tmp_path, family, shard):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_prepared_model_computes_what_the_first_blocks_of_the_whole_compute(tmp_path, family):
+def test_the_prepared_model_computes_the_same_as_the_first_blocks_of_the_whole_model(tmp_path, family):
     model = type(save(tmp_path / "source", family)).from_pretrained(tmp_path / "source", dtype=torch.float32).eval()
     folder = prepare_from(tmp_path / "source", tmp_path / "b")
     prepared = AutoModel.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32).eval()
@@ -128,7 +128,7 @@ def test_the_prepared_model_computes_what_the_first_blocks_of_the_whole_compute(
         hidden = model(ids, output_hidden_states=True).hidden_states[3]
         norm = model.ln_f if "gpt2" in family else model.norm
         torch.testing.assert_close(prepared(ids).last_hidden_state, norm(hidden), rtol=0, atol=1e-6)
-        rows = prompt_rows(folder, text)[None]  # the embedder as the model itself applies it, scale and all
+        rows = prompt_rows(folder, text)[None]  # embedded as the model itself does, including the scale
         assert rows.dtype == torch.float32
         embedded = model(ids, output_hidden_states=True).hidden_states[0]
         if "gpt2" in family:
@@ -153,7 +153,7 @@ def test_only_gemma_scales_its_embeddings(tmp_path, family, scale):
     assert torch.equal(prompt_rows(folder, "a"), embedding_table(folder)[tokens("a")] * scale)
 
 
-def test_the_list_of_attention_kinds_is_cut_with_the_blocks(tmp_path):
+def test_the_list_of_attention_kinds_is_cut_to_the_prepared_blocks(tmp_path):
     save(tmp_path / "source", "qwen3")
     config = json.loads((tmp_path / "source/config.json").read_text())
     assert len(config["layer_types"]) == 4
@@ -169,7 +169,7 @@ def test_preparing_twice_gives_the_same_bytes(tmp_path):
         assert file.read_bytes() == (two / file.name).read_bytes(), file.name
 
 
-def test_random_weights_share_only_the_architecture(tmp_path):
+def test_random_weights_share_only_the_architecture_with_the_model(tmp_path):
     save(tmp_path / "source", "llama-head")
     learnt = prepare_from(tmp_path / "source", tmp_path / "learnt")
     drawn = prepare_from(tmp_path / "source", tmp_path / "drawn", random_seed=5)
@@ -235,7 +235,7 @@ def test_a_missing_shard_is_refused(tmp_path):
     stopped(tmp_path, "model-00001-of-00005.safetensors")
 
 
-def test_an_index_that_promises_too_much_is_refused(tmp_path):
+def test_an_index_that_lists_absent_tensors_is_refused(tmp_path):
     save(tmp_path / "source", "llama", "10KB")
     path = tmp_path / "source/model.safetensors.index.json"
     index = json.loads(path.read_text())

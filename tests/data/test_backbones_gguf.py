@@ -38,14 +38,14 @@ CONFIG = LlamaConfig(
 
 
 def permute(weight: np.ndarray, heads: int) -> np.ndarray:
-    """What llama.cpp's converter does to Q and K: row i of each half of a head goes to rows 2i and 2i + 1."""
+    """What llama.cpp's converter does to Q and K: row i of each half of a head moves to rows 2i and 2i + 1."""
     half = weight.shape[0] // heads // 2
     rows = [head * 2 * half + part * half + i for head in range(heads) for i in range(half) for part in (0, 1)]
     return weight[rows]
 
 
 def write(path: Path, model: LlamaModel, **changes) -> None:
-    """A GGUF file as llama.cpp's converter writes it, matrices as Q8_0; `changes` replaces some of its fields."""
+    """A GGUF file as llama.cpp's converter writes it, with matrices as Q8_0; `changes` replaces some of its fields."""
     state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     fields = {
         "architecture": "llama",
@@ -173,7 +173,7 @@ def same_as_transformers(path: Path, folder: Path, blocks: int) -> None:
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])
-def test_a_small_file_gives_what_transformers_gives(small, tmp_path, blocks):
+def test_a_small_file_gives_the_same_as_transformers(small, tmp_path, blocks):
     prepare(entry_for(small), blocks=blocks, source=small, folder=tmp_path / "b")
     same_as_transformers(small, tmp_path / "b", blocks)
     prepared = load_prepared(tmp_path / "b")
@@ -181,16 +181,16 @@ def test_a_small_file_gives_what_transformers_gives(small, tmp_path, blocks):
     assert prepared.storage == "GGUF, blocks F32 and Q8_0, embedding Q8_0; dequantised to float32"
 
 
-def test_the_rows_of_q_and_k_are_put_back(model):
+def test_the_rows_of_q_and_k_are_restored(model):
     weight = model.layers[0].self_attn.k_proj.weight.numpy()
     stored = permute(weight, KEY_HEADS)
-    assert np.array_equal(stored[:4], weight[[0, 8, 1, 9]])  # by hand: heads of 16 rows, in pairs i and i + 8
+    assert np.array_equal(stored[:4], weight[[0, 8, 1, 9]])  # hand-computed: heads of 16 rows, in pairs i and i + 8
     assert np.array_equal(unpermute(stored, heads=KEY_HEADS), weight)
 
 
 @pytest.mark.parametrize("add_bos", [True, False])
 @pytest.mark.parametrize("text", ["abab 25, up", "<|endoftext|>ab", "a  5"])
-def test_tokens_are_those_of_transformers(model, tmp_path, add_bos, text):
+def test_tokens_equal_those_of_transformers(model, tmp_path, add_bos, text):
     write(tmp_path / "small.gguf", model, split="gpt-2", add_bos=add_bos)
     prepare(entry_for(tmp_path / "small.gguf"), blocks=1, source=tmp_path / "small.gguf", folder=tmp_path / "b")
     theirs = AutoTokenizer.from_pretrained(tmp_path, gguf_file="small.gguf", local_files_only=True)
@@ -252,7 +252,7 @@ def test_a_corrupt_file_is_refused(small, tmp_path, keep):
         prepare(entry_for(path), blocks=1, source=path, folder=tmp_path / "b")
 
 
-def test_another_file_than_the_pinned_is_refused(small, tmp_path):
+def test_a_file_other_than_the_pinned_one_is_refused(small, tmp_path):
     entry = dataclasses.replace(entry_for(small), pin="0" * 64)
     with refused("small", small, "0" * 64):
         prepare(entry, blocks=1, source=small, folder=tmp_path / "b")
@@ -275,10 +275,10 @@ def smollm2(root, tmp_path_factory) -> tuple[BackboneEntry, Path]:
 
 
 @pytest.mark.network
-def test_smollm2_gives_what_transformers_gives(smollm2, tmp_path, monkeypatch):
+def test_smollm2_gives_the_same_as_transformers(smollm2, tmp_path, monkeypatch):
     entry, source = smollm2
-    # We read the file once and transformers three times over, which takes seconds each time, and it names the tensors
-    # anew for each of them.
+    # We read the file once and transformers three times, which takes seconds each time, and each time it maps the names
+    # of the tensors again.
     reader = functools.cache(gguf.GGUFReader)
     for module in (gguf, timellama.backbones.gguf):
         monkeypatch.setattr(module, "GGUFReader", reader)
@@ -296,6 +296,6 @@ def test_smollm2_gives_what_transformers_gives(smollm2, tmp_path, monkeypatch):
     ]
     for text in texts:
         assert ours.encode(text).ids == theirs(text)["input_ids"], text
-    # Where they differ, ours is llama.cpp's: each digit is split off first, so the run of spaces before it stays whole.
+    # Where they differ, ours follows llama.cpp: each digit is split off first, so the spaces before it stay together.
     assert [ours.id_to_token(i) for i in ours.encode("a  5").ids] == ["a", "ĠĠ", "5"]
     assert theirs.convert_ids_to_tokens(theirs("a  5")["input_ids"]) == ["a", "Ġ", "Ġ", "5"]

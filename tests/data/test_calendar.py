@@ -1,4 +1,4 @@
-"""Features of the calendar: of stamps picked by hand, by the clock of the series' zone, and of the look-back alone."""
+"""Calendar features: for hand-picked timestamps, by the clock of the series' time zone, and of the look-back only."""
 
 import dataclasses
 
@@ -32,14 +32,14 @@ def marks(frequency: str, *stamps: str, zone: str | None = None) -> list[list[fl
         ("s", "2024-12-31T00:07:59", [59 / 59, 7 / 59, 0, 1 / 6, 1, 365 / 365]),  # a Tuesday, the 366th day
         ("D", "2023-01-01", [6 / 6, 0, 0]),  # a Sunday
         ("B", "2023-01-02", [0, 1 / 30, 1 / 365]),
-        ("7D", "2024-12-30", [29 / 30, 0]),  # of the first week of 2025
-        ("W-SUN", "2021-01-03", [2 / 30, 52 / 52]),  # of the 53rd week of 2020
+        ("7D", "2024-12-30", [29 / 30, 0]),  # in the first week of 2025
+        ("W-SUN", "2021-01-03", [2 / 30, 52 / 52]),  # in the 53rd week of 2020
         ("MS", "2024-07-01", [6 / 11]),
         ("ME", "2024-01-31", [0]),
         ("QE-DEC", "2024-12-31", [11 / 11]),
     ],
 )
-def test_features_of_stamps_picked_by_hand(frequency, stamp, expected):
+def test_features_of_hand_picked_timestamps(frequency, stamp, expected):
     [found] = marks(frequency, stamp)
     assert found == pytest.approx([value - 0.5 for value in expected], abs=1e-7)
 
@@ -70,7 +70,7 @@ def test_a_step_has_as_many_features_as_in_the_reference(frequency):
 @pytest.mark.parametrize(
     ("frequency", "like"), [("MS", "ME"), ("QS-OCT", "QE"), ("7D", "W"), ("14D", "W"), ("ms", "s")]
 )
-def test_a_step_that_the_reference_does_not_know_is_taken_as_one_of_its_length(frequency, like):
+def test_a_step_that_the_reference_does_not_know_is_treated_as_one_of_similar_length(frequency, like):
     assert features_of(frequency) == features_of(like)
 
 
@@ -83,7 +83,7 @@ def test_a_step_that_the_reference_does_not_know_is_taken_as_one_of_its_length(f
         ({"frequency": "1h30min"}, ("'1h30min'", "calendar", "false", "min", "h")),
     ],
 )
-def test_what_has_no_calendar_is_told(asked, named):
+def test_a_frequency_without_calendar_features_is_refused(asked, named):
     with refused(*named):
         features_of(**asked)
 
@@ -97,11 +97,11 @@ def test_a_clock_shows_the_same_hour_in_summer_and_winter():
     assert marks("h", *utc)[0][0] == pytest.approx(7 / 23 - 0.5)
 
 
-def test_dates_of_a_zone_stay_dates_and_moments_are_moved():
+def test_dates_of_a_time_zone_stay_dates_and_moments_are_converted():
     days = np.arange("2024-01-01", "2024-01-11", dtype="datetime64[D]").astype("datetime64[s]")
     given = {"features": features_of("D"), "zone": "America/New_York"}
     assert Calendar.of_series(days, **given).marks(days)[0].tolist() == [-0.5, -0.5, -0.5]  # Monday, 1 January
-    hours = days + np.timedelta64(3, "h")  # ten in the evening of the day before
+    hours = days + np.timedelta64(3, "h")  # ten in the evening of the previous day
     moved = Calendar.of_series(hours, **given)
     assert moved.zone == "America/New_York"
     assert moved.marks(hours)[0].tolist() == pytest.approx([6 / 6 - 0.5, 30 / 30 - 0.5, 364 / 365 - 0.5])
@@ -113,7 +113,7 @@ def hourly(rows: int = 200, *, start: str = "2024-03-29T00") -> Series:
     return Series(values=values, time=time, columns=("a", "b", "c"), raw_sha256="0" * 64)
 
 
-def test_windows_carry_the_look_backs_marks_behind_the_variates():
+def test_windows_carry_the_look_backs_calendar_features_behind_the_variates():
     series, calendar = hourly(), Calendar(features=features_of("h"), zone=None)
     asked = {"context": 12, "horizon": 5, "train_percent": 100}
     plain = prepare(series, RATIO, **asked).test
@@ -124,11 +124,11 @@ def test_windows_carry_the_look_backs_marks_behind_the_variates():
     (x, y), (plain_x, plain_y) = test.batch(every), plain.batch(every)
     assert torch.equal(x[..., :3], plain_x) and torch.equal(y, plain_y)
     for window in (0, 7, len(test) - 1):
-        first = 160 - 12 + window  # 60 % and 20 % of 200 rows come before the test part
+        first = 160 - 12 + window  # 60 % and 20 % of 200 rows precede the test part
         assert x[window, :, 3:].tolist() == calendar.marks(series.time[first : first + 12]).tolist()
 
 
-def test_single_series_come_with_the_calendar_of_their_window():
+def test_single_series_have_the_calendar_of_their_window():
     series, calendar = hourly(), Calendar(features=features_of("h"), zone=None)
     train = prepare(series, RATIO, context=12, horizon=5, train_percent=100, marks=calendar.marks(series.time)).train
     x, y = train.series(torch.tensor([0, 3 * 4 + 2]))
@@ -139,8 +139,8 @@ def test_single_series_come_with_the_calendar_of_their_window():
         assert torch.equal(y[row, :, 0], whole_y[row, :, variate])
 
 
-def test_no_stamp_after_a_look_back_is_in_it():
-    """Other stamps from a window's first target on change nothing that the window's forecast reads."""
+def test_no_timestamp_after_a_look_back_enters_it():
+    """Changing the timestamps from a window's first target on changes nothing that the window's forecast reads."""
     series, calendar = hourly(), Calendar(features=features_of("h"), zone=None)
     asked = {"context": 12, "horizon": 5, "train_percent": 100}
     window, first = 9, 160 + 9

@@ -1,4 +1,4 @@
-"""The catalogue holds the paper's data sets, pinned, and refuses an entry that could not be run."""
+"""The catalogue holds the paper's data sets, pinned, and an entry that could not be run is refused."""
 
 import csv
 import subprocess
@@ -20,7 +20,7 @@ def path(root: Path) -> Path:
     return root / "config" / "datasets.yaml"
 
 
-def test_every_data_set_of_table_6_is_there_with_its_shape(path: Path, root: Path) -> None:
+def test_every_data_set_of_table_6_is_listed_with_its_shape(path: Path, root: Path) -> None:
     catalogue = load_catalogue(path)
     with (root / "config" / "published" / "table6_datasets.csv").open() as file:
         table = list(csv.DictReader(file))
@@ -52,7 +52,7 @@ def test_digests_sizes_and_shapes_agree_with_the_list_of_real_files(path: Path, 
         assert file.sha256 == row["sha256"]
         assert file.bytes == (int(row["bytes"]) if row["bytes"] else None)
         assert dataset.variates == int(row["variates"])
-        if name != "NYCWeather":  # its raw rows are one for each airport and hour
+        if name != "NYCWeather":  # its raw rows are one per airport and hour
             assert dataset.rows == int(row["rows"])
         if row["source"].startswith("https://raw"):
             assert file.source == row["source"]
@@ -60,7 +60,7 @@ def test_digests_sizes_and_shapes_agree_with_the_list_of_real_files(path: Path, 
     assert checked == 13
 
 
-def test_prompts_take_context_and_horizon_and_tell_what_was_filled(path: Path) -> None:
+def test_prompts_have_places_for_context_and_horizon_and_say_what_was_filled(path: Path) -> None:
     catalogue = load_catalogue(path)
     for dataset in catalogue.values():
         text = dataset.prompt.format(context=512, horizon=96)
@@ -110,7 +110,7 @@ def test_an_entry_that_cannot_run_is_refused(changes: dict, named: tuple, path: 
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", ".hidden", "", "a b", "a\n"])
-def test_a_name_cannot_leave_its_folder(name: str, path: Path, tmp_path: Path) -> None:
+def test_a_name_that_would_leave_its_folder_is_refused(name: str, path: Path, tmp_path: Path) -> None:
     content = yaml.safe_load(path.read_text())
     content["datasets"][name] = content["datasets"]["ETTh1"]
     new = tmp_path / "datasets.yaml"

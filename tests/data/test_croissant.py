@@ -1,4 +1,4 @@
-"""Croissant descriptions: complete by the rules that mlcroissant checks, true to the catalogue and to the files."""
+"""Croissant descriptions: complete by mlcroissant's rules, and true to the catalogue and the files."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def columns_of(description: dict) -> dict[str, list[str]]:
-    """The columns that the fields take, by the @id of the file."""
+    """The columns that the fields read, by the @id of the file."""
     found: dict[str, list[str]] = {}
     for record_set in description["recordSet"]:
         for field in record_set["field"]:
@@ -31,7 +31,7 @@ def columns_of(description: dict) -> dict[str, list[str]]:
 
 
 def assert_valid(description: dict) -> None:
-    """The rules of Croissant 1.0 that mlcroissant 1.1.1 makes errors of, for what these descriptions use."""
+    """The Croissant 1.0 rules whose violation is an error in mlcroissant 1.1.1, for what these descriptions use."""
     assert description["@context"] == CONTEXT and description["@type"] == "sc:Dataset"
     assert description["conformsTo"] == "http://mlcommons.org/croissant/1.0"
     assert description["name"] and description["description"] and "{" not in description["description"]
@@ -92,7 +92,7 @@ def changed_source(name: str, source: str) -> dict:
     return describe(dataclasses.replace(CATALOGUE[name], files=(dataclasses.replace(file, source=source),)))
 
 
-def test_a_file_in_a_package_is_contained_in_it():
+def test_a_file_in_a_package_is_described_as_contained_in_it():
     archive, table = describe(CATALOGUE["NYCWeather"])["distribution"]
     [file] = CATALOGUE["NYCWeather"].files
     assert archive["sha256"] == file.archive_sha256 and table["containedIn"] == {"@id": archive["@id"]}
@@ -103,7 +103,7 @@ def test_a_file_in_a_package_is_contained_in_it():
     assert wheel["distribution"][0]["contentUrl"].endswith("/packages/py3/s/some-data/some_data-1.0-py3-none-any.whl")
 
 
-def test_a_published_licence_is_named_by_its_address():
+def test_a_known_licence_is_given_by_its_address():
     licences = {name: describe(CATALOGUE[name])["license"].get("url") for name in ("ETTh1", "ECL", "NYCWeather", "ILI")}
     assert licences == {
         "ETTh1": "https://creativecommons.org/licenses/by-nd/4.0/",
@@ -113,7 +113,7 @@ def test_a_published_licence_is_named_by_its_address():
     }
 
 
-def test_the_description_is_of_the_data_and_not_of_the_task():
+def test_the_description_covers_the_data_and_not_the_task():
     text = describe(CATALOGUE["Weather"])["description"]
     assert text.startswith("Readings of a weather station in Jena") and "Task" not in text
     assert "2020-05-12 06:00 is a duplicate timestamp" in text
@@ -132,14 +132,14 @@ def test_the_same_entry_gives_the_same_bytes(tmp_path):
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-def test_wrong_entries_are_named():
+def test_entries_that_cannot_be_described_are_named():
     with refused("hub:nonsense", "hub:owner/name@revision!file"):
         changed_source("Weather", "hub:nonsense")
     with refused("Synthetic-M4", "frequency", "15min", "YE", "QE", "ME", "W", "D", "h"):
         describe(dataclasses.replace(CATALOGUE["Synthetic-M4"], frequency="15min"))
 
 
-def test_the_columns_are_those_of_generated_files(tmp_path):
+def test_the_columns_match_those_of_generated_files(tmp_path):
     for name, generate in (("Synthetic", synthetic.generate), ("Synthetic-M4", synthetic.generate_m4_train)):
         path = tmp_path / name
         generate(path, seed=0)
@@ -148,18 +148,18 @@ def test_the_columns_are_those_of_generated_files(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ETTh1", "ETTm1", "Weather", "ILI", "M4-Hourly", "M4-Weekly"])
-def test_the_columns_are_those_of_the_published_files(name, shared):
+def test_the_columns_match_those_of_the_published_files(name, shared):
     columns = columns_of(describe(CATALOGUE[name]))
     assert len(columns) == len(CATALOGUE[name].files)
     for file, described in columns.items():
         header = read_text(shared / "data" / file, ragged=True).header
-        # M4's training rows are as long as the longest series, which the catalogue does not say.
+        # M4's training rows are as long as the longest series, a number that the catalogue does not hold.
         assert header[: len(described)] == tuple(described)
         assert len(header) == len(described) or "Train" in file
 
 
 @pytest.mark.parametrize("changed", [{"files": 2}, {"time_column": None}])
-def test_of_a_reader_from_outside_the_files_are_described_and_no_columns(changed):
+def test_for_an_external_reader_the_files_are_described_without_columns(changed):
     etth1 = CATALOGUE["ETTh1"]
     [file] = etth1.files
     files = tuple(dataclasses.replace(file, path=f"{year}.csv") for year in range(changed.pop("files", 1)))

@@ -1,4 +1,4 @@
-"""The example of one's own data in docs/adding.md works as it is printed."""
+"""The example of your own data in docs/adding.md works as printed."""
 
 import re
 from pathlib import Path
@@ -15,12 +15,12 @@ from timellama.data.windows import prepare
 
 
 def block(text: str, language: str, holding: str) -> str:
-    """The one fenced block of that language that holds a word."""
+    """The only fenced block of that language that holds the given words."""
     [found] = [b for b in re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL) if holding in b]
     return found
 
 
-def test_the_example_of_ones_own_data(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_your_own_data_works(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (root / "docs" / "adding.md").read_text(encoding="utf-8")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "ice_cream.csv").write_text(block(text, "text", "ice cream"))

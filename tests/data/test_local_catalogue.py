@@ -1,4 +1,4 @@
-"""The user's own data sets stand beside the published ones; another repair is another version of a data set."""
+"""The user's own data sets are listed with the published ones; another repair makes another version of a data set."""
 
 import dataclasses
 import subprocess
@@ -24,7 +24,7 @@ from timellama.reports.report_facts import report_facts
 
 @pytest.fixture
 def desk(tmp_path) -> ReadingDesk:
-    """A desk on which a file with a hole was read."""
+    """A desk that has read a file with a hole."""
     data = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=20, freq="h"), "a": np.arange(20.0)})
     data.loc[4, "a"] = np.nan
     data.to_csv(tmp_path / "own.csv", index=False)
@@ -39,7 +39,7 @@ def rename(desk: ReadingDesk, name: str, **changes: object) -> None:
     desk.own.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
-def test_both_files_are_read_and_the_published_one_is_as_it_was(desk):
+def test_both_catalogues_are_read_and_the_published_one_is_unchanged(desk):
     found = load_catalogue(desk.catalogue)
     assert list(found) == ["Known", "Own"]
     assert (found["Known"].local, found["Own"].local) == (False, True)
@@ -48,7 +48,7 @@ def test_both_files_are_read_and_the_published_one_is_as_it_was(desk):
     assert found["Own"].reading == Reading(fill="linear") and found["Own"].repairs == Repairs(filled_cells=1)
 
 
-def test_a_name_or_a_place_of_both_is_refused(desk):
+def test_a_name_or_path_that_is_in_both_catalogues_is_refused(desk):
     rename(desk, "known")
     with refused("local/datasets.yaml", "known", "Known", desk.catalogue):
         load_catalogue(desk.catalogue)
@@ -71,7 +71,7 @@ def test_a_name_or_a_place_of_both_is_refused(desk):
         ({"repairs": {"filled_cells": -1}}, ("repairs.filled_cells", -1, 0)),
     ],
 )
-def test_an_entry_that_cannot_be_read_so_is_refused(desk, changes, named):
+def test_an_entry_that_contradicts_itself_is_refused(desk, changes, named):
     rename(desk, "Own", **changes)
     with refused("local/datasets.yaml", *named):
         load_catalogue(desk.catalogue)
@@ -93,7 +93,7 @@ def planned(root, desk, monkeypatch):
     return plan
 
 
-def test_another_repair_is_another_run(planned):
+def test_another_repair_makes_another_run(planned):
     readings = [Reading(fill=fill) for fill in ("linear", "previous", "seasonal")]
     readings += [
         Reading(),
@@ -104,12 +104,12 @@ def test_another_repair_is_another_run(planned):
     runs = [set(planned(reading=reading).every_run()) for reading in readings]
     runs.append(set(planned(reading=Reading(fill="linear"), frequency="30min").every_run()))
     assert len(set.union(*runs)) == sum(map(len, runs))
-    # Without a choice the identity is that of a data set without the key.
+    # Without a choice, the identity equals that of a data set without the key.
     plain = planned(reading=Reading()).every_run().values()
     assert all(run.reading is None and "reading" not in run.to_json() for run in plain)
 
 
-def test_tables_and_descriptions_say_what_was_repaired(planned, desk):
+def test_tables_and_descriptions_report_repairs(planned, desk):
     facts = report_facts(planned(), "long_term", absent=())
     assert facts["repaired"] == "Own was repaired before use: 1 cell filled (linear)."
     assert "repaired" not in report_facts(planned(repairs=Repairs()), "long_term", absent=())
@@ -119,13 +119,13 @@ def test_tables_and_descriptions_say_what_was_repaired(planned, desk):
     assert "timellama repairs it: 1 cell filled (linear)." in rows["description"]
 
 
-def test_what_was_repaired_is_no_part_of_the_prompt(desk):
-    # The language model would read of cells that it does not see; `repairs` and the notes of quirks.json have it.
+def test_repairs_are_not_part_of_the_prompt(desk):
+    # The language model would read about cells that it does not see; `repairs` and quirks.json's notes report them.
     assert "epair" not in desk.last.prompt and desk.last.repairs == Repairs(filled_cells=1)
     assert any("Repaired" in note for note in desk.facts["notes"])
 
 
-def test_the_description_of_a_packed_and_a_long_file(desk):
+def test_a_parquet_file_and_a_long_file_are_described(desk):
     file = dataclasses.replace(desk.last.files[0], path="own/Own.parquet")
     long = Reading(id_column="shop", value_column="sold")
     description = describe(dataclasses.replace(desk.last, files=(file,), reading=long, repairs=Repairs()))
@@ -133,8 +133,8 @@ def test_the_description_of_a_packed_and_a_long_file(desk):
     assert [field["name"] for field in description["recordSet"][0]["field"]] == ["date", "shop", "sold"]
 
 
-def test_a_users_data_set_does_not_mislead_the_runs_on_published_ones(root, monkeypatch, desk):
-    """The prompt `other` describes the next data set of another domain: never one that somebody added."""
+def test_a_users_data_set_does_not_change_the_runs_on_published_ones(root, monkeypatch, desk):
+    """The prompt `other` describes the next data set from another domain, but never a user's."""
     config = yaml.safe_load((root / "config/paper.yaml").read_text(encoding="utf-8"))
     known = load_catalogue(root / "config/datasets.yaml")
     before = sorted(make_matrix(config, root=root).every_run())
@@ -143,7 +143,7 @@ def test_a_users_data_set_does_not_mislead_the_runs_on_published_ones(root, monk
     assert sorted(make_matrix(config, root=root).every_run()) == before
 
 
-def test_planning_with_own_data_sets_imports_no_arrays(desk):
+def test_loading_a_users_data_sets_imports_no_array_libraries(desk):
     code = (
         "import sys; from pathlib import Path; from timellama.data.catalogue.datasets import load_catalogue; "
         f"assert 'Own' in load_catalogue(Path({str(desk.catalogue)!r})); "

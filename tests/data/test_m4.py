@@ -1,4 +1,4 @@
-"""M4's series are read as published, and no window for training or selection touches the test part."""
+"""M4's series are read as published, and no window for training or selection reads the test part."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ def quoted(rows: list[list[object]], width: int) -> str:
 
 
 def content(lengths: list[int] = LENGTHS) -> tuple[str, str]:
-    """Series i has the values 1000 i + 1, 1000 i + 2, ... and goes on so in the test part."""
+    """Series i has the values 1000 i + 1, 1000 i + 2, ..., continued in the test part."""
     train = [[f"Y{i + 1}", *(1000 * i + k + 1 for k in range(n))] for i, n in enumerate(lengths)]
     test = [[f"Y{i + 1}", *(1000 * i + n + k + 1 for k in range(6))] for i, n in enumerate(lengths)]
     return quoted(train, max(lengths)), quoted(test, 6)
@@ -84,12 +84,12 @@ def test_test_windows_end_with_the_training_series(parts: M4Parts) -> None:
 def test_validation_holds_out_the_last_training_values(parts: M4Parts) -> None:
     x, y = flat(parts.validation.batch(torch.arange(3)))
     assert y == [list(range(8, 14)), list(range(1015, 1021)), list(range(2035, 2041))]
-    assert x[0] == [1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 7]  # 7 values lie before: filled up with the first one
+    assert x[0] == [1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 7]  # only 7 values precede: padded with the first one
     assert x[1:] == [list(range(1003, 1015)), list(range(2023, 2035))]
 
 
-def test_training_windows_by_hand(parts: M4Parts) -> None:
-    """Without the held-out 6, the series have 7, 14 and 34 values; cuts lie in the last 9 and before the last 6."""
+def test_training_windows_match_hand_computed_ones(parts: M4Parts) -> None:
+    """Without the held-out 6, the series have 7, 14 and 34 values; cuts are in the last 9 and before the last 6."""
     assert len(parts.train) == 1 + 4 + 4
     x, y = flat(parts.train.batch(torch.arange(9)))
     assert x[0] == [1] * 12 and y[0] == [2, 3, 4, 5, 6, 7]
@@ -99,7 +99,7 @@ def test_training_windows_by_hand(parts: M4Parts) -> None:
     assert all(context[-1] + 1 == targets[0] for context, targets in zip(x, y, strict=True))
 
 
-def test_shapes_and_types(parts: M4Parts) -> None:
+def test_windows_have_the_expected_shapes_and_types(parts: M4Parts) -> None:
     x, y = parts.train.batch(torch.tensor([8, 0]))
     assert (x.shape, y.shape, x.dtype, y.dtype) == ((2, 12, 1), (2, 6, 1), torch.float32, torch.float32)
     with pytest.raises(IndexError):
@@ -172,7 +172,7 @@ def test_settings_that_do_not_fit_are_refused(desk: Desk) -> None:
         desk.run(*content())
 
 
-def test_the_catalogue_agrees_on_seasons_and_horizons(root: Path) -> None:
+def test_the_catalogue_and_the_reader_agree_on_seasons_and_horizons(root: Path) -> None:
     published = {"Yearly": 6, "Quarterly": 8, "Monthly": 18, "Weekly": 13, "Daily": 14, "Hourly": 48}
     sets = {n: d for n, d in load_catalogue(root / "config" / "datasets.yaml").items() if d.reader == "m4"}
     made_up = sets.pop("Synthetic-M4")
@@ -200,7 +200,7 @@ def test_real_files(name: str, lengths: tuple, values: int, root: Path, shared: 
     x, y = parts.test.batch(torch.arange(len(series)))
     assert np.array_equal(y[..., 0].numpy(), series.test.astype(np.float32))
     assert x[0, -1, 0] == np.float32(series.training(0)[-1])
-    # Of each series, cuts reach back 10 horizons from the hold-out, less where it is shorter, and leave a whole target.
+    # Cuts reach back 10 horizons from each series' hold-out, less if it is shorter, and leave a whole target.
     counts = [
         max(0, min(10 * horizon, len(series.training(i)) - horizon - 1) - horizon + 1) for i in range(len(series))
     ]

@@ -1,4 +1,4 @@
-"""Cells and rows of a user's file that stay missing: found, counted, kept, and asked for by name."""
+"""Cells and rows of a user's file that stay missing: found, counted, kept, and only on request."""
 
 import json
 
@@ -28,7 +28,7 @@ def whole() -> pd.DataFrame:
 
 
 def holed() -> pd.DataFrame:
-    """The first load and one of oil are missing, and so are rows 10 and 11."""
+    """The first load and one value of oil are missing, and so are rows 10 and 11."""
     data = whole()
     data.loc[0, "load"] = data.loc[20, "oil"] = np.nan
     return data.drop(index=[10, 11])
@@ -39,7 +39,7 @@ def desk(tmp_path) -> ReadingDesk:
     return ReadingDesk(tmp_path)
 
 
-def test_what_is_missing_stays_missing_and_is_counted(desk, tmp_path):
+def test_missing_cells_stay_missing_and_are_counted(desk, tmp_path):
     holed().to_csv(tmp_path / "own.csv", index=False)
     with refused("own.csv", "line 2", "load", 2, "--fill linear", "previous", "seasonal", "--missing mask"):
         desk.read(tmp_path / "own.csv")
@@ -59,7 +59,7 @@ def test_what_is_missing_stays_missing_and_is_counted(desk, tmp_path):
     assert (arrays[OBSERVED] == ~np.isnan(expected)).all()
 
 
-def test_a_file_without_holes_has_the_same_bytes_as_without_a_mask(desk, tmp_path):
+def test_a_file_without_holes_gives_the_same_bytes_with_and_without_a_mask(desk, tmp_path):
     whole().to_csv(tmp_path / "own.csv", index=False)
     desk.read(tmp_path / "own.csv", asked=MASK)
     bytes_, facts, masked = (tmp_path / "series.npz").read_bytes(), desk.facts, desk.last
@@ -70,7 +70,7 @@ def test_a_file_without_holes_has_the_same_bytes_as_without_a_mask(desk, tmp_pat
     assert json.loads(masked.reading_text) == {"frequency": "h", "missing": "mask"} and desk.last.reading_text is None
 
 
-def test_a_file_with_other_holes_than_the_entry_says_is_refused(desk, tmp_path):
+def test_a_file_with_more_holes_than_its_entry_declares_is_refused(desk, tmp_path):
     holed().to_csv(tmp_path / "own.csv", index=False)
     entry = desk.entry(tmp_path / "own.csv", asked=MASK)
     for count in (5, None):
@@ -94,7 +94,7 @@ def test_filling_and_masking_exclude_each_other(desk, tmp_path):
         load_catalogue(desk.catalogue)
 
 
-def test_a_column_that_nothing_can_be_learned_of_is_refused(desk, tmp_path):
+def test_a_column_without_observed_values_in_training_is_refused(desk, tmp_path):
     data = holed()
     data["oil"] = np.nan
     data.to_csv(tmp_path / "own.csv", index=False)
@@ -109,7 +109,7 @@ def test_a_column_that_nothing_can_be_learned_of_is_refused(desk, tmp_path):
         require_windows(found, Split(rule="ratio", train=0.7, validation=0.1, test=0.2), context=2, horizon=2)
 
 
-def test_constant_and_far_cells_are_those_of_what_was_observed(desk, tmp_path):
+def test_constant_and_far_cells_are_computed_from_observed_cells(desk, tmp_path):
     data = whole().assign(still=5.0)
     data.loc[3, ["still", "load"]] = np.nan
     data.loc[7, "oil"] = 1e6
@@ -127,8 +127,8 @@ def test_constant_and_far_cells_are_those_of_what_was_observed(desk, tmp_path):
     assert desk.facts["far_cells"]["oil"] == {"count": 1, "farthest": {"time": "2024-01-01T07:00:00", "value": 1e6}}
 
 
-def test_series_of_different_lengths_are_kept_whole_by_choice(desk, tmp_path):
-    """Series a has rows 0 to 29 and b has rows 5 to 19, as a long file."""
+def test_series_of_different_lengths_are_kept_whole_on_request(desk, tmp_path):
+    """In a long file, series a has rows 0 to 29 and b has rows 5 to 19."""
     data = whole()
     a, b = data.assign(unique_id="a", y=data["load"]), data.iloc[5:20].assign(unique_id="b", y=data["oil"])
     pd.concat([a, b])[["unique_id", "date", "y"]].to_csv(tmp_path / "own.csv", index=False)

@@ -1,4 +1,4 @@
-"""Real files become what they should; a file with anything unexpected is refused, with its place."""
+"""Real files become the expected series; a file with anything unexpected is refused, with the location."""
 
 import dataclasses
 import hashlib
@@ -62,7 +62,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def test_a_good_file_becomes_a_series(desk: Desk) -> None:
+def test_a_valid_file_becomes_a_series(desk: Desk) -> None:
     series, facts = desk.run(GOOD, toy())
     assert series.values.tolist() == [[1, 2.5], [-30, 4], [5, 6]]
     assert series.time.astype(str).tolist() == ["2024-01-01T00:00:00", "2024-01-01T01:00:00", "2024-01-01T02:00:00"]
@@ -79,7 +79,7 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(desk: Desk) -> None:
     desk.refused(changed, toy(files=(pinned,)), pinned.sha256, hashlib.sha256(changed.encode()).hexdigest(), "toy")
 
 
-def test_the_same_bytes_come_out_again(desk: Desk) -> None:
+def test_normalising_twice_gives_the_same_bytes(desk: Desk) -> None:
     desk.run(GOOD, toy())
     first, facts = desk.out.read_bytes(), desk.quirks.read_bytes()
     desk.run(GOOD, toy())
@@ -101,14 +101,14 @@ def test_the_same_bytes_come_out_again(desk: Desk) -> None:
     ],
     ids=["crlf", "mark", "no last end", "blank end", "quoted", "mixed", "T"],
 )
-def test_what_means_the_same_reads_the_same(content: str, line_ends: str, mark: bool, desk: Desk) -> None:
+def test_equivalent_ways_of_writing_a_file_are_read_alike(content: str, line_ends: str, mark: bool, desk: Desk) -> None:
     series, facts = desk.run(content, toy())
     assert series.values.tolist() == [[1, 2.5], [-30, 4], [5, 6]]
     assert series.columns == ("a", "b")
     assert (facts["line_ends"], facts["byte_order_mark"]) == (line_ends, mark)
 
 
-def test_the_time_column_may_stand_anywhere(desk: Desk) -> None:
+def test_the_time_column_may_be_at_any_position(desk: Desk) -> None:
     series, _ = desk.run("a,date,b\n1,2024-01-01,2\n3,2024-01-02,4\n5,2024-01-03,6\n", toy(frequency="D"))
     assert series.columns == ("a", "b")
     assert series.values.tolist() == [[1, 2], [3, 4], [5, 6]]
@@ -155,22 +155,22 @@ def test_the_time_column_may_stand_anywhere(desk: Desk) -> None:
         (GOOD.encode("utf-16"), ("UTF-16", "iconv -f UTF-16 -t UTF-8")),
     ],
 )
-def test_the_unexpected_is_refused_with_its_place(content: str | bytes, named: tuple, desk: Desk) -> None:
+def test_anything_unexpected_is_refused_with_its_location(content: str | bytes, named: tuple, desk: Desk) -> None:
     desk.refused(content, toy(), *named)
 
 
-def test_other_columns_or_another_number_are_refused(desk: Desk) -> None:
+def test_other_columns_or_another_number_of_columns_are_refused(desk: Desk) -> None:
     desk.refused(GOOD, toy(columns=("a", "c")), "toy", ["a", "b"], ["a", "c"])
     desk.refused(GOOD, toy(variates=3), "toy", "2 variates", 3, "variates: 2")
 
 
-def test_a_frequency_of_no_alias_is_told(desk: Desk) -> None:
+def test_an_unknown_frequency_alias_is_refused(desk: Desk) -> None:
     desk.raw.write_text(GOOD)
     with refused("hourly", "toy", "h", "15min", "MS"):
         normalise(toy(frequency="hourly"), [desk.raw], desk.out, desk.quirks)
 
 
-def test_declared_oddities_are_kept_as_they_are(desk: Desk) -> None:
+def test_declared_oddities_are_kept_unchanged(desk: Desk) -> None:
     content = GOOD.replace("01 01:", "01 00:").replace("2.5", "-9999")
     quirks = Quirks(repeated_stamps=1, irregular_steps=1, sentinel_cells=1)
     series, facts = desk.run(content, toy(quirks=quirks))
@@ -182,11 +182,11 @@ def test_declared_oddities_are_kept_as_they_are(desk: Desk) -> None:
     assert facts["sentinel_cells"] == {"b": 1}
 
 
-def test_an_oddity_that_is_declared_and_absent_is_told(desk: Desk) -> None:
+def test_a_declared_oddity_that_is_absent_is_refused(desk: Desk) -> None:
     desk.refused(GOOD, toy(quirks=Quirks(sentinel_cells=1)), "sentinel_cells", 0, 1, "quirks", "toy")
 
 
-def test_months_are_steps_of_unequal_length(desk: Desk) -> None:
+def test_months_of_unequal_length_are_regular_steps(desk: Desk) -> None:
     content = "date,a\n" + "".join(f"2024-{month:02d}-01,{month}\n" for month in range(1, 13))
     _, facts = desk.run(content, toy(rows=12, variates=1, frequency="MS"))
     assert facts["irregular_steps"]["count"] == 0
@@ -207,7 +207,7 @@ def catalogue(root: Path) -> dict[str, Dataset]:
 
 
 @pytest.mark.parametrize("name", ["ETTh1", "Weather", "ILI", "ETTm1"])
-def test_real_files_hold_what_the_catalogue_says(name: str, root: Path, shared: Path, desk: Desk) -> None:
+def test_real_files_match_the_catalogue(name: str, root: Path, shared: Path, desk: Desk) -> None:
     dataset = catalogue(root)[name]
     raw = shared / "data" / dataset.files[0].path
     normalise(dataset, [raw], desk.out, desk.quirks)
@@ -225,7 +225,7 @@ def test_real_files_hold_what_the_catalogue_says(name: str, root: Path, shared: 
     assert (facts["line_ends"], facts["repeated_stamps"]["first"], seconds, sentinels) == expected
 
 
-def test_a_series_file_that_is_not_one_is_told(desk: Desk) -> None:
+def test_an_invalid_series_file_is_refused(desk: Desk) -> None:
     desk.run(GOOD, toy())
     series = load_series(desk.out)
     with refused(desk.out.with_name("absent.npz")):
@@ -245,7 +245,7 @@ def test_a_series_file_that_is_not_one_is_told(desk: Desk) -> None:
         load_series(desk.out)
 
 
-def test_nothing_pickled_is_ever_read(desk: Desk, tmp_path: Path) -> None:
+def test_pickled_arrays_are_never_read(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "evil.npz"
     names = ("values", "time", "columns", "raw_sha256")
     np.savez(path, **{name: np.array([{"a": 1}], dtype=object) for name in names})
@@ -254,7 +254,7 @@ def test_nothing_pickled_is_ever_read(desk: Desk, tmp_path: Path) -> None:
 
 
 def airports(hours: list[tuple[int, str]], **cells: dict) -> str:
-    """A file like the package's; `cells` changes those of a row 'EWR_3' (airport, hour)."""
+    """A file like the package's; `cells` changes cells of a row such as 'EWR_3' (airport, hour)."""
     lines = ["origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour"]
     for hour, origin in hours:
         row = {"temp": hour, "dewp": 10 * hour, "humid": 50, "wind_speed": 5, "precip": 0, "visib": 10}
@@ -305,12 +305,12 @@ def test_airports_become_columns_and_holes_are_interpolated_and_counted(desk: De
         (airports([]), ("rows",)),
     ],
 )
-def test_what_is_wrong_with_the_airports_is_told(content: str, named: tuple, desk: Desk) -> None:
+def test_invalid_airport_data_are_refused(content: str, named: tuple, desk: Desk) -> None:
     desk.refused(content, flights(), *named)
 
 
 @pytest.mark.network
-def test_the_published_airports(root: Path, desk: Desk, tmp_path: Path) -> None:
+def test_the_published_airport_data_match_the_catalogue(root: Path, desk: Desk, tmp_path: Path) -> None:
     from timellama.data.fetch.sources import fetch
 
     dataset = catalogue(root)["NYCWeather"]

@@ -1,4 +1,4 @@
-"""A reader from outside the package: one function, and its name in the catalogue."""
+"""An external reader: one function, named in the catalogue."""
 
 import json
 import sys
@@ -42,7 +42,7 @@ YEARS = (
 
 @pytest.fixture
 def dataset(root, tmp_path, monkeypatch):
-    """Makes the data set of a catalogue that has an entry of its own, and gives its raw files."""
+    """Makes a data set from a catalogue with one more entry, and returns it with its raw files."""
     (tmp_path / "visiting_reader.py").write_text(MODULE, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     raw = [tmp_path / f"{number}.json" for number in range(len(YEARS))]
@@ -94,7 +94,7 @@ def test_its_rows_become_the_canonical_file(dataset, tmp_path):
         (({"day": []}, {"day": []}), ("visiting_reader:read", "float64 [0]", "0 stamps", "0 columns")),
     ],
 )
-def test_what_it_must_not_give_is_refused_and_nothing_is_written(dataset, tmp_path, years, named):
+def test_invalid_rows_are_refused_and_nothing_is_written(dataset, tmp_path, years, named):
     days, raw = dataset(years=years)
     with refused(*raw, *named):
         normalise(days, raw, tmp_path / "series.npz", tmp_path / "quirks.json")
@@ -102,12 +102,12 @@ def test_what_it_must_not_give_is_refused_and_nothing_is_written(dataset, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["tabel", "visiting_reader:SECRET", "visiting_reader:lost", "no_such_module:read"])
-def test_a_slip_names_the_value(dataset, name):
+def test_an_invalid_reader_is_named(dataset, name):
     with refused("datasets.Days.reader", name):
         dataset(reader=name)
 
 
-def test_its_code_counts_for_its_data_set_alone(dataset, root):
+def test_its_code_is_in_the_digest_of_its_data_set_only(dataset, root):
     days, _ = dataset()
     assert "visiting_reader:read" in code_used("timellama.data.canonicalise", reader_of(days.reader).read)
     etth1 = load_catalogue(root / "config/datasets.yaml")["ETTh1"]

@@ -1,4 +1,4 @@
-"""Which rows are trained and tested on: counted by hand, the last window too, and nothing leaks."""
+"""Which rows are used for training and testing: hand-computed, including the last window, and without leaks."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def make(values: np.ndarray) -> Series:
     return Series(values=values, time=time, columns=tuple(map(str, range(values.shape[1]))), raw_sha256="0" * 64)
 
 
-def test_etth1_by_hand() -> None:
+def test_the_parts_of_etth1_match_hand_computed_ones() -> None:
     rows = part_rows(ETTH, rows=17420, context=512, horizon=96, train_percent=100)
     assert rows == {"train": range(512, 8640), "validation": range(8640, 11520), "test": range(11520, 14400)}
     counts = count_windows(ETTH, rows=17420, context=512, horizon=96, train_percent=100)
@@ -41,7 +41,7 @@ def test_etth1_by_hand() -> None:
         (RATIO, 17544, (12185, 1757, 3509)),
     ],
 )
-def test_table_6_counts_are_part_rows_less_95(split: Split, rows: int, printed: tuple[int, int, int]) -> None:
+def test_the_counts_of_table_6_are_part_rows_less_95(split: Split, rows: int, printed: tuple[int, int, int]) -> None:
     """Training: rows - 96 + 1. Validation and test add the 96 context rows, so their counts are rows + 1."""
     parts = part_rows(split, rows=rows, context=96, horizon=96, train_percent=100)
     assert train_rows(split, rows=rows) - 96 + 1 == printed[0]
@@ -58,7 +58,7 @@ def test_few_shot_rows_follow_gpt4ts() -> None:
     assert (rows["validation"], rows["test"]) == (full["validation"], full["test"])
 
 
-def test_the_papers_dash_is_counted_as_zero_and_prepared_as_an_error() -> None:
+def test_the_papers_dash_counts_as_zero_windows_and_cannot_be_prepared() -> None:
     counts = count_windows(ETTH, rows=17420, context=512, horizon=720, train_percent=5)
     assert counts["train"] == 0 and counts["test"] == 2880 - 720 + 1
     series = make(np.random.default_rng(0).normal(size=(17420, 1)))
@@ -77,7 +77,7 @@ def test_test_targets_are_the_same_for_every_look_back() -> None:
     assert torch.equal(targets[0], targets[1]) and torch.equal(targets[1], targets[2])
 
 
-def test_windows_by_hand() -> None:
+def test_windows_match_hand_computed_ones() -> None:
     rows = torch.arange(20.0).reshape(10, 2)  # row i is (2 i, 2 i + 1)
     windows = SplitWindows(rows=rows, context=3, horizon=2)
     assert len(windows) == 6
@@ -90,7 +90,7 @@ def test_windows_by_hand() -> None:
         windows.batch(torch.tensor([6]))
 
 
-def test_one_window_is_a_window_and_none_is_an_error() -> None:
+def test_a_single_window_is_enough_and_none_is_an_error() -> None:
     assert len(SplitWindows(rows=torch.zeros(5, 1), context=3, horizon=2)) == 1
     with refused(4, "context", 3, "horizon", 2, 5):
         SplitWindows(rows=torch.zeros(4, 1), context=3, horizon=2)
@@ -102,7 +102,7 @@ def test_one_window_is_a_window_and_none_is_an_error() -> None:
     horizon=st.integers(1, 8),
     percent=st.sampled_from([5, 10, 50, 100]),
 )
-def test_every_window_is_what_its_rows_say(rows: int, context: int, horizon: int, percent: int) -> None:
+def test_every_window_holds_the_expected_rows(rows: int, context: int, horizon: int, percent: int) -> None:
     series = make(np.arange(rows, dtype=float)[:, None])
     asked = {"context": context, "horizon": horizon, "train_percent": percent}
     counts = count_windows(RATIO, rows=rows, **asked)
@@ -131,7 +131,7 @@ def test_the_scaler_sees_training_rows_only() -> None:
         before, after = prepare(make(values), RATIO, **asked), prepare(make(changed), RATIO, **asked)
         assert np.array_equal(before.scaler.mean, after.scaler.mean)
         assert np.array_equal(before.scaler.std, after.scaler.std)
-        assert np.array_equal(before.scaler.mean, values[:700].mean(axis=0))  # all training rows, in few-shot too
+        assert np.array_equal(before.scaler.mean, values[:700].mean(axis=0))  # all training rows, even in few-shot
         every = torch.arange(len(before.train))
         for a, b in zip(before.train.batch(every), after.train.batch(every), strict=True):
             assert torch.equal(a, b)
@@ -140,7 +140,7 @@ def test_the_scaler_sees_training_rows_only() -> None:
     assert not np.array_equal(before.scaler.mean, moved.scaler.mean)
 
 
-def test_the_scaler_by_hand_and_back() -> None:
+def test_the_scaler_matches_hand_computed_values_and_can_be_inverted() -> None:
     scaler = Scaler.fit(np.array([[1.0, 0.1], [3.0, 0.1], [5.0, 0.1]]))
     assert scaler.mean.tolist() == pytest.approx([3.0, 0.1])
     assert scaler.std.tolist() == [np.sqrt(8 / 3), 1.0]  # divisor n; a constant column keeps its units
@@ -160,7 +160,7 @@ def test_the_scaler_by_hand_and_back() -> None:
         (Split(rule="months", train=1, validation=1, test=1), 100, {}, ("months", "rows_per_day")),
     ],
 )
-def test_what_cannot_be_parted_is_told(split: Split, rows: int, asked: dict, named: tuple) -> None:
+def test_data_that_cannot_be_split_are_refused(split: Split, rows: int, asked: dict, named: tuple) -> None:
     with refused(*named):
         part_rows(split, rows=rows, **({"context": 8, "horizon": 4, "train_percent": 100} | asked))
 
@@ -201,7 +201,7 @@ def test_values_too_small_to_have_a_deviation_are_named() -> None:
         prepare(make(np.arange(100.0)[:, None] * 1e-300), RATIO, context=4, horizon=2, train_percent=100)
 
 
-def test_large_values_far_from_zero_are_no_error() -> None:
+def test_large_values_far_from_zero_are_accepted() -> None:
     values = 1e30 + 1e28 * np.random.default_rng(0).normal(size=(100, 1))
     test = prepare(make(values), RATIO, context=4, horizon=2, train_percent=100).test
     assert torch.isfinite(test.batch(torch.arange(len(test)))[1]).all()

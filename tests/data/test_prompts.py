@@ -1,4 +1,4 @@
-"""What each kind of prompt says, and which other data set misleads."""
+"""What each kind of prompt says, and which data set the misleading prompt describes."""
 
 import json
 
@@ -21,28 +21,28 @@ DESCRIPTION = "Load of two transformers, one row an hour."
         ("empty", ""),
     ],
 )
-def test_each_kind(kind, text):
+def test_each_kind_has_its_text(kind, text):
     assert prompt_kind(kind).text(DESCRIPTION) == text
     assert prompt_kind(kind).of_another == (kind == "other")
 
 
-def test_shuffled_words_are_the_same_words_in_one_fixed_order():
+def test_shuffled_words_are_the_same_words_in_a_fixed_order():
     text = prompt_kind("shuffled").text(DESCRIPTION)
-    assert text == "one of row two Load transformers, hour. an", "the order is fixed for good: a run's digest holds it"
+    assert text == "one of row two Load transformers, hour. an", "the order must not change: a run's digest holds it"
     assert sorted(text.split()) == sorted(DESCRIPTION.split())
 
 
-def test_an_unknown_kind_is_named_with_the_known_ones():
+def test_an_unknown_kind_is_refused_with_the_known_ones():
     with refused("prompt", "poem", *own_prompts(), "module:NAME"):
         prompt_kind("poem")
 
 
-def test_the_schema_knows_the_same_kinds(root):
+def test_the_schema_lists_the_same_kinds(root):
     schema = json.loads((root / "config/schema/methods.json").read_text(encoding="utf-8"))
     assert schema["$defs"]["TimeLlamaOptions"]["properties"]["prompt"]["anyOf"][0]["enum"] == list(own_prompts())
 
 
-def test_the_other_data_set_is_the_next_of_another_domain():
+def test_the_other_data_set_is_the_next_from_another_domain():
     domains = {"a": "load", "b": "load", "c": "rain", "d": "load"}
     assert [other_dataset(name, domains=domains) for name in domains] == ["c", "c", "d", "c"]
     with refused("prompt", "domain", "load"):

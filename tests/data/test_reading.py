@@ -1,4 +1,4 @@
-"""Every ordinary shape of file is read as what it says, asked about where it may mean two things, or refused."""
+"""Every ordinary form of file is read correctly; ambiguous ones must be clarified, and invalid ones are refused."""
 
 import dataclasses
 import gzip
@@ -18,14 +18,14 @@ BERLIN = "Europe/Berlin"
 
 
 def frame(freq: str, *, start: str = "2024-01-01", rows: int = ROWS, zone: str | None = None) -> pd.DataFrame:
-    """Two columns of values, of which one has a space in its name, and a column `date`."""
+    """Two columns of values, one of which has a space in its name, and a column `date`."""
     numbers = np.arange(rows, dtype=float)
     date = pd.date_range(start, periods=rows, freq=freq, tz=zone)
     return pd.DataFrame({"date": date, "load": numbers / 8 - 3, "oil temperature": (numbers * 7) % 11})
 
 
 def spelt(data: pd.DataFrame, form: str) -> pd.DataFrame:
-    """The frame with its dates in a form of strftime."""
+    """The frame with its dates written in a strftime format."""
     return data.assign(date=data["date"].dt.strftime(form))
 
 
@@ -40,7 +40,7 @@ def desk(tmp_path: Path) -> ReadingDesk:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A frame, the form of its dates, how it is written and asked for, and the frequency that must be found."""
+    """A frame, the format of its dates, how it is written and requested, and the frequency that must be found."""
 
     data: pd.DataFrame
     frequency: str
@@ -83,7 +83,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_shape_is_read_as_what_it_says(desk, tmp_path, name):
+def test_each_form_of_file_is_read_correctly(desk, tmp_path, name):
     shape = SHAPES[name]
     path = tmp_path / "own.csv"
     csv(path, spelt(shape.data, shape.form), separator=shape.separator, decimal=shape.decimal)
@@ -95,7 +95,7 @@ def test_a_shape_is_read_as_what_it_says(desk, tmp_path, name):
     assert set(desk.facts["repairs"].values()) == {0} and desk.last.quirks.irregular_steps == 0
 
 
-def test_quarters(desk, tmp_path):
+def test_quarters_are_read_as_the_first_days_of_quarters(desk, tmp_path):
     data = frame("QS", start="1990-01-01")
     text = data["date"].dt.year.astype(str) + "Q" + data["date"].dt.quarter.astype(str)
     csv(tmp_path / "own.csv", data.assign(date=text))
@@ -117,7 +117,7 @@ def test_a_local_zone_with_daylight_saving_is_kept_in_utc(desk, tmp_path, writte
     assert desk.facts["last_in_zone"] == str(last.tz_convert("UTC") if written == "offsets" else last)
 
 
-def test_midnights_of_a_zone_are_dates(desk, tmp_path):
+def test_midnights_of_a_time_zone_are_dates(desk, tmp_path):
     data = frame("D", start="2024-03-01", rows=300, zone=BERLIN)
     csv(tmp_path / "own.csv", data)
     series = desk.read(tmp_path / "own.csv", asked=Asked(zone=BERLIN))
@@ -126,7 +126,7 @@ def test_midnights_of_a_zone_are_dates(desk, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["pandas index", "no column of time", "one column", "from 10 in steps of 5"])
-def test_numbered_rows_are_steps(desk, tmp_path, kind):
+def test_numbered_rows_are_read_as_steps(desk, tmp_path, kind):
     data = frame("h").drop(columns="date")
     if kind == "one column":
         data = data[["load"]]
@@ -140,7 +140,7 @@ def test_numbered_rows_are_steps(desk, tmp_path, kind):
 
 
 def long(lengths: dict[str, int], *, names: tuple[str, str, str] = ("unique_id", "ds", "y")) -> pd.DataFrame:
-    """A long frame: the value of row i of series k is 100 k + i."""
+    """A long frame, in which row i of series k has the value 100 k + i."""
     parts = []
     for number, (name, rows) in enumerate(lengths.items()):
         dates = pd.date_range("2024-01-01", periods=rows, freq="D")
@@ -163,14 +163,14 @@ def test_a_long_file_becomes_wide(desk, tmp_path, names, asked):
     assert (series.values == np.arange(ROWS)[:, None] + [0, 100]).all()
 
 
-def test_a_long_file_with_another_name_for_its_series_asks(desk, tmp_path):
+def test_a_long_file_with_an_unusual_series_column_must_name_it(desk, tmp_path):
     csv(tmp_path / "own.csv", long({"a": ROWS, "b": ROWS}, names=("firm", "year", "value")))
     with refused("own.csv", "firm", "--id-column 'firm'", "--drop"):
         desk.read(tmp_path / "own.csv")
     assert desk.read(tmp_path / "own.csv", asked=Asked(id_column="firm")).columns == ("a", "b")
 
 
-def test_series_of_different_lengths_are_aligned_only_by_choice(desk, tmp_path):
+def test_series_of_different_lengths_are_aligned_only_on_request(desk, tmp_path):
     csv(tmp_path / "own.csv", long({"a": ROWS, "b": ROWS - 10, "c": ROWS}))
     with refused("own.csv", "b", 50, "a", 60, "--align common", "--align all --missing mask"):
         desk.read(tmp_path / "own.csv")
@@ -179,7 +179,7 @@ def test_series_of_different_lengths_are_aligned_only_by_choice(desk, tmp_path):
     assert desk.facts["repairs"]["cut_rows"] == desk.last.repairs.cut_rows == 20
 
 
-def test_a_long_file_with_two_columns_of_values_asks_which(desk, tmp_path):
+def test_a_long_file_with_two_value_columns_must_name_one(desk, tmp_path):
     csv(tmp_path / "own.csv", long({"a": ROWS, "b": ROWS}).assign(price=1.5).rename(columns={"y": "sold"}))
     with refused("own.csv", "unique_id", "sold", "price", "--value-column"):
         desk.read(tmp_path / "own.csv")
@@ -191,7 +191,7 @@ HOLES = HOLES.drop(index=[40, 41]).reset_index(drop=True)
 
 
 @pytest.mark.parametrize("fill", ["linear", "previous", "seasonal"])
-def test_missing_cells_and_rows_are_filled_by_choice_and_counted(desk, tmp_path, fill):
+def test_missing_cells_and_rows_are_filled_on_request_and_counted(desk, tmp_path, fill):
     csv(tmp_path / "own.csv", HOLES)
     with refused("own.csv", "line 7", "load", 3, "--fill linear", "previous", "seasonal", "--missing mask"):
         desk.read(tmp_path / "own.csv")
@@ -202,7 +202,7 @@ def test_missing_cells_and_rows_are_filled_by_choice_and_counted(desk, tmp_path,
     expected = {
         "linear": whole[[5, 6, 30], 0],
         "previous": whole[[4, 4, 29], 0],
-        # Rows 5 and 6 have nothing a day before, so they take what is a day after; 30 is a day after 6, a hole too.
+        # Rows 5 and 6 have no value a day earlier, so they take the one a day later; 30 is a day after 6, also a hole.
         "seasonal": [whole[29, 0], whole[54, 0], whole[54, 0]],
     }[fill]
     assert series.values[[5, 6, 30], 0].tolist() == pytest.approx(list(expected))
@@ -211,24 +211,24 @@ def test_missing_cells_and_rows_are_filled_by_choice_and_counted(desk, tmp_path,
     assert desk.facts["filled_cells"] == {"load": 5, "oil temperature": 2}
     assert desk.facts["added_rows"]["first"] == ["2024-01-02 16:00:00", "2024-01-02 17:00:00"]
     assert desk.facts["notes"] == [f"Repaired: 2 missing rows added, 7 cells filled ({fill})."]
-    assert "filled" not in desk.last.prompt  # what the language model reads is of the data, not of their reading
+    assert "filled" not in desk.last.prompt  # the language model reads about the data, not about how they were read
 
 
 @pytest.mark.parametrize("mark", ["NA", "NaN", "null", "N/A", " "])
-def test_marks_of_missing_cells(desk, tmp_path, mark):
+def test_markers_of_missing_cells_are_recognised(desk, tmp_path, mark):
     HOLES.to_csv(tmp_path / "own.csv", index=False, na_rep=mark)
     desk.read(tmp_path / "own.csv", asked=Asked(fill="linear"))
     assert desk.last.repairs.filled_cells == 7
 
 
-def test_what_nothing_fills_is_told(desk, tmp_path):
+def test_cells_that_cannot_be_filled_are_reported(desk, tmp_path):
     csv(tmp_path / "own.csv", frame("h").assign(load=lambda data: data["load"].where(data.index > 2)))
     with refused("own.csv", "load", 3, "2024-01-01 00:00:00", "--fill previous", "--missing mask", "--drop"):
         desk.read(tmp_path / "own.csv", asked=Asked(fill="previous"))
 
 
 @pytest.mark.parametrize(("duplicates", "kept"), [("first", 0.0), ("last", 10.0), ("mean", 5.0)])
-def test_order_and_repeats_are_mended_by_choice_and_counted(desk, tmp_path, duplicates, kept):
+def test_disorder_and_duplicates_are_repaired_on_request_and_counted(desk, tmp_path, duplicates, kept):
     data = frame("h")
     again = data.iloc[[24]].assign(load=10.0)  # of row 24, whose load is 0
     csv(tmp_path / "own.csv", pd.concat([data.iloc[10:], again, data.iloc[:10]]))
@@ -242,7 +242,7 @@ def test_order_and_repeats_are_mended_by_choice_and_counted(desk, tmp_path, dupl
     assert entry["quirks"] == {"repeated_stamps": 1} and entry["rows"] == ROWS + 1
 
 
-def test_text_is_left_out_by_choice_and_what_is_constant_is_kept(desk, tmp_path):
+def test_text_is_left_out_on_request_and_constant_columns_are_kept(desk, tmp_path):
     csv(tmp_path / "own.csv", frame("h").assign(note="sunny", rain=0))
     with refused("own.csv", "line 2", "note", "sunny", "--drop note"):
         desk.read(tmp_path / "own.csv")
@@ -252,7 +252,7 @@ def test_text_is_left_out_by_choice_and_what_is_constant_is_kept(desk, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "parquet index", "parquet zone", "xlsx", "csv.gz"])
-def test_other_kinds_of_file(desk, tmp_path, kind):
+def test_other_file_formats_are_read(desk, tmp_path, kind):
     data = frame("h", zone=BERLIN if kind == "parquet zone" else None)
     path = tmp_path / f"own.{kind.split()[0]}"
     if kind == "xlsx":
@@ -271,14 +271,14 @@ def test_other_kinds_of_file(desk, tmp_path, kind):
     assert desk.facts["zone"] == (BERLIN if kind == "parquet zone" else None)
 
 
-def test_excel_without_its_extra_names_it(desk, tmp_path, monkeypatch):
+def test_without_its_extra_an_excel_file_is_refused_and_the_extra_named(desk, tmp_path, monkeypatch):
     (tmp_path / "own.xlsx").write_bytes(b"PK\x03\x04")
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with refused("own.xlsx", "openpyxl", "pip install 'timellama[excel]'"):
         desk.read(tmp_path / "own.xlsx")
 
 
-def test_a_sheet_is_asked_for(desk, tmp_path):
+def test_a_workbook_with_two_sheets_must_name_one(desk, tmp_path):
     pytest.importorskip("openpyxl")
     with pd.ExcelWriter(tmp_path / "own.xlsx") as book:
         frame("h").to_excel(book, sheet_name="hours", index=False)
@@ -289,7 +289,7 @@ def test_a_sheet_is_asked_for(desk, tmp_path):
     assert desk.last.frequency == "D"
 
 
-def test_three_thousand_columns(desk, tmp_path):
+def test_three_thousand_columns_are_read(desk, tmp_path):
     values = np.arange(30 * 3000, dtype=float).reshape(30, 3000)
     data = pd.DataFrame(values, columns=[f"c{i}" for i in range(3000)])
     data.insert(0, "date", pd.date_range("2024-01-01", periods=30, freq="h"))
@@ -297,7 +297,7 @@ def test_three_thousand_columns(desk, tmp_path):
     assert (desk.read(tmp_path / "own.csv").values == values).all()
 
 
-def test_other_counts_than_the_entrys_are_refused(desk, tmp_path):
+def test_counts_other_than_the_entrys_are_refused(desk, tmp_path):
     from timellama.data.canonicalise import normalise
 
     csv(tmp_path / "own.csv", HOLES)

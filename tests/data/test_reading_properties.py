@@ -1,4 +1,4 @@
-"""A frame that is written in any form a reader takes comes back with the same values and stamps."""
+"""A frame written in any form that a reader accepts is read back with the same values and timestamps."""
 
 import gzip
 import string
@@ -21,7 +21,7 @@ PROPERTY = {"deadline": None, "derandomize": True, "suppress_health_check": [Hea
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32).filter(lambda value: value != -9999)
 NAMES = st.text(st.sampled_from(string.ascii_letters + " é_-%()"), min_size=1, max_size=12).map(lambda name: f"v{name}")
 FREQUENCIES = ("100ms", "5s", "15min", "h", "D", "B", "7D", "MS", "ME", "QS", "YS")
-# Forms of strftime, and the finest step that each can say.
+# strftime formats, and the finest step that each can express.
 DAYS, SECONDS, FRACTIONS = ("D", "B", "7D", "MS", "ME", "QS", "YS"), ("5s", "15min", "h"), ("100ms",)
 FORMS = {
     "%Y-%m-%d %H:%M:%S.%f": DAYS + SECONDS + FRACTIONS,
@@ -39,7 +39,7 @@ FORMS = {
 
 @st.composite
 def frames(draw, frequencies: tuple[str, ...] = FREQUENCIES, rows: int = 8) -> tuple[pd.DataFrame, str]:
-    """A frame with a column `date` and one to four columns of values, and its frequency."""
+    """A frame with a column `date` and one to four columns of values, and the frame's frequency."""
     frequency = draw(st.sampled_from(frequencies))
     start = draw(st.sampled_from(["1991-07-01", "2000-02-28", "2024-01-01 17:34:05", "2023-12-31 23:59:55"]))
     start = pd.Timestamp(start)
@@ -52,7 +52,7 @@ def frames(draw, frequencies: tuple[str, ...] = FREQUENCIES, rows: int = 8) -> t
 
 
 def read(path, asked: Asked, frequency: str):
-    """What the file is found to be, and its rows by the same choice."""
+    """The findings about the file, and its rows as these findings read them."""
     found = inspect_file(path, asked=asked, frequency=frequency)
     cells = read_cells(path, separator=found.reading.separator, sheet=found.reading.sheet)
     ordered = ordered_rows(cells, found.reading, time_column=found.time_column, steps=frequency == STEP)
@@ -75,7 +75,7 @@ def assert_same(rows, data: pd.DataFrame) -> None:
     packed=st.booleans(),
     ends=st.sampled_from(["\n", "\r\n"]),
 )
-def test_text(tmp_path, data, form, separator, decimal, packed, ends):
+def test_text_files_are_read_back(tmp_path, data, form, separator, decimal, packed, ends):
     frame, frequency = data.draw(frames(frequencies=FORMS[form]))
     written = frame.assign(date=frame["date"].dt.strftime(form))
     text = written.to_csv(index=False, sep=separator, decimal=decimal, lineterminator=ends).encode()
@@ -89,7 +89,7 @@ def test_text(tmp_path, data, form, separator, decimal, packed, ends):
 
 @settings(max_examples=30, **PROPERTY)
 @given(drawn=frames(), kind=st.sampled_from(["column", "index"]), zone=st.sampled_from([None, "UTC", "Asia/Kolkata"]))
-def test_parquet(tmp_path, drawn, kind, zone):
+def test_parquet_files_are_read_back(tmp_path, drawn, kind, zone):
     frame, frequency = drawn
     assume(zone is None or frequency not in DAYS)
     written = frame.assign(date=frame["date"].dt.tz_localize("UTC").dt.tz_convert(zone)) if zone else frame
@@ -105,20 +105,20 @@ def test_parquet(tmp_path, drawn, kind, zone):
 
 @settings(max_examples=15, **PROPERTY)
 @given(drawn=frames(frequencies=("5s", "15min", "h", "D", "MS")))
-def test_excel(tmp_path, drawn):
+def test_excel_files_are_read_back(tmp_path, drawn):
     pytest.importorskip("openpyxl")
     frame, frequency = drawn
     frame.to_excel(tmp_path / "own.xlsx", index=False)
     rows = read(tmp_path / "own.xlsx", Asked(), frequency)[1]
     assert rows.columns == tuple(frame.columns[1:])
     assert (rows.time == frame["date"].to_numpy()).all()
-    # A cell of Excel keeps 15 or more digits of a number, not every last bit.
+    # An Excel cell keeps 15 or more digits of a number, not every last bit.
     assert np.allclose(rows.values, frame.drop(columns="date").to_numpy(), rtol=1e-14, atol=0)
 
 
 @settings(max_examples=30, **PROPERTY)
 @given(drawn=frames(), order=st.randoms(use_true_random=False))
-def test_a_long_file_gives_its_wide_frame(tmp_path, drawn, order):
+def test_a_long_file_gives_the_same_rows_as_its_wide_frame(tmp_path, drawn, order):
     frame, frequency = drawn
     long = frame.melt(id_vars="date", var_name="unique_id", value_name="y").rename(columns={"date": "ds"})
     assume(frame.columns[1:].str.strip().is_unique and (frame.columns[1:].str.strip() == frame.columns[1:]).all())
@@ -132,9 +132,9 @@ def test_a_long_file_gives_its_wide_frame(tmp_path, drawn, order):
 
 @pytest.mark.parametrize("start", ["2024-03-30 12:00", "2024-10-05 09:00", "2024-10-26 12:00", "2024-11-02 12:00"])
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"])
-def test_local_time_comes_back_in_utc(tmp_path, zone, start):
-    """The hours around both changes of the clock, written as local time and with offsets."""
-    # Whole days, so that the hour that comes twice is there both times.
+def test_local_time_is_read_back_in_utc(tmp_path, zone, start):
+    """The hours around both clock changes, written as local time and with offsets."""
+    # Whole days, so that both occurrences of the repeated hour are included.
     stamps = pd.date_range(start, periods=96, freq="30min", tz="UTC")
     data = pd.DataFrame({"date": stamps.tz_localize(None), "v": np.arange(96) / 7})
     local = stamps.tz_convert(zone)
@@ -147,7 +147,7 @@ def test_local_time_comes_back_in_utc(tmp_path, zone, start):
 
 @settings(max_examples=40, **PROPERTY)
 @given(data=st.data(), fill=st.sampled_from(["linear", "previous", "seasonal"]))
-def test_what_is_not_missing_is_kept_and_every_filled_cell_is_counted(tmp_path, data, fill):
+def test_observed_cells_are_kept_and_every_filled_cell_is_counted(tmp_path, data, fill):
     frame, frequency = data.draw(frames(rows=20))
     rows, columns = len(frame), list(frame.columns[1:])
     inner = st.integers(2, rows - 2)
@@ -188,7 +188,7 @@ def test_sorting_and_merging_undo_disorder(tmp_path, data, duplicates):
 
 @settings(max_examples=30, **PROPERTY)
 @given(drawn=frames(), first=st.integers(-5, 50), step=st.integers(1, 9), named=st.sampled_from(["t", "", None]))
-def test_numbered_rows(tmp_path, drawn, first, step, named):
+def test_numbered_rows_are_read_back(tmp_path, drawn, first, step, named):
     frame, _ = drawn
     values = frame.drop(columns="date")
     written = values.copy()
@@ -202,7 +202,7 @@ def test_numbered_rows(tmp_path, drawn, first, step, named):
 
 @settings(max_examples=150, **PROPERTY)
 @given(text=st.text(st.sampled_from(string.digits + ".,;-/: \n\r\"'\tdateQZ+NaNinf\0\ufeffé\ufffd"), max_size=80))
-def test_any_text_is_refused_by_name_or_read(tmp_path, text):
+def test_any_text_is_read_or_refused_by_name(tmp_path, text):
     path = tmp_path / "own.csv"
     path.write_bytes(text.encode())
     try:
@@ -215,7 +215,7 @@ def test_any_text_is_refused_by_name_or_read(tmp_path, text):
 
 @settings(max_examples=100, **PROPERTY)
 @given(data=st.data(), kind=st.sampled_from(["csv", "csv.gz", "parquet", "xlsx"]))
-def test_a_damaged_file_is_refused_by_name_or_read(tmp_path, data, kind):
+def test_a_damaged_file_is_read_or_refused_by_name(tmp_path, data, kind):
     frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=6, freq="D"), "a": np.arange(6.0)})
     path = tmp_path / f"own.{kind}"
     if kind == "parquet":
@@ -226,7 +226,7 @@ def test_a_damaged_file_is_refused_by_name_or_read(tmp_path, data, kind):
     else:
         frame.to_csv(path, index=False)
     whole = path.read_bytes()
-    # A share, since the file's length changes with the time that Excel's and gzip's headers hold.
+    # A share, since the length of the file varies with the time in the headers of Excel and gzip.
     at = int(data.draw(st.floats(0, 1, exclude_max=True)) * len(whole))
     path.write_bytes(whole[:at] + data.draw(st.binary(max_size=4)) + whole[at + data.draw(st.integers(0, 8)) :])
     try:

@@ -1,4 +1,4 @@
-"""A file that may mean two things or nothing is refused, with the line, the column, the value and the remedy."""
+"""An ambiguous or invalid file is refused, with the line, the column, the value and the remedy."""
 
 from pathlib import Path
 
@@ -118,17 +118,17 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_wrong_is_named(desk, tmp_path, name):
+def test_each_error_is_named(desk, tmp_path, name):
     content, asked, named = REFUSED[name]
     (tmp_path / "own.csv").write_text(content, encoding="utf-8")
-    place = () if name == "no such zone" else ("own.csv",)  # it is wrong for whatever file
+    place = () if name == "no such zone" else ("own.csv",)  # the zone is invalid for any file
     with refused(*place, *named):
         desk.read(tmp_path / "own.csv", asked=asked)
     assert not desk.own.exists()
 
 
 @pytest.mark.parametrize("kind", ["broken.csv.gz", "broken.parquet", "broken.xlsx", "old.xls"])
-def test_a_broken_file_of_another_kind_is_named(desk, tmp_path, kind):
+def test_a_broken_binary_file_is_named(desk, tmp_path, kind):
     first = {"broken.csv.gz": b"\x1f\x8b", "broken.parquet": b"PAR1", "broken.xlsx": b"PK\x03\x04"}
     (tmp_path / kind).write_bytes(first.get(kind, b"\xd0\xcf\x11\xe0") + b"rubbish")
     with refused(tmp_path / kind):

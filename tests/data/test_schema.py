@@ -1,4 +1,4 @@
-"""Configuration slips are told with their place, their value, the rule and the remedy, all at once."""
+"""Mistakes in configurations are reported with their location, value, rule and remedy, all at once."""
 
 import json
 import re
@@ -21,7 +21,7 @@ Word = Annotated[str, Field(pattern="^[a-z]+$")]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a dataclass holds is checked too."""
+    """The contents of a dataclass are checked too."""
 
     batch_size: Annotated[Count, Field(description="Windows a step.")] = 8
     rate: float = 0.1
@@ -62,14 +62,14 @@ class Toy(Model):
 def problems(value: object, *named: object) -> int:
     with refused("toy.yaml", *named) as caught:
         schema.validate(value, Toy, origin="toy.yaml")
-    return str(caught.value).count("\n")  # a line each, below the first
+    return str(caught.value).count("\n")  # one line per problem, below the first line
 
 
-def test_a_right_value_becomes_a_model_and_settings_stay_as_written() -> None:
+def test_a_valid_value_becomes_a_model_and_settings_stay_as_written() -> None:
     value = {"batch_size": 4, "rate": 1, "loss": "smape", "steps": None, "seeds": [1, 2], "limits": {"rate": 1}}
     toy = schema.validate({"budget": value, "runs": {"a": [1]}}, Toy, origin="toy.yaml")
     assert (toy.budget.batch_size, toy.budget.loss, toy.budget.seeds, toy.runs) == (4, "smape", (1, 2), {"a": [1]})
-    assert repr(toy.budget.limits) == "{'rate': 1}"  # neither other keys nor 1.0, which would be another digest
+    assert repr(toy.budget.limits) == "{'rate': 1}"  # neither other keys nor 1.0, which would change the digest
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,16 @@ def test_a_right_value_becomes_a_model_and_settings_stay_as_written() -> None:
         ({"budget": {7: 1}}, ("budget", 7, "quotes")),
     ],
 )
-def test_each_problem_names_place_value_and_remedy(value: object, named: tuple) -> None:
+def test_each_problem_names_location_value_and_remedy(value: object, named: tuple) -> None:
     assert problems(value, *named) == 1
 
 
-def test_all_problems_come_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     value = {"budget": {"batch_size": 0, "loss": "x", "extra": 1}, "more": 2}
     assert problems(value, "budget.batch_size", "budget.loss", "budget.extra", "more") == 4
 
 
-def test_a_value_that_holds_itself_is_told(tmp_path: Path) -> None:
+def test_a_value_that_contains_itself_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("budget: &b\n  rate: *b\n")
     with refused(path, "budget.rate"):
@@ -157,7 +157,7 @@ def test_words_with_digits_and_e_stay_text(tmp_path: Path) -> None:
         ("budget: !!python/object/apply:os.getcwd []", ("line 1", "column 9", "python/object/apply:os.getcwd")),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused(text: str, named: tuple, tmp_path: Path) -> None:
+def test_an_empty_ambiguous_or_unsafe_file_is_refused(text: str, named: tuple, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(text)
     with refused(path, *named):
@@ -171,7 +171,7 @@ def test_merge_keys_may_override(tmp_path: Path) -> None:
     assert (budget.rate, budget.batch_size) == (3, 2)
 
 
-def test_an_absent_file_and_a_binary_file_are_told(tmp_path: Path) -> None:
+def test_an_absent_file_and_a_binary_file_are_refused(tmp_path: Path) -> None:
     with refused(tmp_path / "absent.yaml", "YAML"):
         schema.load_yaml(tmp_path / "absent.yaml", Toy)
     (tmp_path / "latin.yaml").write_bytes("budget: {name: é}\n".encode("latin-1"))
@@ -181,7 +181,7 @@ def test_an_absent_file_and_a_binary_file_are_told(tmp_path: Path) -> None:
 
 FILES = {"config": "config", "smoke": "config", "cpu": "config", "gpu": "config", "paper": "config"}
 FILES |= {name: name for name in ("datasets", "backbones", "methods")}
-TYPOS = {  # a key of each kind of file, and what it is written as
+TYPOS = {  # a key of each kind of file, and its misspelling
     "config": ("experiments.long_term.methods", "metods"),
     "datasets": ("datasets.ETTh1.files", "flies"),
     "backbones": ("GPT-2.licence", "license"),
@@ -190,7 +190,7 @@ TYPOS = {  # a key of each kind of file, and what it is written as
 
 
 def opened(root: Path, name: str) -> tuple[dict, jsonschema.Draft202012Validator]:
-    """A file of config/ and what validates it for an editor, which its first line names."""
+    """A file of config/ and the validator that an editor uses for it, named in the file's first line."""
     path = root / f"config/{name}.yaml"
     text = path.read_text(encoding="utf-8")
     named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
@@ -201,12 +201,12 @@ def opened(root: Path, name: str) -> tuple[dict, jsonschema.Draft202012Validator
     return yaml.safe_load(text), jsonschema.Draft202012Validator(loaded)
 
 
-def test_every_file_of_the_folder_is_checked_here(root: Path) -> None:
+def test_every_file_of_the_folder_is_checked(root: Path) -> None:
     assert {path.stem for path in root.glob("config/*.yaml")} == set(FILES)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_editor_takes_the_file_and_marks_a_typo(root: Path, name: str) -> None:
+def test_an_editor_accepts_the_file_and_marks_a_typo(root: Path, name: str) -> None:
     content, validator = opened(root, name)
     assert [error.message for error in validator.iter_errors(content)] == []
     place, typo = TYPOS[FILES[name]]
@@ -224,7 +224,7 @@ def test_the_schemas_are_strict_and_described(root: Path, name: str) -> None:
     kinds = validator.schema.get("$defs", {})
     assert len(kinds) >= 4
     for kind, node in [*kinds.items(), ("the file", validator.schema)]:
-        if kind != "Architecture":  # transformers' own configuration, whose keys are its own
+        if kind != "Architecture":  # transformers' own configuration, whose keys are not ours
             assert node["additionalProperties"] is False, f"{kind} lets unknown keys pass"
         for key, rule in node.get("properties", {}).items():
             options = kind.endswith("Options")  # described where the source has a comment

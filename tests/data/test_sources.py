@@ -1,4 +1,4 @@
-"""A file is fetched right or not at all, whatever the mirror, the archive and the disk do."""
+"""A file is fetched correctly or not at all, whatever the mirror, the archive and the disk do."""
 
 import errno
 import hashlib
@@ -23,7 +23,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_a_good_file_is_fetched_once_and_survives_its_link(bench: object, site: object, artifact: Artifact) -> None:
+def test_a_valid_file_is_fetched_once_and_stays_cached(bench: object, site: object, artifact: Artifact) -> None:
     bench.fetch(artifact)
     assert bench.target.read_bytes() == CONTENT
     assert bench.target.stat().st_ino == (bench.cache / artifact.sha256).stat().st_ino
@@ -35,7 +35,7 @@ def test_a_good_file_is_fetched_once_and_survives_its_link(bench: object, site: 
     assert sorted(p.name for p in bench.cache.iterdir()) == sorted([artifact.sha256, f"{artifact.sha256}.lock"])
 
 
-def test_a_damaged_cache_is_not_believed(bench: object, site: object, artifact: Artifact) -> None:
+def test_a_damaged_cached_file_is_fetched_again(bench: object, site: object, artifact: Artifact) -> None:
     bench.fetch(artifact)
     kept = bench.cache / artifact.sha256
     kept.unlink()
@@ -67,7 +67,7 @@ class FullDisk(io.FileIO):
         return super().write(data)
 
 
-def test_a_disk_that_fills_up_is_told_and_left_clean(
+def test_a_disk_that_fills_up_is_reported_and_no_partial_file_stays(
     bench: object, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = Path.open
@@ -80,7 +80,7 @@ def test_a_disk_that_fills_up_is_told_and_left_clean(
     assert [p.name for p in bench.cache.iterdir()] == [f"{artifact.sha256}.lock"]
 
 
-def test_too_little_room_is_told_before_a_byte_is_fetched(
+def test_too_little_space_is_reported_before_anything_is_fetched(
     bench: object, site: object, artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(".")
@@ -89,13 +89,13 @@ def test_too_little_room_is_told_before_a_byte_is_fetched(
     assert site.requests == []
 
 
-def test_a_folder_that_cannot_be_written_is_told(bench: object, artifact: Artifact) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(bench: object, artifact: Artifact) -> None:
     bench.cache.parent.mkdir(exist_ok=True)
     bench.cache.write_text("a file where the cache folder should be")
     bench.refused(artifact, "set/a.csv", bench.cache, bench.target)
 
 
-def test_mirrors_come_first_and_in_order(bench: object, site: object, artifact: Artifact, tmp_path: Path) -> None:
+def test_mirrors_are_tried_first_and_in_order(bench: object, site: object, artifact: Artifact, tmp_path: Path) -> None:
     folder = tmp_path / "mirror"
     (folder / "set").mkdir(parents=True)
     (folder / "set" / "a.csv").write_bytes(CONTENT)
@@ -105,7 +105,7 @@ def test_mirrors_come_first_and_in_order(bench: object, site: object, artifact: 
     assert (folder / "set" / "a.csv").stat().st_ino != bench.target.stat().st_ino
 
 
-def test_a_mirror_with_a_wrong_file_is_passed_over(
+def test_a_mirror_with_a_wrong_file_is_skipped(
     bench: object, site: object, artifact: Artifact, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "set").mkdir()
@@ -118,14 +118,14 @@ def test_a_mirror_with_a_wrong_file_is_passed_over(
     assert len([r for r in caplog.records if "wrong file: SHA-256" in r.getMessage()]) == 2
 
 
-def test_every_place_tried_is_named(bench: object, site: object, artifact: Artifact, tmp_path: Path) -> None:
+def test_every_place_that_was_tried_is_named(bench: object, site: object, artifact: Artifact, tmp_path: Path) -> None:
     site.files.clear()
     places = (tmp_path / "none/set/a.csv", f"{site.address}/m/set/a.csv", artifact.source)
     bench.refused(artifact, *places, 404, mirrors=(str(tmp_path / "none"), f"{site.address}/m"))
 
 
 @pytest.mark.parametrize("repository", ["owner/name", "datasets/owner/name"])
-def test_a_file_of_the_hub_comes_through_its_library(repository: str, bench: object, site: object) -> None:
+def test_a_file_on_the_hub_is_fetched_with_its_library(repository: str, bench: object, site: object) -> None:
     site.files[f"/{repository}/resolve/abc/model/a.bin"] = CONTENT
     artifact = Artifact(path="a.bin", source=f"hub:{repository}@abc!model/a.bin", sha256=digest(CONTENT))
     bench.fetch(artifact, HF_ENDPOINT=f"{site.address}/", HF_TOKEN="secret")
@@ -134,7 +134,7 @@ def test_a_file_of_the_hub_comes_through_its_library(repository: str, bench: obj
     assert not list(bench.cache.glob("*.hub"))
 
 
-def test_another_file_of_the_hub_is_refused(bench: object, site: object) -> None:
+def test_a_hub_file_with_another_digest_is_refused(bench: object, site: object) -> None:
     site.files["/owner/name/resolve/abc/a.bin"] = CONTENT[:-1]
     artifact = Artifact(path="a.bin", source="hub:owner/name@abc!a.bin", sha256=digest(CONTENT))
     with refused("a.bin", "hub:owner/name@abc!a.bin", digest(CONTENT[:-1]), digest(CONTENT), "TIMELLAMA_MIRROR=FOLDER"):
@@ -143,7 +143,7 @@ def test_another_file_of_the_hub_is_refused(bench: object, site: object) -> None
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_what_the_hub_refuses_is_told(status: int, bench: object, site: object) -> None:
+def test_a_refusal_by_the_hub_is_reported(status: int, bench: object, site: object) -> None:
     site.refuses = status
     artifact = Artifact(path="a.csv", source="hub:owner/name@abc!a.csv", sha256=digest(CONTENT))
     with refused("hub:owner/name@abc!a.csv", status, "TIMELLAMA_MIRROR=FOLDER"):
@@ -151,7 +151,7 @@ def test_what_the_hub_refuses_is_told(status: int, bench: object, site: object) 
 
 
 @pytest.mark.parametrize("source", ["hub:name", "pypi:name!member", "synthetic:7", "https://"])
-def test_a_source_of_no_known_form_is_told(source: str, bench: object) -> None:
+def test_a_source_of_unknown_form_is_refused(source: str, bench: object) -> None:
     artifact = Artifact(path="a.csv", source=source, sha256="0" * 64, archive_sha256="0" * 64)
     bench.refused(artifact, source)
 
@@ -166,7 +166,7 @@ def test_a_public_file_needs_a_digest(bench: object) -> None:
     )
 
 
-def test_a_persons_own_file_is_copied_and_checked_when_pinned(bench: object, tmp_path: Path) -> None:
+def test_a_users_file_is_copied_and_checked_if_pinned(bench: object, tmp_path: Path) -> None:
     own = tmp_path / "own.csv"
     own.write_bytes(b"date,a\n")
     bench.fetch(Artifact(path="own.csv", source=str(own)))
@@ -181,7 +181,7 @@ def test_a_persons_own_file_is_copied_and_checked_when_pinned(bench: object, tmp
     )
 
 
-def test_mirrors_of_the_environment_come_before_the_configured() -> None:
+def test_mirrors_from_the_environment_precede_those_of_the_configuration() -> None:
     environment = {"TIMELLAMA_MIRROR": " /a , http://b/,,/a"}
     assert mirrors_from(environment, ["/c", "/a"]) == ["/a", "http://b/", "/c"]
     assert mirrors_from({}, []) == []
@@ -222,7 +222,7 @@ def test_a_mirror_may_hold_the_archive(
 
 
 @pytest.mark.parametrize("broken", ["digest", "member", "content", "damaged"])
-def test_a_wrong_archive_is_passed_over(
+def test_a_wrong_archive_is_skipped_and_the_reason_reported(
     broken: str, bench: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "my-set-1.0.tar.gz"
@@ -232,7 +232,7 @@ def test_a_wrong_archive_is_passed_over(
         archive = archive[: len(archive) // 2]
         path.write_bytes(archive)
     expected = "0" * 64 if broken == "digest" else digest(archive)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip, asked last, finds nothing and reaches nothing
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # pip, which is tried last, finds nothing and reaches nothing
     artifact = Artifact(
         path="a.csv", source="pypi:my-set==1.0!top/a.csv", sha256=digest(CONTENT), archive_sha256=expected
     )
@@ -245,7 +245,7 @@ def test_a_wrong_archive_is_passed_over(
     bench.refused(artifact, path, *reason[broken], "pip", "TIMELLAMA_MIRROR=FOLDER", mirrors=(str(tmp_path),))
 
 
-def test_the_made_up_set_comes_without_a_network(bench: object, root: Path) -> None:
+def test_the_generated_data_set_needs_no_network(bench: object, root: Path) -> None:
     from timellama.data.catalogue.datasets import load_catalogue
 
     dataset = load_catalogue(root / "config" / "datasets.yaml")["Synthetic"]

@@ -1,4 +1,4 @@
-"""A file is whole or absent, and the same content has the same bytes."""
+"""A file is complete or absent, and the same content gives the same bytes."""
 
 import json
 
@@ -19,7 +19,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_arrays_come_back_with_the_same_bytes_for_the_same_content(tmp_path):
+def test_arrays_are_read_back_and_equal_content_gives_equal_bytes(tmp_path):
     arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.array(["x", "\N{LATIN SMALL LETTER E WITH ACUTE}"])}
     write_arrays(tmp_path / "1.npz", arrays)
     write_arrays(tmp_path / "2.npz", arrays)
@@ -28,14 +28,14 @@ def test_arrays_come_back_with_the_same_bytes_for_the_same_content(tmp_path):
     assert all(np.array_equal(back[name], arrays[name]) for name in arrays)
 
 
-def test_rows_stand_under_a_header_even_where_there_are_none(tmp_path):
+def test_a_csv_file_has_a_header_even_without_rows(tmp_path):
     write_csv(tmp_path / "none.csv", ("step", "loss"), [])
     write_csv(tmp_path / "two.csv", ("step", "loss"), [{"step": 1, "loss": 0.5}, {"step": 2, "loss": None}])
     assert (tmp_path / "none.csv").read_text(encoding="utf-8") == "step,loss\n"
     assert (tmp_path / "two.csv").read_text(encoding="utf-8") == "step,loss\n1,0.5\n2,\n"
 
 
-def test_a_number_that_is_none_is_not_written_as_json(tmp_path):
+def test_nan_is_not_written_as_json(tmp_path):
     write_json(tmp_path / "ok.json", {"b": 1, "a": [0.5]})
     assert json.loads((tmp_path / "ok.json").read_text(encoding="utf-8")) == {"a": [0.5], "b": 1}
     with pytest.raises(ValueError):

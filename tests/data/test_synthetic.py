@@ -1,4 +1,4 @@
-"""The made-up data sets are the same bytes everywhere."""
+"""The generated data sets have the same bytes everywhere."""
 
 import dataclasses
 import hashlib
@@ -16,7 +16,7 @@ from timellama.data.series import load_series
 from timellama.methods.m4_benchmarks.seasonality import is_seasonal
 
 
-def test_its_bytes_are_those_of_the_catalogue(root: Path, tmp_path: Path) -> None:
+def test_the_bytes_match_the_digest_in_the_catalogue(root: Path, tmp_path: Path) -> None:
     dataset = load_catalogue(root / "config" / "datasets.yaml")["Synthetic"]
     synthetic.generate(tmp_path / "a.csv", seed=0)
     content = (tmp_path / "a.csv").read_bytes()
@@ -27,7 +27,7 @@ def test_its_bytes_are_those_of_the_catalogue(root: Path, tmp_path: Path) -> Non
     assert (tmp_path / "b.csv").read_bytes() != content
 
 
-def test_the_series_in_the_form_of_m4_are_those_of_the_catalogue(root: Path, tmp_path: Path) -> None:
+def test_the_series_in_m4s_form_match_the_catalogue(root: Path, tmp_path: Path) -> None:
     dataset = load_catalogue(root / "config" / "datasets.yaml")["Synthetic-M4"]
     files = [tmp_path / "train.csv", tmp_path / "test.csv"]
     for file, entry in zip(files, dataset.files, strict=True):
@@ -40,23 +40,23 @@ def test_the_series_in_the_form_of_m4_are_those_of_the_catalogue(root: Path, tmp
     lengths = [len(series.training(i)) for i in range(len(series))]
     seasonal = [is_seasonal(series.training(i), season=series.season) for i in range(len(series))]
     assert (len(series), series.horizon, series.season) == (30, 48, 24)
-    assert min(lengths) < 72 and max(lengths) > 252  # filled-up contexts, no test for a season, and one
+    assert min(lengths) < 72 and max(lengths) > 252  # padded contexts, series without and with a test for a season
     assert 0 < sum(seasonal) < len(series)
     assert series.values.min() > 0 and series.values.max() > 20 * series.values.min()
-    # The test values go on where the training values end: their first step is no longer than the series' own.
+    # The test values continue the training values: their first step is no longer than the series' own.
     for i in range(len(series)):
         values = series.training(i)
         assert abs(series.test[i, 0] - values[-1]) <= 1.5 * np.abs(np.diff(values)).max()
 
 
-def test_a_source_of_made_up_data_must_name_its_seed(root: Path, tmp_path: Path) -> None:
+def test_a_source_of_generated_data_must_name_its_seed(root: Path, tmp_path: Path) -> None:
     dataset = load_catalogue(root / "config" / "datasets.yaml")["Synthetic-M4"]
     wrong = dataclasses.replace(dataset.files[0], source="synthetic:m4:seed=0")
     with refused("synthetic:m4:seed=0", "synthetic:seed=NUMBER", "m4-train:", "m4-test:"):
         fetch(wrong, tmp_path / "a.csv", mirrors=[], cache=tmp_path / "cache")
 
 
-def test_it_has_the_seasons_it_claims(root: Path, tmp_path: Path) -> None:
+def test_it_has_the_seasons_that_it_claims(root: Path, tmp_path: Path) -> None:
     dataset = load_catalogue(root / "config" / "datasets.yaml")["Synthetic"]
     synthetic.generate(tmp_path / "a.csv", seed=0)
     normalise(dataset, [tmp_path / "a.csv"], tmp_path / "s.npz", tmp_path / "q.json")

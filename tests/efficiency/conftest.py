@@ -21,14 +21,14 @@ MACHINE = {
 
 
 class Made:
-    """Makers of rows, and of the files that hold them."""
+    """Makers of rows and of the files that hold them."""
 
     methods = METHODS
     backbone = BACKBONE
 
     @staticmethod
     def measured(variates: int, batch_size: int, *, seconds: float, megabytes: float = 500) -> dict:
-        """A row with everything measured: 2 GFLOP a call, 100 GFLOP a second, a training step of three calls."""
+        """A row with everything measured: 2 GFLOP per call, 100 GFLOP per second, a training step of three calls."""
         stage = {"first": seconds, "seconds": seconds, "p95": 2 * seconds, "calls": 30, "reserved": None}
         stage |= {"now": 1, "peak": int(megabytes * 1e6)}
         return MACHINE | {

@@ -1,4 +1,4 @@
-"""What one measurement counts, against numbers by hand. Times are never compared."""
+"""What one measurement counts, against hand-computed numbers. Times are never compared."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ from timellama.methods.naive import SeasonalNaiveOptions
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """A small matmul: its rate is not what is tested."""
+    """A small matmul, since its rate is not under test."""
     monkeypatch.setattr(efficiency, "MATMUL_SIZE", 64)
 
 
@@ -31,21 +31,21 @@ def cell(sample_run):
     return Cell(run=run, batch_size=2, threads=1, seconds=1, longest_call=60, train=True, backbone_folder=None)
 
 
-def test_percentile_is_the_nearest_rank():
+def test_the_percentile_is_the_nearest_rank():
     values = [float(value) for value in range(100, 0, -1)]
     assert percentile(values, 0.95) == 95
     assert percentile(values[:20], 0.95) == 99, "the 19th of 81 .. 100"
-    assert percentile([3.0, 1.0, 2.0], 0.95) == 3, "below 20 values the largest"
+    assert percentile([3.0, 1.0, 2.0], 0.95) == 3, "the largest of fewer than 20 values"
     assert percentile([7.0], 0.95) == 7
 
 
-def test_operations_of_a_linear_layer_by_hand():
+def test_operations_of_a_linear_layer_match_a_hand_computed_count():
     layer, x = nn.Linear(5, 7), torch.randn(11, 5)
     flops, uncounted = operations(lambda: layer(x))
     assert flops == 2 * 11 * 5 * 7 and uncounted == {}
 
 
-def test_operations_of_products_in_place_by_hand():
+def test_operations_of_in_place_products_match_a_hand_computed_count():
     a, b = torch.randn(3, 5), torch.randn(5, 7)
     flops, uncounted = operations(lambda: torch.zeros(3, 7).addmm_(a, b))
     assert flops == 2 * 3 * 5 * 7 and uncounted == {}
@@ -54,7 +54,7 @@ def test_operations_of_products_in_place_by_hand():
 
 
 @pytest.mark.parametrize("guard", [torch.inference_mode, torch.enable_grad])
-def test_operations_of_attention_by_hand(guard):
+def test_operations_of_attention_match_a_hand_computed_count(guard):
     q, k, v = torch.randn(2, 4, 6, 8), torch.randn(2, 4, 10, 8), torch.randn(2, 4, 10, 8)
 
     def call():
@@ -67,7 +67,7 @@ def test_operations_of_attention_by_hand(guard):
     assert set(uncounted) <= {"_softmax", "_safe_softmax"}
 
 
-def test_what_is_not_counted_is_listed_and_what_only_moves_is_not():
+def test_uncounted_operations_are_listed_but_not_those_that_only_move_data():
     norm, x = nn.LayerNorm(8), torch.randn(3, 8)
 
     def call():
@@ -94,10 +94,10 @@ def test_a_fused_encoder_layer_does_not_hide_its_products():
     flops, uncounted = operations(call)
     assert flops == projections + attention
     assert "_transformer_encoder_layer_fwd" not in uncounted
-    assert torch.backends.mha.get_fastpath_enabled(), "as it was"
+    assert torch.backends.mha.get_fastpath_enabled(), "restored"
 
 
-def test_adapter_parameters_by_hand():
+def test_the_number_of_adapter_parameters_matches_a_hand_computed_count():
     class Adapted(Forecaster):
         def __init__(self):
             super().__init__()
@@ -109,7 +109,7 @@ def test_adapter_parameters_by_hand():
     assert adapter_parameters(nn.Linear(6, 6)) is None
 
 
-def test_a_cell_tells_every_stage(cell):
+def test_a_cell_reports_every_stage(cell):
     stages = []
     efficiency.measure(cell, stages.append)
     told = {key: value for stage in stages for key, value in stage.items()}
@@ -131,7 +131,7 @@ def test_a_training_step_changes_the_weights(cell):
     assert not torch.equal(before, model.layer.weight)
 
 
-def test_after_a_call_that_is_too_long_there_is_no_other(cell):
+def test_no_further_call_follows_one_that_is_too_long(cell):
     stages = []
     efficiency.measure(dataclasses.replace(cell, longest_call=1e-12), stages.append)
     assert [next(iter(stage)) for stage in stages] == ["device", "forward"]
@@ -157,11 +157,11 @@ print(high - efficiency.memory("cpu")["peak"])
 """
 
 
-def test_the_peak_starts_anew():
-    # In a process of its own, as every sweep is: a test before this one may have told the allocator to keep memory.
+def test_the_peak_can_be_reset():
+    # In a separate process, as every sweep is: an earlier test may have told the allocator to keep memory.
     command = [sys.executable, "-c", PEAK_STARTS_ANEW]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(done.stdout) > 150_000_000, "200 MB were given back"
+    assert int(done.stdout) > 150_000_000, "200 MB were released"
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ def test_the_peak_starts_anew():
         (RuntimeError("shapes do not match"), False),
     ],
 )
-def test_running_out_of_memory_is_told_from_other_errors(error, expected):
+def test_running_out_of_memory_is_distinguished_from_other_errors(error, expected):
     assert efficiency.is_out_of_memory(error) is expected
 
 
-def test_the_process_says_what_is_impossible(cell):
+def test_the_process_reports_impossible_options(cell):
     run = dataclasses.replace(cell.run, options=DLinearOptions(kernel=4))
     given = dataclasses.replace(cell, run=run).to_json()
     command = [sys.executable, "-m", "timellama.cost.efficiency"]

@@ -16,7 +16,7 @@ def rows(made, tmp_path):
 
 
 def points(axis, color, *, hollow):
-    """The points of the lines with markers in this colour."""
+    """The points of the lines in this colour that have markers."""
     found = []
     for line in axis.lines:
         if line.get_color() == color and line.get_marker() not in (None, "None"):
@@ -26,7 +26,7 @@ def points(axis, color, *, hollow):
     return [(x, pytest.approx(y)) for x, y in found]
 
 
-def test_latency_has_measured_points_filled_and_predicted_ones_hollow(rows):
+def test_measured_latencies_are_filled_points_and_predicted_ones_hollow(rows):
     one, many = latency(rows).axes
     assert points(one, style.BLUE, hollow=False) == [(7, 10), (21, 20)]
     assert points(one, style.GREEN, hollow=False) == [(7, 40), (21, 50)]
@@ -37,7 +37,7 @@ def test_latency_has_measured_points_filled_and_predicted_ones_hollow(rows):
     assert [text.get_text() for text in one.get_xticklabels()] == ["7", "21"]
 
 
-def test_memory_has_the_limit_as_a_line(rows):
+def test_memory_shows_the_limit_as_a_line(rows):
     figure = memory_scaling(rows)
     one, many = figure.axes
     assert points(one, style.BLUE, hollow=False) == [(7, 500), (21, 700)]
@@ -46,7 +46,7 @@ def test_memory_has_the_limit_as_a_line(rows):
         assert any(set(line.get_ydata()) == {8000} for line in axis.lines)
 
 
-def test_both_are_saved(rows, tmp_path):
+def test_both_figures_are_saved(rows, tmp_path):
     for make in (latency, memory_scaling):
         style.save(make(rows), tmp_path / "figure.pdf", tmp_path / "figure.png")
         assert (tmp_path / "figure.png").stat().st_size > 10_000

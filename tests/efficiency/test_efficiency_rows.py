@@ -2,18 +2,18 @@ from tests.refusal import refused
 from timellama.reports.efficiency_rows import place, read_sweeps
 
 
-def test_rows_are_named_and_know_what_they_are_of(made, tmp_path):
+def test_rows_are_named_and_hold_backbone_device_and_settings(made, tmp_path):
     files = [
         made.write_sweep(tmp_path, "time-llama", [made.measured(7, 1, seconds=0.5)], backbone=made.backbone),
         made.write_sweep(tmp_path, "patchtst", [made.not_run(7, 1, why="too slow", seconds=9, gigabytes=1)]),
     ]
     ours, theirs = read_sweeps(files, methods=made.methods)
     assert (ours["name"], ours["backbone"], ours["context"]) == ("Time-LlaMA", "SmolLM2-135M x6", 512)
-    assert (theirs["name"], theirs["backbone"], theirs["device"]) == ("PatchTST", "", "cpu"), "the sweeps' one device"
+    assert (theirs["name"], theirs["backbone"], theirs["device"]) == ("PatchTST", "", "cpu"), "their only device"
     assert ours["commit"] == "0123456" and ours["settings_of"] == "Traffic"
 
 
-def test_two_backbones_are_told_apart(made, tmp_path):
+def test_two_backbones_have_different_names(made, tmp_path):
     files = [
         made.write_sweep(
             tmp_path, "time-llama", [made.measured(7, 1, seconds=1)], backbone=made.backbone | {"name": name}
@@ -26,7 +26,7 @@ def test_two_backbones_are_told_apart(made, tmp_path):
     ]
 
 
-def test_rows_of_two_machines_do_not_make_a_report(made, tmp_path):
+def test_rows_from_two_machines_are_refused(made, tmp_path):
     files = [
         made.write_sweep(tmp_path, "time-llama", [made.measured(7, 1, seconds=1)]),
         made.write_sweep(tmp_path, "patchtst", [made.measured(7, 1, seconds=1) | {"threads": 4}]),
@@ -46,13 +46,13 @@ def test_nothing_to_report_is_an_error(made, tmp_path):
         read_sweeps([path], methods=made.methods)
 
 
-def test_a_place_says_whether_it_was_measured(made):
+def test_a_value_comes_with_whether_it_was_measured(made):
     row = made.measured(7, 1, seconds=0.5, megabytes=600)
     assert place(row, "forward", "seconds") == (0.5, True)
     assert place(row, "training", "bytes") == (1_200_000_000, True)
     row["forward"] |= {"seconds": None, "first": 7.0}
     row["forward_status"] = "too slow"
-    assert place(row, "forward", "seconds") == (7.0, True), "the one call that there was"
+    assert place(row, "forward", "seconds") == (7.0, True), "the only call"
     assert place(row, "forward", "bytes") == (600_000_000, True)
     row = made.not_run(7, 1, why="too slow", seconds=9, gigabytes=2)
     assert place(row, "forward", "bytes") == (2e9, False)

@@ -18,11 +18,11 @@ def sweep(sample_run):
     )
 
 
-def test_cells_go_from_small_to_large(sweep):
+def test_cells_are_ordered_from_small_to_large(sweep):
     assert list(sweep.cells()) == [(7, 1), (21, 1), (7, 32), (21, 32)]
 
 
-def test_json_round_trips(sweep):
+def test_sweeps_and_cells_survive_a_round_trip_through_json(sweep):
     assert Sweep.from_json(sweep.to_json()) == sweep
     cell = sweep.cell(21, 32, train=False, backbone_folder="somewhere")
     assert Cell.from_json(cell.to_json()) == cell

@@ -1,4 +1,4 @@
-"""Which cells are run, what is predicted for those that are not, and that a cell that fails is a row."""
+"""Which cells are run, what is predicted for the others, and that a failed cell has a row."""
 
 import json
 import sys
@@ -50,7 +50,7 @@ def row(variates, batch_size, *, seconds, peak, status="measured"):
     }
 
 
-def test_available_memory_is_the_least_of_system_and_control_groups(tmp_path):
+def test_available_memory_is_the_minimum_over_the_system_and_control_groups(tmp_path):
     meminfo, own, group = tmp_path / "meminfo", tmp_path / "cgroup", tmp_path / "groups/outer/inner"
     places = (meminfo, tmp_path / "groups", own)
     meminfo.write_text("MemTotal:  3000 kB\nMemAvailable:  2000 kB\n", encoding="utf-8")
@@ -68,21 +68,21 @@ def test_available_memory_is_the_least_of_system_and_control_groups(tmp_path):
     assert available_memory() > 0
 
 
-def test_extrapolation_by_hand():
+def test_extrapolation_matches_hand_computed_values():
     assert extrapolate([(5, 2.0)], 10, power=2) is None, "one point has no slope"
     points = [(1, 1.0), (2, 4.0), (4, 16.0)]
     assert extrapolate(points, 10, power=1) == 16 + 6 * 6, "the line through the last two"
     assert extrapolate(points, 10, power=2) == 100, "N squared"
     assert extrapolate(points[:2], 10, power=2) == 4 + 3 * 8, "two points make a line"
-    assert extrapolate([(1, 1.0), (2, 4.0), (4, 6.0)], 6, power=2) == 8, "a parabola that bends down is no guide"
-    assert extrapolate([(2, 3.0), (4, 1.0)], 6, power=1) == 3.0, "never below a smaller one"
-    assert extrapolate([(7, 5.3), (21, 7.6), (40, 4.6)], 862, power=0) == 7.6, "N does not count"
+    assert extrapolate([(1, 1.0), (2, 4.0), (4, 6.0)], 6, power=2) == 8, "a parabola that bends down is not trusted"
+    assert extrapolate([(2, 3.0), (4, 1.0)], 6, power=1) == 3.0, "never below that of a smaller cell"
+    assert extrapolate([(7, 5.3), (21, 7.6), (40, 4.6)], 862, power=0) == 7.6, "N has no influence"
     assert extrapolate([], 862, power=0) is None
     assert extrapolate([(1, 9.0), (2, 1.0), (4, 9.0)], 6, power=2) == 9.0, "noise has no slope"
 
 
-def test_prediction_for_a_larger_batch_by_hand():
-    """Seconds 5 + b N and megabytes 300 + 2 b N: weights and one part that each sample adds."""
+def test_prediction_for_a_larger_batch_matches_hand_computed_values():
+    """Seconds are 5 + b N and megabytes 300 + 2 b N: weights, and a part that each sample adds."""
 
     def exact(variates, batch_size):
         work = variates * batch_size
@@ -98,17 +98,17 @@ def test_prediction_for_a_larger_batch_by_hand():
     assert found == {"seconds": 5.0 + 35 * 32, "bytes": (300 + 2 * 35 * 32) * MB}, "35 was not measured at batch 1"
 
 
-def test_where_variates_do_not_count_the_largest_smaller_cell_of_the_batch_is_the_prediction():
+def test_if_variates_do_not_matter_the_largest_smaller_cell_of_the_batch_is_the_prediction():
     rows = [row(7, 1, seconds=3.5, peak=5300 * MB), row(21, 1, seconds=2.2, peak=7600 * MB)]
     found = predict(rows, stage="forward", variates=862, batch_size=1, power=0)
     assert found == {"seconds": 3.5, "bytes": 7600 * MB}, "noise between cells has no slope"
     rows += [row(7, 32, seconds=40.0, peak=4600 * MB)]
     found = predict(rows, stage="forward", variates=21, batch_size=32, power=0)
-    assert found == {"seconds": 40.0, "bytes": 4600 * MB}, "nor is it multiplied by the batch"
+    assert found == {"seconds": 40.0, "bytes": 4600 * MB}, "it is not multiplied by the batch either"
     assert predict(rows[:2], stage="forward", variates=7, batch_size=32, power=0) is None
 
 
-def test_a_cell_that_was_not_run_counts_with_its_prediction():
+def test_a_cell_that_was_not_run_enters_with_its_prediction():
     rows = [row(7, 1, seconds=1.0, peak=310 * MB), row(21, 1, seconds=3.0, peak=330 * MB)]
     rows += [row(7, 32, seconds=32.0, peak=400 * MB)]
     del rows[1]["forward"]
@@ -117,25 +117,25 @@ def test_a_cell_that_was_not_run_counts_with_its_prediction():
     assert found == {"seconds": 32 + 32 * 4, "bytes": 400 * MB + 32 * 30 * MB}
     rows[1]["forward"] = {"seconds": None, "first": 11.0, "peak": 350 * MB}
     found = predict(rows, stage="forward", variates=21, batch_size=32, power=1)
-    assert found == {"seconds": 32 + 32 * 10, "bytes": 400 * MB + 32 * 40 * MB}, "the one call that there was"
+    assert found == {"seconds": 32 + 32 * 10, "bytes": 400 * MB + 32 * 40 * MB}, "the only call"
 
 
-def test_there_is_no_prediction_from_too_little():
+def test_too_few_cells_give_no_prediction():
     rows = [row(7, 1, seconds=1.0, peak=310 * MB)]
     assert predict([], stage="forward", variates=7, batch_size=1, power=1) is None
     assert predict(rows, stage="forward", variates=35, batch_size=1, power=1) is None
     assert predict(rows, stage="forward", variates=7, batch_size=32, power=1) is None
 
 
-def test_verdict():
+def test_the_verdict_follows_from_limits_and_smaller_failed_cells():
     limits = {"stage": "forward", "cell": (21, 32), "limit": 1000, "longest": 5.0}
     assert verdict(None, [], **limits) == "measured"
     assert verdict({"seconds": 5.0, "bytes": 1000}, [], **limits) == "measured"
     assert verdict({"seconds": 9.0, "bytes": 1001}, [], **limits) == "out of memory"
     assert verdict({"seconds": 5.1, "bytes": 1000}, [], **limits) == "too slow"
     failed = [row(7, 32, seconds=None, peak=1, status="impossible")]
-    assert verdict(None, failed, **limits) == "impossible", "a smaller one has failed"
-    assert verdict(None, failed, **(limits | {"cell": (21, 1)})) == "measured", "the one that failed is not smaller"
+    assert verdict(None, failed, **limits) == "impossible", "a smaller cell has failed"
+    assert verdict(None, failed, **(limits | {"cell": (21, 1)})) == "measured", "the failed cell is not smaller"
 
 
 def test_a_cell_that_would_not_fit_starts_no_process(sweep):
@@ -150,7 +150,7 @@ def test_a_cell_that_would_not_fit_starts_no_process(sweep):
         measure_cell(sweep, (4, 1), rows, limit=500 * MB, resident_limit=1, backbone_folder=None, run=never)
 
 
-def test_only_training_may_be_left_out(sweep):
+def test_training_can_be_left_out_alone(sweep):
     asked = []
 
     def run(cell, **_):
@@ -180,7 +180,7 @@ def test_only_training_may_be_left_out(sweep):
         ),
     ],
 )
-def test_how_a_cell_ended_is_its_status(sweep, told, stopped, statuses):
+def test_the_status_says_how_a_cell_ended(sweep, told, stopped, statuses):
     found = measure_cell(
         sweep, (2, 1), [], limit=10**12, resident_limit=1, backbone_folder=None, run=lambda *_, **__: (told, stopped)
     )
@@ -192,7 +192,7 @@ def child(code: str) -> list[str]:
     return [sys.executable, "-c", f"import json, os, signal, sys, time; sys.stdin.read()\n{code}"]
 
 
-def test_what_a_killed_process_had_told_is_kept(cell):
+def test_results_that_a_killed_process_had_reported_are_kept(cell):
     code = "print(json.dumps({'forward': {'seconds': 1.0}}), flush=True); print('{\"tra', end='', flush=True)\n"
     told, stopped = run_cell(
         cell, limit=10**12, deadline=60, command=child(code + "os.kill(os.getpid(), signal.SIGKILL)")
@@ -207,21 +207,21 @@ def test_a_process_above_the_limit_is_killed(cell):
     assert (told, stopped) == ({}, "out of memory")
 
 
-def test_a_process_that_has_had_its_time_is_killed(cell):
+def test_a_process_that_exceeds_its_time_is_killed(cell):
     assert run_cell(cell, limit=10**12, deadline=0.3, command=child("time.sleep(60)")) == ({}, "too slow")
 
 
-def test_memory_that_ran_out_inside_is_told(cell):
+def test_running_out_of_memory_inside_the_process_is_reported(cell):
     code = "print(json.dumps({'out_of_memory': True}))"
     assert run_cell(cell, limit=10**12, deadline=60, command=child(code)) == ({}, "out of memory")
 
 
-def test_an_error_of_its_own_is_no_row(cell):
+def test_any_other_error_of_the_process_is_raised(cell):
     with refused("dlinear", "N 2", "batch 1", "code 3", "broken", error=CellFailed):
         run_cell(cell, limit=10**12, deadline=60, command=child("print('broken', file=sys.stderr); sys.exit(3)"))
 
 
-def test_a_sweep_writes_a_row_a_cell(sweep, tmp_path):
+def test_a_sweep_writes_one_row_per_cell(sweep, tmp_path):
     output = tmp_path / "sweep.json"
     measure_sweep(sweep, backbone_folder=None, output=output, source_digest="d", memory=4000 * MB)
     document = json.loads(output.read_text(encoding="utf-8"))
@@ -233,12 +233,12 @@ def test_a_sweep_writes_a_row_a_cell(sweep, tmp_path):
         assert found["peak_share"] == found["flops"] / found["forward"]["seconds"] / found["matmul_flops_per_second"]
         assert (found["dtype"], found["threads"], found["device"]) == ("float32", 1, "cpu")
         assert set(found["versions"]) == {"python", "torch", "transformers"} and found["processor"]
-    assert document["rows"][1]["forward_predicted"] is None, "one cell has no slope"
+    assert document["rows"][1]["forward_predicted"] is None, "a single cell has no slope"
     for key in ("git_commit", "git_dirty", "source_digest", "versions", "hardware"):
         assert key in document["provenance"]
 
 
-def test_a_sweep_without_memory_is_rows_too(sweep, tmp_path):
+def test_a_sweep_without_enough_memory_still_writes_its_rows(sweep, tmp_path):
     document = measure_sweep(
         sweep, backbone_folder=None, output=tmp_path / "sweep.json", source_digest="d", memory=40 * MB
     )

@@ -29,7 +29,7 @@ def table(made, root, tmp_path):
 
 
 def lines(table):
-    """The cells of each line of the Markdown table, by its first two."""
+    """The cells of each line of the Markdown table."""
     rows = [line[2:-2].split(" | ") for line in to_markdown(table).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows]
 
@@ -38,17 +38,17 @@ def lines(table):
     ("value", "text"),
     [(12345.6, "12300"), (99.96, "100"), (0.0012345, "0.00123"), (1.0, "1.00"), (0, "0"), (None, MISSING)],
 )
-def test_three_digits_that_count(value, text):
+def test_numbers_have_three_significant_digits(value, text):
     assert significant(value) == text
 
 
-def test_numbers_of_a_measured_row(table):
+def test_a_measured_row_has_the_expected_numbers(table):
     row = next(row for row in lines(table) if row[1] == "Time-LlaMA")
     numbers = "10.0 | 20.0 | 100 | 1.00 | 30.0 | 500 | 1000 | 2.00 | 200 | 25.0 | 1.25 | 0.513"
     assert " | ".join(row) == f"7 | Time-LlaMA | {numbers}"
 
 
-def test_the_papers_numbers_stand_below_ours_with_their_ratio(table):
+def test_the_papers_numbers_are_below_ours_with_their_ratio(table):
     rows = lines(table)
     at = next(index for index, row in enumerate(rows) if row[0] == "862")
     assert rows[at][4:6] == ["2.00", "1.00"]
@@ -56,10 +56,10 @@ def test_the_papers_numbers_stand_below_ours_with_their_ratio(table):
     assert rows[at + 2][1] == "PatchTST" and rows[at + 2][4:6] == ["4.00", "2.00"]
     assert rows[at + 3][4:6] == ["13.24", "1.26"]
     assert rows[at + 5][4:6] == ["3.510", "0.335"]
-    assert sum("paper" in row[1] for row in rows) == 3, "at 862 variates alone"
+    assert sum("paper" in row[1] for row in rows) == 3, "only at 862 variates"
 
 
-def test_what_was_not_run_says_so(table):
+def test_cells_that_were_not_run_say_so(table):
     rows = lines(table)
     slow = next(row for row in rows if row[1] == "Time-LLM" and row[2] == "2000")
     assert slow[6] == "too slow" and slow[8] == "(3000)"
@@ -96,7 +96,7 @@ def test_every_line_has_as_many_cells_as_the_table_has_columns(table):
     assert to_latex(table).isascii()
 
 
-def test_limits_that_differ_between_cells_are_told_as_a_range(made, tmp_path):
+def test_limits_that_differ_between_cells_are_given_as_a_range(made, tmp_path):
     rows = [made.not_run(7, 1, why="out of memory", seconds=9, gigabytes=12), made.measured(7, 1, seconds=0.01)]
     files = [
         made.write_sweep(tmp_path, name, [row | {"limit_bytes": limit}])
@@ -106,7 +106,7 @@ def test_limits_that_differ_between_cells_are_told_as_a_range(made, tmp_path):
     assert "Memory limit: 8.00 to 9.00 GB." in " ".join(made_of.notes)
 
 
-def test_on_cuda_the_reserved_memory_is_told_too(made, tmp_path):
+def test_on_cuda_the_reserved_memory_is_shown_too(made, tmp_path):
     row = made.measured(7, 1, seconds=0.01) | {"device": "A GPU"}
     row["training"] = row["training"] | {"reserved": 2_000_000_000}
     rows = read_sweeps([made.write_sweep(tmp_path, "patchtst", [row])], methods=made.methods)

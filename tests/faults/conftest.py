@@ -1,4 +1,4 @@
-"""What the tests with rubbish share: a folder whose surroundings must stay as they are."""
+"""Shared by the tests with invalid input: a folder whose surroundings must not change."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 
 def contents(folder: Path, *, without: Path) -> dict[str, str]:
-    """Every file, link and folder below `folder` with the digest of what it holds, apart from what is in `without`."""
+    """Maps every file, link and folder below `folder`, except those in `without`, to the digest of its content."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path != without and not path.is_relative_to(without):
@@ -19,7 +19,7 @@ def contents(folder: Path, *, without: Path) -> dict[str, str]:
 
 @pytest.fixture
 def inside(tmp_path, monkeypatch) -> Iterator[Path]:
-    """The folder to work in, deep within others; when the test is over, nothing outside it may have changed."""
+    """The folder to work in, deep within others; at the end of the test, nothing outside it may have changed."""
     folder = tmp_path / "around/project/inner"
     folder.mkdir(parents=True)
     for place in (tmp_path, tmp_path / "around", tmp_path / "around/project"):

@@ -1,7 +1,7 @@
-"""Each key of each configuration and catalogue, made wrong in every way that its schema knows, is told by its place.
+"""Every key of every configuration and catalogue, made invalid in each way that its schema knows, is reported.
 
-The cases are not written down: they are made from the schemas and from the files that the project comes with, so a new
-key is swept from the day it is there.
+The message must hold the key's location. The cases are not written down: they are generated from the schemas and from
+the project's own files, so a new key is covered from the start.
 """
 
 import copy
@@ -26,21 +26,21 @@ from timellama.experiments.matrix import make_matrix
 CONFIGURATIONS = ("config", "smoke", "cpu", "paper")
 CATALOGUES = ("datasets", "backbones", "methods")
 STRANGER = "key_that_no_schema_knows"
-# What is wrong about a value is its type alone. A mapping tells no more than a list does, and fractions are below.
+# A value of a wrong type fails because of its type only. A mapping adds nothing to a list, and fractions follow below.
 OF_TYPE = {"array": [], "string": "many", "boolean": True, "null": None}
 LEAST_CASES = {"config": 400, "smoke": 450, "cpu": 480, "paper": 340, "datasets": 220, "backbones": 190, "methods": 900}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One slip: the value `wrong` at `place`, or, where `missing`, no value there."""
+    """A mistake: the value `wrong` at `place` or, if `kind` is "missing", no value there."""
 
     kind: str
     place: tuple[str | int, ...]
     wrong: Any = None
 
     def applied(self, content: Any) -> Any:
-        """A copy of `content` with the slip. Mappings on the way to a key that the file does not set are made."""
+        """A copy of `content` with the mistake. Missing mappings on the way to the key are created."""
         content = copy.deepcopy(content)
         *way, last = self.place
         at = content
@@ -54,7 +54,7 @@ class Case:
 
     @property
     def told_as(self) -> str:
-        """The place as messages spell it."""
+        """The location as messages write it."""
         text = ""
         for part in self.place:
             text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -62,7 +62,7 @@ class Case:
 
 
 class Sweep:
-    """Every case of one file under its schema. A rule that holds in many places is broken in the first of them."""
+    """Every case of one file under its schema. A rule that applies in many places is broken in the first of them."""
 
     def __init__(self, file: Path):
         self.root = json.loads(file.read_text(encoding="utf-8"))
@@ -74,13 +74,13 @@ class Sweep:
         return list(found.values())
 
     def _of(self, node: Any, value: Any, place: tuple) -> Iterator[tuple[tuple, Case]]:
-        """The cases of the schema `node`; `value` is what the file has there, None for nothing.
+        """The cases of the schema `node`; `value` is the file's content there, or None for nothing.
 
-        Each comes with what tells its rule: the node of the schema, which stays alive in `root`.
+        Each is paired with a key for its rule: the identity of the schema's node, which stays alive in `root`.
         """
         if not isinstance(node, dict):
             return
-        rule = (id(node),)  # of a reference, so that each key that refers to a rule is still a key
+        rule = (id(node),)  # that of a reference, so that each key that refers to a rule still counts
         node, nullable = self._resolved(node), False
         if {"type": "null"} in node.get("anyOf", ()):
             [form] = [form for form in node["anyOf"] if form != {"type": "null"}]
@@ -103,7 +103,7 @@ class Sweep:
         return node
 
     def _keys(self, node: dict, value: Any, place: tuple) -> Iterator[tuple[tuple, Case]]:
-        """The cases below an object: each key that the schema names and each that the file has."""
+        """The cases of an object: each key that the schema names and each key of the file."""
         if not isinstance(value, dict):
             return
         named = node.get("properties", {})
@@ -120,7 +120,7 @@ class Sweep:
                 yield from self._of(child, item, (*place, key))
 
     def _values(self, node: dict, place: tuple) -> Iterator[Case]:
-        """Values that break one rule of `node` each."""
+        """Values that each break one rule of `node`."""
         kinds = node.get("type")
         kinds = [kinds] if isinstance(kinds, str) else kinds
         for kind, wrong in OF_TYPE.items():
@@ -151,7 +151,7 @@ class Sweep:
 
 @pytest.fixture(scope="module")
 def planned(root):
-    """Plans a configuration; a file with content that was read before is not read again."""
+    """Plans a configuration; a file whose content was read before is not reread."""
     patch = pytest.MonkeyPatch()
     patch.setattr(schema_module, "read_yaml", once(schema_module.read_yaml))
     datasets = once(load_catalogue)
@@ -163,7 +163,7 @@ def planned(root):
 
 
 def once(read):
-    """`read`, whose results are kept by the content of the file that it is given."""
+    """`read`, with its results cached by the content of the file."""
     kept = {}
 
     def reading(path, **more):
@@ -180,7 +180,7 @@ def content(root: Path, name: str) -> Any:
 
 
 def swept(cases: list[Case], told) -> list[str]:
-    """The cases that `told` does not name by their place, or meets with another exception than an InputError."""
+    """The cases whose location `told` does not report, or that raise anything other than an InputError."""
     wrong = []
     for case in cases:
         try:
@@ -191,12 +191,12 @@ def swept(cases: list[Case], told) -> list[str]:
         except Exception as error:
             wrong.append(f"{case}: {type(error).__name__}: {str(error)[:200]}")
         else:
-            wrong.append(f"{case}: taken without a word")
+            wrong.append(f"{case}: accepted without an error")
     return wrong
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_slip_in_a_configuration_is_told_by_its_place(planned, root, name):
+def test_every_mistake_in_a_configuration_is_reported_with_its_location(planned, root, name):
     config = content(root, name)
     cases = Sweep(root / "config/schema/config.json").cases(config)
     assert len(cases) >= LEAST_CASES[name]
@@ -206,7 +206,7 @@ def test_every_slip_in_a_configuration_is_told_by_its_place(planned, root, name)
 
 @pytest.fixture
 def changed(planned, root, tmp_path):
-    """Plans a small configuration in a project whose catalogue `name` holds other content."""
+    """Plans a small configuration in a project whose catalogue `name` has other content."""
     (tmp_path / "config").mkdir()
     for name in CATALOGUES:
         shutil.copy(root / f"config/{name}.yaml", tmp_path / "config")
@@ -216,7 +216,7 @@ def changed(planned, root, tmp_path):
         methods = list(catalogue) if name == "methods" else ["time-llama", "dlinear"]
         grid = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": methods}
         file = tmp_path / f"config/{name}.yaml"
-        # JSON is YAML, and written and read in a fraction of the time; but for two numbers.
+        # JSON is YAML, except for two numbers, and is written and read in a fraction of the time.
         text = json.dumps(catalogue).replace("NaN", ".nan").replace("Infinity", ".inf")
         file.write_text(text, encoding="utf-8")
         try:
@@ -228,16 +228,16 @@ def changed(planned, root, tmp_path):
 
 
 @pytest.mark.parametrize("name", CATALOGUES)
-def test_every_slip_in_a_catalogue_is_told_by_its_place(changed, root, name):
+def test_every_mistake_in_a_catalogue_is_reported_with_its_location(changed, root, name):
     catalogue = content(root, name)
-    if name == "methods":  # an entry a method is enough
+    if name == "methods":  # one entry per method is enough
         catalogue = {entry["method"]: entry for entry in catalogue.values()}
     cases = Sweep(root / f"config/schema/{name}.json").cases(catalogue)
     assert len(cases) >= LEAST_CASES[name]
     assert {case.kind for case in cases} == {"missing", "unknown", "type", "range"}
 
     def told(case: Case) -> None:
-        # Methods are checked one by one, so that the others need not be read for each case.
+        # Methods are checked one at a time, so that the others need not be read for each case.
         one = {key: entry for key, entry in catalogue.items() if key == case.place[0]}
         changed(name, case.applied(one if name == "methods" else catalogue))
 
@@ -267,7 +267,7 @@ def test_every_slip_in_a_catalogue_is_told_by_its_place(changed, root, name):
         ),
     ],
 )
-def test_an_override_of_nothing_is_told(planned, root, section, overrides, place, named):
+def test_an_override_that_does_not_apply_is_reported(planned, root, section, overrides, place, named):
     config = content(root, "smoke")
     (config["experiments"]["long_term"] if section else config)["overrides"] = overrides
     with refused(f"{section}{place}", *named):

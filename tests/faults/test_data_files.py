@@ -1,4 +1,4 @@
-"""Rubbish in data files: each reader gives the numbers that are there, or names the file and what is wrong in it."""
+"""Invalid data files: each reader returns the numbers that are there, or names the file and what is wrong in it."""
 
 import csv
 import dataclasses
@@ -29,7 +29,7 @@ from timellama.methods.naive import SeasonalNaiveOptions
 from timellama.methods.rlinear import RLinearOptions
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
-# What no measured value looks like, as loggers, spreadsheets and other programs write it.
+# What cannot be a measured value, as loggers, spreadsheets and other programs write it.
 NO_NUMBER = (
     "",
     " ",
@@ -57,7 +57,7 @@ NO_STAMP += (
     "2024-01-01 00:00:00.5",
     " 2024-01-01",
 )
-# Ways to write a file that mean the same.
+# Equivalent ways to write a file.
 SAME = {
     "plain": lambda text: text.encode(),
     "mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
@@ -70,14 +70,14 @@ SAME = {
         ",".join(f'"{cell}"' for cell in line.split(",")) + "\n" for line in text.splitlines()
     ).encode(),
 }
-# Other encodings, in which the é of the header is not what it is in UTF-8.
+# Other encodings, in which the é of the header differs from UTF-8.
 OTHER = ("latin-1", "cp1252", "utf-16", "utf-16-le", "utf-32", "cp437")
 PROPERTY = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Values [rows, N], and the cells that say them."""
+    """Values [rows, N], and the cells in which they are written."""
 
     values: np.ndarray
     header: tuple[str, ...]
@@ -106,12 +106,12 @@ def tables(draw) -> Table:
 
 
 def unpinned(dataset):
-    """The entry without SHA-256, or every other file would be refused before it is read."""
+    """The entry without SHA-256, since otherwise every other file would be refused before it is read."""
     return dataclasses.replace(dataset, files=tuple(dataclasses.replace(file, sha256=None) for file in dataset.files))
 
 
 class Desk:
-    """Writes a raw file and normalises it, with the sizes that the entry would have to declare."""
+    """Writes a raw file and normalises it, with the sizes that its entry would have to declare."""
 
     def __init__(self, folder: Path, dataset):
         self.dataset, self.raw = unpinned(dataset), folder / "toy.csv"
@@ -150,7 +150,7 @@ def sizes(table: Table) -> dict[str, int]:
 
 @settings(max_examples=60, **PROPERTY)
 @given(table=tables(), written=st.sampled_from(sorted(SAME)))
-def test_every_way_to_write_the_same_numbers_gives_those_numbers(desk, table, written):
+def test_every_way_to_write_the_same_numbers_gives_the_same_numbers(desk, table, written):
     series = desk.run(SAME[written](table.text), **sizes(table))
     assert np.array_equal(series.values, table.values)
     assert series.columns == table.header[1:]
@@ -158,7 +158,7 @@ def test_every_way_to_write_the_same_numbers_gives_those_numbers(desk, table, wr
 
 @settings(max_examples=120, **PROPERTY)
 @given(table=tables(), wrong=st.sampled_from(NO_NUMBER), data=st.data())
-def test_a_cell_that_is_no_number_is_named_by_line_and_column(desk, table, wrong, data):
+def test_a_cell_that_is_not_a_number_is_reported_with_line_and_column(desk, table, wrong, data):
     row = data.draw(st.integers(0, len(table.values) - 1))
     column = data.draw(st.integers(1, table.values.shape[1]))
     told = desk.refused(table.with_cell(row, column, wrong).encode(), **sizes(table))
@@ -167,7 +167,7 @@ def test_a_cell_that_is_no_number_is_named_by_line_and_column(desk, table, wrong
 
 @settings(max_examples=60, **PROPERTY)
 @given(table=tables(), wrong=st.sampled_from(NO_STAMP), data=st.data())
-def test_a_time_that_is_none_is_named_by_line(desk, table, wrong, data):
+def test_an_invalid_timestamp_is_reported_with_its_line(desk, table, wrong, data):
     row = data.draw(st.integers(0, len(table.values) - 1))
     told = desk.refused(table.with_cell(row, 0, wrong).encode(), **sizes(table))
     assert not unnamed(told, f"line {row + 2}", "'date'", "YYYY-MM-DD hh:mm:ss")
@@ -175,7 +175,7 @@ def test_a_time_that_is_none_is_named_by_line(desk, table, wrong, data):
 
 @settings(max_examples=60, **PROPERTY)
 @given(table=tables(), data=st.data())
-def test_rows_out_of_order_or_twice_are_told(desk, table, data):
+def test_rows_out_of_order_and_duplicate_rows_are_reported(desk, table, data):
     assume(len(table.cells) > 1)
     a, b = sorted(data.draw(st.lists(st.integers(0, len(table.cells) - 1), min_size=2, max_size=2, unique=True)))
     lines = list(table.cells)
@@ -189,14 +189,14 @@ def test_rows_out_of_order_or_twice_are_told(desk, table, data):
 
 @settings(max_examples=40, **PROPERTY)
 @given(table=tables(), encoding=st.sampled_from(OTHER))
-def test_another_encoding_is_told(desk, table, encoding):
+def test_another_encoding_is_reported(desk, table, encoding):
     told = desk.refused(table.text.encode(encoding), **sizes(table))
     assert not unnamed(told, "UTF-8") or not unnamed(told, "zero")
 
 
 @settings(max_examples=60, **PROPERTY)
 @given(table=tables(), data=st.data())
-def test_a_file_cut_short_is_told_or_holds_the_same_numbers(desk, table, data):
+def test_a_truncated_file_is_reported_or_holds_the_same_numbers(desk, table, data):
     whole = table.text.encode()
     part = whole[: data.draw(st.integers(0, len(whole) - 1))]
     try:
@@ -204,7 +204,7 @@ def test_a_file_cut_short_is_told_or_holds_the_same_numbers(desk, table, data):
     except InputError as error:
         assert str(desk.raw) in str(error)
         return
-    # Digits may be missing at the very end: the catalogue's SHA-256 is what tells that (test_a_changed_file...).
+    # Digits may be missing at the very end, which only the catalogue's SHA-256 can detect (test_a_changed_file...).
     assert np.array_equal(series.values[:-1], table.values[:-1])
     assert np.array_equal(series.values[-1, :-1], table.values[-1, :-1])
 
@@ -216,7 +216,7 @@ def test_a_file_cut_short_is_told_or_holds_the_same_numbers(desk, table, data):
 @example("\ufeff")
 @example("\ufeff\n")
 @example('date,"a\nb"\n2024-01-01,1\n')
-def test_any_text_is_refused_by_name_or_read_as_what_it_says(desk, text):
+def test_any_text_is_refused_by_name_or_read_correctly(desk, text):
     lines = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     lines = [line for line in lines if line]
     facts = {"rows": max(1, len(lines) - 1), "variates": max(1, len(lines[0]) - 1) if lines else 1}
@@ -279,8 +279,8 @@ def m4(folder: Path) -> bytes:
 GOOD = {"NYCWeather": airports, "Synthetic-M4": m4}
 
 
-def test_a_changed_file_of_the_same_shape_is_not_the_catalogues(inside, catalogue):
-    """A last digit that is lost leaves a file that can be read; its SHA-256 is not the one that was declared."""
+def test_a_changed_file_of_the_same_shape_is_refused_by_its_digest(inside, catalogue):
+    """A file without its last digit can still be read, but its SHA-256 is not the declared one."""
     (inside / "toy.csv").write_text("date,a\n2024-01-01,12\n", encoding="utf-8")
     [artifact] = catalogue["ETTh1"].files
     artifact = dataclasses.replace(artifact, source=str(inside / "toy.csv"), bytes=None)
@@ -303,7 +303,7 @@ SPLITS = (
     horizon=st.integers(1, 20),
     percent=st.sampled_from([1, 5, 50, 100]),
 )
-def test_the_fewest_rows_hold_a_window_and_one_row_fewer_is_told(split, context, horizon, percent):
+def test_the_minimum_number_of_rows_gives_a_window_and_one_row_fewer_is_refused(split, context, horizon, percent):
     asked = {"context": context, "horizon": horizon, "train_percent": percent}
 
     def made(rows: int):
@@ -340,7 +340,7 @@ METHODS = {
 
 @pytest.fixture
 def carried_out(desk, sample_run, inside):
-    """Carries a method out on values [160, N] that come from a CSV; gives what stands in `metrics.json`."""
+    """Runs a method on values [160, N] from a CSV; returns the content of `metrics.json`."""
 
     def carry_out(method: str, values: np.ndarray) -> dict:
         rows, variates = values.shape
@@ -360,7 +360,7 @@ def carried_out(desk, sample_run, inside):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_constant_columns_give_finite_errors_which_are_zero_where_nothing_changes(carried_out, method):
+def test_constant_columns_give_finite_errors_and_zero_ones_if_nothing_changes(carried_out, method):
     constant = np.full((160, 3), 7.5)
     metrics = carried_out(method, constant)
     assert metrics["n_windows"] == 29 and math.isfinite(metrics["mse"])
@@ -372,12 +372,12 @@ def test_constant_columns_give_finite_errors_which_are_zero_where_nothing_change
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_two_thousand_variates(carried_out, method):
+def test_two_thousand_variates_can_be_forecast(carried_out, method):
     values = np.random.default_rng(0).normal(size=(160, 2000)).cumsum(axis=0)
     metrics = carried_out(method, values)
     assert metrics["n_windows"] == 29 and math.isfinite(metrics["mse"])
     if method == "seasonal-naive":
-        # By hand: the forecast of row t is row t - 8, in units of the training rows' standard deviation.
+        # Hand-computed: the forecast of row t is row t - 8, in units of the training rows' standard deviation.
         scaled = (values - values[:96].mean(axis=0)) / values[:96].std(axis=0)
         targets = np.stack([scaled[start : start + 4] for start in range(128, 157)])
         naive = np.stack([scaled[start - 8 : start - 4] for start in range(128, 157)])
@@ -386,8 +386,8 @@ def test_two_thousand_variates(carried_out, method):
 
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 @pytest.mark.parametrize("method", METHODS)
-def test_values_beyond_single_precision_give_no_number(carried_out, method, inside):
-    """What has no place in a float32 ends in an error and not in a number."""
+def test_values_beyond_single_precision_give_no_result(carried_out, method, inside):
+    """A value that does not fit into a float32 ends in an error, not in a number."""
     values = np.random.default_rng(0).normal(size=(160, 2)).cumsum(axis=0)
     values[140:] = 1e39
     with pytest.raises(ValueError):

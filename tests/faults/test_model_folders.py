@@ -1,4 +1,4 @@
-"""Rubbish in a language model's folder: prepared, it is what it was, or an error names the folder and what is wrong."""
+"""Invalid language model folders: the prepared model is unchanged, or an error names the folder and what is wrong."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ NO_VALUE = (None, "many", -1, 0, [], {}, 1.5, True, 10**9)
 
 
 class Evil:
-    """A pickle of it makes a file when it is read."""
+    """Unpickling it creates a file."""
 
     def __reduce__(self):
         return Path.touch, (Path("pwned"),)
@@ -59,7 +59,7 @@ def saved(tmp_path_factory) -> Path:
 
 @pytest.fixture(params=sorted(MODELS))
 def model(request, saved, inside, root):
-    """A copy of a model's folder, and what prepares it under the pin that its files have."""
+    """A copy of a model's folder, and a way to prepare it with the digest of its files as pin."""
     source = inside / "source"
     shutil.copytree(saved / request.param, source)
     entry = load_backbones(root / "config/backbones.yaml")["tiny-gpt2"]
@@ -80,7 +80,7 @@ def model(request, saved, inside, root):
             with pytest.raises(InputError) as caught:
                 self.prepare()
             assert not (inside / "made").exists() and not (inside / "pwned").exists()
-            # A width or depth that the catalogue does not say is told by the entry's name.
+            # If the width or depth differs from the catalogue, the message has the entry's name.
             assert str(source) in str(caught.value) or "tiny-gpt2" in str(caught.value)
             return str(caught.value)
 
@@ -101,7 +101,7 @@ def model(request, saved, inside, root):
 
 @settings(max_examples=25, **PROPERTY)
 @given(file=st.sampled_from(FILES), data=st.data())
-def test_a_file_cut_short_is_refused(model, file, data):
+def test_a_truncated_file_is_refused(model, file, data):
     model.restore()
     kept = data.draw(st.integers(0, len(model.before[file].rstrip()) - 1))
     (model.source / file).write_bytes(model.before[file][:kept])
@@ -110,10 +110,10 @@ def test_a_file_cut_short_is_refused(model, file, data):
 
 @settings(max_examples=30, **PROPERTY)
 @given(file=st.sampled_from(FILES), data=st.data())
-def test_a_file_with_other_bytes_is_refused_or_usable(model, file, data):
+def test_a_file_with_changed_bytes_is_refused_or_usable(model, file, data):
     model.restore()
     content = bytearray(model.before[file])
-    # The first bytes are where names, types and places stand.
+    # The first bytes hold names, types and offsets.
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, min(2000, len(content)) - 1))] = data.draw(st.integers(0, 255))
     (model.source / file).write_bytes(content)
@@ -122,26 +122,26 @@ def test_a_file_with_other_bytes_is_refused_or_usable(model, file, data):
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("content", [b"", b"\0" * 100, b"[]", b"null", b'"a"', b"{}", "é".encode("latin-1")])
-def test_a_file_of_something_else_is_refused(model, file, content):
+def test_a_file_with_unrelated_content_is_refused(model, file, content):
     (model.source / file).write_bytes(content)
     assert model.refused()
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_pickle_under_any_name_is_refused_and_not_run(model, file):
+def test_a_pickle_under_any_name_is_refused_and_not_executed(model, file):
     (model.source / file).write_bytes(pickle.dumps(Evil()))
     assert model.refused()
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth"])
-def test_a_pickle_in_place_of_safetensors_is_refused_with_the_way_to_convert_it(model, name):
+def test_a_pickle_instead_of_safetensors_is_refused_and_the_error_says_how_to_convert_it(model, name):
     (model.source / "model.safetensors").unlink()
     (model.source / name).write_bytes(pickle.dumps(Evil()))
     told = model.refused()
     assert not unnamed(told, name, "AutoModel.from_pretrained(model).save_pretrained(folder)")
 
 
-def test_each_value_of_the_configuration_made_wrong_is_refused_or_usable(model):
+def test_each_invalid_value_of_the_configuration_is_refused_or_usable(model):
     config = json.loads(model.before["config.json"])
     assert len(config) > 10
     for key in config:
@@ -152,7 +152,7 @@ def test_each_value_of_the_configuration_made_wrong_is_refused_or_usable(model):
 
 
 @pytest.mark.parametrize("place", ["../precious.csv", "/dev/null", 3, None, ["a"], "", "."])
-def test_an_index_that_leads_elsewhere_is_refused(model, place):
+def test_an_index_that_points_elsewhere_is_refused(model, place):
     names = load_file(model.source / "model.safetensors").keys()
     index = {"weight_map": dict.fromkeys(names, place)}
     (model.source / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")

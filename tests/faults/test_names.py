@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 -- signs that look like others are what is tested
-"""Names and labels with signs that mean something to LaTeX, Markdown, HTML, a shell or a file system stay mere text."""
+"""Names and labels with characters that LaTeX, Markdown, HTML, a shell or a file system interpret stay plain text."""
 
 import copy
 import functools
@@ -48,7 +48,7 @@ HOSTILE = (
     r"$\frac{$",
     "'\"",
 )
-# A control sequence that escapes make, or a sign that they escape: anything else in LaTeX's alphabet must not be left.
+# A control sequence that escaping produces, or a character that it escapes: no other special character may be left.
 WRITTEN = re.compile(r"\\[a-zA-Z]+|\\[^a-zA-Z]|[{}]|[^\\{}%&$#_~^<>|\"]")
 
 
@@ -66,7 +66,7 @@ def one_line(text: str) -> str:
 @example("- a")
 @example("1) a")
 @example("===")
-def test_markdown_prints_any_text_and_makes_nothing_of_it(text):
+def test_markdown_prints_any_text_without_interpreting_it(text):
     rendered = reader().render(markdown_paragraph(text)).strip()
     assert html.unescape(re.sub(r"^<p>|</p>$", "", rendered)).strip() == one_line(text)
     assert set(re.findall("<[^>]*>", rendered)) <= {"<p>", "</p>"}
@@ -74,10 +74,10 @@ def test_markdown_prints_any_text_and_makes_nothing_of_it(text):
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(TEXTS)
-def test_latex_holds_no_sign_of_the_text_that_would_do_something(text):
+def test_latex_leaves_no_special_character_unescaped(text):
     written = escape_latex(text)
     assert written.isascii()
-    bare = re.sub(r"\\ensuremath\{[^{}]*\}", "", written)  # what stands in these is no part of the text
+    bare = re.sub(r"\\ensuremath\{[^{}]*\}", "", written)  # the arguments of these commands are not part of the text
     assert "".join(WRITTEN.findall(bare)) == bare
     commands = set(re.findall(r"\\([a-zA-Z]+)", written))
     assert not commands & {"input", "include", "write", "openout", "immediate", "def", "csname", "catcode", "begin"}
@@ -102,7 +102,7 @@ def document(number: int) -> dict:
 
 @pytest.fixture
 def table(inside):
-    """The table of long-term forecasting whose methods have the hostile labels."""
+    """The table of long-term forecasting, with the hostile labels as methods."""
     files = []
     for number in range(len(HOSTILE)):
         files.append(inside / f"{number}.json")
@@ -113,7 +113,7 @@ def table(inside):
     return of_experiments.table("long_term", metrics=files, published=None, facts=facts)
 
 
-def test_labels_are_printed_by_markdown_and_html(table):
+def test_markdown_and_html_print_the_labels(table):
     rendered = reader().render(table_to_markdown(table))
     tags = {tag.strip("</>").split()[0] for tag in re.findall("<[^>]*>", rendered)}
     assert tags <= {"p", "table", "thead", "tbody", "tr", "th", "td", "strong", "u", "sub", "hr"}, tags
@@ -121,7 +121,7 @@ def test_labels_are_printed_by_markdown_and_html(table):
     assert [label for label in HOSTILE if one_line(label) not in plain] == []
 
 
-def test_labels_are_printed_by_latex_which_runs_nothing(table, inside):
+def test_latex_prints_the_labels_and_executes_nothing(table, inside):
     if shutil.which("pdflatex") is None or shutil.which("pdftotext") is None:
         pytest.skip("needs pdflatex and pdftotext")
     (inside / "t.tex").write_text(to_latex(table), encoding="utf-8")
@@ -135,7 +135,7 @@ def test_labels_are_printed_by_latex_which_runs_nothing(table, inside):
         assert piece in joined, printed
 
 
-def test_labels_and_columns_are_drawn_as_they_are(inside):
+def test_labels_and_columns_are_drawn_literally(inside):
     cube = np.zeros((1, 4, 2))
     np.savez(
         inside / "forecasts.npz",
@@ -153,7 +153,7 @@ def test_labels_and_columns_are_drawn_as_they_are(inside):
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(TEXTS.filter(lambda text: "\0" not in text), TEXTS)
 @example("results/$(touch pwned)/`touch pwned`; touch pwned #.json", "\n    rm")
-def test_the_command_that_runs_a_result_alone_is_the_words_that_it_was_made_of(target, reason):
+def test_the_command_for_a_single_result_splits_into_its_original_words(target, reason):
     line = command(target, configfiles=["a b.yaml"], settings=["x=$(y)"])
     assert shlex.split(line) == ["snakemake", "-j1", target, "--configfile", "a b.yaml", "--config", "x=$(y)"]
     failure = Failure(result=f"results/{target}.json", reason=reason, command="snakemake")
@@ -163,7 +163,7 @@ def test_the_command_that_runs_a_result_alone_is_the_words_that_it_was_made_of(t
     assert to_latex(to_table([failure], text="x")).isascii()
 
 
-def test_a_shell_that_is_given_that_command_runs_nothing_else(inside):
+def test_a_shell_that_gets_that_command_executes_nothing_else(inside):
     for text in HOSTILE:
         line = command(text, configfiles=[], settings=[]).replace("snakemake", "printf '%s\\n'", 1)
         done = subprocess.run(["sh", "-c", line], cwd=inside, capture_output=True, text=True, check=True)
@@ -181,7 +181,7 @@ def configuration(root):
 
 @pytest.mark.parametrize("catalogue", ["datasets", "backbones", "methods"])
 @pytest.mark.parametrize("name", TRAVERSALS)
-def test_a_name_that_would_be_another_folder_is_told(inside, root, configuration, catalogue, name):
+def test_a_name_that_would_be_another_folder_is_refused(inside, root, configuration, catalogue, name):
     shutil.copytree(root / "config", inside / "config")
     file = inside / f"config/{catalogue}.yaml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -194,7 +194,7 @@ def test_a_name_that_would_be_another_folder_is_told(inside, root, configuration
 
 
 @pytest.mark.parametrize("name", [name for name in TRAVERSALS if name != "a b"] + ["a b", "$(a)"])
-def test_the_name_of_a_configuration_is_plain(root, configuration, name):
+def test_the_name_of_a_configuration_must_be_plain(root, configuration, name):
     with refused("name", repr(name)):
         make_matrix(configuration | {"name": name}, root=root)
 
@@ -202,7 +202,7 @@ def test_the_name_of_a_configuration_is_plain(root, configuration, name):
 @pytest.mark.parametrize(
     "path", ["../evil.csv", "a/../../evil.csv", "/tmp/evil.csv", "..", "a\\..\\evil", "a.csv\n", ""]
 )
-def test_a_path_of_a_file_stays_below_its_folder(inside, root, path):
+def test_a_file_path_that_leaves_its_folder_is_refused(inside, root, path):
     content = yaml.safe_load((root / "config/datasets.yaml").read_text(encoding="utf-8"))
     content["datasets"] = {"ETTh1": content["datasets"]["ETTh1"]}
     content["datasets"]["ETTh1"]["files"] = [{"path": path, "source": "precious.csv"}]
@@ -212,7 +212,7 @@ def test_a_path_of_a_file_stays_below_its_folder(inside, root, path):
 
 
 @pytest.mark.parametrize("path", ["../evil.csv", "a/../../evil.csv", "/evil.csv", "..", "a\\..\\evil"])
-def test_nothing_is_fetched_to_such_a_path(inside, path):
+def test_nothing_is_fetched_to_a_path_that_leaves_its_folder(inside, path):
     (inside / "mine.csv").write_text("a\n", encoding="utf-8")
     artifact = Artifact(path=path, source=str(inside / "mine.csv"))
     with refused(repr(path), "'..'"):
@@ -221,7 +221,7 @@ def test_nothing_is_fetched_to_such_a_path(inside, path):
 
 
 @pytest.mark.parametrize("file", ["../../evil.safetensors", "/evil.safetensors", "a/evil.safetensors", ".safetensors"])
-def test_a_file_of_a_repository_has_no_folder(inside, root, configuration, file):
+def test_a_repository_file_in_a_folder_is_refused(inside, root, configuration, file):
     shutil.copytree(root / "config", inside / "config")
     path = inside / "config/backbones.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -232,7 +232,7 @@ def test_a_file_of_a_repository_has_no_folder(inside, root, configuration, file)
 
 
 @pytest.mark.parametrize("source", ["../../evil", "a/../../../evil"])
-def test_a_repository_stays_below_its_mirror(inside, source):
+def test_a_repository_that_leaves_its_mirror_is_refused(inside, source):
     mirror = inside / "mirror"
     mirror.mkdir()
     files = dict.fromkeys(("config.json", "tokenizer.json", "model.safetensors"), "0" * 64)

@@ -1,4 +1,4 @@
-"""Results that were cut short: whatever is drawn or computed from them is the same as before, or the file is named."""
+"""Truncated results: everything drawn or computed from them is unchanged, or the file is named."""
 
 import dataclasses
 import json
@@ -27,12 +27,12 @@ PREPARED = ("backbone.json", "config.json", "blocks.safetensors", "embeddings.sa
 
 @dataclasses.dataclass
 class Result:
-    """A run's folder, its language model's, and the content of every file before it is damaged."""
+    """A run's folder, its language model's folder, and the content of every file before it is damaged."""
 
     folder: Path
     backbone: Path
     whole: dict[Path, bytes]
-    train: Callable[[Path], object]  # the same training again, into another folder
+    train: Callable[[Path], object]  # repeats the training in another folder
 
     def cut(self, path: Path, length: int) -> None:
         path.write_bytes(self.whole[path][:length])
@@ -71,7 +71,7 @@ def restored(result):
 
 
 def refuses(path: Path, action) -> bool:
-    """Whether `action` names `path`; it may raise nothing else."""
+    """Whether `action` reports `path` as invalid; it may raise nothing else."""
     try:
         action()
     except InputError as error:
@@ -81,8 +81,8 @@ def refuses(path: Path, action) -> bool:
 
 
 @pytest.mark.parametrize(("name", "figure"), [("history.csv", "learning_curves"), ("router.csv", "router_training")])
-def test_a_curve_without_its_end_is_not_drawn(result, monkeypatch, name, figure):
-    """Wherever it is cut, at the end of a line too, where what is left can be read."""
+def test_a_truncated_curve_is_not_drawn(result, monkeypatch, name, figure):
+    """Wherever it is cut, even at the end of a line, where the rest can still be read."""
     for drawing in ("learning_curves", "router_training"):
         monkeypatch.setattr(figures, drawing, lambda *_, **__: None)
     path = result.folder / name
@@ -100,7 +100,7 @@ def test_a_curve_without_its_end_is_not_drawn(result, monkeypatch, name, figure)
         assert refuses(path, draw), length
 
 
-def test_forecasts_cut_anywhere_are_refused(result):
+def test_forecasts_truncated_anywhere_are_refused(result):
     path = result.folder / "forecasts.npz"
     assert not refuses(path, lambda: run_files.read_forecasts(path))
     size = len(result.whole[path])
@@ -109,7 +109,7 @@ def test_forecasts_cut_anywhere_are_refused(result):
         assert refuses(path, lambda: run_files.read_forecasts(path)), length
 
 
-def test_metrics_cut_anywhere_are_refused(result):
+def test_metrics_truncated_anywhere_are_refused(result):
     path = result.folder / "metrics.json"
     rows = aggregate.collect([path], methods=METHODS)
     text = result.whole[path].rstrip()
@@ -117,10 +117,10 @@ def test_metrics_cut_anywhere_are_refused(result):
         result.cut(path, length)
         assert refuses(path, lambda: aggregate.collect([path], methods=METHODS)), length
     result.cut(path, len(text))
-    assert aggregate.collect([path], methods=METHODS).equals(rows), "without its last line end it says the same"
+    assert aggregate.collect([path], methods=METHODS).equals(rows), "without its last newline it holds the same"
 
 
-def test_a_number_of_other_data_is_in_no_table(result):
+def test_a_result_on_other_data_enters_no_table(result):
     path = result.folder / "metrics.json"
     document = json.loads(result.whole[path])
     document["provenance"]["data_sha256"] = "cd"
@@ -130,7 +130,7 @@ def test_a_number_of_other_data_is_in_no_table(result):
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", *PREPARED])
-def test_no_forecast_is_made_of_damaged_weights(result, name):
+def test_damaged_weights_give_no_forecast(result, name):
     load_forecaster(read_run(result.folder), device="cpu")
     path = (result.folder if name.startswith("weights") else result.backbone) / name
     size = len(result.whole[path].rstrip())

@@ -1,4 +1,4 @@
-"""What a GPU must do as a CPU does it: every method and variant forwards and backwards, resuming, repeating, memory.
+"""What must match between GPU and CPU: forward and backward of every method and variant, resuming, repeating, memory.
 
 The tests run on CUDA where there is one and on the CPU elsewhere. Each records what it measured beside its verdict.
 """
@@ -31,16 +31,16 @@ from timellama.training.train import train, trainable_state
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = os.environ.get("TIMELLAMA_TEST_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-METHODS = {  # that look back on a fixed number of rows
+METHODS = {  # those with a look-back of a fixed number of rows
     name: entry
     for name, entry in yaml.safe_load((ROOT / "config/methods.yaml").read_text(encoding="utf-8")).items()
     if not reads_whole_series(method_of(entry["method"]))
 }
-# Their forecast depends on a choice of the largest of several numbers, which another rounding may decide otherwise.
+# Their forecast depends on which of several numbers is the largest, which may differ with rounding.
 CHOOSES = {"timesnet"} | {name for name, entry in METHODS.items() if entry["method"] == "time-llama"}
 FLOAT32 = 1e-3  # our choice, of the norm: kernels add in another order, and a language model's blocks amplify it
 BFLOAT16 = 5e-2  # our choice, of the norm: bfloat16 keeps 8 bits, and errors of 2e-2 were seen on a CPU
-WITHIN = 1e-5  # of the loss, between a training's eager steps and those of a graph
+WITHIN = 1e-5  # of the loss, between the eager steps of a training and those of a graph
 PARTS = 1e-6  # our choice, of the norm: sums of float32 numbers in another order
 STEPS = 6
 UNTRAINED = trains_nothing()
@@ -56,7 +56,7 @@ def matrix():
     """A run of every method and variant on the generated data set with a tiny language model."""
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": list(METHODS), "seeds": [0]}
-    # A Llama, since GPT-2 has six modules a block and the paper seven.
+    # A Llama, since GPT-2 has six modules per block and the paper seven.
     backbones = [{"name": "tiny-llama", "blocks": 2, "rank": 4}]
     narrow = {"time-llm": {"options": {"features": 16}}}  # the tiny language model is 32 wide
     changes = {"backbones": backbones, "overrides": config["overrides"] | narrow, "experiments": {"long_term": section}}
@@ -65,7 +65,7 @@ def matrix():
 
 @pytest.fixture(scope="module")
 def make(matrix):
-    """A method's run and its freshly initialised model on the CPU, with random weights for the language model."""
+    """A method's run and its newly initialised model on the CPU, with random weights for the language model."""
     runs = {run.variant: run for run in matrix.every_run().values()}
 
     def make(name: str):
@@ -80,7 +80,7 @@ def make(matrix):
 
 @pytest.fixture(scope="module")
 def parts(matrix):
-    """Windows of random values in the sizes of the generated data set."""
+    """Windows of random values with the sizes of the generated data set."""
     dataset = matrix.datasets["Synthetic"]
     values = torch.randn(dataset.rows, dataset.variates, generator=torch.Generator().manual_seed(1)).double().numpy()
     time = torch.arange(dataset.rows).numpy().astype("datetime64[s]")
@@ -90,7 +90,7 @@ def parts(matrix):
 
 
 def passed(model, x, y, *, device: str, precision: str):
-    """Forecast, gradient of all trained parameters as one vector, and what routers chose."""
+    """The forecast, the gradient of all trained parameters as one vector, and the choices of routers."""
     model = copy.deepcopy(model).to(device).eval()
     with autocast(device, precision):
         forecast, balance, routings = model.forecast(x.to(device))
@@ -131,7 +131,7 @@ def test_forward_and_backward_are_those_of_a_cpu(name, make, record_property):
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_a_forecast_in_parts_is_that_of_all(name, make, record_property):
+def test_a_forecast_in_parts_equals_that_of_the_whole_batch(name, make, record_property):
     run, model, _ = make(name)
     model = model.to(DEVICE).eval()
     x = torch.randn(4, run.context, run.variates, generator=torch.Generator().manual_seed(2)).to(DEVICE)
@@ -142,7 +142,7 @@ def test_a_forecast_in_parts_is_that_of_all(name, make, record_property):
 
 
 def stepped(model, x, y, *, fit: Fit):
-    """The loss, gradients and buffers of one batch, and what `fit` was asked to change."""
+    """The loss, gradients and buffers of one batch with the settings of `fit`."""
     model = copy.deepcopy(model).to(DEVICE).train()
     model.recompute(fit.recompute)
     torch.manual_seed(3)
@@ -153,8 +153,8 @@ def stepped(model, x, y, *, fit: Fit):
 
 
 @pytest.mark.parametrize("name", [name for name in TRAINED_ALONE if not KINDS[name].batch_statistics])
-def test_a_step_in_parts_is_that_of_the_batch(name, make, record_property):
-    """Without dropout, whose masks each part draws for itself."""
+def test_a_step_in_parts_equals_that_of_the_whole_batch(name, make, record_property):
+    """Without dropout, since each part draws its own masks."""
     run, model, _ = make(name)
     for module in model.modules():
         if hasattr(module, "dropout") and isinstance(module.dropout, float):
@@ -171,8 +171,8 @@ def test_a_step_in_parts_is_that_of_the_batch(name, make, record_property):
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name]["method"] not in UNTRAINED])
-def test_a_step_whose_layers_are_computed_again_is_the_same(name, make, record_property):
-    """With dropout, and with batch norms, whose statistics take up the first pass alone."""
+def test_a_step_with_recomputed_layers_is_the_same(name, make, record_property):
+    """With dropout, and with batch norms, whose statistics count only the first pass."""
     run, model, _ = make(name)
     draw = torch.Generator().manual_seed(2)
     x, y = (torch.randn(4, rows, run.variates, generator=draw) for rows in (run.context, run.horizon))
@@ -187,7 +187,7 @@ def test_a_step_whose_layers_are_computed_again_is_the_same(name, make, record_p
 
 
 def trained(run, model, parts, *, folder: Path, signals: Signals | None = None, compiled: str = "off"):
-    """The model's weights after a few steps of training on the device, as a run makes them, and how it went."""
+    """The model's weights after a few training steps on the device, as in a run, and the outcome of the training."""
     training = dataclasses.replace(run.training, max_steps=STEPS, least_validations=2, batch_size=8)
     seed_everything(0, DEVICE)
     model = copy.deepcopy(model).to(DEVICE)
@@ -226,8 +226,8 @@ ADAPTED = [f"time-llama-{number}" for number in (3, 4, 5, 6)]  # frozen, static,
 
 
 @pytest.mark.parametrize("name", [*EACH, *ADAPTED])
-def test_a_training_with_a_graph_is_that_of_eager_steps(name, make, parts, tmp_path, record_property):
-    """Those that read numbers back are seen to, and trained eagerly, where a plan has not seen to it."""
+def test_a_training_with_a_graph_equals_one_with_eager_steps(name, make, parts, tmp_path, record_property):
+    """Methods that read numbers back are detected and trained eagerly, even if the plan did not exclude them."""
     run, model, _ = make(name)
     _, eager = trained(run, model, parts, folder=tmp_path / "eager")
     _, replayed = trained(run, model, parts, folder=tmp_path / "graph", compiled="graph")
@@ -239,7 +239,7 @@ def test_a_training_with_a_graph_is_that_of_eager_steps(name, make, parts, tmp_p
     record_property("steps", replayed.steps_made["steps"])
     can = DEVICE == "cuda" and not KINDS[name].has_read_back(run.options)
     assert replayed.steps_made["steps"] == ("graph" if can else "off"), replayed.steps_made
-    # Rounding may change what is chosen.
+    # Rounding may change the choices.
     assert far < (10 * WITHIN if name in CHOOSES else WITHIN)
 
 

@@ -1,4 +1,4 @@
-"""The kept page of a GPU is what its kept numbers give, and the check runs on a CPU."""
+"""The kept page of a GPU matches its kept numbers, and the check runs on a CPU."""
 
 import pytest
 from torch import nn
@@ -10,7 +10,7 @@ from tests import made_up
 from timellama.methods.dlinear import DLinearOptions
 
 
-def test_the_page_is_made_from_the_kept_numbers():
+def test_the_page_is_generated_from_the_kept_numbers():
     assert (FOLDER / "README.md").read_text(encoding="utf-8") == page(Record.read(FOLDER))
 
 
@@ -19,7 +19,7 @@ def test_the_readme_has_the_kept_numbers():
     assert readme == with_section(readme, section(Record.read(FOLDER)))
 
 
-def test_the_largest_of_a_method_is_its_own_and_not_that_of_a_variant_of_it():
+def test_the_maximum_of_a_method_is_its_own_and_not_that_of_a_variant():
     rows = Record.read(FOLDER)
     for method in PAPER:
         speeds = [
@@ -39,7 +39,7 @@ def test_the_largest_of_a_method_is_its_own_and_not_that_of_a_variant_of_it():
         assert line.split(" | ")[-1].removesuffix(" |") == f"{max(speeds):.4g}"
 
 
-def test_rate_and_share_are_those_of_the_median_of_an_even_number_of_calls(tmp_path, monkeypatch, sample_run):
+def test_rate_and_share_use_the_median_of_an_even_number_of_calls(tmp_path, monkeypatch, sample_run):
     monkeypatch.setattr(efficiency, "timed", lambda call, **_: [9.0, 1.0, 5.0, 2.0])
     monkeypatch.setattr(efficiency, "operations", lambda call: (7e9, 0))
     run = made_up.small(sample_run, options=DLinearOptions(), context=8, horizon=2, variates=3)
@@ -49,11 +49,11 @@ def test_rate_and_share_are_those_of_the_median_of_an_even_number_of_calls(tmp_p
     [row] = Record.read(tmp_path)
     assert row["median_ms"] == 3500 and row["samples_per_second"] == rate(row) == pytest.approx(4 / 3.5)
     assert row["share_of_peak"] == share(row) == pytest.approx(0.2)
-    upper = row | {"samples_per_second": 4 / 5, "share_of_peak": 7e9 / 5 / 1e10}  # as the kept rows have it
+    upper = row | {"samples_per_second": 4 / 5, "share_of_peak": 7e9 / 5 / 1e10}  # as in the kept rows
     assert share(upper) == pytest.approx(0.2)
 
 
-def test_a_record_survives_an_error(tmp_path):
+def test_a_record_continues_after_an_error(tmp_path):
     record = Record(tmp_path, part="toy")
     record.add(what="before", value=1.5)
     with record.attempt(what="step", batch=4):

@@ -1,4 +1,4 @@
-"""The step after a training: what it counts, what it never sees, and what its files hold."""
+"""The step after training: what it counts, what it never sees, and what its files hold."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ def run(sample_run):
 
 @pytest.fixture(scope="module")
 def trained(run, tmp_path_factory):
-    """The project's folder with a run on white noise, in which windows of validation and test are exchangeable."""
+    """The project's folder with a run on white noise, for which windows of validation and test are exchangeable."""
     folder = tmp_path_factory.mktemp("trained")
     values = np.random.default_rng(1).normal(size=(ROWS, 2)) * [1, 50] + [10, 500]
     series = made_up.walk(folder / "results/data/ETTh1/series.npz", ROWS, sha256=run.data_sha256, values=values)
@@ -38,7 +38,7 @@ def trained(run, tmp_path_factory):
 
 
 def calibrated(folder, run, **changes):
-    """The scores and the widths of the run, written beside it."""
+    """The scores and widths of the run, written next to it."""
     place = folder / "results" / run.folder
     given = {"scores": place / "intervals.json", "widths": place / "intervals.npz", "threads": 1, "source_digest": "ab"}
     made = calibrate(place, **given | changes)
@@ -55,7 +55,7 @@ def project(trained, tmp_path):
 
 
 def forecasts(project, run, part):
-    """Truth and forecast [W, H, N] and s [W, 1, N] of every window of a part, by a loop of its own."""
+    """Truth and forecast [W, H, N] and s [W, 1, N] of every window of a part, computed in a separate loop."""
     forecaster = calibration.load_forecaster(read_run(project / "results" / run.folder), device="cpu")
     series = load_series(project / "results/data/ETTh1/series.npz").values
     scaled = torch.from_numpy(forecaster.scaler.transform(series).astype(np.float32))
@@ -67,7 +67,7 @@ def forecasts(project, run, part):
     return truth, torch.stack(made), torch.from_numpy(np.stack(spreads)) + 0.3
 
 
-def test_the_numbers_are_those_of_a_loop_over_all_windows(project, run):
+def test_the_numbers_match_a_loop_over_all_windows(project, run):
     scores, arrays = calibrated(project, run)
     truth, forecast, s = forecasts(project, run, "validation")
     ordered = ((truth - forecast).abs() / s).sort(dim=0).values
@@ -96,7 +96,7 @@ def test_the_numbers_are_those_of_a_loop_over_all_windows(project, run):
     assert scores["pinball"] == pytest.approx(sum(losses[p] for p in (5, 10, 25, 75, 90, 95)) / 6, rel=1e-5)
 
 
-def test_the_runs_own_test_error_comes_out_again_or_nothing_is_written(project, run):
+def test_the_runs_test_error_is_reproduced_or_nothing_is_written(project, run):
     scores, _ = calibrated(project, run)
     metrics = json.loads((project / "results" / run.folder / "metrics.json").read_text(encoding="utf-8"))
     assert (scores["mse"], scores["mae"]) == (metrics["mse"], metrics["mae"])
@@ -109,16 +109,16 @@ def test_the_runs_own_test_error_comes_out_again_or_nothing_is_written(project, 
     assert not list((project / "results" / run.folder).glob("intervals.*"))
 
 
-def test_white_noise_is_covered_nearly_as_often_as_is_said(project, run):
+def test_coverage_of_white_noise_is_close_to_the_nominal_level(project, run):
     scores, _ = calibrated(project, run)
     for percent, share in scores["coverage"].items():
-        # 154 values a step, whose errors share the same two parts: 0.03 to 0.04 of standard error.
+        # 154 values per step, whose errors share the same two parts: a standard error of 0.03 to 0.04.
         assert share == pytest.approx(int(percent) / 100, abs=0.1)
         low, high = scores["coverage_interval"][percent]
         assert 0 <= low < share < high <= 1 and low < int(percent) / 100 < high
 
 
-def test_no_test_row_is_in_the_calibration_and_every_one_is_in_the_count(project, run):
+def test_no_test_row_enters_the_calibration_and_every_test_row_is_counted(project, run):
     _, before = calibrated(project, run)
     place = project / "results/data/ETTh1/series.npz"
     series = load_series(place)
@@ -127,18 +127,18 @@ def test_no_test_row_is_in_the_calibration_and_every_one_is_in_the_count(project
     save_series(place, dataclasses.replace(series, values=values))
     metrics = project / "results" / run.folder / "metrics.json"
     document = json.loads(metrics.read_text(encoding="utf-8"))
-    # The test error is another one now, and is to come out again.
+    # The test error differs now and must be reproduced.
     with refused(run.folder, f"{document['mse']:g}") as told:
         calibrated(project, run)
     document["mse"] = max(map(float, re.findall(r"\d+\.\d+", str(told.value))))
     metrics.write_text(json.dumps(document), encoding="utf-8")
     scores, after = calibrated(project, run)
     assert np.array_equal(before["quantiles"], after["quantiles"])
-    # Contexts of later windows lie in the shifted rows too, where the forecast follows the shift.
+    # The look-backs of later windows are in the shifted rows too, where the forecast follows the shift.
     assert scores["coverage"]["90"] < 0.9
 
 
-def test_of_many_windows_some_are_taken_evenly_and_it_is_told(project, run, monkeypatch):
+def test_some_of_many_windows_are_chosen_evenly_and_this_is_recorded(project, run, monkeypatch):
     monkeypatch.setattr(calibration, "MOST_WINDOWS", 20)
     scores, arrays = calibrated(project, run)
     assert scores["calibration"] == {"part": "validation", "windows": 20, "of": WINDOWS}
@@ -148,7 +148,7 @@ def test_of_many_windows_some_are_taken_evenly_and_it_is_told(project, run, monk
     assert np.allclose(arrays["quantiles"][KEPT.index(90)], ordered[rank(20, 90) - 1], atol=1e-6)
 
 
-def test_residuals_in_a_file_are_the_same_and_the_file_goes(project, run, monkeypatch):
+def test_residuals_kept_in_a_file_give_the_same_quantiles_and_the_file_is_removed(project, run, monkeypatch):
     _, before = calibrated(project, run)
     monkeypatch.setattr(calibration, "HELD_BYTES", 1)
     _, after = calibrated(project, run)
@@ -156,7 +156,7 @@ def test_residuals_in_a_file_are_the_same_and_the_file_goes(project, run, monkey
     assert not list((project / "results" / run.folder).glob(".*"))
 
 
-def test_too_few_windows_give_infinite_ends_and_no_crps(project, run, monkeypatch):
+def test_too_few_windows_give_infinite_bounds_and_no_crps(project, run, monkeypatch):
     monkeypatch.setattr(calibration, "MOST_WINDOWS", 8)
     scores, arrays = calibrated(project, run)
     assert np.isinf(arrays["quantiles"][KEPT.index(90)]).all()
@@ -166,7 +166,7 @@ def test_too_few_windows_give_infinite_ends_and_no_crps(project, run, monkeypatc
     assert read_scores(project / "results" / run.folder / "intervals.json").crps is None
 
 
-def test_intervals_of_other_weights_are_none(project, run):
+def test_intervals_of_other_weights_are_not_used(project, run):
     calibrated(project, run)
     finished = read_run(project / "results" / run.folder)
     assert read_intervals(finished).levels == KEPT
@@ -175,7 +175,7 @@ def test_intervals_of_other_weights_are_none(project, run):
     assert read_intervals(finished) is None
 
 
-def test_files_that_do_not_fit_are_refused(project, run):
+def test_damaged_interval_files_are_refused(project, run):
     calibrated(project, run)
     finished = read_run(project / "results" / run.folder)
     widths = finished.folder / "intervals.npz"
@@ -211,7 +211,7 @@ def test_batches_do_not_change_the_coverage():
     assert whole.losses() == pytest.approx(parts.losses()) and whole.widths() == pytest.approx(parts.widths())
 
 
-def test_fewer_windows_than_thirds_have_a_coverage_all_the_same():
+def test_fewer_windows_than_thirds_still_have_a_coverage():
     found = calibration._coverages(np.array([[0.5, 0.75, 1.0]]), np.ones((4, 3)), horizon=2, stride=1.0)
     assert found["coverage"] == {"50": 0.5, "80": 0.75, "90": 1.0}
     assert found["coverage_of_thirds"] == {"50": [0.5] * 3, "80": [0.75] * 3, "90": [1.0] * 3}

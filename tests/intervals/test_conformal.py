@@ -1,4 +1,4 @@
-"""Conformal quantiles and the scores of intervals: by hand, and on made-up errors whose coverage is known."""
+"""Conformal quantiles and the scores of intervals: hand-computed, and on generated errors with known coverage."""
 
 import math
 
@@ -32,17 +32,17 @@ from timellama.results.statistics.conformal import (
         (0, 50, None),
     ],
 )
-def test_the_rank_by_hand(count, percent, expected):
+def test_the_rank_matches_hand_computed_values(count, percent, expected):
     assert rank(count, percent) == expected
 
 
-def test_quantiles_by_hand_and_infinite_where_there_are_too_few(monkeypatch):
-    monkeypatch.setattr(conformal, "BLOCK_BYTES", 1)  # a column at a time
+def test_quantiles_match_hand_computed_values_and_are_infinite_if_there_are_too_few(monkeypatch):
+    monkeypatch.setattr(conformal, "BLOCK_BYTES", 1)  # one column at a time
     distances = np.array([[0.3, 7], [0.1, 6], [0.2, 5], [0.4, 8]], dtype=np.float32)
     found = quantiles(distances, (50, 80, 90))
     # Of four: (4 + 1) 0.5 = 2.5, the third; (4 + 1) 0.8 = 4, the fourth; 4.5 is above four.
     assert found.tolist() == [[pytest.approx(0.3), 7.0], [pytest.approx(0.4), 8.0], [math.inf, math.inf]]
-    assert distances[0, 0] == np.float32(0.3), "what was given is not sorted in its place"
+    assert distances[0, 0] == np.float32(0.3), "the argument is not sorted in place"
 
 
 def test_blocks_of_columns_change_nothing(monkeypatch):
@@ -53,13 +53,13 @@ def test_blocks_of_columns_change_nothing(monkeypatch):
     assert np.array_equal(whole, np.sort(distances, axis=0)[[rank(31, percent) - 1 for percent in KEPT]])
 
 
-def test_pinball_by_hand():
+def test_pinball_losses_match_hand_computed_values():
     truth, quantile = torch.tensor([3.0, 1.0, 2.0]), torch.tensor([1.0, 3.0, 2.0])
     # 2 above a quantile of 0.9: 0.9 * 2; 2 below it: 0.1 * 2; on it: 0.
     assert pinball(truth, quantile, 0.9).tolist() == pytest.approx([1.8, 0.2, 0.0])
 
 
-def test_the_ends_of_an_interval_lose_what_two_quantiles_lose():
+def test_the_pinball_loss_of_interval_bounds_is_the_mean_of_the_two_quantiles():
     draw = torch.Generator().manual_seed(0)
     truth, forecast = torch.randn(200, generator=draw), torch.randn(200, generator=draw)
     for percent in (50, 90):
@@ -68,15 +68,15 @@ def test_the_ends_of_an_interval_lose_what_two_quantiles_lose():
         assert torch.allclose(pinball_of_ends((truth - forecast).abs(), half, percent), both / 2, atol=1e-6)
 
 
-def test_the_crps_by_hand_and_of_a_single_value():
+def test_the_crps_matches_hand_computed_values_and_that_of_a_single_value():
     assert crps(0.5, [0.1, 0.3]) == pytest.approx(2 * (0.5 + 0.1 + 0.1 + 0.3 + 0.3) / 5)
     distance, nothing = torch.tensor([1.0, 3.0]), torch.tensor(0.0)
     ends = [float(pinball_of_ends(distance, nothing, percent).mean()) for percent in KEPT]
     assert crps(float(distance.mean()) / 2, ends) == pytest.approx(2.0), "the mean absolute error"
 
 
-def test_the_crps_is_near_that_of_a_normal_distribution():
-    """E |X - X'| / 2 = 1 / sqrt(pi) = 0.564 for a forecast that is the distribution itself (Gneiting, Raftery 2007)."""
+def test_the_crps_is_close_to_that_of_a_normal_distribution():
+    """E |X - X'| / 2 = 1 / sqrt(pi) = 0.564 if the forecast is the distribution itself (Gneiting, Raftery 2007)."""
     draw = torch.Generator().manual_seed(0)
     distance = torch.randn(200_000, generator=draw).abs()
     halves = [torch.distributions.Normal(0, 1).icdf(torch.tensor(0.5 + percent / 200)) for percent in KEPT]
@@ -86,8 +86,8 @@ def test_the_crps_is_near_that_of_a_normal_distribution():
 
 
 @pytest.mark.parametrize("count", [9, 30, 200])
-def test_exchangeable_errors_are_covered_as_often_as_is_said(count):
-    """Over many calibrations the coverage is k / (n + 1), which is at least the level and below it + 1 / (n + 1)."""
+def test_exchangeable_errors_are_covered_at_the_nominal_level(count):
+    """Over many calibrations the coverage is k / (n + 1): at least the level, and less than the level + 1 / (n + 1)."""
     draw, cases, percents = np.random.default_rng(count), 40_000, (50, 80, 90)
     distances, fresh = draw.exponential(size=(count, cases)), draw.exponential(size=cases)
     held = (fresh <= quantiles(distances, percents)).mean(axis=1)
@@ -96,6 +96,6 @@ def test_exchangeable_errors_are_covered_as_often_as_is_said(count):
         assert share == pytest.approx(rank(count, percent) / (count + 1), abs=0.01)
 
 
-def test_the_spread_of_a_look_back_by_hand():
+def test_the_spread_of_a_look_back_matches_hand_computed_values():
     context = torch.tensor([[[1.0, 5.0], [3.0, 5.0]]])  # deviations of 1 and 0
     assert scale(context).tolist() == [[[pytest.approx(1.3), pytest.approx(0.3)]]]

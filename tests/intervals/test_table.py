@@ -1,4 +1,4 @@
-"""The table of intervals: means over seeds, what is marked as off, and what it says where it cannot tell."""
+"""The table of intervals: means over seeds, which coverages are marked as off, and what it says if it cannot judge."""
 
 import json
 
@@ -58,7 +58,7 @@ def lines(table):
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
-def test_a_line_a_method_with_means_over_seeds_and_what_is_off(tmp_path):
+def test_each_method_has_one_line_with_means_over_seeds_and_marked_coverages(tmp_path):
     table = made(tmp_path, RUNS)
     first, second = lines(table)
     assert first[:6] == ["ETTh1", "96", "512", "1000", "2785", "DLinear"]
@@ -67,24 +67,24 @@ def test_a_line_a_method_with_means_over_seeds_and_what_is_off(tmp_path):
     assert first[9:] == ["1.000", "0.200", "**0.310**", "0.400", "0.500"]
     assert second[5] == "Seasonal naive" and second[11] == "0.400"
     notes = " ".join(table.notes)
-    assert "2 of 6 coverages" in notes and "held 95.0, 94.0 and 90.0 %" in notes
+    assert "2 of 6 coverages" in notes and "covered 95.0, 94.0 and 90.0 %" in notes
     assert "Without intervals: PatchTST on ETTh1 at H 96" in notes
     numbers = {(row["method"], row["metric"]): row["mean"] for row in table.numbers}
     assert numbers["DLinear", "width_90"] == 1.5 and numbers["DLinear", "crps"] == pytest.approx(0.31)
 
 
-def test_what_is_infinite_or_cannot_be_judged_is_a_dash_and_a_note(tmp_path):
+def test_infinite_values_and_those_that_cannot_be_judged_are_a_dash_with_a_note(tmp_path):
     changes = {"width": SCORES["width"] | {"80": None}, "pinball": None, "crps": None}
     changes["coverage_interval"] = dict.fromkeys(SCORES["coverage_interval"])
     table = made(tmp_path, {("dlinear", 0): changes})
     [line] = lines(table)
     assert line[9:12] == ["\N{EN DASH}"] * 3 and not any("*" in cell for cell in line)
     notes = " ".join(table.notes)
-    assert "No sampling error of ETTh1 at H 96" in notes and "too few validation windows" in notes
+    assert "No sampling error for ETTh1 at H 96" in notes and "too few validation windows" in notes
     assert "off by more" not in notes
 
 
-def test_a_configuration_has_it_only_where_it_asks_for_it():
+def test_a_configuration_has_the_table_only_on_request():
     asked = {"experiments": {"long_term": {}}, "intervals": True}
     assert "table_intervals" in of_configuration(asked)
     assert "table_intervals" not in of_configuration({"experiments": {"long_term": {}}})
@@ -93,7 +93,7 @@ def test_a_configuration_has_it_only_where_it_asks_for_it():
     assert "intervals" not in why_not("table_depth", {"experiments": {}})
 
 
-def test_intervals_without_long_term_runs_are_a_slip(root):
+def test_intervals_without_long_term_runs_are_refused(root):
     from timellama.core.schema import read_yaml, validate
 
     config = read_yaml(root / "config/smoke.yaml") | {"intervals": True}

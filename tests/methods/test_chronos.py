@@ -39,8 +39,8 @@ def windows(batch: int = 3, variates: int = 4) -> torch.Tensor:
 @needs_library
 @pytest.mark.parametrize("horizon", [12, 40])
 @pytest.mark.parametrize("name", tiny_chronos.MODELS)
-def test_the_forecast_is_the_librarys_own_median(folders, name, horizon):
-    """40 steps are more than any of the three forecasts at once."""
+def test_the_forecast_equals_the_librarys_own_median(folders, name, horizon):
+    """40 steps are more than any of the three models forecasts at once."""
     from chronos import BaseChronosPipeline
 
     pipeline = BaseChronosPipeline.from_pretrained(folders[name], dtype=torch.float32)
@@ -57,7 +57,7 @@ def test_the_forecast_is_the_librarys_own_median(folders, name, horizon):
 
 @needs_library
 @pytest.mark.parametrize("name", ["bolt", "chronos-2"])
-def test_each_variate_of_each_window_is_forecast_alone(folders, name, monkeypatch):
+def test_each_variate_of_each_window_is_forecast_independently(folders, name, monkeypatch):
     x, model = windows(), network(folders[name])
     with torch.inference_mode():
         whole = model(x)
@@ -70,7 +70,7 @@ def test_each_variate_of_each_window_is_forecast_alone(folders, name, monkeypatc
 
 
 @needs_library
-def test_samples_are_drawn_alike_and_the_runs_own_draws_are_left_alone(folders):
+def test_samples_are_reproducible_and_do_not_disturb_the_runs_random_state(folders):
     x, model = windows(), network(folders["t5"])
     torch.manual_seed(7)
     expected = torch.rand(1)
@@ -90,7 +90,7 @@ def test_nothing_is_trained(folders):
 
 @needs_library
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors", "more.json"])
-def test_an_edit_of_the_folder_is_refused_and_gives_another_pin(folders, tmp_path, file):
+def test_an_edit_of_the_folder_is_refused_and_changes_the_digest(folders, tmp_path, file):
     copy = shutil.copytree(folders["bolt"], tmp_path / "bolt")
     pin = chronos.digest_of(copy)
     assert pin == chronos.digest_of(folders["bolt"])
@@ -102,7 +102,7 @@ def test_an_edit_of_the_folder_is_refused_and_gives_another_pin(folders, tmp_pat
 
 @needs_library
 @pytest.mark.parametrize("kept", ["config.json", "model.safetensors"])
-def test_a_folder_that_is_no_model_is_named(folders, tmp_path, kept):
+def test_a_folder_without_a_complete_model_is_refused(folders, tmp_path, kept):
     (tmp_path / "half").mkdir()
     shutil.copy(folders["bolt"] / kept, tmp_path / "half")
     with refused(tmp_path / "half", "config.json", "model.safetensors"):
@@ -110,7 +110,7 @@ def test_a_folder_that_is_no_model_is_named(folders, tmp_path, kept):
 
 
 @needs_library
-def test_a_pickle_is_not_read(folders, tmp_path):
+def test_a_pickle_is_refused(folders, tmp_path):
     copy = shutil.copytree(folders["bolt"], tmp_path / "bolt")
     (copy / "model.safetensors").unlink()
     torch.save({}, copy / "pytorch_model.bin")
@@ -119,7 +119,7 @@ def test_a_pickle_is_not_read(folders, tmp_path):
 
 
 @needs_library
-def test_code_that_comes_with_a_model_is_not_run(folders, tmp_path):
+def test_code_that_comes_with_a_model_is_not_executed(folders, tmp_path):
     copy = shutil.copytree(folders["bolt"], tmp_path / "bolt")
     config = json.loads((copy / "config.json").read_text())
     config |= {"model_type": "theirs", "auto_map": {"AutoConfig": "theirs.Config"}}
@@ -130,13 +130,13 @@ def test_code_that_comes_with_a_model_is_not_run(folders, tmp_path):
 
 
 @needs_library
-def test_a_model_that_is_not_there_is_named(tmp_path):
+def test_an_absent_model_is_reported(tmp_path):
     with refused(tmp_path / "absent"):
         chronos.network(horizon=12, model=str(tmp_path / "absent"), pin=NO_PIN)
 
 
 @needs_library
-def test_a_commit_is_fetched_from_the_hub_and_nothing_but_its_files(folders, monkeypatch):
+def test_only_the_needed_files_of_a_commit_are_fetched_from_the_hub(folders, monkeypatch):
     import huggingface_hub
 
     asked = {}
@@ -161,13 +161,13 @@ def test_a_commit_is_fetched_from_the_hub_and_nothing_but_its_files(folders, mon
         chronos.network(horizon=12, model="amazon/chronos-bolt-tiny", pin="a" * 40)
 
 
-def test_without_the_library_the_message_names_the_extra(monkeypatch):
+def test_without_the_library_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "chronos", None)
     with refused("anything", "pip install 'timellama[chronos]'"):
         chronos.network(horizon=12, model="anything", pin=NO_PIN)
 
 
-def test_the_pin_is_part_of_the_identity_and_no_seed_is(root):
+def test_the_pin_is_part_of_the_identity_and_the_seed_is_not(root):
     def runs(pin: str) -> list[str]:
         config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
         entry = made_up.METHOD | {"label": "C", "method": PLACE, "options": {"model": "a", "pin": pin}, "training": {}}

@@ -1,4 +1,4 @@
-"""Networks of neuralforecast under this project's training: parity with the library, and a run's identity."""
+"""neuralforecast's networks, trained by this project: parity with the library, and a run's identity."""
 
 import dataclasses
 import importlib.metadata
@@ -32,7 +32,7 @@ def made(model: str, settings: str = "{}", **sizes):
 
 
 def planned(root, **options) -> dict:
-    """The runs of the smoke configuration's Synthetic with one entry of these options, and DLinear."""
+    """The runs of the smoke configuration's Synthetic, with one entry that has these options, and DLinear."""
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
     entry = made_up.METHOD | {"label": "Nixtla", "method": PLACE, "options": options}
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["nixtla", "dlinear"]}
@@ -42,7 +42,7 @@ def planned(root, **options) -> dict:
 
 @needs_library
 @pytest.mark.parametrize("model", ["NHITS", "TiDE", "TSMixer", "PatchTST", "LSTM"])
-def test_the_forecast_is_what_the_library_itself_predicts(model):
+def test_the_forecast_equals_the_librarys_own_prediction(model):
     import numpy as np
     import pandas as pd
     from neuralforecast import NeuralForecast, models
@@ -74,7 +74,7 @@ def test_the_forecast_is_what_the_library_itself_predicts(model):
 @pytest.mark.parametrize(
     "model", [name for name in (*neuralforecast.ALONE, *neuralforecast.TOGETHER) if name not in NEEDS_MORE]
 )
-def test_a_window_has_one_forecast_whatever_comes_with_it(model):
+def test_the_forecast_of_a_window_does_not_depend_on_the_others(model):
     network = made(model).eval()
     x = torch.randn(3, SIZES["context"], SIZES["variates"], generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -91,7 +91,7 @@ def test_a_window_has_one_forecast_whatever_comes_with_it(model):
 
 
 @needs_library
-def test_the_networks_of_the_library_are_all_told_apart():
+def test_every_network_of_the_library_is_classified():
     from neuralforecast import models
 
     assert set(models.__all__) == {*neuralforecast.ALONE, *neuralforecast.TOGETHER, *neuralforecast.NEEDS}
@@ -100,7 +100,7 @@ def test_the_networks_of_the_library_are_all_told_apart():
 
 
 @needs_library
-def test_the_weights_are_of_the_runs_seed():
+def test_the_weights_depend_on_the_seed():
     def weights(seed: int):
         torch.manual_seed(seed)
         network = neuralforecast.network(model="TiDE", settings=SMALL["TiDE"], **SIZES)
@@ -110,7 +110,7 @@ def test_the_weights_are_of_the_runs_seed():
 
 
 @needs_library
-def test_a_single_window_can_be_trained_on_where_the_batch_is_normalised():
+def test_a_batch_of_one_window_can_be_trained_on_despite_batch_normalisation():
     network = made("TSMixer", '{"ff_dim": 8}').train()
     [norm, *_] = [each for each in network.modules() if isinstance(each, torch.nn.BatchNorm1d)]
     before = norm.running_mean.clone()
@@ -143,12 +143,12 @@ def test_settings_reach_the_network():
         ("NHITS", '{"activation": "nothing"}', ("context 48", "horizon 12", 3, "activation", "'nothing'", "ReLU")),
     ],
 )
-def test_a_wrong_setting_is_named(model, settings, named):
+def test_an_invalid_setting_is_named(model, settings, named):
     with refused(model, "settings", *named):
         made(model, settings)
 
 
-def test_without_the_library_the_message_names_the_extra(monkeypatch):
+def test_without_the_library_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "neuralforecast", None)
     with refused("NHITS", "pip install 'timellama[neuralforecast]'"):
         made("NHITS")
@@ -165,12 +165,12 @@ def test_without_the_library_the_message_names_the_extra(monkeypatch):
         ({"model": "NHITS", "settings": "hidden_size"}, ("settings", "'hidden_size'", "key: value")),
     ],
 )
-def test_a_slip_is_named_when_the_runs_are_planned(root, options, named):
+def test_an_invalid_option_is_named_when_the_runs_are_planned(root, options, named):
     with refused("smoke", f"nixtla.options.{named[0]}", *named[1:]):
         planned(root, **options)
 
 
-def test_the_identity_holds_the_settings_in_any_order(root):
+def test_the_identity_holds_the_settings_regardless_of_their_order(root):
     def run(**settings):
         return planned(root, model="NHITS", settings=settings)["nixtla"]
 
@@ -183,7 +183,7 @@ def test_the_identity_holds_the_settings_in_any_order(root):
     assert first.settled(options=dataclasses.asdict(first.options), training={}).options == first.options
 
 
-def test_another_version_of_the_library_is_other_code_of_its_own_runs(root, monkeypatch):
+def test_another_version_of_the_library_changes_the_code_digest_of_its_runs_only(root, monkeypatch):
     runs, version = planned(root, model="NHITS"), importlib.metadata.version
 
     def codes(of_library: str):
@@ -208,7 +208,7 @@ def test_planning_loads_neither_torch_nor_the_library(root):
 
 @needs_library
 @pytest.mark.parametrize("model", ["NHITS", "GRU", "PatchTST", "TSMixer", "iTransformer"])
-def test_the_memory_that_is_planned_for_holds_what_is_counted(root, model):
+def test_the_planned_memory_is_enough_for_the_counted_one(root, model):
     run = planned(root, model=model)["nixtla"]
     costs = count(shape_run(run), shape=None)
     assert costs.trained <= weight_bounds(run, width=None)[1]

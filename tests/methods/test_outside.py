@@ -1,4 +1,4 @@
-"""A method from outside the package, without a fork: named by a configuration, or offered by an installed package."""
+"""An external method without a fork: named in a configuration, or offered by an installed package."""
 
 import sys
 from pathlib import Path
@@ -49,7 +49,7 @@ ENTRY = made_up.METHOD | {"label": "Levels", "method": "visiting_model:Levels", 
 
 @pytest.fixture
 def visitor(tmp_path, monkeypatch) -> Path:
-    """A folder on the path with a module that holds a network."""
+    """A folder on the import path with a module that holds a network."""
     (tmp_path / "visiting_model.py").write_text(MODULE, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
@@ -61,13 +61,13 @@ def visitor(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def config(root) -> dict:
-    """The smoke configuration with one experiment, of the outside method and DLinear."""
+    """The smoke configuration with one experiment, with the external method and DLinear."""
     config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["levels", "dlinear"]}
     return config | {"methods": {"levels": ENTRY}, "experiments": {"long_term": section}}
 
 
-def test_a_configuration_names_a_network(root, config, visitor):
+def test_a_configuration_can_name_a_network(root, config, visitor):
     runs = {run.variant: run for run in make_matrix(config, root=root).every_run().values()}
     run = runs["levels"]
     assert run.method == "visiting_model:Levels" and run.options.scale == 2.0 and run.training is not None
@@ -80,14 +80,14 @@ def test_a_configuration_names_a_network(root, config, visitor):
     assert code_of_run(run) != before and code_of_run(runs["dlinear"]) != before
 
 
-def test_its_cost_is_counted_without_an_entry_elsewhere(root, config, visitor):
+def test_its_cost_is_counted_without_a_further_entry(root, config, visitor):
     matrix = make_matrix(config, root=root)
     runs = {run.variant: run for run in matrix.every_run().values()}
     run = runs["levels"]
     costs = count(workload.shape_run(run), shape=None)
     weights = (run.context + 1) * run.horizon
     assert costs.trained == weights and costs.frozen == 0
-    # Of each window and variate one product forward; backward there is that of the weights, as the input needs none.
+    # Forward, one product per window and variate; backward, only that for the weights, as the input needs no gradient.
     products = 2 * run.context * run.horizon * run.variates
     assert costs.forecast.flops == products * costs.forecast_windows
     assert costs.step.flops == 2 * products * run.training.batch_size
@@ -100,7 +100,7 @@ def _digest_caches():
     return code_digest.code_digest, code_digest._file, code_digest._source
 
 
-def test_an_installed_package_offers_a_method(root, config, visitor):
+def test_an_installed_package_can_offer_a_method(root, config, visitor):
     (visitor / "visiting_record.py").write_text(RECORD, encoding="utf-8")
     about = visitor / "visitor-1.0.dist-info"
     about.mkdir()
@@ -128,7 +128,7 @@ def test_an_installed_package_offers_a_method(root, config, visitor):
         ({"options": {"scale": True}}, ("smoke", "levels.options.scale", True)),
     ],
 )
-def test_a_slip_is_named(root, config, visitor, entry, named):
+def test_a_mistake_is_named(root, config, visitor, entry, named):
     config["methods"]["levels"] = ENTRY | entry
     with refused(*named):
         make_matrix(config, root=root)

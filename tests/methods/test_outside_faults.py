@@ -1,4 +1,4 @@
-"""What a newcomer's method can get wrong is told in one message, with its name and the remedy, before it is trained."""
+"""Errors in an external method are reported before training in one message, with its name and the remedy."""
 
 import re
 import sys
@@ -142,7 +142,7 @@ def run_of(sample_run, module):
         ("Untrainable", ("parameter",)),
     ],
 )
-def test_a_forecast_that_is_none_is_refused_before_training(run_of, tmp_path, name, named):
+def test_an_invalid_forecast_is_refused_before_training(run_of, tmp_path, name, named):
     run = run_of(name)
     with refused(f"'slips:{name}'", *named):
         made_up.carry_out(run, tmp_path / "run", series=made_up.walk(tmp_path / "s.npz"), kept=tmp_path / "kept")
@@ -162,7 +162,7 @@ def test_the_trial_leaves_no_trace(run_of):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_a_constructor_that_fails_is_told_with_its_values_and_its_line(run_of):
+def test_a_failing_constructor_is_reported_with_its_values_and_line(run_of):
     with refused("'slips:Right'", "width=-3", "RuntimeError", "slips.py", "options"):
         build(run_of("Right", width=-3), backbone_folder=None)
 
@@ -180,13 +180,13 @@ def test_a_constructor_that_fails_is_told_with_its_values_and_its_line(run_of):
         ("OddDefault", ("'widths'", [3])),
     ],
 )
-def test_a_class_that_can_be_no_method_is_refused_when_it_is_planned(module, name, named):
+def test_a_class_that_cannot_be_a_method_is_refused_when_planning(module, name, named):
     with refused("method", f"'slips:{name}'", *named) as caught:
         registry.method_of(f"{module}:{name}")
     assert "\n" not in str(caught.value)
 
 
-def test_an_option_without_a_default_says_what_it_may_have_been_meant_for(module, root):
+def test_a_misspelt_parameter_gets_a_suggestion(module, root):
     from timellama.experiments.methods_file import load_methods
 
     entry = made_up.METHOD | {"method": f"{module}:Needed"}
@@ -208,7 +208,7 @@ def test_an_option_without_a_default_says_what_it_may_have_been_meant_for(module
         (None, "A", ("'slips2'", "PYTHONPATH")),
     ],
 )
-def test_a_module_that_cannot_be_loaded_is_told_with_file_and_line(tmp_path, monkeypatch, text, name, named):
+def test_a_module_that_cannot_be_loaded_is_reported_with_file_and_line(tmp_path, monkeypatch, text, name, named):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     if text is not None:

@@ -1,4 +1,4 @@
-"""A kind of prompt from outside the package: one class, and its name in the configuration."""
+"""An external kind of prompt: one class, and its name in the configuration."""
 
 import sys
 
@@ -63,7 +63,7 @@ def visitor(tmp_path, monkeypatch):
 
 @pytest.fixture
 def plan_of(root):
-    """The single run of Time-LlaMA in the smoke configuration, with another prompt."""
+    """The only run of Time-LlaMA in the smoke configuration, with another prompt."""
 
     def planned(name: str):
         config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
@@ -82,13 +82,13 @@ def folder(root, tmp_path):
     return tmp_path / "backbone"
 
 
-def test_its_text_is_the_runs_and_its_rows_are_the_models(visitor, plan_of, folder):
+def test_its_text_enters_the_run_and_its_rows_the_model(visitor, plan_of, folder):
     run, described = plan_of(f"{visitor}:Shouted"), plan_of("descriptive")
     assert run.prompt == described.prompt.upper() and run.digest != described.digest
     assert torch.equal(build(run, backbone_folder=folder).prompt, prompt_rows(folder, run.prompt))
 
 
-def test_it_may_make_a_prompt_for_each_sample(visitor, plan_of, folder):
+def test_it_can_make_a_prompt_for_each_sample(visitor, plan_of, folder):
     run = plan_of(f"{visitor}:Last")
     torch.manual_seed(0)
     model = build(run, backbone_folder=folder).eval()
@@ -108,6 +108,6 @@ def test_only_its_own_runs_depend_on_its_code(visitor):
 
 
 @pytest.mark.parametrize("name", ["poem", "visiting_prompts", "no_such_module:Prompt"])
-def test_a_slip_names_the_value(visitor, plan_of, name):
+def test_an_invalid_prompt_is_named(visitor, plan_of, name):
     with refused("smoke", "own.options.prompt", f"'{name}'", "PYTHONPATH" if ":" in name else "statistics"):
         plan_of(name)

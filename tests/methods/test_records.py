@@ -1,4 +1,4 @@
-"""What a method's record says of it is what its network does."""
+"""What a method's record says about it is true of its network."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from timellama.methods.registry import every_method
 from timellama.methods.series_method import reads_whole_series
 
 ROOT = Path(__file__).resolve().parents[2]
-# Those that read whole series have no look-back of a fixed length, and nothing else than single series.
+# Methods that read whole series have no look-back of a fixed length, and read only single series.
 METHODS = [name for name, method in every_method().items() if not reads_whole_series(method)]
 
 
@@ -28,7 +28,7 @@ def matrix():
 
 @pytest.fixture
 def built(matrix, request):
-    """A method's run and its model of random weights."""
+    """A method's run and its model with random weights."""
     [run] = [run for run in matrix.every_run().values() if run.variant == request.param]
     shape = None
     if run.backbone:
@@ -42,7 +42,7 @@ def test_a_method_forecasts_each_variate_alone_if_and_only_if_its_record_says_so
     run, model = built
     x = torch.randn(2, run.context, run.variates, generator=torch.Generator().manual_seed(1))
     other = x.clone()
-    # Neither the first nor the last: Time-LlaMA's attention is causal.
+    # Neither the first nor the last variate: Time-LlaMA's attention is causal.
     other[:, :, 1] = other[:, :, 1].flip(1) * 3
     with torch.inference_mode():
         kept = [i for i in range(run.variates) if i != 1]

@@ -1,4 +1,4 @@
-"""Tiny Chronos models with random weights, saved as the published ones are."""
+"""Tiny Chronos models with random weights, saved in the same form as the published ones."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ QUANTILES = {"quantiles": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]}
 
 
 def bolt():
-    """Chronos-Bolt, 16 steps at once."""
+    """Chronos-Bolt, 16 steps at a time."""
     from chronos.chronos_bolt import ChronosBoltModelForForecasting
     from transformers import T5Config
 
@@ -29,7 +29,7 @@ def bolt():
 
 
 def chronos_2():
-    """Chronos-2, four patches of 8 steps at once."""
+    """Chronos-2, four patches of 8 steps at a time."""
     from chronos import Chronos2Model
     from chronos.chronos2.config import Chronos2CoreConfig
 
@@ -40,7 +40,7 @@ def chronos_2():
 
 
 def t5():
-    """The first Chronos, 16 steps at once, 20 samples."""
+    """The first Chronos, 16 steps at a time, 20 samples."""
     from transformers import T5Config, T5ForConditionalGeneration
 
     tokens = {"n_tokens": 64, "n_special_tokens": 2, "pad_token_id": 0, "eos_token_id": 1, "use_eos_token": True}
@@ -56,7 +56,7 @@ MODELS = {"bolt": bolt, "chronos-2": chronos_2, "t5": t5}
 
 
 def saved(name: str, folder: Path) -> Path:
-    """The model `name`, with weights drawn from one seed, in a folder of its own below `folder`."""
+    """The model `name`, with weights drawn from one seed, in its own folder below `folder`."""
     torch.manual_seed(0)
     MODELS[name]().save_pretrained(folder / name)
     return folder / name

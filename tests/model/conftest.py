@@ -1,4 +1,4 @@
-"""A tiny random language model and a Time-LlaMA on it."""
+"""A tiny random language model and a Time-LlaMA that uses it."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,7 @@ def make_backbone(backbone_of) -> Callable[[str], Backbone]:
 
 @pytest.fixture
 def make_model(make_backbone) -> Callable[..., TimeLlama]:
-    """Time-LlaMA with the defaults of the harness; keyword arguments change single options."""
+    """Time-LlaMA with the harness's defaults; keyword arguments change single options."""
 
     def make(family: str = "llama", **changed: object) -> TimeLlama:
         backbone = make_backbone(family)

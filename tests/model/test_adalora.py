@@ -1,4 +1,4 @@
-"""AdaLoRA: the schedule is kept to the step, ranks go where the budget says, frozen weights stay, weights come back."""
+"""AdaLoRA: every step follows the schedule, ranks follow the budget, frozen weights stay, weights can be reloaded."""
 
 import copy
 
@@ -12,7 +12,7 @@ from timellama.methods.time_llama.adalora import AFTER, BEFORE, PENALTY_WEIGHT
 from timellama.training.train import train, trainable_state
 
 MODULES = {"llama": 2 * 7, "gpt2": 2 * 6}
-RANK, FIRST = 3, 5  # the fixture's rank, and half as much again, rounded up
+RANK, FIRST = 3, 5  # the fixture's rank, and one and a half times that rank, rounded up
 
 
 def values(model) -> list[torch.Tensor]:
@@ -41,7 +41,7 @@ def trained(model, *, steps: int, **changed):
 
 
 @pytest.mark.parametrize("family", MODULES)
-def test_a_fresh_adalora_is_the_frozen_model(make_model, x, family):
+def test_a_new_adalora_equals_the_frozen_model(make_model, x, family):
     adapted, plain = (make_model(family, adapter=adapter).eval() for adapter in ("adalora", "none"))
     plain.load_state_dict(adapted.state_dict(), strict=False)
     torch.testing.assert_close(adapted(x), plain(x))
@@ -49,7 +49,7 @@ def test_a_fresh_adalora_is_the_frozen_model(make_model, x, family):
 
 
 @pytest.mark.parametrize("family", MODULES)
-def test_the_update_of_one_linear_by_hand(make_model, family):
+def test_the_update_of_a_linear_layer_matches_a_hand_computed_one(make_model, family):
     model = make_model(family, adapter="adalora")
     layer = model.backbone.layers[1].linears["D"]
     width_in = 48 if family == "llama" else 128
@@ -80,7 +80,7 @@ def test_training_prunes_to_the_budget_and_leaves_frozen_weights_alone(make_mode
     assert before and all(torch.equal(p, before[name]) for name, p in model.named_parameters() if name in before)
 
 
-def test_the_best_weights_come_back_with_their_ranks(make_model, x):
+def test_the_best_weights_are_restored_with_their_ranks(make_model, x):
     model = make_model(adapter="adalora")
     seen = []
     original = model.after_step
@@ -96,11 +96,11 @@ def test_the_best_weights_come_back_with_their_ranks(make_model, x):
     assert now.keys() == best.keys() and all(torch.equal(now[name], best[name]) for name in now)
     again = make_model(adapter="adalora").eval()
     again.load_state_dict(now, strict=False)
-    assert torch.equal(again(x), model.eval()(x)), "saved weights are the whole result"
+    assert torch.equal(again(x), model.eval()(x)), "the saved weights are the complete result"
     assert not any("base_layer" in name or "ranknum" in name for name in now)
 
 
-def test_the_penalty_by_hand(make_model):
+def test_the_penalty_matches_a_hand_computed_one(make_model):
     model = make_model(adapter="adalora")
     distances = []
     for name, p in model.named_parameters():
@@ -113,7 +113,7 @@ def test_the_penalty_by_hand(make_model):
     assert make_model().penalty() is None
 
 
-def test_the_penalty_reaches_training(make_model, monkeypatch):
+def test_the_penalty_affects_training(make_model, monkeypatch):
     model, without = make_model(adapter="adalora"), make_model(adapter="adalora")
     monkeypatch.setattr(without, "penalty", lambda: None)
     trained(model, steps=4), trained(without, steps=4)
@@ -122,7 +122,7 @@ def test_the_penalty_reaches_training(make_model, monkeypatch):
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_too_few_steps_are_named(make_model, steps):
+def test_too_few_steps_are_refused(make_model, steps):
     with refused(steps, 3, "max_steps", error=ValueError):
         trained(make_model(adapter="adalora"), steps=steps)
 
@@ -134,7 +134,7 @@ def test_three_steps_are_enough(make_model):
 
 
 @pytest.mark.parametrize("family", MODULES)
-def test_on_bfloat16_weights_the_same_parameters_train_in_float32(make_model, make_backbone, family):
+def test_with_bfloat16_weights_the_same_parameters_train_in_float32(make_model, make_backbone, family):
     plain = make_model(family, adapter="adalora")
     half = make_model(family, adapter="adalora", backbone=make_backbone(family).bfloat16())
     trained_ones = [{n: p.dtype for n, p in m.named_parameters() if p.requires_grad} for m in (plain, half)]

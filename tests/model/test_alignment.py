@@ -6,7 +6,7 @@ from tests.refusal import refused
 from timellama.methods.time_llama.alignment import Alignment
 
 
-def test_equation_3_head_by_head():
+def test_equation_3_holds_head_by_head():
     torch.manual_seed(0)
     align = Alignment(width=6, heads=2)
     h, prompt = torch.randn(2, 4, 6), torch.randn(3, 6)
@@ -21,21 +21,21 @@ def test_equation_3_head_by_head():
     torch.testing.assert_close(align(h, prompt, None), expected)
 
 
-def test_one_prompt_a_sample_is_the_same_as_a_shared_one():
+def test_one_prompt_per_sample_equals_a_shared_one():
     torch.manual_seed(0)
     align = Alignment(width=6, heads=3)
     h, prompt = torch.randn(2, 4, 6), torch.randn(3, 6)
     torch.testing.assert_close(align(h, prompt.expand(2, 3, 6), None), align(h, prompt, None))
 
 
-def test_what_was_read_of_a_prompt_is_kept_only_while_nothing_it_hangs_on_changes():
+def test_the_cached_reading_of_a_prompt_is_dropped_when_anything_it_depends_on_changes():
     torch.manual_seed(0)
     align = Alignment(width=6, heads=2).eval()
     h, prompt = torch.randn(2, 4, 6), torch.randn(3, 6)
     optimiser = torch.optim.Adam(align.parameters(), lr=0.1, fused=True)
 
     def agree() -> bool:
-        """Twice in evaluation without gradients, the second time from what was kept, against once with gradients."""
+        """Twice in evaluation without gradients, the second time from the cache, against once with gradients."""
         with torch.inference_mode():
             first, second = align(h, prompt, None), align(h, prompt, None)
         return torch.equal(first, second) and torch.allclose(first, align(h, prompt, None))
@@ -45,11 +45,11 @@ def test_what_was_read_of_a_prompt_is_kept_only_while_nothing_it_hangs_on_change
     align.train()
     optimiser.step()
     align.eval()
-    assert agree(), "a step of the optimiser changes keys and values"
+    assert agree(), "an optimiser step changes keys and values"
     align.load_state_dict({name: tensor + 1 for name, tensor in align.state_dict().items()})
-    assert agree(), "so do loaded weights"
+    assert agree(), "so does loading weights"
     prompt.mul_(2)
-    assert agree(), "and another text"
+    assert agree(), "and so does another text"
     prompt = prompt + 1
     assert agree()
     align.double()
@@ -57,7 +57,7 @@ def test_what_was_read_of_a_prompt_is_kept_only_while_nothing_it_hangs_on_change
     assert agree()
 
 
-def test_tokens_do_not_see_each_other():
+def test_tokens_do_not_affect_each_other():
     torch.manual_seed(0)
     align = Alignment(width=6, heads=2)
     h, prompt = torch.randn(1, 4, 6), torch.randn(3, 6)
@@ -72,7 +72,7 @@ def test_heads_must_divide_the_width():
         Alignment(width=6, heads=4)
 
 
-def test_an_empty_prompt_gives_no_attention_and_the_projection_alone():
+def test_an_empty_prompt_gives_no_attention_and_only_the_projection():
     torch.manual_seed(0)
     align = Alignment(width=6, heads=2)
     h = torch.randn(2, 4, 6)
@@ -81,7 +81,7 @@ def test_an_empty_prompt_gives_no_attention_and_the_projection_alone():
         torch.testing.assert_close(align(h, prompt, None), expected)
 
 
-def test_padded_keys_do_not_count():
+def test_padded_keys_have_no_effect():
     torch.manual_seed(0)
     align = Alignment(width=6, heads=2)
     h, prompt = torch.randn(2, 4, 6), torch.randn(2, 3, 6)

@@ -1,4 +1,4 @@
-"""The blocks give what transformers' own blocks give, for every family, and attention is what was asked for."""
+"""The blocks compute the same as transformers' own blocks, for every family, and attention is as requested."""
 
 import dataclasses
 import json
@@ -52,7 +52,7 @@ CONFIGS = {
 
 
 def reference(config: PretrainedConfig) -> torch.nn.Module:
-    """transformers' own model with every weight, also norms and biases, away from its initial constant."""
+    """transformers' own model with all weights, including norms and biases, away from their initial constants."""
     torch.manual_seed(0)
     model = AutoModel.from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():
@@ -62,7 +62,7 @@ def reference(config: PretrainedConfig) -> torch.nn.Module:
 
 
 def saved(model: torch.nn.Module, folder) -> None:
-    """Write what `load_backbone` reads."""
+    """Writes what `load_backbone` reads."""
     embedding = {id(p) for p in model.get_input_embeddings().parameters()}
     described = architecture(model.config.to_dict(), where="the test's model")
     (folder / "backbone.json").write_text(json.dumps({"architecture": described}))
@@ -82,7 +82,7 @@ def test_causal_blocks_equal_transformers(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_tokens_behind_remembered_ones_are_those_of_the_whole(name, backbone_of):
+def test_tokens_after_remembered_ones_equal_those_of_the_whole_sequence(name, backbone_of):
     backbone = backbone_of(reference(CONFIGS[name]))
     first, rest = torch.randn(1, 4, 32), torch.randn(2, 7, 32)
     with torch.no_grad():
@@ -103,7 +103,7 @@ def test_bidirectional_blocks_equal_transformers_with_an_open_mask(name, backbon
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
-def test_causal_means_that_later_tokens_do_not_matter(name, backbone_of):
+def test_causal_attention_ignores_later_tokens(name, backbone_of):
     backbone = backbone_of(reference(CONFIGS[name]))
     h = torch.randn(1, 8, 32)
     changed = h.clone()
@@ -132,14 +132,14 @@ def test_sizes_name_every_linear_module(backbone_of):
 def test_everything_is_frozen_and_the_norms_can_be_named(backbone_of):
     backbone = backbone_of(reference(CONFIGS["gpt2"]))
     assert not any(p.requires_grad for p in backbone.parameters())
-    # Two LayerNorms a block and the last one, weight and bias each, and the table of positions.
+    # Two LayerNorms per block and the last one, with weight and bias each, and the table of positions.
     assert len(backbone.norm_parameters()) == 2 * (2 * 3 + 1) + 1
     llama = backbone_of(reference(CONFIGS["llama"]))
     assert len(llama.norm_parameters()) == 2 * 3 + 1
 
 
 @pytest.mark.parametrize(("changed", "known"), [({"family": "opt"}, FAMILIES), ({"activation": "relu"}, ACTIVATIONS)])
-def test_what_is_unknown_is_refused_with_what_is_known(backbone_of, changed, known):
+def test_an_unknown_family_or_activation_is_refused_with_the_known_ones(backbone_of, changed, known):
     [(key, value)] = changed.items()
     llama = backbone_of(reference(CONFIGS["llama"])).architecture
     with refused(key, f"'{value}'", *known, error=ValueError):
@@ -153,11 +153,11 @@ def test_what_is_unknown_is_refused_with_what_is_known(backbone_of, changed, kno
         LlamaConfig(**SMALL, rope_parameters={"rope_type": "yarn", "rope_theta": 10000.0, "factor": 8.0}),
     ],
 )
-def test_attention_that_the_blocks_do_not_have_is_refused(config):
+def test_attention_that_the_blocks_do_not_support_is_refused(config):
     with refused("my model"):
         architecture(config.to_dict(), where="my model")
 
 
-def test_more_tokens_than_positions_is_an_error(backbone_of):
+def test_more_tokens_than_positions_are_refused(backbone_of):
     with refused(65, "tokens", "positions", 64, error=ValueError):
         backbone_of(reference(CONFIGS["gpt2"]))(torch.randn(1, 65, 32), causal=True)

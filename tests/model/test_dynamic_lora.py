@@ -13,7 +13,7 @@ def router(**changed) -> Router:
     return Router(**({"width": 6, "experts": 4} | options | changed))
 
 
-def test_lora_starts_at_nothing_so_training_starts_from_the_frozen_model():
+def test_lora_starts_at_zero_so_training_starts_from_the_frozen_model():
     lora = LoRA(width_in=3, width_out=2, rank=2)
     assert lora.a.shape == (3, 2) and lora.a.abs().max() > 0
     assert lora.b.shape == (2, 2) and lora.b.abs().max() == 0
@@ -39,7 +39,7 @@ def test_gates_choose_the_n_most_probable_modules_per_sample():
         ("max", lambda h: h.max(1).values),
     ],
 )
-def test_poolers(pooling, pool):
+def test_each_pooling_matches_its_definition(pooling, pool):
     h = torch.randn(5, 3, 6)
     route = router(pooling=pooling)
     torch.testing.assert_close(route(h).probabilities, torch.softmax(route.weight(torch.tanh(pool(h))), dim=-1))
@@ -63,7 +63,7 @@ def test_straight_through_is_binary_forward_and_p_backward():
     torch.testing.assert_close(ours, route.weight.weight.grad)
 
 
-def test_scaled_gate_is_e_times_p_on_the_chosen():
+def test_the_scaled_gate_is_e_times_p_for_the_chosen_modules():
     p, gates = router(gate_gradient="scaled")(torch.randn(5, 3, 6))
     torch.testing.assert_close(gates, torch.where(gates > 0, p * 4, 0.0))
     assert (gates > 0).sum(dim=1).tolist() == [2] * 5
@@ -72,7 +72,7 @@ def test_scaled_gate_is_e_times_p_on_the_chosen():
     torch.testing.assert_close(uniform(torch.randn(5, 3, 6)).gates.sum(dim=1), torch.full((5,), 2.0))
 
 
-def test_balance_loss_by_hand():
+def test_the_balance_loss_matches_a_hand_computed_one():
     p = torch.tensor([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2]])
     # f = (3/4, 1/4, 0), pbar = (1.9, 1.6, 0.5) / 4.
     expected = 3 * (0.75 * 0.475 + 0.25 * 0.4)
@@ -83,7 +83,7 @@ def test_balance_loss_by_hand():
     torch.testing.assert_close(balance_loss([Routing(even, gates)]), torch.tensor(1.0))
 
 
-def test_static_adapter_has_every_gate_at_one_and_the_same_code_path():
+def test_a_static_adapter_has_every_gate_at_one_and_the_same_code_path():
     torch.manual_seed(0)
     sizes = {"Q": (6, 6), "K": (6, 2), "V": (6, 2)}
     adapter = BlockAdapter(sizes=sizes, rank=2, router=None)
@@ -108,6 +108,6 @@ def test_static_adapter_has_every_gate_at_one_and_the_same_code_path():
         ({"gate_gradient": "magic"}, ("gate_gradient", "'magic'", "literal")),
     ],
 )
-def test_impossible_options_are_named(changed, named):
+def test_impossible_options_are_refused(changed, named):
     with refused(*named, error=ValueError):
         router(**changed)

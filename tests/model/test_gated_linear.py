@@ -1,4 +1,4 @@
-"""The fused operation against equation 1 as it stands, module by module, with autograd's own gradients."""
+"""The fused operation against equation 1 as written, module by module, with autograd's own gradients."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def parts(*, biased: bool, dtype=torch.float64):
     return x, weights, biases, a, b, mask
 
 
-def test_equation_1_by_hand():
+def test_equation_1_matches_hand_computed_values():
     x, weight = torch.tensor([[[1.0, 2.0]], [[1.0, 2.0]]]), torch.tensor([[1.0], [10.0]])
     a, b = torch.tensor([[3.0], [1.0]]), torch.tensor([[100.0]])
     on_and_off = torch.tensor([[[1.0]], [[0.0]]])
@@ -41,7 +41,7 @@ def test_equation_1_by_hand():
 
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("biased", [False, True])
-def test_values_and_all_gradients_are_the_plain_paths(biased, trained):
+def test_values_and_all_gradients_equal_those_of_the_plain_path(biased, trained):
     x, weights, biases, a, b, mask = parts(biased=biased)
     backbone = [matrix for matrix in (*weights, *biases) if matrix is not None and trained]
     for matrix in backbone:
@@ -66,7 +66,7 @@ def test_gradients_agree_with_finite_differences():
     )
 
 
-def test_frozen_weights_get_no_gradient_and_stay_as_they_are():
+def test_frozen_weights_get_no_gradient_and_stay_unchanged():
     x, weights, biases, a, b, mask = parts(biased=True, dtype=torch.float32)
     before = [weight.clone() for weight in weights]
     sum(y.sum() for y in gated_linears(x, weights=weights, biases=biases, a=a, b=b, mask=mask)).backward()
@@ -88,7 +88,7 @@ def test_bfloat16_weights_compute_in_bfloat16_and_train_float32_adapters():
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 @pytest.mark.parametrize("adapter", ["dynamic", "static", "moelora"])
 def test_the_whole_model_is_within_1e5_of_the_plain_path(make_model, x, monkeypatch, family, adapter):
-    """Module by module, equation 1 as it stands, with a prompt that is read anew; forecasts and all gradients."""
+    """Module by module, with equation 1 as written and a prompt that is reread; forecasts and all gradients."""
     model = make_model(family, adapter=adapter, gate_gradient="straight-through")
     for block in model.adapters:
         for lora in block.lora.values():
@@ -110,7 +110,7 @@ def test_the_whole_model_is_within_1e5_of_the_plain_path(make_model, x, monkeypa
 
     fused, fused_gradients = forecast_and_gradients()
     with torch.inference_mode():
-        evaluated = [model.eval()(x) for _ in range(2)]  # the second time with what was kept of the prompt
+        evaluated = [model.eval()(x) for _ in range(2)]  # the second time with the cached reading of the prompt
     monkeypatch.setattr(BlockAdapter, "forward", plain_group)
     plain, plain_gradients = forecast_and_gradients()
     for y in (fused, *evaluated):

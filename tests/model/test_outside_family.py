@@ -1,4 +1,4 @@
-"""A family of language models from outside the package: one record, which an installed package offers."""
+"""An external family of language models: one record, which an installed package offers."""
 
 import sys
 
@@ -35,7 +35,7 @@ TOKENS = {"bos_token_id": 256, "eos_token_id": 256}
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Installs a package whose entry point is an object of the record's module."""
+    """Installs a package whose entry point is an object in the record's module."""
 
     def installed(name: str) -> None:
         (tmp_path / "visiting_family.py").write_text(RECORD, encoding="utf-8")
@@ -56,7 +56,7 @@ def install(tmp_path, monkeypatch):
 def model(tmp_path):
     torch.manual_seed(0)
     made = Starcoder2Model(Starcoder2Config(**SIZES, **HEADS, **TOKENS)).eval()
-    with torch.no_grad():  # fresh biases are 0 and norms 1, which would hide a part left out
+    with torch.no_grad():  # new biases are 0 and norms 1, which would hide an omitted part
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     made.save_pretrained(tmp_path / "model")
@@ -73,7 +73,7 @@ def entry_of(folder) -> BackboneEntry:
 
 
 @pytest.mark.parametrize("blocks", [1, 3])
-def test_its_blocks_give_what_transformers_gives(install, model, tmp_path, blocks):
+def test_its_blocks_give_the_same_as_transformers(install, model, tmp_path, blocks):
     install("STARCODER2")
     source = tmp_path / "model"
     prepare(entry_of(source), blocks=blocks, source=source, folder=tmp_path / "prepared")
@@ -87,12 +87,12 @@ def test_its_blocks_give_what_transformers_gives(install, model, tmp_path, block
         torch.testing.assert_close(backbone(h, causal=True), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_without_the_package_it_is_unknown(model, tmp_path):
+def test_the_family_is_unknown_without_the_package(model, tmp_path):
     with refused(tmp_path / "model", "model_type", "starcoder2", "llama"):
         prepare(entry_of(tmp_path / "model"), blocks=1, source=tmp_path / "model", folder=tmp_path / "prepared")
 
 
-def test_another_object_is_refused(install):
+def test_an_object_that_is_not_a_family_is_refused(install):
     install("NOTHING")
     with refused("timellama.families", "visiting_family:NOTHING", "timellama.backbones.families.Family"):
         families.every_family()

@@ -1,4 +1,4 @@
-"""The prompt with statistics: its words by hand, its lags against the definition, its padding without effect."""
+"""The prompt with statistics: a hand-computed text, lags that match their definition, padding without effect."""
 
 import math
 
@@ -21,7 +21,7 @@ def make_prompt():
     return make
 
 
-def test_the_words_by_hand(make_prompt):
+def test_the_text_matches_a_hand_computed_one(make_prompt):
     wave = torch.tensor([math.sin(2 * math.pi * t / 6) for t in range(24)])
     first = torch.stack([wave, 2 * wave], dim=1)  # falls: the last value is below the first
     second = torch.stack([wave.flip(0) + 0.5, wave.flip(0) + 0.5], dim=1)
@@ -35,7 +35,7 @@ def test_the_words_by_hand(make_prompt):
     )
 
 
-def test_lags_by_definition():
+def test_lags_match_their_definition():
     x = torch.randn(3, 20, 4, generator=torch.Generator().manual_seed(6))
     for sample, found in zip(x.double(), strongest_lags(x), strict=True):
         scores = {lag: (sample * sample.roll(-lag, dims=0)).sum(dim=0).mean().item() for lag in range(1, 11)}
@@ -53,15 +53,15 @@ def test_embeddings_are_scaled_rows_and_padding_is_marked(make_prompt):
     torch.testing.assert_close(embeddings[0], torch.cat([row.expand(3, WIDTH), torch.zeros(2, WIDTH)]))
 
 
-def test_a_sample_s_forecast_does_not_depend_on_its_neighbours_prompt(make_model, make_prompt, x):
+def test_a_samples_forecast_does_not_depend_on_the_prompts_of_others(make_model, make_prompt, x):
     model = make_model(prompt=make_prompt(tokenise=lambda text: list(text.encode())[: -1 if "up" in text else None]))
     model.eval()
     lengths = {int(keep.sum()) for keep in model.prompt(x)[1]}
-    assert len(lengths) > 1, "the samples' prompts must differ in length for this to say anything"
+    assert len(lengths) > 1, "without prompts of different lengths this test would show nothing"
     torch.testing.assert_close(model(x), torch.cat([model(sample[None]) for sample in x]), atol=1e-5, rtol=1e-5)
 
 
-def test_the_statistics_reach_the_forecast_and_the_table_is_not_saved(make_model, make_prompt, x):
+def test_the_statistics_affect_the_forecast_and_the_table_is_not_saved(make_model, make_prompt, x):
     model = make_model(prompt=make_prompt()).eval()
     before = model(x)
     model.prompt.description = "Another text."
@@ -69,7 +69,7 @@ def test_the_statistics_reach_the_forecast_and_the_table_is_not_saved(make_model
     assert not any("prompt" in name for name in model.state_dict())
 
 
-def test_what_cannot_be_is_named(make_model, make_prompt):
+def test_impossible_options_are_refused(make_model, make_prompt):
     with refused("context", 9, 5, "10 steps", error=ValueError):
         make_prompt(context=9)
     with refused("alignment", "'prefix'", "prompt", error=ValueError):

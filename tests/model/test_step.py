@@ -1,4 +1,4 @@
-"""A measured step is a step of training: the same weights come out, bit by bit."""
+"""A measured step is a training step: it gives the same weights, bit by bit."""
 
 import copy
 import dataclasses
@@ -23,7 +23,7 @@ VARIANTS = {
 
 
 class AfterOneStep(Signals):
-    """Stops a training when a step has changed the weights."""
+    """Stops a training as soon as a step has changed the weights."""
 
     def __init__(self, model):
         super().__init__()

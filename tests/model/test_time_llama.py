@@ -1,4 +1,4 @@
-"""The whole forward pass: equations in order, what is trained, what is frozen, who sees whom."""
+"""The whole forward pass: the order of the equations, what is trained or frozen, which variates see each other."""
 
 import functools
 
@@ -10,7 +10,7 @@ from timellama.methods.time_llama.tokens import instance_normalise
 
 
 def wake(model) -> None:
-    """Give every W^B a value, so that the adapters do something."""
+    """Gives every W^B nonzero values, so that the adapters have an effect."""
     torch.manual_seed(3)
     for adapter in model.adapters:
         for lora in adapter.lora.values():
@@ -18,7 +18,7 @@ def wake(model) -> None:
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_a_fresh_model_is_the_frozen_backbone_between_embedding_and_head(make_model, x, family):
+def test_a_new_model_is_the_frozen_backbone_between_embedding_and_head(make_model, x, family):
     model = make_model(family).eval()
     normal = instance_normalise(x)
     h = model.backbone(model.align(model.embed(normal.values), model.prompt, None), causal=True)
@@ -28,7 +28,7 @@ def test_a_fresh_model_is_the_frozen_backbone_between_embedding_and_head(make_mo
 
 
 @pytest.mark.parametrize("blocks", ["pretrained", "none"])
-def test_scaled_tokens_enter_the_blocks_or_what_stands_in_their_place(make_model, x, blocks):
+def test_scaled_tokens_enter_the_blocks_or_their_replacement(make_model, x, blocks):
     plain = {} if blocks == "pretrained" else {"blocks": "none", "adapter": "none", "positions": "none"}
     model = make_model(token_scale=20.0, **plain).eval()
     normal = instance_normalise(x)
@@ -37,7 +37,7 @@ def test_scaled_tokens_enter_the_blocks_or_what_stands_in_their_place(make_model
     torch.testing.assert_close(model(x), normal.undo(model.head(h).transpose(1, 2)))
 
 
-def test_a_head_of_zeros_forecasts_the_mean_of_the_look_back(make_model, x):
+def test_a_zero_head_forecasts_the_mean_of_the_look_back(make_model, x):
     forecast = make_model(head_init="zero").eval()(x)
     torch.testing.assert_close(forecast, x.mean(dim=1, keepdim=True).expand_as(forecast))
 
@@ -81,7 +81,7 @@ def test_one_optimiser_step_changes_everything_trainable_and_nothing_frozen(make
     assert changed == set(before) - frozen and frozen
 
 
-def test_literal_gates_train_the_router_by_the_balance_loss_alone(make_model, x):
+def test_with_literal_gates_only_the_balance_loss_trains_the_router(make_model, x):
     for gate, receives in (("literal", False), ("straight-through", True), ("scaled", True)):
         model = make_model(gate_gradient=gate)
         wake(model)
@@ -93,14 +93,14 @@ def test_literal_gates_train_the_router_by_the_balance_loss_alone(make_model, x)
     assert all(p.grad.abs().max() > 0 for p in model.router_parameters())
 
 
-def test_gates_belong_to_the_sample_not_to_the_batch(make_model, x):
+def test_gates_depend_on_the_sample_and_not_on_the_batch(make_model, x):
     model = make_model().eval()
     wake(model)
     alone = torch.cat([model(sample[None]) for sample in x])
     torch.testing.assert_close(model(x), alone, atol=1e-5, rtol=1e-5)
 
 
-def test_nothing_outlives_a_forward_pass(make_model, x):
+def test_no_state_outlives_a_forward_pass(make_model, x):
     model = make_model().eval()
     wake(model)
     first = model(x[:1])
@@ -113,7 +113,7 @@ def test_shift_and_scale_of_the_input_carry_over_to_the_forecast(make_model, x):
     torch.testing.assert_close(model(x * 4 + 7), model(x) * 4 + 7, atol=1e-3, rtol=1e-3)
 
 
-def test_causal_attention_orders_the_variates_and_bidirectional_without_positions_does_not(make_model, x):
+def test_variates_have_an_order_under_causal_attention_but_not_under_bidirectional_without_positions(make_model, x):
     order = torch.tensor([3, 1, 4, 0, 2])
     free = make_model(attention="bidirectional", positions="none", pooling="mean").eval()
     wake(free)
@@ -123,7 +123,7 @@ def test_causal_attention_orders_the_variates_and_bidirectional_without_position
 
 
 def test_causal_attention_hides_later_variates(make_model, x):
-    # The router pools the last token, so it is taken out: only attention is asked here.
+    # The router pools the last token, so it is removed: only attention is under test.
     model = make_model(adapter="none").eval()
     changed = x.clone()
     changed[:, :, 4] = changed[:, :, 4].flip(1)
@@ -132,7 +132,7 @@ def test_causal_attention_hides_later_variates(make_model, x):
     assert (full(changed) - full(x))[:, :, :4].abs().max() > 1e-5
 
 
-def test_parameter_counts_by_formula(make_model):
+def test_parameter_counts_match_the_formula(make_model):
     model = make_model()
     embed, align, head = 24 * 32 + 32, 5 * 32 * 32 + 32, 32 * 8 + 8
     pairs = [(32, 32), (32, 16), (32, 16), (32, 32), (32, 48), (32, 48), (48, 32)]
@@ -142,7 +142,7 @@ def test_parameter_counts_by_formula(make_model):
     assert len(make_model("gpt2").modules_routed) == 6
 
 
-def test_without_alignment_the_prompt_does_not_matter(make_model, x):
+def test_without_alignment_the_prompt_has_no_effect(make_model, x):
     with_prompt, without = make_model().eval(), make_model(alignment="none").eval()
     for model, matters in ((with_prompt, True), (without, False)):
         before = model(x)
@@ -159,6 +159,6 @@ def test_without_alignment_the_prompt_does_not_matter(make_model, x):
         ("positions", "random", ("backbone", "none")),
     ],
 )
-def test_unknown_options_are_named(make_model, option, value, known):
+def test_unknown_options_are_refused(make_model, option, value, known):
     with refused(option, f"'{value}'", *known, error=ValueError):
         make_model(**{option: value})

@@ -1,4 +1,4 @@
-"""Instance normalisation and token embedding, by hand."""
+"""Instance normalisation and token embedding against hand-computed values."""
 
 import torch
 
@@ -6,7 +6,7 @@ from tests.refusal import refused
 from timellama.methods.time_llama.tokens import EPSILON, TokenEmbedding, instance_normalise
 
 
-def test_normalisation_by_hand():
+def test_normalisation_matches_hand_computed_values():
     x = torch.tensor([1.0, 3.0, 5.0, 7.0]).reshape(1, 4, 1)
     normal = instance_normalise(x)
     # Mean 4, biased variance (9 + 1 + 1 + 9) / 4 = 5.
@@ -14,7 +14,7 @@ def test_normalisation_by_hand():
     torch.testing.assert_close(normal.values, expected)
 
 
-def test_normalisation_is_undone_exactly_on_the_look_back(x):
+def test_undoing_the_normalisation_restores_the_look_back(x):
     normal = instance_normalise(x)
     torch.testing.assert_close(normal.undo(normal.values), x)
     assert normal.values.mean(dim=1).abs().max() < 1e-6
@@ -25,7 +25,7 @@ def test_a_constant_variate_stays_finite():
     assert torch.equal(normal.values, torch.zeros(1, 6, 1))
 
 
-def test_each_variate_is_embedded_by_the_same_map_and_alone(x):
+def test_each_variate_is_embedded_independently_by_the_same_map(x):
     torch.manual_seed(0)
     embed = TokenEmbedding(context=24, width=4, kind="linear")
     tokens = embed(x)

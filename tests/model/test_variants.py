@@ -1,4 +1,4 @@
-"""Each variant by hand: the prefix, the mixture of experts, what stands in for the blocks, what trains."""
+"""Each variant written out: the prefix, the mixture of experts, the replacement of the blocks, what is trained."""
 
 import math
 
@@ -24,7 +24,7 @@ COUNTS = {
     "adalora": ({"adapter": "adalora"}, EMBED + ALIGN + HEAD + 2 * sum(5 * (i + o + 1) for i, o in PAIRS)),
     "attention": ({"blocks": "attention", **WITHOUT_BLOCKS}, EMBED + ALIGN + HEAD + 4 * 32 * 32 + 2 * 32),
     "nothing": ({"blocks": "none", **WITHOUT_BLOCKS}, EMBED + ALIGN + HEAD),
-    # Two norms a block and the last one beside the linears.
+    # Two norms per block and the last one, as well as the linear layers.
     "trained": (
         {"train_backbone": True},
         EMBED + ALIGN + HEAD + 2 * (STATIC + 32 * 7) + 2 * sum(i * o for i, o in PAIRS) + 5 * 32,
@@ -33,7 +33,7 @@ COUNTS = {
 
 
 def wake(model) -> None:
-    """Give every W^B a value, so that the adapters do something."""
+    """Gives every W^B nonzero values, so that the adapters have an effect."""
     torch.manual_seed(3)
     for adapter in model.adapters:
         for lora in adapter.lora.values():
@@ -41,7 +41,7 @@ def wake(model) -> None:
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_parameter_counts_by_formula(make_model, name):
+def test_parameter_counts_match_the_formula(make_model, name):
     changed, expected = COUNTS[name]
     model = make_model(**changed)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == expected
@@ -84,7 +84,7 @@ def test_the_router_pools_the_variates_and_not_the_prefix(make_model, x, pooling
     torch.testing.assert_close(pooled[0], model.embed(instance_normalise(x).values))
 
 
-def test_an_empty_prefix_is_no_prefix(make_model, x):
+def test_an_empty_prefix_equals_no_prefix(make_model, x):
     empty, none = (make_model(alignment=a, prompt=torch.zeros(0, 32)).eval() for a in ("prefix", "none"))
     torch.testing.assert_close(empty(x), none(x), atol=1e-6, rtol=1e-6)
 
@@ -120,7 +120,7 @@ def test_a_mixture_is_the_weighted_sum_over_its_experts():
         torch.testing.assert_close(outputs[index], expected)
 
 
-def test_even_experts_are_one_lora_of_their_mean():
+def test_equally_weighted_experts_equal_one_lora_that_is_their_mean():
     gate, x, frozen = mixture(), torch.randn(2, 5, 6), torch.randn(6, 3)
     torch.nn.init.zeros_(gate.weight.weight)
     adapter = BlockAdapter(sizes={"O": (6, 3)}, rank=4, router=gate)
@@ -130,7 +130,7 @@ def test_even_experts_are_one_lora_of_their_mean():
     torch.testing.assert_close(output, x @ frozen + x @ lora.a @ lora.b / 2)
 
 
-def test_a_mixture_has_no_router_to_balance_or_to_count(make_model, x):
+def test_a_mixture_has_no_balance_loss_and_no_router_parameters(make_model, x):
     model = make_model(adapter="moelora")
     forecast = model.forecast(x)
     assert forecast.balance is None and forecast.routings == () and model.router_parameters() == []
@@ -145,13 +145,13 @@ def test_a_mixture_has_no_router_to_balance_or_to_count(make_model, x):
         ({"activation": "swish"}, ("router_activation", "'swish'", "tanh")),
     ],
 )
-def test_an_impossible_mixture_is_named(changed, named):
+def test_an_impossible_mixture_is_refused(changed, named):
     with refused(*named, error=ValueError):
         mixture(**changed)
 
 
 @pytest.mark.parametrize("causal", [True, False])
-def test_the_attention_layer_by_hand(causal):
+def test_the_attention_layer_matches_its_equations(causal):
     torch.manual_seed(0)
     layer, h = AttentionLayer(width=6, heads=2), torch.randn(2, 4, 6)
     torch.nn.init.normal_(layer.norm.weight), torch.nn.init.normal_(layer.norm.bias)
@@ -169,7 +169,7 @@ def test_the_attention_layer_by_hand(causal):
         AttentionLayer(width=6, heads=4)
 
 
-def test_in_place_of_the_blocks_stands_what_was_asked_for(make_model, x):
+def test_the_blocks_are_replaced_as_requested(make_model, x):
     normal = instance_normalise(x)
     for blocks in ("attention", "none"):
         model = make_model(blocks=blocks, **WITHOUT_BLOCKS).eval()
@@ -179,7 +179,7 @@ def test_in_place_of_the_blocks_stands_what_was_asked_for(make_model, x):
         assert not any(name.startswith("backbone") for name, _ in model.named_parameters())
 
 
-def test_without_blocks_no_variate_sees_another(make_model, x):
+def test_without_blocks_no_variate_affects_another(make_model, x):
     model = make_model(blocks="none", **WITHOUT_BLOCKS).eval()
     changed = x.clone()
     changed[:, :, 0] = changed[:, :, 0].flip(1)
@@ -187,7 +187,7 @@ def test_without_blocks_no_variate_sees_another(make_model, x):
     assert difference[0] > 1e-3 and difference[1:].max() == 0
 
 
-def test_a_trained_backbone_changes_all_of_its_weights_in_one_step(make_model, x):
+def test_training_the_backbone_changes_all_of_its_weights_in_one_step(make_model, x):
     model = make_model(train_backbone=True)
     before = {name: p.detach().clone() for name, p in model.backbone.named_parameters()}
     model(x).square().mean().backward()
@@ -205,6 +205,6 @@ def test_a_trained_backbone_changes_all_of_its_weights_in_one_step(make_model, x
         ({"blocks": "lstm"}, ("blocks", "'lstm'", "pretrained", "attention", "none")),
     ],
 )
-def test_contradictions_are_named(make_model, changed, named):
+def test_contradictory_options_are_refused(make_model, changed, named):
     with refused(*named, error=ValueError):
         make_model(**changed)

@@ -1,4 +1,4 @@
-"""A bench from a file or a DataFrame to the leaderboard and the forecast, by the workflow itself."""
+"""A bench from a file or a DataFrame to the leaderboard and the forecast, run by the workflow itself."""
 
 import dataclasses
 import json
@@ -54,7 +54,7 @@ def metrics_of(bench) -> dict[str, dict]:
     return {path.parent.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
 
-def test_the_leaderboard_is_what_the_runs_measured(bench):
+def test_the_leaderboard_shows_what_the_runs_measured(bench):
     found, board = metrics_of(bench), bench.leaderboard
     naive = found["seasonal-naive"]["mse"]
     for label, variant in (("DLinear", "dlinear"), ("Look-back mean", "look-back-mean")):
@@ -66,7 +66,7 @@ def test_the_leaderboard_is_what_the_runs_measured(bench):
     assert math.isnan(board.loc["Seasonal naive", "skill"])
 
 
-def test_the_method_is_chosen_on_validation_and_untrained_ones_have_a_loss_too(bench):
+def test_the_method_is_chosen_by_validation_loss_which_untrained_ones_have_too(bench):
     losses = {variant: result["validation_loss"] for variant, result in metrics_of(bench).items()}
     assert None not in losses.values()
     best = bench.outcome.board.chosen
@@ -74,7 +74,7 @@ def test_the_method_is_chosen_on_validation_and_untrained_ones_have_a_loss_too(b
     assert bench.leaderboard.loc[bench.best, "chosen"] and bench.leaderboard["chosen"].sum() == 1
 
 
-def test_the_loss_of_an_untrained_method_is_that_of_its_forecasts_on_the_validation_rows(bench):
+def test_the_loss_of_an_untrained_method_is_computed_on_the_validation_rows(bench):
     values = load_series(bench.folder / "results/data/shop/series.npz").values
     train, test = int(ROWS * 0.7), int(ROWS * 0.2)
     scaled = (values - values[:train].mean(axis=0)) / values[:train].std(axis=0)
@@ -85,7 +85,7 @@ def test_the_loss_of_an_untrained_method_is_that_of_its_forecasts_on_the_validat
     assert metrics_of(bench)["seasonal-naive"]["validation_loss"] == pytest.approx(np.mean(errors), rel=1e-5)
 
 
-def test_the_forecast_goes_on_after_the_last_row_in_the_datas_units(bench):
+def test_the_forecast_continues_the_data_in_their_units(bench):
     made = bench.forecast()
     assert made["unique_id"].tolist() == ["visits"] * HORIZON + ["sales"] * HORIZON
     assert made["ds"].iloc[0] == frame().index[-1] + pd.Timedelta(1, "D")
@@ -95,13 +95,13 @@ def test_the_forecast_goes_on_after_the_last_row_in_the_datas_units(bench):
     assert written["forecast"].to_numpy() == pytest.approx(made["forecast"].to_numpy(), rel=1e-8)
 
 
-def test_quantiles_rise_around_the_forecast(bench):
+def test_quantiles_increase_around_the_forecast(bench):
     made = bench.forecast()
     rising = made[["q5", "q10", "q25", "forecast", "q75", "q90", "q95"]].to_numpy()
     assert (np.diff(rising, axis=1) >= 0).all() and (rising[:, -1] > rising[:, 0]).all()
 
 
-def test_a_loaded_run_forecasts_the_same_from_the_data_alone(bench, monkeypatch):
+def test_a_loaded_run_makes_the_same_forecast_from_the_data_only(bench, monkeypatch):
     monkeypatch.chdir(bench.folder)
     run = timellama.load_run(bench.outcome.board.chosen.best_run.run.folder)
     wide, made = frame(), bench.forecast()
@@ -126,14 +126,14 @@ def test_the_same_command_trains_nothing_again_and_prints_the_leaderboard(bench,
     assert [row["method"] for row in told["leaderboard"]] == list(bench.leaderboard.index)
 
 
-def test_the_page_holds_table_pictures_and_where_it_comes_from(bench):
+def test_the_page_holds_the_pictures_and_the_chosen_run(bench):
     page = bench.report.read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 2
     assert bench.outcome.board.chosen.best_run.run.folder in page
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
-def test_the_interval_is_as_wide_as_the_test_period_is_uncertain(bench):
+def test_the_interval_reflects_the_uncertainty_of_the_test_period(bench):
     files = sorted((bench.folder / "results/long-term/shop").glob("*/*/metrics.json"))
     [board] = leaderboards(files)
     by_name = {standing.variant: standing.runs for standing in board.standings}
@@ -144,10 +144,10 @@ def test_the_interval_is_as_wide_as_the_test_period_is_uncertain(bench):
     assert one.part.variance > 0
 
 
-def test_values_that_stay_missing_end_in_a_forecast_all_the_same(tmp_path, monkeypatch):
+def test_data_with_missing_values_can_be_forecast(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     holed = frame()
-    holed.iloc[[40, 150, -3, -1], 0] = np.nan  # the last ones are of the season that forecasts read
+    holed.iloc[[40, 150, -3, -1], 0] = np.nan  # the last ones are in the season that forecasts read
     sizes = {"horizon": HORIZON, "context": CONTEXT, "budget": 4.0, "folder": tmp_path / "holed"}
     result = timellama.bench(holed, methods=["rlinear"], missing="mask", **sizes)
     assert np.isfinite(result.forecast()["forecast"]).all()
@@ -156,7 +156,7 @@ def test_values_that_stay_missing_end_in_a_forecast_all_the_same(tmp_path, monke
     assert {found["n_targets"] < 2 * HORIZON * found["n_windows"] for found in metrics_of(result).values()} == {True}
 
 
-def test_a_leaderboard_of_an_earlier_call_does_not_stand_for_this_one(bench, tmp_path, monkeypatch):
+def test_a_failed_workflow_does_not_return_the_leaderboard_of_an_earlier_call(bench, tmp_path, monkeypatch):
     folder = tmp_path / "copy"
     shutil.copytree(bench.folder, folder, symlinks=True)
     monkeypatch.setattr(outcome_module, "run_workflow", lambda targets, **settings: 1)
@@ -164,14 +164,14 @@ def test_a_leaderboard_of_an_earlier_call_does_not_stand_for_this_one(bench, tmp
         outcome_module.carried_out(dataclasses.replace(bench.outcome.bench, folder=folder))
 
 
-def test_a_snakefile_of_the_folder_is_never_run(root, tmp_path):
+def test_a_snakefile_in_the_folder_is_never_run(root, tmp_path):
     (tmp_path / "Snakefile").write_text("raise Exception('of somebody else')\n", encoding="utf-8")
     output = tmp_path / "output"
     settings = {"configfile": root / "config/smoke.yaml", "folder": tmp_path, "dry_run": True, "output": output}
     assert run_workflow(["reports/table_long_term.md"], **settings) == 0, output.read_text(encoding="utf-8")
 
 
-def test_two_language_models_of_a_method_are_two_lines_and_no_seeds(bench):
+def test_two_language_models_of_a_method_are_two_lines_and_not_seeds(bench):
     [run, *_] = bench.outcome.board.standings[0].runs
     models = [Backbone(name=name, blocks=2, pin="") for name in ("tiny-gpt2", "tiny-llama")]
     runs = [dataclasses.replace(run, run=dataclasses.replace(run.run, backbone=model, seed=seed))
@@ -191,7 +191,7 @@ def test_two_language_models_of_a_method_are_two_lines_and_no_seeds(bench):
         (["--split", "0.5/0.5"], ("--split", "0.5/0.5")),
     ],
 )
-def test_slips_are_named(tmp_path, words, named):
+def test_invalid_options_are_named(tmp_path, words, named):
     file = tmp_path / "shop.csv"
     frame().rename_axis("date").to_csv(file)
     done = CliRunner().invoke(app, ["bench", str(file), "--horizon", "6", *words])

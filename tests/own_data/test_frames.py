@@ -1,4 +1,4 @@
-"""DataFrames of both shapes become the same look-back, and forecasts come out long, in the data's zone."""
+"""DataFrames of both shapes give the same look-back, and forecasts are long frames in the data's time zone."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ def long_of(wide: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def test_wide_long_and_a_column_of_stamps_are_read_alike(wide):
+def test_wide_and_long_frames_and_a_timestamp_column_are_read_alike(wide):
     in_a_column = wide.rename_axis("when").reset_index()
     for frame in (wide, long_of(wide), long_of(wide).sample(frac=1, random_state=0), in_a_column):
         rows = context_rows_of(frame, columns=("a", "b"), context=3)
@@ -30,11 +30,11 @@ def test_wide_long_and_a_column_of_stamps_are_read_alike(wide):
         assert rows.following(2).equals(pd.date_range("2024-03-31 08:00", periods=2, freq="h"))
 
 
-def test_columns_come_in_the_order_of_the_run(wide):
+def test_columns_are_put_in_the_order_of_the_run(wide):
     assert context_rows_of(wide[["b", "a"]], columns=("a", "b"), context=3).values[0].tolist() == [9.0, 91.0]
 
 
-def test_a_zone_is_kept_over_the_change_of_its_clocks(wide):
+def test_a_time_zone_is_kept_across_a_clock_change(wide):
     local = wide.tz_localize("UTC").tz_convert("Europe/Berlin")  # 2024-03-31 has no 02:00 there
     rows = context_rows_of(local, columns=("a", "b"), context=4)
     assert rows.time.equals(TIME[-4:])
@@ -43,7 +43,7 @@ def test_a_zone_is_kept_over_the_change_of_its_clocks(wide):
     assert str(stamps[0]) == "2024-03-31 10:00:00+02:00"
 
 
-def test_a_forecast_is_long_with_a_column_a_quantile(wide):
+def test_a_forecast_is_a_long_frame_with_one_column_per_quantile(wide):
     rows = context_rows_of(wide, columns=("a", "b"), context=3)
     values = np.array([[1.0, 2.0], [3.0, 4.0]])
     made = Forecast(context_rows=rows, values=values, time=rows.following(2))
@@ -78,7 +78,7 @@ def test_data_that_a_run_cannot_read_are_refused(wide, change, named):
         context_rows_of(change(wide), columns=("a", "b"), context=3)
 
 
-def test_an_index_of_any_kind_is_written_with_its_stamps(wide, tmp_path):
+def test_an_index_of_any_kind_is_written_with_its_timestamps(wide, tmp_path):
     months = wide.set_axis(pd.period_range("2024-01", periods=12, freq="M"))
     tall = long_of(wide).set_index(["unique_id", "ds"])
     words = wide.set_axis([str(stamp) for stamp in wide.index])
@@ -89,18 +89,18 @@ def test_an_index_of_any_kind_is_written_with_its_stamps(wide, tmp_path):
         write_frame(wide.assign(time=1), tmp_path / "data.parquet")
 
 
-def test_a_hole_stays_one_for_a_run_that_was_trained_with_holes(wide):
+def test_a_hole_is_kept_for_a_run_that_was_trained_with_holes(wide):
     rows = context_rows_of(with_hole(wide), columns=("a", "b"), context=3, masked=True)
     assert np.isnan(rows.values[-1, 1]) and rows.before.tolist() == [8.0, 92.0]
 
 
-def test_days_of_a_zone_are_dates(wide):
+def test_days_of_a_time_zone_are_dates(wide):
     days = wide.set_axis(pd.date_range("2024-03-25", periods=12, freq="D", tz="Europe/Berlin"))
     rows = context_rows_of(days, columns=("a", "b"), context=12)
     assert rows.zone is None and str(rows.following(1)[0]) == "2024-04-06 00:00:00"
 
 
-def test_a_frame_goes_through_a_file_unchanged(wide, tmp_path):
+def test_a_frame_is_read_back_from_its_file_unchanged(wide, tmp_path):
     write_frame(wide, tmp_path / "made/data.parquet")
     back = pd.read_parquet(tmp_path / "made/data.parquet")
     assert list(back.columns) == ["time", "a", "b"]

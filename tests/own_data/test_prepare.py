@@ -1,4 +1,4 @@
-"""A file becomes a folder with a configuration, which stays as a person left it."""
+"""A file becomes a folder with a configuration, and the user's edits of it are kept."""
 
 import shutil
 
@@ -20,7 +20,7 @@ ROWS = 400
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
-    """Nothing is timed, and the cache is no one's."""
+    """Nothing is timed, and the cache is the test's own."""
     made = []
 
     def fitted(plan, *, seconds, most, results, on_progress):
@@ -53,7 +53,7 @@ def made(file, tmp_path, asked: Asked | None = None, name: str | None = None, **
     )
 
 
-def test_the_configuration_has_the_sizes_and_the_floors_beside_the_methods(file, tmp_path):
+def test_the_configuration_has_the_sizes_and_the_floors_as_well_as_the_methods(file, tmp_path):
     bench = made(file, tmp_path, seeds=(0, 1))
     runs = bench.matrix().experiment("long_term")
     assert {(run.dataset, run.context, run.horizon) for run in runs} == {("shop", 70, 7)}  # a quarter of 280 rows
@@ -62,13 +62,13 @@ def test_the_configuration_has_the_sizes_and_the_floors_beside_the_methods(file,
     assert {run.training.max_series for run in runs if run.training} == {4096}
 
 
-def test_the_published_look_back_where_there_are_rows_for_it():
+def test_the_published_look_back_is_used_if_there_are_enough_rows():
     split = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)
     assert context_of(split, rows=17420) == 512
     assert context_of(split, rows=1000) == 175
 
 
-def test_the_same_call_keeps_the_configuration_and_an_edit_of_it(file, tmp_path, quick):
+def test_the_same_call_keeps_the_configuration_and_the_users_edit(file, tmp_path, quick):
     first = made(file, tmp_path)
     assert not first.edited and len(quick) == 1
     assert made(file, tmp_path).budget is None and len(quick) == 1
@@ -82,7 +82,7 @@ def test_the_same_call_keeps_the_configuration_and_an_edit_of_it(file, tmp_path,
     assert first.configfile.read_text(encoding="utf-8") == text
 
 
-def test_another_wish_or_a_longer_file_is_written_anew(file, tmp_path):
+def test_another_request_or_a_longer_file_rewrites_the_configuration(file, tmp_path):
     first = made(file, tmp_path)
     digests = {run.data_sha256 for run in first.matrix().experiment("long_term")}
     assert {run.horizon for run in made(file, tmp_path, horizon=14).matrix().experiment("long_term")} == {14}
@@ -92,7 +92,7 @@ def test_another_wish_or_a_longer_file_is_written_anew(file, tmp_path):
     assert digests.isdisjoint({run.data_sha256 for run in longer.matrix().experiment("long_term")})
 
 
-def test_a_bench_cut_off_before_its_configuration_begins_again(file, tmp_path, monkeypatch):
+def test_a_bench_that_was_interrupted_before_its_configuration_starts_again(file, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(bench_module, "fitted", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -100,7 +100,7 @@ def test_a_bench_cut_off_before_its_configuration_begins_again(file, tmp_path, m
     assert not made(file, tmp_path).edited
 
 
-def test_the_name_of_a_published_data_set_is_not_taken(tmp_path):
+def test_the_name_of_a_published_data_set_is_avoided(tmp_path):
     file = write(tmp_path / "ETTh1.csv")
     assert made(file, tmp_path).dataset == "ETTh1-own"
     assert name_of(tmp_path / "my sales (2024).csv.gz") == "my-sales-2024"
@@ -115,20 +115,20 @@ def test_the_name_of_a_published_data_set_is_not_taken(tmp_path):
         ({"context": 390}, (400, "0.7/0.1/0.2", "--context", 390, "--horizon", "--split")),
     ],
 )
-def test_what_cannot_run_is_refused_and_nothing_is_written(file, tmp_path, wish, named):
+def test_an_impossible_request_is_refused_and_nothing_is_written(file, tmp_path, wish, named):
     with refused(*named):
         made(file, tmp_path, **wish)
     assert not (tmp_path / "bench").exists()
 
 
 @pytest.mark.parametrize("name", ["2024", "on", "null"])
-def test_a_name_that_yaml_reads_as_something_else(tmp_path, name):
+def test_a_name_that_yaml_would_read_as_another_type_stays_text(tmp_path, name):
     assert {
         run.dataset for run in made(write(tmp_path / f"{name}.csv"), tmp_path).matrix().experiment("long_term")
     } == {name}
 
 
-def test_a_folder_that_is_somebody_elses_is_refused_and_left_alone(file, tmp_path):
+def test_a_folder_with_a_users_own_catalogue_is_refused_and_left_alone(file, tmp_path):
     own = tmp_path / "bench/config/local/datasets.yaml"
     own.parent.mkdir(parents=True)
     own.write_text("datasets: {}\n", encoding="utf-8")
@@ -137,19 +137,19 @@ def test_a_folder_that_is_somebody_elses_is_refused_and_left_alone(file, tmp_pat
     assert own.read_text(encoding="utf-8") == "datasets: {}\n"
 
 
-def test_the_same_data_under_another_name_is_another_bench(file, tmp_path):
+def test_the_same_data_under_another_name_are_another_bench(file, tmp_path):
     made(file, tmp_path)
     again = made(file, tmp_path, name="other")
     assert {run.dataset for run in again.matrix().experiment("long_term")} == {"other"} == {again.dataset}
 
 
-def test_a_cache_that_was_deleted_is_made_again(file, tmp_path):
+def test_a_deleted_cache_is_recreated(file, tmp_path):
     made(file, tmp_path)
     shutil.rmtree(tmp_path / "cache")
     assert made(file, tmp_path, horizon=9).results.joinpath("cache").is_dir()
 
 
-def test_a_gap_names_the_repairs_and_a_repair_is_told(tmp_path):
+def test_a_gap_is_refused_with_the_possible_repairs_and_a_repair_is_reported(tmp_path):
     file = write(tmp_path / "gap.csv")
     lines = file.read_text(encoding="utf-8").splitlines()
     file.write_text("\n".join(lines[:50] + lines[52:]) + "\n", encoding="utf-8")

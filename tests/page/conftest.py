@@ -11,11 +11,11 @@ from selenium.webdriver.chrome.service import Service
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 ARGUMENTS = (
     "--headless=new",
-    "--no-sandbox",  # a browser that runs as root has none
+    "--no-sandbox",  # a browser that runs as root has no sandbox
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--window-size=1400,900",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # whatever asks for another machine fails
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # any request to another machine fails
 )
 
 
@@ -28,7 +28,7 @@ def browser() -> Iterator[webdriver.Chrome]:
     for argument in ARGUMENTS:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))  # a path given, so that none is downloaded
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))  # an explicit path, so that none is downloaded
     driver.implicitly_wait(10)  # our choice: seconds for a page on a busy machine
     yield driver
     driver.quit()

@@ -1,4 +1,4 @@
-"""The page of the reports, as a person meets it: it loads without a network, every entry opens, a table sorts."""
+"""The page of the reports as a reader sees it: it loads without a network, every entry opens, a table sorts."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from timellama.reports.catalogue import OWN
 from timellama.reports.run_page import BEGIN, END
 
-MENU = {"Workflow", "Statistics", "About"}  # entries of the page's own
+MENU = {"Workflow", "Statistics", "About"}  # the page's own entries
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def page(browser, report):
 
 
 def entries(page):
-    """The names of the menu or of a category's reports."""
+    """The names in the menu or of a category's reports."""
     return [item.text.strip() for item in page.find_elements(By.CSS_SELECTOR, "nav ul li a")]
 
 
@@ -34,7 +34,7 @@ def click(page, name):
 
 
 def category(page, name):
-    """Open a category. A click may come before the page listens, so it is repeated until the reports are listed."""
+    """Opens a category. A click may come before the page handles it, so it is repeated until the reports are listed."""
 
     def opened(_):
         if name in entries(page):
@@ -49,16 +49,16 @@ def home(page):
 
 
 def buttons(page):
-    """The eye and the sign for more of the report that is open in the menu."""
+    """The buttons for showing, and for more about, the report that is open in the menu."""
     return page.find_elements(By.CSS_SELECTOR, "nav tbody tr td:last-child a")
 
 
 def results(report):
-    """What the page knows of each report."""
+    """What the page holds about each report."""
     return json.loads(re.search(r"var results = (\{.*\});\n", report.read_text(encoding="utf-8"))[1])
 
 
-def test_the_page_loads_without_a_network_or_an_error(page):
+def test_the_page_loads_without_a_network_and_without_errors(page):
     assert "Each training was done with the seed 0" in page.find_element(By.CSS_SELECTOR, ".prose").text
     assert {*entries(page)} == {*MENU, "Abstract", "Tables", "Figures", "Data"}
     for name in sorted(MENU):
@@ -69,20 +69,20 @@ def test_the_page_loads_without_a_network_or_an_error(page):
     assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-def test_the_home_page_says_what_the_abstract_of_the_run_says(page, report):
+def test_the_home_page_holds_the_abstract_of_the_run(page, report):
     shown = " ".join(page.find_element(By.CSS_SELECTOR, ".prose").text.split())
     abstract = report.with_name("README.md").read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     for paragraph in abstract.strip().split("\n\n"):
         assert re.sub(r"[*\\]", "", paragraph) in shown
 
 
-def test_the_home_page_begins_at_its_top(page):
+def test_the_home_page_is_shown_from_its_top(page):
     top = page.execute_script("return document.querySelector('.prose h1').getBoundingClientRect().top")
     assert top >= 0
 
 
 @pytest.mark.parametrize(("name", "shown"), [("Tables", "iframe"), ("Figures", "img")])
-def test_every_report_of_a_category_shows(page, report, name, shown):
+def test_every_report_of_a_category_can_be_shown(page, report, name, shown):
     category(page, name)
     names = entries(page)
     assert names == sorted(names) and len(names) >= 3
@@ -100,7 +100,7 @@ def test_every_report_of_a_category_shows(page, report, name, shown):
     assert not [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-def test_the_remark_on_a_figure_stands_below_how_to_read_it(page, report):
+def test_the_remark_on_a_figure_is_shown_below_how_to_read_it(page, report):
     category(page, "Figures")
     click(page, "Figure E8. Forecasts, Synthetic")
     buttons(page)[1].click()
@@ -110,7 +110,7 @@ def test_the_remark_on_a_figure_stands_below_how_to_read_it(page, report):
         assert line and line in shown
 
 
-def test_a_table_in_the_page_sorts_by_a_click(page):
+def test_a_click_sorts_a_table_in_the_page(page):
     category(page, "Tables")
     click(page, "Table 6. Data sets")
     buttons(page)[0].click()
@@ -125,7 +125,7 @@ def test_a_table_in_the_page_sorts_by_a_click(page):
     page.switch_to.default_content()
 
 
-def test_labels_tell_data_set_horizon_method_and_seed(report):
+def test_labels_give_data_set_horizon_method_and_seed(report):
     labels = {path: result["labels"] for path, result in results(report).items()}
     assert labels["reports/table_long_term.html"] == {
         "configuration": "smoke",
@@ -143,7 +143,7 @@ def test_the_page_holds_the_files_themselves(report):
     assert base64.b64decode(held.split(",", 1)[1]) == report.with_name("table_long_term.html").read_bytes()
 
 
-def test_every_report_has_a_caption_of_its_own():
+def test_every_report_has_its_own_caption():
     texts = {
         report.name: publish_parts(report.caption, writer="html", settings_overrides={"halt_level": 2})["body"]
         for report in OWN

@@ -1,4 +1,4 @@
-"""A table's page in a real browser: what a click on a heading does, and that no name of a data set becomes markup."""
+"""A table's page in a real browser: a click on a heading sorts it, and no data set's name becomes markup."""
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -8,7 +8,7 @@ from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.render.web_table import to_html
 
 NASTY = "<script>document.title = 'owned'</script><b onclick=\"x\">&amp;"
-# b9 and b10 print alike, and b9 is the smaller.
+# b9 and b10 print alike, and b9 is smaller.
 LINES = (("b10", "9.3", 9.32, "-"), ("b9", "9.3", 9.25, "-"), (NASTY, "(3)", -3, "x"), ("c", "\N{EN DASH}", None, "x"))
 
 
@@ -31,13 +31,13 @@ def page(browser, tmp_path):
 
 
 def names(page):
-    """The names of the entries from above, and that the paper's line still follows each."""
+    """The names of the entries from top to bottom; checks that the paper's line still follows each."""
     bodies = page.find_elements(By.TAG_NAME, "tbody")
     assert [body.find_elements(By.TAG_NAME, "tr")[1].text for body in bodies] == ["0 paper"] * len(LINES)
     return [body.find_element(By.TAG_NAME, "th").text for body in bodies]
 
 
-def test_clicks_sort_turn_round_and_give_the_order_back(page):
+def test_clicks_sort_reverse_and_restore_the_order(page):
     original = [name for name, *_ in LINES]
     button = page.find_element(By.XPATH, "//button[text()='MSE']")
     heading = button.find_element(By.XPATH, "..")
@@ -50,7 +50,7 @@ def test_clicks_sort_turn_round_and_give_the_order_back(page):
     assert names(page) == original and heading.get_attribute("aria-sort") == "none"
 
 
-def test_words_sort_with_their_numbers_and_one_heading_is_sorted_at_a_time(page):
+def test_names_with_numbers_sort_naturally_and_only_one_column_is_sorted_at_a_time(page):
     page.find_element(By.XPATH, "//button[text()='MSE']").click()
     page.find_element(By.XPATH, "//button[text()='Data set']").click()
     assert names(page) == [NASTY, "b9", "b10", "c"]
@@ -58,14 +58,14 @@ def test_words_sort_with_their_numbers_and_one_heading_is_sorted_at_a_time(page)
     assert len(page.find_elements(By.CSS_SELECTOR, "[aria-sort=none]")) == 2
 
 
-def test_the_keyboard_sorts_too_and_is_told_so(page):
+def test_the_keyboard_sorts_too_and_the_sorting_is_announced(page):
     page.find_element(By.XPATH, "//button[text()='MSE']").send_keys(Keys.ENTER)
     assert names(page)[0] == NASTY
     assert page.find_element(By.ID, "said").get_property("textContent") == "Sorted by errors MSE, ascending."
     assert page.switch_to.active_element.text == "MSE"
 
 
-def test_names_are_text(page):
+def test_names_are_shown_as_text(page):
     assert page.title == f"Caption {NASTY}."
     count = "return ['b', 'script'].map((name) => document.querySelectorAll(name).length)"
     assert page.execute_script(count) == [0, 1]

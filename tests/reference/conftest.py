@@ -1,4 +1,4 @@
-"""A configuration whose results are made up: written as runs and sweeps write them, and computed by nothing."""
+"""A configuration with made-up results: in the same form as those of runs and sweeps, but not computed."""
 
 import dataclasses
 import hashlib
@@ -41,19 +41,19 @@ class World:
         return [layout.metrics_of(run.folder) for run in self.matrix.experiment(experiment)]
 
     def put(self, documents: dict[str, dict]) -> None:
-        """Write results where the workflow would."""
+        """Writes results where the workflow would."""
         for path, document in documents.items():
             file = self.results.parent / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(document), encoding="utf-8")
 
     def export(self, **options) -> reference_folder.Exported:
-        """Add the results that lie there to the reference."""
+        """Adds the results in `results` to the reference."""
         settings = {"configfile": self.configfile, "results": self.results, "root": self.root}
         return reference_folder.export(self.kept, matrix=self.matrix, **settings, **options)
 
     def check(self) -> list:
-        """What in the reference is not what its numbers give."""
+        """What in the reference differs from its numbers."""
         return reference_folder.check(self.kept, root=self.root)
 
     def tables(self) -> dict[str, str]:
@@ -62,7 +62,7 @@ class World:
 
 
 def numbers(text: str) -> Iterator[float]:
-    """Floats with all their digits that depend on a text."""
+    """Floats with all their digits, determined by a text."""
     for turn in range(100):
         digest = hashlib.sha256(f"{turn} {text}".encode()).digest()
         yield int.from_bytes(digest[:7], "big") / 2**56
@@ -139,7 +139,7 @@ def world(root, tmp_path) -> World:
 
 @pytest.fixture(scope="session")
 def exported_once(root, tmp_path_factory) -> Path:
-    """A reference of every result, whose figures take seconds to draw."""
+    """A reference of every result, made once, since its figures take seconds to draw."""
     folder = tmp_path_factory.mktemp("once")
     made = make_world(root, folder)
     made.put(made.files())

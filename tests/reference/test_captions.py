@@ -1,4 +1,4 @@
-"""A caption is short: two or three sentences, also of a table that lacks results; the rest stands in notes."""
+"""A caption is short: two or three sentences, even for a table that lacks results; the rest is in notes."""
 
 import re
 
@@ -12,13 +12,13 @@ from timellama.reports.render.cells import Table
 from timellama.reports.report import ReportContext
 
 MOST = 3
-NAMES = {"tab:claims": (0, 1), "tab:datasets": (3,)}  # columns whose numbers are names, or lists
+NAMES = {"tab:claims": (0, 1), "tab:datasets": (3,)}  # columns whose numbers are names or lists
 NUMBER = re.compile(r"\(?[+\N{MINUS SIGN}]?\d+(\.\d+)?\)?")
 END = re.compile(r"[.!?](?=\s|$)")
 
 
 def numbered(table: Table) -> None:
-    """Each cell that prints a number carries it, so that a page can sort by it."""
+    """Each cell that prints a number holds it too, so that a page can sort by it."""
     names = NAMES.get(table.label, ())
     for block in table.blocks:
         for row in (row for group in block.groups for entry in group for row in entry):
@@ -34,7 +34,7 @@ def sentences(text: str) -> int:
 
 
 @pytest.mark.parametrize("report", OWN, ids=lambda report: report.name)
-def test_how_to_read_a_report_is_said_in_a_few_sentences(report):
+def test_each_reports_caption_has_a_few_sentences(report):
     assert 1 <= sentences(report.caption) <= MOST and report.caption.endswith(".")
 
 
@@ -42,7 +42,7 @@ def test_how_to_read_a_report_is_said_in_a_few_sentences(report):
 def test_a_tables_caption_is_short_its_notes_name_the_configuration_and_its_cells_carry_numbers(
     world, monkeypatch, lacking
 ):
-    """Every table of the smoke configuration, with all results and without every third."""
+    """Covers every table of the smoke configuration, with all results and without every third."""
     documents = list(world.files().items())
     there = [pair for number, pair in enumerate(documents) if not lacking or number % lacking]
     world.put(dict(there))

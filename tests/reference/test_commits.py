@@ -1,4 +1,4 @@
-"""Short runs by the code of each kept commit, held against those of the present code."""
+"""Short runs with the code of each kept commit, compared with those of the present code."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_every_kept_variant_is_planned(kept, root, catalogue):
     assert two_layers >= {each for each in wanted["router"] if each.startswith("time-llama-scale")}
 
 
-def test_a_commit_is_asked_for_what_is_kept_of_it_alone():
+def test_a_commit_runs_only_what_is_kept_of_it():
     rows = pd.DataFrame(
         {
             "run/task": ["long-term", "few-shot-5pct", "short-term", "long-term", "long-term"],
@@ -59,7 +59,7 @@ def test_a_commit_is_asked_for_what_is_kept_of_it_alone():
 
 @pytest.fixture
 def results(tmp_path):
-    """Results folders of one run each, as `make(name, mse, weight)` writes them."""
+    """Results folders with one run each, as written by `make(name, mse, weight)`."""
 
     def make(name: str, mse: float, weight: torch.Tensor, *, called: str = "head", best: int = 6):
         run = tmp_path / name / "long-term/ILI/dlinear/H24-T96-s0-abc"
@@ -71,7 +71,7 @@ def results(tmp_path):
     return make
 
 
-def test_bits_count_and_names_do_not(results):
+def test_runs_are_compared_bit_by_bit_and_regardless_of_weight_names(results):
     weight = torch.tensor([1.0, 2.0])
     present = results("present", 0.5, weight)
     after = torch.nextafter(torch.tensor(2.0), torch.tensor(3.0))
@@ -85,7 +85,7 @@ def test_bits_count_and_names_do_not(results):
         assert len(found["apart"]) == 1 - there[1] and found["not_planned_now"] == []
 
 
-def test_a_training_that_ends_where_it_began_is_counted_apart(results):
+def test_a_training_that_returns_its_start_is_marked(results):
     weight = torch.ones(2)
     then, began = results("then", 0.5, weight), results("began", 0.4, 0 * weight, best=0)
     other = results("other", 0.4, weight)
@@ -94,10 +94,10 @@ def test_a_training_that_ends_where_it_began_is_counted_apart(results):
     assert commits.compared("ab12", 1, began, began)["apart"] == []
     another = results("another", 0.3, weight, best=0)
     [run] = commits.compared("ab12", 1, another, began)["apart"]
-    assert not run["began"], "it ended at its start before as well"
+    assert not run["began"], "it returned its start before as well"
 
 
-def test_what_one_of_them_did_not_record_is_not_compared():
+def test_only_values_that_both_recorded_are_compared():
     then, now = (
         {"mse": 0.5, "validation_loss": None, "weights": []},
         {"mse": 0.5, "validation_loss": 0.4, "weights": []},
@@ -106,14 +106,14 @@ def test_what_one_of_them_did_not_record_is_not_compared():
     assert not commits.same({"weights": []}, {"weights": []}), "nothing was compared"
 
 
-def test_a_run_that_is_not_planned_any_more_is_named_and_not_counted(results):
+def test_a_run_that_is_no_longer_planned_is_named_and_not_counted(results):
     there = results("there", 0.5, torch.zeros(1))
     found = commits.compared("ab12", 3, there, {})
     assert (found["runs"], found["same"]) == (0, 0)
     assert found["not_planned_now"] == ["long-term/ILI/dlinear/H24-T96-s0-abc"]
 
 
-def test_the_kept_comparison_has_every_kept_row(kept, root):
+def test_the_kept_comparison_covers_every_kept_row(kept, root):
     document = json.loads(commits.OUTPUT.read_text(encoding="utf-8"))
     rows = kept["provenance/git_commit"].value_counts().to_dict()
     assert {each["commit"]: each["rows"] for each in document["commits"]} | document["alike"] == rows
@@ -123,7 +123,7 @@ def test_the_kept_comparison_has_every_kept_row(kept, root):
     assert all(counted) and document["steps"] == commits.STEPS
 
 
-def test_results_are_counted_again_without_a_training(results):
+def test_the_kept_comparison_can_be_recounted_without_training(results):
     one = commits.compared("one", 3, results("then", 0.5, torch.ones(1)), results("now", 0.4, torch.ones(1)))
     document = {"present": "now", "alike": {}, "commits": [one, {"commit": "gone"}]}
     trees = {"now": "a", "later": "a", "other": "b"}
@@ -135,7 +135,7 @@ def test_results_are_counted_again_without_a_training(results):
         commits.recounted(document, kept, package=trees.__getitem__)
 
 
-def test_the_page_says_which_seeds_are_of_the_second_processor(kept, root):
+def test_the_page_says_which_seeds_are_from_the_second_processor(kept, root):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     assert "seeds 1 and 2 of ETTm1, Weather (all rows) and M4 are of the second" in words
     whole = [("long-term", "ETTm1"), ("long-term", "Weather")]
@@ -145,13 +145,13 @@ def test_the_page_says_which_seeds_are_of_the_second_processor(kept, root):
         assert set(rows["run/seed"]) == {0, 1, 2} and (second == (rows["run/seed"] > 0)).all()
 
 
-def test_a_method_is_trained_where_the_catalogue_says_so(catalogue):
+def test_methods_are_trained_if_the_catalogue_says_so(catalogue):
     wanted = {"long_term": ["dlinear", "seasonal-naive"], "few_shot": [], "short_term": [], "router": [], "depth": []}
     assert commits.trained_of(wanted, catalogue=catalogue) == {"dlinear"}
     assert commits.trained_of(wanted | {"depth": [4]}, catalogue=catalogue) == {"dlinear", "time-llama"}
 
 
-def test_the_page_says_what_was_found(kept, root):
+def test_the_page_reports_the_findings(kept, root):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     document = json.loads(commits.OUTPUT.read_text(encoding="utf-8"))
     others = sum(each["rows"] for each in document["commits"])
@@ -164,7 +164,7 @@ def test_the_page_says_what_was_found(kept, root):
                 [name] = [name for name in apart if run["run"].split("/")[2].startswith(name)]
                 apart[name] = max(apart[name], abs(run["now"]["mse"] / run["then"]["mse"] - 1))
     sizes = [f"{size:.0e}".replace("e-0", "e-") for size in apart.values()]
-    assert f"test errors {sizes[0]} apart" in words and f"the test errors are up to {sizes[1]} apart" in words
+    assert f"test errors differ by {sizes[0]}." in words and f"the test errors differ by up to {sizes[1]}," in words
     again = kept[(kept["provenance/git_commit"] == document["present"]) & (kept["run/variant"] == "dlinear")]
     assert list(again["best_step"]) == [0, 0, 0]
     assert f"their mean is {again['mse'].mean():.3f} in place of" in words

@@ -1,4 +1,4 @@
-"""The kept numbers are the results, to the last bit; new ones are added to them, and damaged ones are refused."""
+"""The kept numbers equal the results to the last bit; new ones are added to them, and damaged ones are refused."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def keep(world, kept) -> None:
         (world.kept / name).write_text(text, encoding="utf-8", newline="")
 
 
-def test_every_result_comes_back_as_it_was(world, matrix):
+def test_every_result_is_read_back_unchanged(world, matrix):
     documents = world.files()
     assert len(documents) > 30 and any(path.startswith("results/efficiency/") for path in documents)
     kept = reference.merged(None, documents, matrix=matrix, logs=world.results)
@@ -31,12 +31,12 @@ def test_every_result_comes_back_as_it_was(world, matrix):
     assert reference.to_files(back) == reference.to_files(kept)
 
 
-def test_a_path_follows_from_the_settings(world):
+def test_the_path_of_a_result_follows_from_its_settings(world):
     for path, document in world.files().items():
         assert reference.path_of(json.loads(json.dumps(document))) == path
 
 
-def test_results_are_found_by_their_paths_and_read_strictly(world, matrix):
+def test_results_are_found_by_path_and_checked_on_reading(world, matrix):
     documents = world.files()
     some = dict(list(documents.items())[::3])
     world.put(some)
@@ -47,7 +47,7 @@ def test_results_are_found_by_their_paths_and_read_strictly(world, matrix):
         reference.find(documents, results=world.results)
 
 
-def test_of_two_results_the_later_one_counts(world, matrix):
+def test_the_later_of_two_results_is_kept(world, matrix):
     documents = world.files()
     path = next(path for path, document in documents.items() if "mse" in document)
     kept = reference.merged(None, documents, matrix=matrix, logs=world.results)
@@ -57,7 +57,7 @@ def test_of_two_results_the_later_one_counts(world, matrix):
         assert again.results == (documents | {path: other} if counts else documents)
 
 
-def test_why_a_result_is_absent_is_kept_with_it(world, matrix):
+def test_the_reason_for_an_absent_result_is_kept(world, matrix):
     documents = world.files()
     first, second, *_ = documents
     log = world.results / "logs/train" / f"{Path(first).parent.relative_to('results')}.log"
@@ -85,7 +85,7 @@ def test_why_a_result_is_absent_is_kept_with_it(world, matrix):
         ("plan.json", "{", "", ("plan.json",)),
     ],
 )
-def test_damage_is_refused(world, matrix, name, old, new, named):
+def test_damaged_files_are_refused(world, matrix, name, old, new, named):
     keep(world, reference.merged(None, world.files(), matrix=matrix, logs=world.results))
     text = (world.kept / name).read_text(encoding="utf-8")
     assert old in text
@@ -94,7 +94,7 @@ def test_damage_is_refused(world, matrix, name, old, new, named):
         reference.read(world.kept)
 
 
-def test_a_line_that_stands_twice_is_refused(world, matrix):
+def test_a_duplicate_line_is_refused(world, matrix):
     keep(world, reference.merged(None, world.files(), matrix=matrix, logs=world.results))
     file = world.kept / "metrics.csv"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""The folder that the repository keeps: tables from its numbers alone, and no change in it goes unseen."""
+"""The folder that the repository keeps: its tables follow from its numbers only, and every change in it is detected."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ def change(path, old: str, new: str) -> None:
     path.write_bytes(content.replace(old.encode(), new.encode(), 1))
 
 
-def test_every_table_stands_and_the_check_agrees(complete):
+def test_every_table_is_there_and_the_check_passes(complete):
     others = ("claims", "datasets", "failures", "ranking", "reproduction")
     names = {f"table_{name}" for name in [*complete.matrix.config["experiments"], *others]}
     assert set(complete.tables()) == names
@@ -26,8 +26,8 @@ def test_every_table_stands_and_the_check_agrees(complete):
     assert complete.check() == []
 
 
-def test_a_number_leads_to_its_run(complete):
-    """From a table's cell over the index to the line of the run, with its seed and its data's digest."""
+def test_a_number_can_be_traced_to_its_run(complete):
+    """From a table's cell through the index to the line of the run, with its seed and the digest of its data."""
     [run] = [r for r in complete.matrix.experiment("long_term") if (r.variant, r.context) == ("dlinear", 96)]
     path = layout.metrics_of(run.folder)
     index = json.loads((complete.kept / "provenance.json").read_text(encoding="utf-8"))
@@ -40,7 +40,7 @@ def test_a_number_leads_to_its_run(complete):
     assert f"{mse:.3f}" in complete.tables()["table_long_term"]
 
 
-def test_a_table_of_several_experiments_or_of_anothers_leads_to_its_runs_too(complete):
+def test_a_table_of_several_or_another_experiments_can_be_traced_to_its_runs_too(complete):
     index = json.loads((complete.kept / "provenance.json").read_text(encoding="utf-8"))["tables"]
     plan = complete.matrix.config["experiments"]
     results = {name: set(complete.results_of(name)) for name in plan}
@@ -58,7 +58,7 @@ def in_table(world) -> dict[str, dict]:
     return {path: of for path, of in world.files().items() if path.startswith(RUN) and path in planned}
 
 
-def test_a_number_changed_in_the_numbers_is_seen(complete):
+def test_a_change_in_the_numbers_is_detected(complete):
     [path] = [p for p, document in in_table(complete).items() if document["run"]["context"] == 96]
     mse = complete.files()[path]["mse"]
     change(complete.kept / "metrics.csv", repr(mse), repr(mse + 0.25))
@@ -67,12 +67,12 @@ def test_a_number_changed_in_the_numbers_is_seen(complete):
     assert f"{mse:.3f}" in wrong["table_long_term.md"] and f"{mse + 0.25:.3f}" in wrong["table_long_term.md"]
 
 
-def test_a_digit_that_no_table_prints_is_seen(complete):
+def test_a_change_in_a_digit_that_no_table_prints_is_detected(complete):
     change(complete.kept / "metrics.csv", ",4096,", ",4097,")
     assert [each.path.rpartition("/")[2] for each in complete.check()] == ["provenance.json"]
 
 
-def test_what_was_changed_removed_or_added_by_hand_is_seen(complete):
+def test_files_that_were_changed_removed_or_added_by_hand_are_detected(complete):
     changed = ["table_long_term.md", "table_efficiency.tex", "table_short_term.md", "README.md"]
     for name in changed:
         text = (complete.kept / name).read_text(encoding="utf-8")
@@ -93,12 +93,12 @@ def test_what_was_changed_removed_or_added_by_hand_is_seen(complete):
     assert set(found) == set(gone)
 
 
-def test_a_file_of_numbers_that_is_gone_is_seen(complete):
+def test_an_absent_file_of_numbers_is_detected(complete):
     (complete.kept / "efficiency.csv").unlink()
     assert [each.path.endswith("absent.csv") for each in complete.check()] == [True]
 
 
-def test_a_figure_has_to_be_a_picture_of_kept_results_even_where_the_index_says_otherwise(complete):
+def test_a_figure_must_be_a_picture_of_kept_results_even_if_the_index_says_otherwise(complete):
     picture, index = complete.kept / "figures/router_heatmap.png", complete.kept / "provenance.json"
     content, said = b"not a picture", json.loads(index.read_text(encoding="utf-8"))
     picture.write_bytes(content)
@@ -118,13 +118,13 @@ def test_nothing_to_check_is_an_error(world):
 
 
 def below(world, figure: str) -> str:
-    """What the folder's first page says below a figure."""
+    """The text below a figure on the folder's first page."""
     page = (world.kept / "README.md").read_text(encoding="utf-8")
     return page.partition(f"(figures/{figure}.png)")[2].partition("![")[0]
 
 
-def test_sittings_add_up_to_what_one_gives(complete, world, tmp_path):
-    """Half the results, then the others on a machine that has not the first half."""
+def test_several_sessions_give_the_same_as_a_single_one(complete, world, tmp_path):
+    """Half of the results, then the others on a machine without the first half."""
     one = {path.relative_to(world.kept): path.read_bytes() for path in world.kept.rglob("*") if path.is_file()}
     for place in (world.kept, world.results):
         place.rename(tmp_path / f"first-{place.name}")
@@ -147,7 +147,7 @@ def test_sittings_add_up_to_what_one_gives(complete, world, tmp_path):
     }
 
 
-def test_captions_name_the_commits_of_all_sittings(complete):
+def test_captions_name_the_commits_of_all_sessions(complete):
     documents = in_table(complete)
     for document in documents.values():
         document["provenance"] |= {"git_commit": "2" * 40, "git_dirty": True, "ended": "2026-01-03T00:00:00+00:00"}
@@ -158,8 +158,8 @@ def test_captions_name_the_commits_of_all_sittings(complete):
     assert complete.check() == []
 
 
-def test_a_figure_whose_curves_are_gone_stays(world, tmp_path):
-    """Curves are not kept as numbers, so a sitting without them must not replace the figure by an emptier one."""
+def test_a_figure_whose_curves_are_absent_is_kept(world, tmp_path):
+    """Curves are not kept as numbers, so a session without them must not replace the figure with an emptier one."""
     documents = {path: document for path, document in world.files().items() if "/long-term/" in path}
     curves = [path for path in documents if "/dlinear/" in path or "/patchtst/" in path]
     world.put(documents)
@@ -177,19 +177,19 @@ def test_a_figure_whose_curves_are_gone_stays(world, tmp_path):
     assert world.check() == []
 
 
-def test_results_of_other_settings_are_not_dropped_unasked(complete):
+def test_results_of_other_settings_are_dropped_only_on_request(complete):
     before = {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()}
     complete.matrix.config["experiments"].pop("llm_value")
     complete.matrix.runs.pop("llm_value")
     with refused(complete.kept, "--drop"):
         complete.export()
     assert {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()} == before
-    assert complete.check() == [], "what is kept is judged by what was planned when it was made"
+    assert complete.check() == [], "what is kept is checked against the plan under which it was made"
     complete.export(drop=True)
     assert "table_llm_value" not in complete.tables() and complete.check() == []
 
 
-def test_a_damaged_result_loses_nothing(complete):
+def test_a_damaged_result_changes_nothing(complete):
     before = {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()}
     path, document = next((p, d) for p, d in complete.files().items() if p.startswith(RUN))
     document["provenance"]["ended"] = "2026-01-03T00:00:00+00:00"

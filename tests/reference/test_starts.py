@@ -1,4 +1,4 @@
-"""Kept trainings that did not validate their start, held against it."""
+"""Kept trainings that did not validate their start, compared with that start."""
 
 import csv
 import dataclasses
@@ -26,7 +26,7 @@ def found() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def trained(finished) -> tuple[Path, dict[str, Run]]:
-    """The finished project's results, and its runs with a training by variant."""
+    """The finished project's results, and its runs that are trained, by variant."""
     config = yaml.safe_load((finished.folder / "config/config.yaml").read_text(encoding="utf-8"))
     runs = make_matrix(config, root=finished.folder).every_run().values()
     return finished.folder / "results", {run.variant: run for run in runs if run.training}
@@ -37,7 +37,7 @@ def parts_of(run: Run, results: Path):
 
 
 @pytest.mark.parametrize("variant", ["dlinear", "time-llama"])
-def test_a_start_is_that_of_the_training(trained, variant):
+def test_the_start_equals_that_of_the_training(trained, variant):
     results, runs = trained
     run = runs[variant]
     with (results / run.folder / layout.HISTORY).open(encoding="utf-8") as file:
@@ -47,7 +47,7 @@ def test_a_start_is_that_of_the_training(trained, variant):
     assert loss == pytest.approx(float(first["validation_loss"]), rel=1e-6)
 
 
-def test_a_training_is_watched_until_its_loss_is_below_that_of_its_start(trained):
+def test_a_training_is_followed_until_its_loss_is_below_that_of_its_start(trained):
     results, runs = trained
     run, parts = runs["dlinear"], parts_of(runs["dlinear"], results)
     with (results / run.folder / layout.HISTORY).open(encoding="utf-8") as file:
@@ -58,7 +58,7 @@ def test_a_training_is_watched_until_its_loss_is_below_that_of_its_start(trained
     assert starts.below_start(dataclasses.replace(run, training=harmful), parts, results=results) is None
 
 
-def test_a_row_is_trained_again_only_where_its_best_loss_came_late(trained):
+def test_a_row_is_retrained_only_if_its_best_loss_came_late(trained):
     results, runs = trained
     run = runs["dlinear"]
     between = run.training.steps(windows=len(parts_of(run, results).train), variates=run.variates).between_validations
@@ -71,18 +71,18 @@ def test_a_row_is_trained_again_only_where_its_best_loss_came_late(trained):
     assert harmed["validations_to_below"] is None
 
 
-def test_trainings_of_older_code_are_asked_for():
+def test_only_trainings_of_older_code_are_selected():
     kept = pd.DataFrame({"provenance/git_commit": ["old", "new", "old"], "steps": [3, 3, 0]})
     assert list(starts.of_older_code(kept, older="old".__eq__).index) == [0]
 
 
-def test_what_has_to_be_prepared_is_named(trained):
+def test_files_that_must_be_prepared_are_named(trained):
     _, runs = trained
     assert starts.needs([runs["dlinear"]]) == ["results/data/Synthetic/series.npz"]
     assert len(starts.needs(list(runs.values()))) == 2
 
 
-def test_every_kept_training_of_those_commits_is_there(kept, found):
+def test_every_kept_training_of_those_commits_is_listed(kept, found):
     trainings = kept[kept["steps"] > 0]
     old = set(trainings.loc[found.index, "provenance/git_commit"])
     assert set(trainings.index[trainings["provenance/git_commit"].isin(old)]) == set(found.index)

@@ -1,4 +1,4 @@
-"""What can be wrong about a report from outside the package is told in one message, naming it and the remedy."""
+"""What can be wrong with an external report is reported in one message, with its name and the remedy."""
 
 import csv
 import sys
@@ -22,7 +22,7 @@ def table(groups, header=HEADER, **changes):
 
 
 def made(monkeypatch, name, returned):
-    """What the registry makes of what a builder returns."""
+    """What the registry makes of the return value of a builder."""
     monkeypatch.setattr(sys.modules[__name__], "builder", lambda _: returned, raising=False)
     report = Report(name=name, title="", caption="", needs=Needs(), build=f"{__name__}:builder")
     return built(ReportContext(report=report, files={}))
@@ -57,12 +57,12 @@ def made(monkeypatch, name, returned):
         ("table_own", table(((((*ROW[:1], Cell(text=217)),),),)), ("blocks[0].groups[0][0][0][1].text", 217)),
     ],
 )
-def test_what_is_no_table_and_no_figure_is_refused(monkeypatch, name, returned, named):
+def test_anything_other_than_a_table_or_figure_is_refused(monkeypatch, name, returned, named):
     with refused(f"'{name}'", f"{__name__}:builder", *named):
         made(monkeypatch, name, returned)
 
 
-def test_what_is_one_is_kept(monkeypatch):
+def test_a_table_and_a_figure_are_kept(monkeypatch):
     whole, figure = table((((ROW,),), ((ROW, ROW),))), Figure()
     assert made(monkeypatch, "table_own", whole) == whole
     assert made(monkeypatch, "own", (figure, "")) == (figure, "")
@@ -97,7 +97,7 @@ NO_FUNCTION = report(build="own_slips:GOOD")
         ("NO_FUNCTION", ("build", "'own_slips:GOOD'", "Report")),
     ],
 )
-def test_a_report_that_could_not_be_made_is_refused_when_it_is_planned(tmp_path, monkeypatch, name, named):
+def test_a_report_that_could_not_be_built_is_refused_when_planned(tmp_path, monkeypatch, name, named):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own_slips.py").write_text(MODULE, encoding="utf-8")
     try:
@@ -108,7 +108,7 @@ def test_a_report_that_could_not_be_made_is_refused_when_it_is_planned(tmp_path,
         sys.modules.pop("own_slips", None)
 
 
-def test_reports_about_the_papers_data_sets_alone_are_left_out_where_there_is_none(root):
+def test_reports_only_about_the_papers_data_sets_are_left_out_if_there_is_none(root):
     about = {"table_claims", "paper_vs_ours"}
 
     def made(**experiments):
@@ -120,11 +120,11 @@ def test_reports_about_the_papers_data_sets_alone_are_left_out_where_there_is_no
     assert made(long_term={"datasets": {"Weather": {}}}) == about
     assert made(short_term={"datasets": {"M4-Hourly": {}}}) == {"table_claims"}
     assert made(long_term=grid, efficiency={"variates": [7, 862]}) == {"table_claims"}
-    assert made(long_term={}) == about, "a kept plan does not say its data sets"
+    assert made(long_term={}) == about, "a kept plan does not name its data sets"
     assert "table_long_term" in reports({"long_term": grid})
 
 
-def test_the_papers_data_sets_are_those_of_its_tables(root):
+def test_the_papers_data_sets_are_those_of_its_published_tables(root):
     names = set()
     for part in PARTS.values():
         with (root / "config/published" / part.published).open(encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""A real Slurm with one node, this machine: Debian's packages, started by hand on the loopback interface."""
+"""A real Slurm with one node, this machine: Debian's packages, started manually on the loopback interface."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ CONFIGURATION = Path("/etc/slurm/slurm.conf")
 LOCK = Path("/tmp/timellama-test-slurm.lock")
 PATIENCE = 60  # seconds that the daemons have to answer
 DAEMONS = ("slurmctld", "slurmd", "munged")
-DEVICES = ("/dev/null", "/dev/zero")  # stand in for two GPUs: Slurm shares out files, whatever they are
+DEVICES = ("/dev/null", "/dev/zero")  # stand in for two GPUs: Slurm allocates files, whatever they are
 OURS = "# Of timellama's tests; made anew by each run of them.\n"
 
 
@@ -74,9 +74,9 @@ def configuration(folder: Path, host: str) -> str:
 
 
 def clear(configuration: Path) -> None:
-    """Remove what a killed test run left: its links, and its daemons where they still run. Not another's Slurm.
+    """Removes what a killed test run left: its links, and its daemons if they still run. Leaves any other Slurm alone.
 
-    Only for who holds the lock, since a test run that is at work looks the same.
+    Only for the holder of the lock, since an active test run looks the same.
     """
     if not configuration.is_symlink():
         return
@@ -90,14 +90,14 @@ def clear(configuration: Path) -> None:
 
 
 def stop(folder: Path) -> None:
-    """Stop the daemons whose process numbers are in the folder."""
+    """Stops the daemons whose process ids are in the folder."""
     for name in ("slurmctld", "slurmd"):
         file = folder / f"{name}.pid"
         if not file.is_file():
             continue
         number = int(file.read_text())
         running = Path(f"/proc/{number}/comm")
-        if running.is_file() and running.read_text().strip() == name:  # not another process, which got the number since
+        if running.is_file() and running.read_text().strip() == name:  # not another process that got the id since
             os.kill(number, signal.SIGTERM)
 
 
@@ -119,17 +119,17 @@ def munge_answers() -> bool:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """Slurm, ready for jobs, in a folder of its own."""
+    """Slurm, ready for jobs, in its own folder."""
     if os.geteuid() != 0:
-        pytest.skip("a Slurm is started by root alone")
+        pytest.skip("only root can start a Slurm")
     missing = [daemon for daemon in DAEMONS if not shutil.which(daemon)]
     if missing:
         pytest.skip(f"{missing[0]} is not installed: apt-get install --no-install-recommends slurm-wlm munge")
     with LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # there is one /etc/slurm, and another test run may be at work
+        fcntl.flock(lock, fcntl.LOCK_EX)  # there is one /etc/slurm, and another test run may be active
         clear(CONFIGURATION)
         if CONFIGURATION.exists() or CONFIGURATION.is_symlink():
-            pytest.skip(f"{CONFIGURATION} is there: this machine has a Slurm of its own")
+            pytest.skip(f"{CONFIGURATION} exists: this machine has its own Slurm")
         yield from started(tmp_path_factory.mktemp("slurm"))
 
 
@@ -139,7 +139,7 @@ def started(folder: Path):
         (folder / name).mkdir()
     (folder / "slurm.conf").write_text(configuration(folder, host))
     (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File={','.join(DEVICES)}\n")
-    # Links, since the program that runs a job's steps forgets SLURM_CONF.
+    # Links, since the program that runs a job's steps drops SLURM_CONF.
     links = [CONFIGURATION, CONFIGURATION.with_name("gres.conf")]
     CONFIGURATION.parent.mkdir(exist_ok=True)
     for link in links:
@@ -156,7 +156,7 @@ def started(folder: Path):
         run("slurmd", "-f", str(folder / "slurm.conf"), "-N", host)
         wait_until(lambda: "idle" in answer("sinfo", "-h", "-o", "%T"), "the node is idle")
         yield folder
-        run("scancel", "--user", "root")  # of a test that failed
+        run("scancel", "--user", "root")  # those of a test that failed
         wait_until(lambda: not answer("squeue", "-h").strip(), "no job is left")
     finally:
         stop(folder)

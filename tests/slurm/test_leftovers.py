@@ -1,4 +1,4 @@
-"""A test run that was killed leaves a Slurm: the next one removes it, and no other."""
+"""A killed test run leaves a Slurm behind: the next run removes this one and no other."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ from tests.slurm.conftest import OURS, clear, wait_until
 
 @pytest.fixture
 def left(tmp_path):
-    """The folder of a run and, beside it, the links in what stands for /etc/slurm."""
+    """The folder of a run and, next to it, the links in a substitute for /etc/slurm."""
     run, etc = tmp_path / "run", tmp_path / "etc"
     run.mkdir()
     etc.mkdir()
@@ -24,7 +24,7 @@ def left(tmp_path):
 
 @pytest.fixture
 def daemon(left):
-    """A process that has slurmd's name and stands in the folder as such."""
+    """A process with slurmd's name, registered in the folder as slurmd."""
     program = left[0] / "slurmd"
     shutil.copy(shutil.which("sleep"), program)
     process = subprocess.Popen([program, "600"])
@@ -45,13 +45,13 @@ def test_its_daemons_are_stopped_and_its_links_removed(left, daemon):
     assert not list(left[1].iterdir())
 
 
-def test_its_links_are_removed_when_its_folder_is_gone(left):
+def test_its_links_are_removed_even_if_its_folder_is_gone(left):
     shutil.rmtree(left[0])
     clear(left[1] / "slurm.conf")
     assert not list(left[1].iterdir())
 
 
-def test_a_process_that_got_the_number_since_goes_on(left, daemon):
+def test_a_process_that_got_the_same_id_since_is_left_running(left, daemon):
     (left[0] / "slurmctld.pid").write_text(f"{daemon.pid}\n")
     (left[0] / "slurmd.pid").unlink()
     clear(left[1] / "slurm.conf")
@@ -59,7 +59,7 @@ def test_a_process_that_got_the_number_since_goes_on(left, daemon):
 
 
 @pytest.mark.parametrize("linked", [True, False])
-def test_another_slurm_stays(left, daemon, linked):
+def test_another_slurm_is_left_alone(left, daemon, linked):
     (left[0] / "slurm.conf").write_text("ClusterName=real\n")
     if not linked:
         (left[1] / "slurm.conf").unlink()

@@ -1,4 +1,4 @@
-"""The workflow on a real Slurm: one job is killed and runs again, and the table is the local one, byte for byte."""
+"""The workflow on a real Slurm: one job is killed and rerun, and the table equals the local one, byte for byte."""
 
 import re
 import subprocess
@@ -13,10 +13,10 @@ from tests.conftest import Project
 
 TABLE = "reports/table_long_term.tex"
 METHODS = ["time-llama", "seasonal-naive"]
-LEFT_OUT = ["look-back-mean", "hour-of-day-mean"]  # floors, which would be planned beside these
+LEFT_OUT = ["look-back-mean", "hour-of-day-mean"]  # floors, which would be planned as well
 SUBMITTED = re.compile(r"has been submitted with SLURM jobid (\d+) \(log: (\S+)/\d+\.log\)")
-LONGEST = 1200  # seconds, on a machine that does much else
-# A test cluster has no accounting, which is what the profile's way to ask for a job's state needs.
+LONGEST = 1200  # seconds, on a busy machine
+# A test cluster has no accounting, which the profile's way to query a job's state needs.
 ASKING = ["--slurm-status-command", "squeue", "--slurm-no-account", "--slurm-init-seconds-before-status-checks", "1"]
 ASKING += ["--seconds-between-status-checks", "1", "--latency-wait", "5"]
 PLACE = ["--set-resources", "train:gpu=1", "train:slurm_partition=graphics"]
@@ -34,7 +34,7 @@ def cut(project: Project) -> Project:
 
 
 def start(project: Project, *arguments: str, python: Path | str = sys.executable) -> subprocess.Popen:
-    """Start snakemake in the project; its output goes to a file, which tells how far it is."""
+    """Starts snakemake in the project; its output goes to a file, which shows its progress."""
     command = [python, "-m", "snakemake", TABLE, *arguments]
     with (project.folder / "snakemake.log").open("w") as out:
         return subprocess.Popen(
@@ -49,7 +49,7 @@ def jobs() -> dict[str, list[str]]:
 
 
 def run_and_kill_one(project: Project) -> str:
-    """Run the workflow on the cluster; the number of Time-LlaMA's training, which is killed."""
+    """Runs the workflow on the cluster and kills Time-LlaMA's training; returns the number of that job."""
     running, killed, end = start(project, "--profile", "workflow/profiles/slurm", *ASKING, *PLACE), None, LONGEST
     while running.poll() is None and end > 0:
         found = SUBMITTED.findall((project.folder / "snakemake.log").read_text())
@@ -64,8 +64,8 @@ def run_and_kill_one(project: Project) -> str:
     return killed
 
 
-# One test and not several, which pytest-xdist would give to several processes, each with a Slurm of its own.
-def test_a_killed_job_is_run_again_and_the_table_is_the_local_one(cluster, make_project):
+# One test instead of several, which pytest-xdist would give to several processes, each with its own Slurm.
+def test_a_killed_job_is_rerun_and_the_table_equals_the_local_one(cluster, make_project):
     cut_there, cut_here = cut(make_project()), cut(make_project())
     there, here = cut_there.folder, cut_here.folder
     local = start(cut_here, "-j1", python=cut_here.python)
@@ -85,7 +85,7 @@ def test_a_killed_job_is_run_again_and_the_table_is_the_local_one(cluster, make_
         asked = (seen[number][1], seen[number][2], seen[number][4])
         assert asked == (("graphics", "1", "gres:gpu:1") if trains else ("processors", "1", "N/A")), place
     first, second = (int(seen[number][3].removesuffix("M")) for number in (killed, again))
-    assert second == 2 * first > 0, "the second attempt asks for as much again"
+    assert second == 2 * first > 0, "the second attempt requests twice as much"
 
     assert local.wait(LONGEST) == 0, (here / "snakemake.log").read_text()
     assert (there / TABLE).read_bytes() == (here / TABLE).read_bytes()

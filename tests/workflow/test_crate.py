@@ -1,4 +1,4 @@
-"""A finished run as an RO-Crate: what it describes is what lies in it, and a change of a file is noticed."""
+"""A finished run as an RO-Crate: it describes exactly the files that it holds, and a changed file is detected."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_every_report_and_result_is_a_described_file_of_the_run(finished, crate)
     assert graph["#torch"]["softwareVersion"] and graph["Snakefile"]["version"] == index["checkout"]["git_commit"]
 
 
-def test_a_changed_and_a_lost_file_are_noticed(crate):
+def test_a_changed_and_an_absent_file_are_detected(crate):
     assert check_crate(crate) == []
     table = crate / "reports/table_long_term.md"
     table.write_text(table.read_text(encoding="utf-8").replace("0", "1", 1), encoding="utf-8")
@@ -46,6 +46,6 @@ def test_a_changed_and_a_lost_file_are_noticed(crate):
     assert sorted(check_crate(crate)) == ["Snakefile", "reports/table_long_term.md"]
 
 
-def test_an_existing_folder_is_not_written_over(finished, crate):
+def test_an_existing_folder_is_not_overwritten(finished, crate):
     with refused(crate):
         write_crate({"results": {}, "reports": {}}, configfile=Path("x"), datasets={}, root=Path(), folder=crate)

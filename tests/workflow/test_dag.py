@@ -1,4 +1,4 @@
-"""The workflow runs once, says in its reports what it did, and re-runs exactly what an edit touches."""
+"""The workflow runs once, says in its reports what it did, and reruns exactly what an edit affects."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import yaml
 from timellama.experiments.matrix import make_matrix
 
 
-def test_results_are_there_and_carry_what_they_must(finished):
+def test_every_result_exists_with_the_required_keys(finished):
     files = sorted(finished.folder.glob("results/long-term/Synthetic/*/*/metrics.json"))
     assert len(files) == 5, "three methods, and the two floors that are not listed"
     for file in files:
@@ -33,7 +33,7 @@ def test_the_table_holds_the_numbers_and_says_that_the_data_are_generated(finish
     assert "Synthetic, H 24: 217 test windows, seed 0." in remark and "Code: commit" in remark
 
 
-def test_generated_data_give_no_verdict_and_the_abstract_says_so(finished):
+def test_generated_data_give_no_verdicts_and_the_abstract_says_so(finished):
     assert not list(finished.folder.glob("reports/**/*claims*")), "none of the paper's data sets is here"
     page = (finished.folder / "reports/README.md").read_text(encoding="utf-8")
     assert "All data are generated" in page and "5 results" in page and "Verdicts" not in page
@@ -42,7 +42,7 @@ def test_generated_data_give_no_verdict_and_the_abstract_says_so(finished):
     assert linked == made - {"README.md"}, "every report is linked, and every link leads to one"
 
 
-def test_the_index_names_what_each_new_report_was_made_from(finished):
+def test_the_index_names_the_results_behind_each_report(finished):
     index = json.loads((finished.folder / "reports/provenance.json").read_text(encoding="utf-8"))["reports"]
     runs = index["reports/table_long_term.md"]["results"]
     assert len(runs) == 5
@@ -61,7 +61,7 @@ def test_nothing_runs_a_second_time(copy):
 
 
 def edited(project, files, *edits):
-    """The plan after edits of files, each a pattern and what stands in its place; they are taken back."""
+    """The plan after edits of files, each a pattern and its replacement; the edits are reverted."""
     before = {}
     for file in files:
         path = project.folder / "timellama" / file
@@ -81,7 +81,7 @@ def methods(planned):
     return {path.split("/")[3] for path in planned if path.startswith("results/long-term/")}
 
 
-def test_a_comment_re_runs_nothing(copy):
+def test_a_comment_reruns_nothing(copy):
     files = (
         "methods/time_llama/network.py",
         "training/train.py",
@@ -91,20 +91,20 @@ def test_a_comment_re_runs_nothing(copy):
     assert edited(copy, files, (r'\A"""', '"""Other words. '), (r"\A", "# A remark.\n")) == set()
 
 
-def test_an_edit_of_the_model_re_runs_its_own_runs_and_what_is_made_of_them(copy):
+def test_an_edit_of_the_model_reruns_its_own_runs_and_what_depends_on_them(copy):
     planned = edited(copy, ["methods/time_llama/tokens.py"], (r"EPSILON = 1e-5", "EPSILON = 2e-5"))
     assert "time-llama" in methods(planned) and "dlinear" not in methods(planned)
     assert "reports/table_long_term.tex" in planned
     assert not [path for path in planned if path.startswith(("results/data", "results/backbones"))]
 
 
-def test_an_edit_of_training_re_runs_every_run_but_no_data(copy):
+def test_an_edit_of_training_reruns_every_run_but_no_data(copy):
     planned = edited(copy, ["training/train.py"], (r"CHECK_EVERY = \d+", "CHECK_EVERY = 7"))
     assert methods(planned) == {"time-llama", "dlinear", "look-back-mean", "seasonal-naive", "hour-of-day-mean"}
     assert not [path for path in planned if path.startswith("results/data")]
 
 
-def test_an_edit_of_what_writes_tables_re_runs_no_training_and_no_figure(copy):
+def test_an_edit_of_the_table_writer_reruns_no_training_and_no_figure(copy):
     planned = edited(copy, ["reports/render/files.py"], (r"\Z", "\nANOTHER = 1\n"))
     tables = [f"table_{name}" for name in ("long_term", "reproduction", "ranking", "datasets", "failures")]
     assert planned == {

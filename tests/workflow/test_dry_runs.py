@@ -1,6 +1,6 @@
-"""What the workflow would do, in a project without data and weights, and what its trainings ask for.
+"""What the workflow would do, in a project without data and weights, and the resource requests of its trainings.
 
-Those are cores that do not overfill a machine, and memory, minutes and a GPU of their own sizes.
+These are cores that do not overload a machine, and memory, minutes and a GPU according to their own sizes.
 """
 
 import functools
@@ -15,26 +15,26 @@ CONFIGURATIONS = ("config", "smoke", "cpu", "paper")
 
 @pytest.fixture(scope="module")
 def untouched(make_project):
-    """A project in which nothing is changed and nothing is run but dry."""
+    """A project in which nothing is changed and only dry runs are made."""
     return make_project()
 
 
 @pytest.fixture(scope="module")
 def dry_run(untouched) -> Callable[[str], str]:
-    """What a dry run of everything prints under a configuration."""
+    """The output of a dry run of everything with a given configuration."""
 
     @functools.cache
     def dry_run(name: str) -> str:
         done = untouched.snakemake("all", "-n", "--configfile", f"config/{name}.yaml")
         assert done.returncode == 0, done.stdout
-        assert not list(untouched.folder.rglob("*.npz")), "a dry run makes nothing"
+        assert not list(untouched.folder.rglob("*.npz")), "a dry run creates nothing"
         return done.stdout
 
     return dry_run
 
 
 def test_lint(untouched):
-    """The one lint that stays asks for conda or a container; the environment is that of `make install`."""
+    """The only remaining lint suggests conda or a container; the environment is that of `make install`."""
     done = untouched.snakemake("--lint")
     assert set(re.findall(r"^    \* (.*):$", done.stdout, re.MULTILINE)) == {
         "Specify a conda environment or container for each rule."
@@ -46,7 +46,7 @@ def test_every_configuration_plans_without_data_and_weights(dry_run, name):
     assert "rule train:" in dry_run(name)
 
 
-def test_a_second_configuration_is_not_merged_into_the_default_and_its_jobs_are_those_shown(dry_run, root):
+def test_a_second_configuration_is_not_merged_into_the_default_and_its_jobs_match_the_page(dry_run, root):
     told = dry_run("smoke")
     assert "Synthetic" in told and "NYCWeather" not in told
     planned, shown = (
@@ -56,21 +56,21 @@ def test_a_second_configuration_is_not_merged_into_the_default_and_its_jobs_are_
     assert planned == shown and int(planned["total"]) > len(planned) > 10
 
 
-def test_a_slip_in_the_configuration_is_told_without_a_traceback(untouched):
+def test_a_mistake_in_the_configuration_is_reported_without_a_traceback(untouched):
     done = untouched.snakemake("all", "-n", "--config", "seedz=1")
     assert done.returncode != 0 and "unknown key" in done.stdout and "seeds" in done.stdout
     assert "Traceback" not in done.stdout
 
 
 def trainings(told: str) -> dict[str, str]:
-    """What a dry run told of every training, by its log."""
+    """What a dry run printed about every training, by its log."""
     jobs = [job for job in re.split(r"(?m)^rule ", told) if job.startswith("train:")]
     return {re.search(r"log: results/logs/train/(\S+)", job).group(1): job for job in jobs}
 
 
 @pytest.mark.parametrize("cores", [1, 2, 8, 100])
 def test_no_more_trainings_run_at_once_than_the_machine_has_cores_for(untouched, dry_run, cores):
-    if cores == 2:  # which every dry run here has
+    if cores == 2:  # as every dry run here has
         told = dry_run("smoke")
     else:
         few = ("-n", "reports/table_long_term.tex", "--configfile", "config/smoke.yaml")
@@ -84,7 +84,7 @@ def test_no_more_trainings_run_at_once_than_the_machine_has_cores_for(untouched,
         assert cores // int(threads.group(1) if threads else 1) == min(cores, len(os.sched_getaffinity(0)))
 
 
-def test_a_training_on_cuda_asks_for_a_gpu_and_for_the_memory_of_its_backbone(dry_run):
+def test_a_training_on_cuda_requests_a_gpu_and_the_memory_of_its_backbone(dry_run):
     jobs = trainings(dry_run("paper"))
     asked = {}
     for backbone in ("Llama-2-7B-x8", "Llama-3.2-1B-x6"):

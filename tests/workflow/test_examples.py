@@ -1,4 +1,4 @@
-"""The worked examples of docs/adding.md, run as they are printed, on one copy of the project."""
+"""The worked examples of docs/adding.md, run as printed, on one copy of the project."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def page(root: Path) -> str:
 
 
 def block(text: str, language: str, holding: str) -> str:
-    """The one fenced block of that language that holds a word."""
+    """The only fenced block of that language that holds the given words."""
     [found] = [b for b in re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL) if holding in b]
     return found
 
@@ -27,7 +27,7 @@ def append(path: Path, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + text, encoding="utf-8")
 
 
-def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: str, make_project) -> None:
+def test_the_pages_data_set_language_model_and_method_can_be_added(page: str, make_project) -> None:
     project = make_project()
     folder, config = project.folder, project.folder / "config"
 
@@ -50,7 +50,7 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
         rf"the pin is {UNKNOWN_PIN}, the files of models/tiny-qwen2 give ([0-9a-f]{{64}})", unpinned.stdout
     )
     assert unpinned.returncode != 0 and told, unpinned.stdout
-    assert told[0].split(" give ")[0] in page, "the page shows another message than the one there is"
+    assert told[0].split(" give ")[0] in page, "the page shows a different message"
     entries = (config / "backbones.yaml").read_text(encoding="utf-8")
     (config / "backbones.yaml").write_text(entries.replace(UNKNOWN_PIN, told[1]), encoding="utf-8")
 
@@ -64,7 +64,7 @@ def test_a_data_set_a_language_model_and_a_method_as_the_page_adds_them(page: st
     assert "NLinear" in table and "IceCream" in table
 
 
-def test_a_method_a_metric_and_reports_alone_as_the_page_adds_them(page: str, copy_of_finished) -> None:
+def test_the_pages_method_metric_and_reports_can_be_added(page: str, copy_of_finished) -> None:
     project = copy_of_finished()
     folder, file = project.folder, project.folder / "config/nlinear.yaml"
     for name, holding in (("methods", "class NLinear"), ("metrics", "NEAR = Metric"), ("reports", "WINDOWS = Report")):
@@ -90,11 +90,11 @@ def test_a_method_a_metric_and_reports_alone_as_the_page_adds_them(page: str, co
     assert told in done.stdout
 
 
-def test_methods_of_a_library_as_the_page_names_them(page: str, make_project) -> None:
+def test_the_pages_methods_of_a_library_run(page: str, make_project) -> None:
     pytest.importorskip("statsforecast")
     project = make_project()
     file = project.folder / "config/statistical.yaml"
-    # Smaller orders than the page has: the fits of AutoARIMA take most of the time.
+    # Smaller orders than on the page, since the fits of AutoARIMA take most of the time.
     text = block(page, "yaml", "name: statistical")
     quick = text.replace("{order: 2, seasonal_order: 1}", "{order: 1, seasonal_order: 0}")
     assert quick != text

@@ -1,4 +1,4 @@
-"""A run that fails fails alone: the rest finishes, and no report that lacks it looks complete."""
+"""A failing run affects only itself: the rest finishes, and no report that lacks it looks complete."""
 
 import json
 import re
@@ -12,7 +12,7 @@ REPORTS = ["reports/table_long_term.md", "reports/table_router.md", "reports/tab
 
 
 class Failing:
-    """A project in which a diverging method, and one that cannot write, fail beside two that do not."""
+    """A project in which a diverging method and one that cannot write fail, while two others succeed."""
 
     def __init__(self, project, root):
         self.project, self.root = project, root
@@ -34,7 +34,7 @@ class Failing:
                 "train_percent": 10,
                 "datasets": {"Synthetic": {"context": 96, "horizons": [24]}},
                 "methods": ["time-llama"],
-                "not_run": ["look-back-mean", "seasonal-naive", "hour-of-day-mean"],  # or floors would have results
+                "not_run": ["look-back-mean", "seasonal-naive", "hour-of-day-mean"],  # else floors would have results
                 "overrides": {"time-llama": {"training": {"learning_rate": 1e30}}},
             },
         }
@@ -54,7 +54,7 @@ def failing(make_project, root):
 
 
 def cells(markdown: str) -> dict[str, list[str]]:
-    """The printed numbers of each method of a table of methods."""
+    """The printed numbers of each method in a table of methods."""
     lines = [[c.strip() for c in line.strip("|").split("|")] for line in markdown.splitlines() if line.startswith("|")]
     found: dict[str, list[str]] = {}
     for header, ours in zip(lines, lines[2:], strict=False):
@@ -64,8 +64,8 @@ def cells(markdown: str) -> dict[str, list[str]]:
     return found
 
 
-def test_the_rest_finishes_and_the_table_shows_a_dash(failing):
-    assert failing.done.returncode != 0, "a failure is told to whoever started it"
+def test_the_rest_finishes_and_the_table_shows_dashes(failing):
+    assert failing.done.returncode != 0, "a failure is reported to the caller"
     table = failing.report("table_long_term.md")
     shown = cells(table)
     assert shown["DLinear"] == shown["RLinear"] == ["–", "–"]  # noqa: RUF001
@@ -74,7 +74,7 @@ def test_the_rest_finishes_and_the_table_shows_a_dash(failing):
     assert "NOT COMPLETE: 2 of 6 runs have no result" in table
     assert "NOT COMPLETE: 2 of 6" in failing.report("table_long_term.tex").replace("\n", " ")
     assert "None of the runs of router has a result" in failing.report("table_router.md")
-    # Every report of the configuration stands, and the figures say what they lack.
+    # Every report of the configuration is there, and the figures say what is missing.
     assert (failing.project.folder / "reports/figures/forecasts_Synthetic.pdf").is_file()
 
 
@@ -88,7 +88,7 @@ def test_the_failures_are_listed_with_reason_and_command(failing):
         assert words[:2] == ["snakemake", "-j1"] and f"**{words[2]}**" in text.replace("\\", "")
 
 
-def test_each_failed_training_leaves_its_error_and_no_other_does(failing):
+def test_only_failed_trainings_leave_an_error(failing):
     files = sorted((failing.project.folder / "results/logs").rglob("*.error.json"))
     errors = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     assert sorted(error["type"] for error in errors) == ["NotADirectoryError", "TrainingFailed", "TrainingFailed"]
@@ -97,15 +97,15 @@ def test_each_failed_training_leaves_its_error_and_no_other_does(failing):
             assert 1 <= error["step"] <= error["total"] and "learning_rate" in error["parameters"]
 
 
-def test_nothing_is_computed_in_the_second_pass(failing):
+def test_a_second_pass_computes_nothing(failing):
     again = failing.project.snakemake("all", environment={"TIMELLAMA_PARTIAL": "1"})
     assert again.returncode == 0 and "Nothing to be done" in again.stdout, again.stdout
     planned = failing.project.snakemake("-n", "all")
-    assert planned.stdout.count("rule train:") == 3, "the runs that failed, and no other, are tried again"
+    assert planned.stdout.count("rule train:") == 3, "only the failed runs are tried again"
 
 
-def test_a_missing_run_brings_its_report_anew(failing):
-    """Last, since it repairs the project."""
+def test_adding_missing_results_rebuilds_the_reports(failing):
+    """Must be last, since it repairs the project."""
     failing.block.unlink()
     (words,) = [
         shlex.split(line)

@@ -14,7 +14,7 @@ from timellama.data.series import load_series
 from timellama.reports import provenance_index
 from timellama.reports.verify import verify
 
-# One file of each kind, and where it is.
+# One file of each kind, and its path.
 TRUNCATED = {
     **{file: f"results/long-term/Synthetic/time-llama/*/{file}" for file in RUN_FILES},
     "series.npz": "results/data/Synthetic/series.npz",
@@ -31,14 +31,14 @@ HOSTILE = "odd/%_&$#{}~^ $(touch pwned) `touch pwned`; touch pwned # é漢.csv"
 
 @pytest.fixture
 def copy(copy_of_finished):
-    """The finished project again, beside a file of somebody else."""
+    """A copy of the finished project, next to a file that does not belong to it."""
     project = copy_of_finished()
     (project.folder.parent / "precious").write_text("mine", encoding="utf-8")
     return project
 
 
 def mismatches(project) -> list[str]:
-    """The paths that `timellama verify` would name in the project."""
+    """The paths that `timellama verify` would report in the project."""
     index = provenance_index.read(project.folder / provenance_index.NAME)
     return [each.path for each in verify(index, root=project.folder).mismatches]
 
@@ -51,18 +51,18 @@ def numbers(project) -> dict[str, list]:
 
 
 def table(project) -> list[str]:
-    """The lines with numbers of the table."""
+    """The table's lines with numbers."""
     text = (project.folder / "reports/table_long_term.md").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
 def cut(path: Path) -> None:
-    """A third of the file is lost."""
+    """Truncates the file to two thirds."""
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
 
 
-def test_verify_names_each_kind_of_file_that_was_cut_short(copy):
+def test_verify_reports_each_kind_of_truncated_file(copy):
     assert mismatches(copy) == []
     for name, pattern in TRUNCATED.items():
         [path] = copy.folder.glob(pattern)
@@ -73,7 +73,7 @@ def test_verify_names_each_kind_of_file_that_was_cut_short(copy):
     assert mismatches(copy) == []
 
 
-def test_what_was_cut_short_is_told_and_made_anew_while_a_second_snakemake_is_turned_away(copy, finished):
+def test_truncated_files_are_reported_and_rebuilt_while_a_second_snakemake_is_refused(copy, finished):
     expected, shown = numbers(finished), table(finished)
     damaged = [path for name in DRAWN for path in copy.folder.glob(TRUNCATED[name])]
     damaged += copy.folder.glob("results/long-term/Synthetic/dlinear/*/metrics.json")
@@ -87,10 +87,10 @@ def test_what_was_cut_short_is_told_and_made_anew_while_a_second_snakemake_is_tu
     for path in damaged:
         [line] = dict.fromkeys(line for line in told if path.relative_to(copy.folder).as_posix() in line)
         assert "elete it and run again" in line
-    # No number of a damaged result is shown: the others are those of before, and a dash stands where it was.
+    # No number of a damaged result is shown: the others are unchanged, and a dash is in its place.
     assert set(re.findall(r"\d\.\d{3}", "".join(table(copy)))) < set(re.findall(r"\d\.\d{3}", "".join(shown)))
     assert "NOT COMPLETE: 1 of 5" in (copy.folder / "reports/table_long_term.md").read_text(encoding="utf-8")
-    assert {path: path.read_bytes() for path in before} == before, "nothing that was whole is lost"
+    assert {path: path.read_bytes() for path in before} == before, "no intact file is lost"
     for path in damaged:
         path.unlink()
 
@@ -99,10 +99,10 @@ def test_what_was_cut_short_is_told_and_made_anew_while_a_second_snakemake_is_tu
     while not list((copy.folder / ".snakemake/locks").glob("*")):
         assert first.poll() is None
         time.sleep(0.1)
-    first.send_signal(signal.SIGSTOP)  # it holds the lock until the second has come
+    first.send_signal(signal.SIGSTOP)  # it holds the lock until the second has tried
     try:
         second = copy.snakemake("all")
-        assert first.poll() is None, "the first was still at work when the second was turned away"
+        assert first.poll() is None, "the first was still running when the second was refused"
     finally:
         first.send_signal(signal.SIGCONT)
     assert second.returncode != 0 and "Traceback" not in second.stdout
@@ -115,7 +115,7 @@ def test_what_was_cut_short_is_told_and_made_anew_while_a_second_snakemake_is_tu
     assert sorted(path.name for path in copy.folder.parent.iterdir()) == ["precious", "project"]
 
 
-def test_a_file_of_a_hostile_name_is_read_as_any_other(make_project, tmp_path):
+def test_a_file_with_a_hostile_name_is_read_like_any_other(make_project, tmp_path):
     project = make_project()
     source = tmp_path / HOSTILE
     source.parent.mkdir()

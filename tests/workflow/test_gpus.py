@@ -1,11 +1,11 @@
-"""The profile for several GPUs: as many trainings at once as there are, each on its own. The devices are names."""
+"""The profile for several GPUs: as many trainings at once as GPUs, each on its own. The devices are only names."""
 
 from itertools import pairwise
 
 from timellama.core.schema import read_yaml
 from timellama.experiments.matrix import make_matrix
 
-# Stands in for the adapter of a training: it tells what it sees.
+# Replaces the adapter of a training: it records what it sees.
 TRAIN = """
 import os, time
 begin = time.time()
@@ -18,7 +18,7 @@ for path in snakemake.output:
 SMOKE = ("--configfile", "config/smoke.yaml")
 
 
-def test_the_profile_gives_every_training_a_gpu_of_its_own(make_project, root, tmp_path):
+def test_the_profile_gives_every_training_its_own_gpu(make_project, root, tmp_path):
     project = make_project()
     (project.folder / "workflow/scripts/train.py").write_text(TRAIN, encoding="utf-8")
     runs = make_matrix(read_yaml(root / "config/smoke.yaml"), root=root).experiment("long_term")

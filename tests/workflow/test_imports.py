@@ -1,4 +1,4 @@
-"""Which scripts of the workflow may load torch: a table or a download that waits for it wastes seconds a job."""
+"""Which scripts of the workflow may load torch: a table or a download that waits for it wastes seconds per job."""
 
 import ast
 import subprocess
@@ -24,7 +24,7 @@ def scripts(root) -> dict[str, Path]:
 
 
 def imported(path: Path) -> list[str]:
-    """The package's modules that a script names."""
+    """The package's modules that a script imports."""
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "timellama":
@@ -35,7 +35,7 @@ def imported(path: Path) -> list[str]:
 
 
 def libraries(module: str) -> set[str]:
-    """The top-level packages that a module's code imports anywhere, also inside a function."""
+    """The top-level packages that a module's code imports anywhere, including inside a function."""
     tree = ast.parse(_module_file(module).read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
@@ -43,7 +43,7 @@ def libraries(module: str) -> set[str]:
 
 
 def loaded(root: Path, *scripts: Path) -> set[str]:
-    """The top-level packages in memory after a fresh interpreter has made the scripts' imports."""
+    """The top-level packages in memory after a new interpreter has made the scripts' imports."""
     names = {name for script in scripts for name in imported(script)}
     code = "\n".join([*(f"import {name}" for name in sorted(names)), "import sys", "print(*sys.modules)"])
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, text=True, capture_output=True)
@@ -60,13 +60,13 @@ def test_only_the_named_scripts_load_torch(root, scripts):
     for name in DRAWS:
         modules = loaded(root, scripts[name])
         assert "matplotlib" in modules and not modules & set(HEAVY), name
-    # What none of them loads is loaded by no single one.
+    # If all of them together do not load a library, none of them does.
     others = [script for name, script in scripts.items() if name not in NEEDS_TORCH | DRAWS]
     assert not loaded(root, *others) & {*HEAVY, "matplotlib"}
 
 
 def test_no_other_script_loads_torch_later(scripts):
-    """Also an import inside a function counts, wherever in the package the script's calls may lead."""
+    """Includes imports inside functions, wherever in the package the script's calls may lead."""
     graph = grimp.build_graph("timellama", exclude_type_checking_imports=True)
     for name, script in scripts.items():
         used = set(imported(script)).union(*(graph.find_upstream_modules(module) for module in imported(script)))

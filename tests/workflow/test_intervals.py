@@ -1,4 +1,4 @@
-"""The step that calibrates intervals: planned where it is asked for, after the trainings, and repeating none."""
+"""The step that calibrates intervals: planned on request, after the trainings, and repeating none of them."""
 
 import json
 import re
@@ -13,11 +13,11 @@ def counts(told):
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", block, re.MULTILINE)}
 
 
-def test_it_is_planned_for_the_long_term_runs_where_it_is_asked_for(make_project):
+def test_it_is_planned_for_the_long_term_runs_on_request(make_project):
     project = make_project()
     given = ("-n", "all", "--configfile", "config/smoke.yaml")
     without, asked = (counts(project.snakemake(*given, *more).stdout) for more in ((), ("--config", "intervals=True")))
-    # Ten methods at a look-back of 96 with their floors, and at 48 one with three floors.
+    # Ten methods including their floors at a look-back of 96, and one with three floors at 48.
     assert "calibrate" not in without and asked.pop("calibrate") == 14
     assert asked.pop("table") == without.pop("table") + 1 and asked.pop("total") == without.pop("total") + 15
     assert asked == without
@@ -37,7 +37,7 @@ def copy(copy_of_finished):
     return project
 
 
-def test_it_repeats_no_training_and_the_table_has_every_method(copy):
+def test_it_repeats_no_training_and_the_table_covers_every_method(copy):
     assert copy.done.returncode == 0, copy.done.stdout
     # Three methods and two floors that are not listed.
     assert counts(copy.done.stdout) == {"calibrate": 5, "table": 1, "total": 6}
@@ -46,13 +46,13 @@ def test_it_repeats_no_training_and_the_table_has_every_method(copy):
         scores = json.loads(file.read_text(encoding="utf-8"))
         metrics = json.loads(file.with_name("metrics.json").read_text(encoding="utf-8"))
         assert scores["n_windows"] == metrics["n_windows"] == 217
-        assert scores["mse"] == metrics["mse"], "the forecasts are those of the run's test, to the bit"
+        assert scores["mse"] == metrics["mse"], "the forecasts equal those of the run's test, to the bit"
         assert f"{100 * scores['coverage']['80']:.1f}" in table and f"{scores['crps']:.3f}" in table
     assert "Generated data" in table and "Seasonal naive" in table
     assert "Nothing to be done" in copy.snakemake("-n", "reports/table_intervals.tex").stdout
 
 
-def test_an_edit_of_it_repeats_it_and_no_training(copy):
+def test_an_edit_of_it_repeats_it_and_its_table_but_no_training(copy):
     path = copy.folder / "timellama/results/statistics/conformal.py"
     before = path.read_text(encoding="utf-8")
     path.write_text(before.replace("FLOOR = 0.3", "FLOOR = 0.4"), encoding="utf-8")
@@ -61,7 +61,7 @@ def test_an_edit_of_it_repeats_it_and_no_training(copy):
     assert counts(told) == {"calibrate": 5, "table": 1, "total": 6}
 
 
-def test_the_report_of_what_is_there_names_what_is_not(copy):
+def test_a_partial_report_names_what_is_missing(copy):
     [gone] = copy.folder.glob("results/long-term/Synthetic/dlinear/*/intervals.json")
     kept = shutil.copy2(gone, copy.folder / "kept.json")
     gone.unlink()

@@ -1,4 +1,4 @@
-"""The metric of docs/adding.md, added to a configuration as the page prints it and run by the workflow."""
+"""The metric of docs/adding.md, added to a configuration as printed on the page and run by the workflow."""
 
 import json
 import re
@@ -13,12 +13,12 @@ from timellama.experiments.run import Run
 
 
 def printed(page, language, holding):
-    """The one fenced block of that language that holds a word."""
+    """The only fenced block of that language that holds the given words."""
     [found] = [text for text in re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL) if holding in text]
     return found
 
 
-def test_a_metric_of_ones_own_is_measured_and_a_change_of_it_measures_again(root, copy_of_finished):
+def test_a_user_supplied_metric_is_measured_and_remeasured_when_it_changes(root, copy_of_finished):
     page = (root / "docs/adding.md").read_text(encoding="utf-8")
     project = copy_of_finished()
     config = yaml.safe_load((project.folder / "config/smoke.yaml").read_text(encoding="utf-8"))

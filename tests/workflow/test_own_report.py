@@ -1,4 +1,4 @@
-"""A table and a figure from outside the package, as docs/adding.md prints them, built by the workflow."""
+"""An external table and figure, as printed in docs/adding.md, built by the workflow."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ def project(root, copy_of_finished):
     [named] = re.findall(r"```yaml\n(reports: .*?)```", page, flags=re.DOTALL)
     config = yaml.safe_load((project.folder / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["seasonal-naive"]}
-    section["not_run"] = ["look-back-mean", "hour-of-day-mean"]  # floors that would stand beside it
+    section["not_run"] = ["look-back-mean", "hour-of-day-mean"]  # floors that would be planned as well
     config |= {"seeds": [0], "experiments": {"long_term": section}, **yaml.safe_load(named)}
     (project.folder / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return project
@@ -51,18 +51,18 @@ def test_the_workflow_builds_them_and_rebuilds_them_when_their_module_changes(pr
     assert "reports/table_windows.tex" in everything.stdout and "reports/figures/steps.pdf" in everything.stdout
 
 
-def test_a_report_that_the_configuration_does_not_have_is_told_without_a_traceback(project):
+def test_a_report_that_the_configuration_does_not_have_is_refused_without_a_traceback(project):
     done = project.snakemake("-n", "reports/table_depth.tex")
     assert done.returncode != 0 and "table_depth" in done.stdout and "Traceback (most recent" not in done.stdout
 
 
 @pytest.mark.parametrize("place", ["json", "no_such_module:X", "timellama.reports.catalogue:NONE", "math:pi"])
-def test_what_is_no_report_is_refused(place):
+def test_a_place_that_holds_no_report_is_refused(place):
     with refused(place):
         reports({}, more=[place])
 
 
-def test_two_reports_cannot_have_one_name(tmp_path, monkeypatch):
+def test_two_reports_with_the_same_name_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "same_name.py").write_text("from timellama.reports.catalogue import OWN\n\nCLAIMS = OWN[0]\n")
     with refused(f"'{OWN[0].name}'"):
@@ -75,7 +75,7 @@ def test_every_builder_and_selection_of_the_catalogue_exists():
             assert callable(loaded(place, of=report.name))
 
 
-def test_the_documentation_names_every_report_and_no_other(root):
+def test_the_documentation_lists_every_report_and_no_other(root):
     page = (root / "docs/reports.md").read_text(encoding="utf-8")
     rows = page.partition("| target | what |")[2].partition("\n\n")[0].splitlines()[2:]
     listed = {name.split("/")[-1] for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}

@@ -1,4 +1,4 @@
-"""The examples of docs/adding.md with other libraries, run as they are printed."""
+"""The examples of docs/adding.md with other libraries, run as printed."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def page(root) -> str:
 
 
 def block(text: str, language: str, holding: str) -> str:
-    """The one fenced block of that language that holds a word."""
+    """The only fenced block of that language that holds the given words."""
     [found] = [b for b in re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL) if holding in b]
     return found
 
@@ -30,7 +30,7 @@ def ran(project) -> dict:
 
 
 @pytest.mark.skipif(find_spec("neuralforecast") is None, reason="needs the extra neuralforecast")
-def test_networks_of_neuralforecast_as_the_page_names_them(page, copy_of_finished):
+def test_the_pages_networks_of_neuralforecast_run(page, copy_of_finished):
     project = copy_of_finished()
     (project.folder / "config/nixtla.yaml").write_text(block(page, "yaml", "name: nixtla"))
     done = project.snakemake("reports/table_long_term.md", "--configfile", "config/nixtla.yaml")
@@ -58,7 +58,7 @@ def test_networks_of_neuralforecast_as_the_page_names_them(page, copy_of_finishe
 
 
 @pytest.mark.skipif(find_spec("chronos") is None, reason="needs the extra chronos")
-def test_a_chronos_model_as_the_page_names_it(page, copy_of_finished):
+def test_the_pages_chronos_model_runs(page, copy_of_finished):
     project = copy_of_finished()
     file = project.folder / "config/chronos.yaml"
     file.write_text(block(page, "yaml", "name: chronos"))

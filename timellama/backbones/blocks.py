@@ -1,12 +1,12 @@
 """The first L blocks of a frozen language model, written out so that adapters can be put on each linear module.
 
 A linear is called through `project(group, x)`: a group is the set of linear modules that read the same input, written
-as its letters (QKV, O, GU, D; GPT-2 has no gate G). The blocks give what transformers' own blocks give, for every
-family (tests/model/test_backbone.py); transformers itself is only needed to prepare a backbone, since importing it
+as its letters (QKV, O, GU, D; GPT-2 has no gate G). The blocks compute what transformers' own blocks compute, for every
+family (tests/model/test_backbone.py). transformers itself is only needed to prepare a backbone, because importing it
 takes longer than a small run.
 
 Paper: section 3.5 (the modules Q K V O G U D) and 4.3 (the first L blocks). Reference: transformers 5,
-models/<family>/modeling_<family>.py, whose names of tensors the prepared folder keeps.
+models/<family>/modeling_<family>.py, whose tensor names the prepared folder keeps.
 """
 
 import json
@@ -29,7 +29,7 @@ from timellama.core.layout import BLOCKS, RECORD
 Project = Callable[
     [str, Tensor], tuple[Tensor, ...]
 ]  # (group, x [B, S, in]) -> one [B, S, out] per letter of the group
-Frozen = tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]  # weights [in, out] and biases [out], one a letter
+Frozen = tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]  # weights [in, out] and biases [out], one per letter
 Memory = tuple[Tensor, Tensor]  # a block's keys and values of earlier tokens, each [1, heads, P, head width]
 Rope = tuple[Tensor, Tensor]  # cosine and sine, each [1, 1, S, head width / 2]
 
@@ -43,14 +43,14 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """What the tensors of a model do not say about it; `backbone.json` of a prepared folder holds it."""
+    """What a model's tensors do not say about it; stored in `backbone.json` of a prepared folder."""
 
     family: str
     head_width: int
-    max_tokens: int  # positions that the model has, or the window that its attention looks at
+    max_tokens: int  # positions that the model has, or the window that its attention covers
     norm_epsilon: float
     activation: str
-    frequencies: tuple[float, ...]  # of the rotary angles, radians a position [head width / 2]; none in GPT-2
+    frequencies: tuple[float, ...]  # of the rotary angles, radians per position [head width / 2]; none in GPT-2
 
 
 class RMSNorm(nn.Module):
@@ -84,14 +84,14 @@ class Block(nn.Module):
         super().__init__()
         self.linears = nn.ModuleDict(linears)
         self.norms = nn.ModuleList(norms)
-        self.head_norms = nn.ModuleList(head_norms)  # Qwen3 normalises each head of Q and of K; the others none
+        self.head_norms = nn.ModuleList(head_norms)  # Qwen3 normalises each head of Q and of K; the other families none
 
 
 class Backbone(Recomputing):
     """The first L blocks, the final norm and the positions of a language model; every parameter is frozen.
 
     `weights` are those of the base model without its embedding table, under transformers' names. Raises ValueError for
-    an unknown family and an activation that is not in `ACTIVATIONS`.
+    an unknown family or an activation that is not in `ACTIVATIONS`.
     """
 
     def __init__(self, *, architecture: Architecture, weights: Mapping[str, Tensor]):
@@ -112,7 +112,7 @@ class Backbone(Recomputing):
         )
         self.norm = _norm(family.last_norm, weights, family, architecture.norm_epsilon)
         self.width = len(self.norm.weight)
-        # Learned positions [positions, D] of GPT-2; the others turn queries and keys by angles.
+        # Learned positions [positions, D] of GPT-2; the other families rotate queries and keys.
         self.position_table = nn.Parameter(weights[family.positions]) if family.positions else None
         frequencies = torch.tensor(architecture.frequencies, dtype=torch.float32)
         self.register_buffer("frequencies", frequencies, persistent=False)
@@ -132,14 +132,14 @@ class Backbone(Recomputing):
         return tuple(self.layers[block].linears[letter](x) for letter in group)
 
     def matrices(self, block: int, group: str) -> Frozen:
-        """Weights [in, out] and biases [out] (None without one) of a group, one a letter; views, not copies."""
+        """Weights [in, out] and biases [out] (None if there is none) of a group, one per letter; views, not copies."""
         linears = [self.layers[block].linears[letter] for letter in group]
         return tuple(linear.weight.T for linear in linears), tuple(linear.bias for linear in linears)
 
     def enter(self, h: Tensor, *, positions: bool, first: int = 0) -> tuple[Tensor, Rope | None]:
         """Give tokens h [B, S, D] their positions from `first` on: added (GPT-2), or as angles for the blocks (others).
 
-        Raises ValueError where the backbone has fewer positions than there are tokens.
+        Raises ValueError if the backbone has fewer positions than there are tokens.
         """
         if not positions:
             return h, None
@@ -178,7 +178,7 @@ class Backbone(Recomputing):
     def _attend(
         self, layer: Block, x: Tensor, project: Project, rope: Rope | None, causal: bool, before: Memory | None
     ) -> Tensor:
-        """Self-attention over the tokens, several query heads to a head of keys and values where there are fewer."""
+        """Self-attention over the tokens; several query heads share a key and value head where those are fewer."""
         q, k, v = self._heads(layer, x, project, rope)
         mask = None
         if before is not None:
@@ -202,9 +202,9 @@ class Backbone(Recomputing):
         return (q, k, v) if rope is None else (rotate(q, rope), rotate(k, rope), v)
 
     def forward(self, h: Tensor, *, causal: bool, before: Sequence[Memory] = ()) -> Tensor:
-        """Run all blocks and the final norm on input embeddings h [B, S, D], with the frozen linears alone.
+        """Run all blocks and the final norm on input embeddings h [B, S, D], with the frozen linears only.
 
-        `before` is what `remember` gives for tokens that stand before these.
+        `before` is what `remember` returns for the tokens before these.
         """
         h, rope = self.enter(h, positions=True, first=before[0][0].shape[2] if before else 0)
         for index in range(len(self.layers)):
@@ -214,7 +214,7 @@ class Backbone(Recomputing):
 
     @torch.no_grad()
     def remember(self, h: Tensor) -> list[Memory]:
-        """Each block's keys and values of tokens h [1, P, D] that stand before others, which they do not attend to."""
+        """Each block's keys and values of tokens h [1, P, D] that precede others and do not attend to them."""
         h, rope = self.enter(h, positions=True)
         memories = []
         for index, layer in enumerate(self.layers):
@@ -276,7 +276,7 @@ def rotate(x: Tensor, rope: Rope) -> Tensor:
 def load_backbone(folder: Path, *, dtype: torch.dtype) -> Backbone:
     """Load a prepared folder (`backbone.json`, `blocks.safetensors`) without its embedding table.
 
-    Raises InputError where either file is cut short or does not belong to the other.
+    Raises InputError if either file is truncated or if they do not belong together.
     """
     try:
         described = json.loads((folder / RECORD).read_text(encoding="utf-8"))["architecture"]

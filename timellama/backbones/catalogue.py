@@ -1,15 +1,15 @@
-"""Backbones: the catalogue, and the preparation of the first L blocks of one into a folder that loads at once.
+"""Backbones: the catalogue, and the preparation of a backbone's first L blocks as a folder that loads at once.
 
 A prepared folder holds
     config.json             transformers' configuration, cut to L blocks
     blocks.safetensors      the blocks, the final norm and (GPT-2) the positions, by transformers' names
-    embeddings.safetensors  one tensor, `weight` [V, D], so that the few rows of a prompt are read without the others
-    tokenizer.json          for the `tokenizers` library, which reads it in a tenth of the time of AutoTokenizer
-    backbone.json           what it is and where it comes from, with a SHA-256 for each of the files above
+    embeddings.safetensors  one tensor, `weight` [V, D], so that a prompt's few rows are read without the others
+    tokenizer.json          for the `tokenizers` library, which reads it in a tenth of AutoTokenizer's time
+    backbone.json           what it is and where it comes from, with the SHA-256 of each file above
 
 Paper: section 3 (the prompt is embedded by the backbone's own frozen embedder) and 4.3 (only the first L blocks of
-Llama-2 7B, Llama-3.2 1B, Gemma 2B or GPT-2 large are used). The catalogue needs neither torch nor transformers: a
-workflow plans with it.
+Llama-2 7B, Llama-3.2 1B, Gemma 2B or GPT-2 large are used). The catalogue needs neither torch nor transformers, because
+planning uses it.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ class BackboneEntry:
 
 
 def load_backbones(path: Path) -> dict[str, BackboneEntry]:
-    """The catalogue, by name. Raises InputError, listing every problem of the file."""
+    """The catalogue, by name. Raises InputError, listing every problem in the file."""
     absent = dict.fromkeys(field.name for field in fields(BackboneEntry))
     entries = load_yaml(path, BACKBONES)
     return {name: BackboneEntry(**absent | {"name": name} | dict(entry)) for name, entry in entries.items()}
@@ -81,10 +81,10 @@ def fetch_backbone(
 ) -> Path | None:
     """Fetch what `prepare` needs of an entry, and no more; the result is its `source`.
 
-    Of a sharded repository only the shards that hold the first `blocks` blocks are fetched; for `weights` "random"
-    none. A mirror holds a repository's files at owner/name/file. A folder is used where it is; entries that are made
-    here need nothing (None). Raises InputError as `sources.fetch` does; for a hub repository the message says how to
-    fetch by hand.
+    Of a sharded repository, only the shards that hold the first `blocks` blocks are fetched; none if `weights` is
+    "random". A mirror holds a repository's files at owner/name/file. A folder is used where it is; entries that are
+    made here need nothing (None). Raises InputError as `sources.fetch` does; for a hub repository the message says how
+    to fetch the file manually.
     """
     if entry.kind == "random":
         return None
@@ -120,7 +120,7 @@ def fetch_backbone(
 
 
 def _by_hand(entry: BackboneEntry, file: str) -> str:
-    """How to come by a file of a hub repository where it cannot be fetched directly."""
+    """How to get a file of a hub repository that cannot be fetched directly."""
     download = f"hf download {entry.source} --revision {entry.pin} --local-dir FOLDER/{entry.source}"
     if entry.files.get(file) is None:
         return (
@@ -149,10 +149,10 @@ def _weight_files(entry: BackboneEntry, *, blocks: int, folder: Path, get: Calla
 
 
 def folder_digest(folder: Path) -> str:
-    """What pins a local transformers folder: the SHA-256 over the names and SHA-256s of its configuration, tokenizer
-    and safetensors files. Raises InputError for a folder that is not there."""
+    """The pin of a local transformers folder: the SHA-256 over the names and SHA-256s of its configuration, tokenizer
+    and safetensors files. Raises InputError if the folder does not exist."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; name a transformers folder with safetensors")
+        raise InputError(f"{folder} is not a folder; name a transformers folder with safetensors")
     files = sorted(p for p in folder.iterdir() if p.name in (CONFIG, TOKENIZER, INDEX) or p.suffix == ".safetensors")
     lines = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
     return hashlib.sha256(lines.encode()).hexdigest()
@@ -163,11 +163,11 @@ def prepare(
 ) -> None:
     """Write the first `blocks` blocks of `entry` into the prepared folder `folder`.
 
-    source: a GGUF file or a transformers folder, as `fetch_backbone` gives; None for entries that are made here.
+    source: a GGUF file or a transformers folder, as `fetch_backbone` returns; None for entries that are made here.
     random_seed: draw all weights from this seed instead (a control: same architecture and tokenizer, nothing learnt).
     The same input gives the same bytes. The folder appears complete or not at all; an older prepared one is replaced.
-    Raises InputError for missing, broken or mismatched files, for too many blocks, and where `folder` holds other
-    things.
+    Raises InputError for missing, broken or mismatched files, for too many blocks, and if `folder` holds anything
+    else.
     """
     from timellama.backbones import weights as backbone_parts
 
@@ -220,7 +220,7 @@ def _parts(
 
         if sha256_of(source) != entry.pin:
             raise InputError(
-                f"{entry.name}: {source} has not the SHA-256 {entry.pin} of its pin; delete it and fetch it again"
+                f"{entry.name}: {source} does not have its pinned SHA-256 {entry.pin}; delete it and fetch it again"
             )
         if random_seed is None:
             return gguf_blocks.gguf_parts(source, blocks=blocks), None
@@ -250,13 +250,13 @@ def _write(parts: "Parts", record: dict[str, Any], folder: Path) -> None:
 
 @contextmanager
 def _appearing_at_once(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to write into, renamed to it at the end; on failure nothing of it is left.
+    """A folder beside `folder` to write into, renamed to it at the end; removed on failure.
 
-    What a killed process left of it is removed first, so two processes must not prepare the same folder at once.
+    What a killed process left there is removed first, so two processes must not prepare the same folder at once.
     """
     replaceable = not folder.exists() or (folder.is_dir() and ((folder / RECORD).exists() or not any(folder.iterdir())))
     if not replaceable:
-        raise InputError(f"{folder} exists and is no prepared backbone; name another folder or remove it")
+        raise InputError(f"{folder} exists and is not a prepared backbone; name another folder or remove it")
     staging = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)

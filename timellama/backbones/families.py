@@ -1,7 +1,7 @@
 """The families of language models: where each keeps the parts of a block, and what its configuration calls its sizes.
 
-A family is one record. One from outside the package is an entry point of the group `timellama.families`, whose object
-is a `Family`. Paper: section 3.5 (the modules Q K V O G U D) and 4.3. Reference: transformers 5,
+A family is one record. A family from outside the package is an entry point of the group `timellama.families`, whose
+object is a `Family`. Paper: section 3.5 (the modules Q K V O G U D) and 4.3. Reference: transformers 5,
 models/<family>/modeling_<family>.py and configuration_<family>.py.
 """
 
@@ -103,12 +103,12 @@ FAMILIES = {
 
 @functools.cache
 def every_family() -> dict[str, Family]:
-    """The families of this package and of installed ones, by name. Raises InputError for what is no `Family`."""
+    """The families of this package and of installed ones, by name. Raises InputError for one that is not a `Family`."""
     return offered(FAMILIES, group=GROUP, kind=Family)
 
 
 def family_of(config: Mapping[str, Any], *, where: object) -> Family:
-    """The family of a transformers configuration. Raises InputError, with what there is, for another one."""
+    """The family of a transformers configuration. Raises InputError, listing the known ones, for any other."""
     name, known = config.get("model_type"), every_family()
     if not isinstance(name, str) or name not in known:
         raise InputError(f"{where}: model_type is {name!r}; only {', '.join(known)} are supported. Name one of these")

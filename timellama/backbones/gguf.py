@@ -1,7 +1,7 @@
 """The first L blocks of a Llama-like model in a GGUF file, dequantised to float32.
 
-Only the tensors of these blocks are dequantised: for six blocks of SmolLM2-135M this takes 6 s with the tokenizer, and
-transformers' own reader 15 s (two AMD cores). It needs no `accelerate`. The numbers are the same
+Only the tensors of these blocks are dequantised: six blocks of SmolLM2-135M take 6 s with the tokenizer, and 15 s with
+transformers' own reader (two AMD cores). `accelerate` is not needed. The numbers are the same
 (tests/data/test_backbones_gguf.py).
 
 Reference: ggml-org/llama.cpp, gguf-py and convert_hf_to_gguf.py (LlamaModel.permute: rows of Q and K are stored in
@@ -31,13 +31,13 @@ TENSORS = {  # gguf-py, tensor_mapping.py, block mappings of the architecture "l
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-SPLITS = ("gpt-2", "smollm")  # ways of splitting a text before its merges that `gguf_tokenizer` is known to rebuild
+SPLITS = ("gpt-2", "smollm")  # ways of splitting a text before merging that `gguf_tokenizer` is known to rebuild
 
 
 def gguf_config(source: Path) -> tuple[dict[str, Any], GGUFReader]:
     """The transformers configuration of a GGUF file, with all its blocks, and the open file.
 
-    Raises InputError for a corrupt file, another architecture than llama and scaled positions.
+    Raises InputError for a corrupt file, an architecture other than llama, or scaled positions.
     """
     if not source.is_file():
         raise InputError(f"{source} is missing; fetch the backbone again")
@@ -80,8 +80,7 @@ def gguf_config(source: Path) -> tuple[dict[str, Any], GGUFReader]:
 def gguf_parts(source: Path, *, blocks: int) -> Parts:
     """The first `blocks` blocks of a GGUF file, float32.
 
-    Raises InputError as `gguf_config`, `cut_config`, `gguf_tokenizer` and `checked` do, and for tensors that this code
-    does not know.
+    Raises InputError as `gguf_config`, `cut_config`, `gguf_tokenizer` and `checked` do, and for unknown tensors.
     """
     whole, reader = gguf_config(source)
     config = cut_config(whole, blocks=blocks, where=source)
@@ -103,7 +102,7 @@ def gguf_parts(source: Path, *, blocks: int) -> Parts:
     known = {f"blk.{block}.{stored}.weight" for block in range(blocks) for stored in TENSORS}
     own = {t.name for t in reader.tensors if any(t.name.startswith(f"blk.{block}.") for block in range(blocks))}
     if own - known:
-        raise InputError(f"{source}: tensor {min(own - known)} is no part of a plain Llama block; use kind hub")
+        raise InputError(f"{source}: tensor {min(own - known)} is not part of a plain Llama block; use kind hub")
     embedding = read("token_embd.weight", "embedding")
     note = ", ".join(f"{part} {' and '.join(sorted(names))}" for part, names in kinds.items())
     parts = Parts(
@@ -128,8 +127,8 @@ def unpermute(weight: np.ndarray, *, heads: int) -> np.ndarray:
 def gguf_tokenizer(source: Path, reader: GGUFReader) -> str:
     """The text of `tokenizer.json`, from the tokenizer's fields of a GGUF file.
 
-    transformers rebuilds it. It does not know SmolLM's way of splitting, under which every digit stands alone
-    (llama.cpp, LLAMA_VOCAB_PRE_TYPE_SMOLLM); without it "  5" would become other tokens than the model was trained on.
+    transformers rebuilds it. It does not know SmolLM's way of splitting, which separates every digit (llama.cpp,
+    LLAMA_VOCAB_PRE_TYPE_SMOLLM); without it "  5" would become tokens other than those the model was trained on.
     Raises InputError for a tokenizer that would be rebuilt wrongly.
     """
     model, split = (
@@ -151,7 +150,7 @@ def gguf_tokenizer(source: Path, reader: GGUFReader) -> str:
 
 
 def _tensor(reader: GGUFReader, name: str, source: Path) -> ReaderTensor:
-    """The tensor of that name, still quantised. Raises InputError where there is none."""
+    """The tensor of that name, still quantised. Raises InputError if there is none."""
     for tensor in reader.tensors:
         if tensor.name == name:
             return tensor

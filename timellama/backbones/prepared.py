@@ -28,9 +28,8 @@ class Prepared:
     """A prepared folder: its path, the content of `config.json` and that of `backbone.json`.
 
     weights: `pretrained` or `random`; seed: what random weights were drawn from. blocks: L of `blocks_available`.
-    width: D. vocabulary: V. architecture: what the blocks are built from beside their
-    weights. embedding_scale: what the model multiplies embeddings by. storage: how the source kept the
-    numbers. sha256: by file name.
+    width: D. vocabulary: V. architecture: what the blocks are built from besides their weights. embedding_scale: what
+    the model multiplies embeddings by. storage: how the source stored the numbers. sha256: by file name.
     """
 
     path: Path
@@ -56,7 +55,7 @@ def load_prepared(folder: Path) -> Prepared:
     """What a prepared folder is; reads no weights. Raises InputError for a missing, incomplete or foreign folder."""
     lost = [file for file in (RECORD, CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER) if not (folder / file).is_file()]
     if lost:
-        raise InputError(f"{folder} is no prepared backbone: {lost[0]} is missing; prepare it again")
+        raise InputError(f"{folder} is not a prepared backbone: {lost[0]} is missing; prepare it again")
     remedy = {"absent": PREPARE, "damaged": PREPARE}
     record, config = read_json(folder / RECORD, **remedy), read_json(folder / CONFIG, **remedy)
     given = record | {"path": folder, "config": config}
@@ -80,7 +79,7 @@ def prompt_rows(folder: Path, text: str) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Embedder:
-    """What a kind of prompt embeds its text with: the tokenizer and embedding table of a prepared folder."""
+    """What a prompt's text is embedded with: the tokenizer and embedding table of a prepared folder."""
 
     folder: Path
 
@@ -90,7 +89,7 @@ class Embedder:
         return load_prepared(self.folder).embedding_scale
 
     def tokenise(self, text: str) -> list[int]:
-        """The token numbers of a text, with the model's own special tokens."""
+        """The token ids of a text, with the model's own special tokens."""
         return self._tokeniser(text)
 
     def rows(self, text: str) -> Tensor:
@@ -107,7 +106,7 @@ class Embedder:
 
 
 def tokeniser(folder: Path) -> Callable[[str], list[int]]:
-    """What turns a text into the model's token numbers, with its own special tokens."""
+    """A function that turns a text into the model's token ids, with its own special tokens."""
     load_prepared(folder)
     tokenizer = tokenizer_from((folder / TOKENIZER).read_text(encoding="utf-8", errors="replace"), where=folder)
     tokenizer.no_truncation()
@@ -116,7 +115,7 @@ def tokeniser(folder: Path) -> Callable[[str], list[int]]:
 
 
 def tokenizer_from(text: str, *, where: object) -> Tokenizer:
-    """A tokenizer from the text of `tokenizer.json`. Raises InputError where it cannot be read."""
+    """A tokenizer from the text of `tokenizer.json`. Raises InputError if it cannot be read."""
     try:
         return Tokenizer.from_str(text)
     except Exception as error:  # the tokenizers library raises plain Exception
@@ -124,7 +123,7 @@ def tokenizer_from(text: str, *, where: object) -> Tokenizer:
 
 
 def embedding_table(folder: Path) -> Tensor:
-    """The whole embedding table [V, D], in the dtype it is stored in and not scaled; it can be gigabytes."""
+    """The whole embedding table [V, D], in its stored dtype and not scaled; it can be gigabytes."""
     load_prepared(folder)
     return _open_embeddings(folder).get_tensor("weight")
 

@@ -1,6 +1,6 @@
-"""The sizes of the catalogue's language models as their publishers give them, for what is counted before they are here.
+"""The published sizes of the catalogue's language models, for counts that are made before a model is fetched.
 
-The catalogue's entry says width, blocks and modules; what else depends on a model (heads, inner width, vocabulary,
+The catalogue's entry gives width, blocks and modules; whatever else depends on a model (heads, inner width, vocabulary,
 positions) is in its own `config.json`. Standard library only: planning reads this.
 """
 
@@ -10,9 +10,9 @@ from timellama.backbones.catalogue import BackboneEntry
 
 POSITIONS = ("max_position_embeddings", "n_positions")  # transformers' names; the second is GPT-2's
 
-# As in each model's `config.json` (SmolLM2-135M: the metadata of its GGUF file), held by tests/test_counting.py against
-# the published numbers of parameters. What is not named is transformers' default for the family. A model's own file,
-# once it is here, goes before this.
+# As in each model's `config.json` (SmolLM2-135M: the metadata of its GGUF file); tests/test_counting.py checks them
+# against the published numbers of parameters. Sizes that are missing are transformers' defaults for the family. Once a
+# model's own file is fetched, it takes precedence.
 PUBLISHED: dict[str, dict[str, Any]] = {
     "SmolLM2-135M": {
         "model_type": "llama",
@@ -95,6 +95,6 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 
 
 def positions_of(entry: BackboneEntry) -> int | None:
-    """How many tokens a language model has room for; None where that is not known before it is prepared."""
+    """How many tokens a language model has room for; None if that is unknown until it is prepared."""
     config = entry.config or PUBLISHED.get(entry.name, {})
     return next((config[name] for name in POSITIONS if name in config), None)

@@ -1,7 +1,7 @@
-"""Layers that are computed again in the backward pass in place of being kept (Chen et al. 2016, arXiv 1604.06174).
+"""Layers that are recomputed in the backward pass instead of being kept (Chen et al. 2016, arXiv 1604.06174).
 
-What is drawn in the first pass, such as a dropout mask, is drawn alike in the second, so gradients are the same to the
-bit where a kernel repeats itself.
+Random draws of the first pass, such as a dropout mask, are repeated in the second, so gradients are the same to the bit
+if the kernels are deterministic.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +21,9 @@ class Recomputing(nn.Module):
 def recomputed(
     layer: Callable[[Tensor], Tensor], h: Tensor, *, on: bool, norms: Sequence[nn.BatchNorm1d] = ()
 ) -> Tensor:
-    """layer(h), of which only h is kept where it is `on` and a gradient is wanted.
+    """layer(h), of which only h is kept if `on` is true and gradients are enabled.
 
-    `norms` are the layer's batch norms, which take up the statistics of the first pass alone.
+    `norms` are the layer's batch norms; they update their running statistics in the first pass only.
     """
     if not (on and torch.is_grad_enabled()):
         return layer(h)
@@ -36,10 +36,10 @@ def recomputed(
 
 @contextmanager
 def _statistics_kept(norms: Sequence[nn.BatchNorm1d]) -> Iterator[None]:
-    """Batch norms normalise by their batch, and leave their running statistics as they are."""
+    """Let batch norms normalise by their batch and leave their running statistics unchanged."""
     before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0  # what the new batch weighs
+        norm.momentum = 0.0  # the weight of the new batch
     try:
         yield
     finally:

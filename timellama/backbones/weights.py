@@ -1,10 +1,10 @@
 """What a prepared backbone is made of, taken from a transformers folder or freshly initialised.
 
 `Parts` holds the first L blocks of a language model under the tensor names of transformers' base model (LlamaModel,
-GPT2Model, ...), the embedding table apart from them, the configuration and the tokenizer. `gguf.py` makes the
-same from a GGUF file; `catalogue.py` writes it down.
+GPT2Model, ...) and, apart from these, the embedding table, the configuration and the tokenizer. `gguf.py` makes the
+same from a GGUF file; `catalogue.py` writes it to disk.
 
-Paper: section 3.5 and 4.3 (only the first L blocks are used). Reference for the names: transformers 5,
+Paper: sections 3.5 and 4.3 (only the first L blocks are used). Reference for the names: transformers 5,
 models/<family>/modeling_<family>.py. Only safetensors are read: they cannot run code, unlike pickles.
 """
 
@@ -25,7 +25,7 @@ from timellama.core.errors import InputError
 
 INDEX = "model.safetensors.index.json"  # transformers' name for the list of shards
 SINGLE = "model.safetensors"
-PREFIXES = ("", "model.", "transformer.")  # base model; Llama's kin below a head; GPT-2 below a head
+PREFIXES = ("", "model.", "transformer.")  # base model; models like Llama under a head; GPT-2 under a head
 END_TOKEN = "<|endoftext|>"  # our choice for the byte tokenizer: GPT-2's own end token
 
 
@@ -47,7 +47,7 @@ class Parts:
 
 
 def depth_key(config: dict[str, Any]) -> str:
-    """The name under which a configuration keeps its number of blocks."""
+    """The key under which a configuration keeps its number of blocks."""
     return family_of(config, where="config.json").depth
 
 
@@ -64,8 +64,8 @@ def embedding_scale(config: dict[str, Any]) -> float:
 def architecture(config: dict[str, Any], *, where: object) -> dict[str, Any]:
     """What `backbones.blocks.Architecture` holds, with the defaults that transformers gives a configuration.
 
-    Raises InputError as `family_of` and `empty_model` do, and where attention is scaled in a way that the blocks do not
-    have.
+    Raises InputError as `family_of` and `empty_model` do, and if attention is scaled in a way that the blocks do not
+    support.
     """
     family, model = family_of(config, where=where), empty_model(config, where=where)
     full = model.config
@@ -91,7 +91,7 @@ def architecture(config: dict[str, Any], *, where: object) -> dict[str, Any]:
 def cut_config(config: dict[str, Any], *, blocks: int, where: object) -> dict[str, Any]:
     """The same configuration with only the first `blocks` blocks.
 
-    Raises InputError for another family than the known ones, for missing entries and for more blocks than there are.
+    Raises InputError for an unknown family, for missing entries and for more blocks than there are.
     """
     family = family_of(config, where=where)
     missing = [key for key in (family.depth, family.width) if key not in config]
@@ -104,7 +104,7 @@ def cut_config(config: dict[str, Any], *, blocks: int, where: object) -> dict[st
         )
     if not 1 <= blocks <= available:
         raise InputError(
-            f"{where}: blocks={blocks} is not between 1 and the {available} that the model has; ask for fewer"
+            f"{where}: blocks={blocks} is not between 1 and the {available} that the model has; request fewer"
         )
     cut = {**config, family.depth: blocks}
     if cut.get("layer_types"):  # newer configurations list the attention of every block
@@ -115,7 +115,7 @@ def cut_config(config: dict[str, Any], *, blocks: int, where: object) -> dict[st
 def empty_model(config: dict[str, Any], *, where: object) -> nn.Module:
     """The base model that `config` describes, without memory for its weights.
 
-    Raises InputError where transformers refuses the configuration.
+    Raises InputError if transformers refuses the configuration.
     """
     try:
         with torch.device("meta"):
@@ -125,7 +125,7 @@ def empty_model(config: dict[str, Any], *, where: object) -> nn.Module:
 
 
 def checked(parts: Parts, *, where: object) -> Parts:
-    """`parts`, with every tensor in the place and of the shape that its configuration asks for.
+    """`parts`, whose tensors are checked to have the names and shapes that the configuration requires.
 
     Raises InputError for a missing, superfluous or misshapen tensor, and for a tokenizer that does not fit the
     embedding.
@@ -136,8 +136,8 @@ def checked(parts: Parts, *, where: object) -> Parts:
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise InputError(
-                f"{where}: tensor {name} has shape {found.get(name, 'none: it is missing')}, the configuration asks "
-                f"for {expected.get(name, 'none: it is unknown')}; weights and config.json must be of the same model"
+                f"{where}: tensor {name} has shape {found.get(name, 'none: it is missing')}, the configuration "
+                f"requires {expected.get(name, 'none: it is unknown')}; weights and config.json must be of one model"
             )
     highest = max(tokenizer_from(parts.tokenizer, where=where).get_vocab(with_added_tokens=True).values())
     if highest >= len(parts.embedding):
@@ -162,7 +162,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str:
-    """A text file. Raises InputError where it is missing or not UTF-8."""
+    """A text file. Raises InputError if it is missing or not UTF-8."""
     if not path.is_file():
         raise InputError(f"{path} is missing; write one: AutoTokenizer.from_pretrained(model).save_pretrained(folder)")
     try:
@@ -210,9 +210,9 @@ def shards_for(wanted: list[str], files: dict[str, str], *, where: object) -> di
 
 
 def tensors_by_name(source: Path) -> dict[str, str]:
-    """Every tensor's name and the file it is in, of a folder with one safetensors file or several with an index.
+    """Every tensor's name and its file, in a folder with one safetensors file or with several and an index.
 
-    Raises InputError for pickled weights, for none at all and for a broken index.
+    Raises InputError for pickled weights, for no weights at all and for a broken index.
     """
     if (source / INDEX).is_file():
         files = read_json(source / INDEX).get("weight_map")
@@ -264,7 +264,7 @@ def read_tensors(source: Path, wanted: list[str]) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
             raise InputError(
-                f"{source}: {name} is {tensor.dtype}; name the unquantised model, its weights are floating point"
+                f"{source}: {name} is {tensor.dtype}; name the unquantised model, whose weights are floating point"
             )
     return {name: tensors[name] for name in wanted}
 
@@ -273,7 +273,7 @@ def random_parts(whole: dict[str, Any], tokenizer: str, *, blocks: int, seed: in
     """The first `blocks` blocks of the architecture `whole` with transformers' own initial weights, drawn from `seed`.
 
     Blocks, norms, positions and embeddings are all drawn, in float32, so nothing pretrained is left; torch's global
-    generator is put back as it was. Raises InputError as `cut_config` and `checked` do.
+    generator is restored afterwards. Raises InputError as `cut_config` and `checked` do.
     """
     config = cut_config(whole, blocks=blocks, where=where)
     empty_model(config, where=where)

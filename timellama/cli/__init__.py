@@ -1,1 +1,1 @@
-"""The command line `timellama`: its app and what its commands share. The work is in the rooms below it."""
+"""The command line `timellama`: its app and what its commands share. The work is done by the other packages."""

@@ -1,7 +1,7 @@
 """Whether this machine can run a configuration: each need of the project, what was found, and what to type.
 
-Nothing is installed, fetched or written. A need of the runs that is not met is a gap; what only reports or comfort
-need is a warning.
+Nothing is installed, fetched or written. An unmet need of the runs is a gap; an unmet need of reports or convenience
+only is a warning.
 """
 
 import importlib.metadata
@@ -36,16 +36,16 @@ from timellama.reports.registry import of_configuration
 from timellama.training.scores.metric_objects import EXTRA, find_metrics
 
 OK, WARNING, GAP = "ok", "warning", "gap"
-PATIENCE = 5.0  # our choice, seconds: a server that does not answer by then is taken as not reachable
-ROOM = 2_000_000_000  # our choice, bytes: below it a table of the default configuration may not find its place
+PATIENCE = 5.0  # our choice, seconds: a server that does not answer by then counts as unreachable
+ROOM = 2_000_000_000  # our choice, bytes: with less, a table of the default configuration may run out of space
 LEAST_MEMORY = 2  # our choice, GiB: the default configuration's largest run takes 1.6 GB (`timellama plan`)
-LATEX = ("booktabs.sty", "graphicx.sty")  # what a document that holds the tables loads
+LATEX = ("booktabs.sty", "graphicx.sty")  # the packages that a document with the tables loads
 Reach = Callable[[str], str | None]  # a source -> why it cannot be reached, or None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One need: `state` is ok, warning or gap; `remedy` is what to type, where there is something."""
+    """One need: `state` is ok, warning or gap; `remedy` is what to type, if anything."""
 
     name: str
     state: str
@@ -54,7 +54,7 @@ class Finding:
 
 
 def examine(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
-    """Every need of the plan's runs, in the order in which a person would meet them."""
+    """Every need of the plan's runs, in the order in which a user would meet them."""
     yield python(importlib.metadata.metadata(PACKAGE)["Requires-Python"])
     yield from libraries(importlib.metadata.requires(PACKAGE) or ())
     yield from torch_and_device(matrix.config["device"], threads=matrix.config["threads"])
@@ -83,7 +83,7 @@ def python(wanted: str) -> Finding:
 
 
 def libraries(requirements: Iterable[str]) -> Iterator[Finding]:
-    """The installed versions beside those that the project needs; one line where all are right."""
+    """The installed versions compared with those that the project needs; one line if all are right."""
     wrong, right = [], 0
     for text in requirements:
         requirement = Requirement(text)
@@ -105,7 +105,7 @@ def libraries(requirements: Iterable[str]) -> Iterator[Finding]:
 
 
 def torch_and_device(wanted: str, *, threads: int) -> Iterator[Finding]:
-    """Whether torch computes, and on what."""
+    """Whether torch works, and on which device."""
     try:
         import torch
 
@@ -125,7 +125,7 @@ def torch_and_device(wanted: str, *, threads: int) -> Iterator[Finding]:
         yield Finding(name="device", state=OK, found=f"{wanted}: CUDA {torch.version.cuda}, {names}")
     elif wanted.startswith("cuda"):
         remedy = "snakemake ... --config device=cpu precision=float32, or run it where there is a GPU"
-        yield Finding(name="device", state=GAP, found=f"{wanted} is asked for, torch finds no CUDA", remedy=remedy)
+        yield Finding(name="device", state=GAP, found=f"{wanted} is requested, but torch finds no CUDA", remedy=remedy)
     else:
         yield Finding(name="device", state=OK, found=f"{wanted}: cpu, no CUDA")
     if threads > cores:
@@ -134,7 +134,7 @@ def torch_and_device(wanted: str, *, threads: int) -> Iterator[Finding]:
 
 
 def memory() -> Finding:
-    """Main memory; what the runs of a configuration take, `timellama plan` says."""
+    """Main memory; `timellama plan` says what the runs of a configuration take."""
     found = memory_gib()
     if found >= LEAST_MEMORY:
         return Finding(name="memory", state=OK, found=f"{found} GiB")
@@ -142,7 +142,7 @@ def memory() -> Finding:
 
 
 def disk(results: Path) -> Finding:
-    """Whether results can be written, and have room."""
+    """Whether results can be written and there is space for them."""
     place = results if results.is_dir() else Path()
     free = shutil.disk_usage(place).free
     if not os.access(place, os.W_OK):
@@ -154,7 +154,7 @@ def disk(results: Path) -> Finding:
 
 
 def data(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
-    """Each data set of the runs: here, at hand, or to be fetched from a place that answers."""
+    """Each data set of the runs: here, available locally, or to be fetched from a source that answers."""
     for name in dict.fromkeys(run.dataset for run in matrix.every_run().values()):
         files = matrix.datasets[name].files
         states = [inventory.state_of(file, results=results, mirrors=mirrors) for file in files]
@@ -173,7 +173,7 @@ def data(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Reach)
 
 
 def backbones(matrix: Matrix, *, results: Path, mirrors: Sequence[str], reach: Reach) -> Iterator[Finding]:
-    """Each language model of the runs: prepared, at hand, or to be fetched."""
+    """Each language model of the runs: prepared, available locally, or to be fetched."""
     wanted = dict.fromkeys(run.backbone for run in matrix.every_run().values() if run.backbone)
     for name in dict.fromkeys(backbone.name for backbone in wanted):
         entry = matrix.backbones[name]
@@ -222,7 +222,7 @@ def _of_backbone(
 
 
 def _of_source(label: str, artifact: Artifact, mirrors: Sequence[str], reach: Reach, *, fetch: str) -> Finding:
-    """A file that is not here: whether a mirror or its publisher answers."""
+    """For a file that is not here: whether a mirror or its publisher answers."""
     for mirror in mirrors:
         if "://" in mirror and reach(mirror) is None:
             return Finding(name=label, state=OK, found=f"to be fetched, the mirror {mirror} answers", remedy=fetch)
@@ -237,7 +237,7 @@ def _of_source(label: str, artifact: Artifact, mirrors: Sequence[str], reach: Re
 
 
 def reachable(source: str) -> str | None:
-    """Why the place of a source does not answer, or None: a connection for an address, pip's index for a package."""
+    """Why a source does not answer, or None: tries a connection to an address, pip's index for a package."""
     if source.startswith("pypi:"):
         name, version, _ = pypi.parse(source)
         command = [sys.executable, "-m", "pip", "index", "versions", "--disable-pip-version-check", name]
@@ -253,7 +253,7 @@ def reachable(source: str) -> str | None:
     parts = urlsplit(address)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 443)
     if parts.hostname is None:
-        return f"{address} is no address"
+        return f"{address} is not an address"
     try:
         with socket.create_connection((parts.hostname, port), timeout=PATIENCE):
             return None
@@ -262,14 +262,14 @@ def reachable(source: str) -> str | None:
 
 
 def impossible(matrix: Matrix) -> Iterator[Finding]:
-    """What the configuration asks for and cannot have, by reason: the rest runs all the same."""
+    """Cells that the configuration requests and that are impossible, by reason; the others run."""
     for group in grouped(matrix.impossible):
         of = f"{group.cells} cell(s) of {', '.join(group.experiments)}"
         yield Finding(name="impossible", state=WARNING, found=f"{group.sentence} ({of})", remedy=group.remedy)
 
 
 def own_parts(config: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether a configuration's own metrics and reports can be imported; without them nothing is run."""
+    """Whether a configuration's own metrics and reports can be imported; if they cannot, nothing is run."""
     yield _own(EXTRA, config, lambda: find_metrics(config.get(EXTRA, ())))
     yield _own("reports", config, lambda: of_configuration(config))
 
@@ -279,7 +279,7 @@ def _own(key: str, config: Mapping[str, Any], load: Callable[[], Any]) -> Findin
     try:
         load()
     except InputError as error:
-        remedy = f"correct it, or take it out of `{key}`; docs/adding.md says how they are written"
+        remedy = f"correct it, or remove it from `{key}`; docs/adding.md says how they are written"
         return Finding(name=name, state=GAP, found=str(error), remedy=remedy)
     return Finding(name=name, state=OK, found=f"{count} imported" if count else "none")
 
@@ -289,12 +289,12 @@ def git(root: Path) -> Finding:
     found = shutil.which("git")
     if found and (root / ".git").exists():
         return Finding(name="git", state=OK, found="results name their commit")
-    what = "no git" if not found else "the package lies in no clone"
+    what = "no git" if not found else "the package is not in a clone"
     return Finding(name="git", state=WARNING, found=f"{what}: results cannot name their commit", remedy="git clone")
 
 
 def latex(which: Callable[[str], str | None] = shutil.which) -> Finding:
-    """Whether the tables can be compiled here; they are written all the same."""
+    """Whether the tables can be compiled here; they are written in any case."""
     install = "apt-get install texlive-latex-base texlive-latex-recommended"
     if not which("pdflatex"):
         return Finding(

@@ -1,6 +1,6 @@
 """What all commands share: where they print, how they fail, and the folder that they work in.
 
-Results go to standard output, everything else to standard error, so that a pipe gets results alone.
+Results go to standard output, everything else to standard error, so that a pipe gets only results.
 """
 
 import inspect
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 OK, CHECK_FAILED, WRONG_INPUT = 0, 1, 2
 CODES = "Exit code: 0 done; 1 a check failed; 2 wrong usage or input."
-PIPED_WIDTH = 120  # our choice: columns of a table that goes to a file or a pipe
+PIPED_WIDTH = 120  # our choice: width in columns of a table that goes to a file or a pipe
 RESULTS = Path("results")
-EXAMPLES = "Examples:"  # begins the paragraph of a docstring whose lines stay as they are
+EXAMPLES = "Examples:"  # starts the paragraph of a docstring whose line breaks are kept
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to read.")]
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
 ConfigFile = Annotated[Path, typer.Option("--configfile", help="The configuration, as for snakemake.")]
 DEFAULT_CONFIG = Path("config/config.yaml")
 
 
 class Commands(TyperGroup):
-    """The commands; an error that a person can put right ends with one clear line and code 2."""
+    """The commands; an error that the user can correct ends with one clear line and code 2."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -48,24 +48,24 @@ class Commands(TyperGroup):
 
 
 def add(app: typer.Typer, name: str, function: Callable[..., None]) -> None:
-    """Give `app` the command `name`; its help is the function's docstring, with paragraphs that fill the terminal."""
+    """Add the command `name` to `app`; its help is the function's docstring, with paragraphs that fill the terminal."""
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     flowing = [text if text.startswith(EXAMPLES) else text.replace("\n", " ") for text in paragraphs]
     app.command(name, help="\n\n".join(flowing), epilog=CODES)(function)
 
 
 def fail(message: str) -> None:
-    """Say what is wrong, on standard error."""
+    """Print what is wrong to standard error."""
     typer.echo(f"error: {message}", err=True)
 
 
 def warn(message: str) -> None:
-    """Say what a person should know, on standard error."""
+    """Print what the user should know to standard error."""
     typer.echo(f"warning: {message}", err=True)
 
 
 def console() -> "Console":
-    """Where people read: a terminal at its width, anything else at `PIPED_WIDTH`."""
+    """The console for human-readable output: a terminal at its width, anything else at `PIPED_WIDTH`."""
     from rich.console import Console
 
     found = Console(highlight=False, emoji=False, markup=False)
@@ -75,7 +75,7 @@ def console() -> "Console":
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = (), title: str | None = None
 ) -> None:
-    """A table; cells are shown as they are, columns named in `right` on the right. None is an empty cell."""
+    """Print a table. Cells are shown as they are, columns named in `right` are right-aligned; None is an empty cell."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -89,7 +89,7 @@ def print_table(
 
 
 def progress_line() -> Callable[[str], None]:
-    """A line that writes over itself, where somebody looks; an empty text ends it."""
+    """A line that overwrites itself, shown only on a terminal; an empty text ends it."""
     from tqdm import tqdm
 
     bar = tqdm(bar_format="{desc}", disable=None, leave=False)
@@ -103,7 +103,7 @@ def progress_line() -> Callable[[str], None]:
 
 
 def print_json(value: Any) -> None:
-    """Indented JSON; a number that is not finite is null, a path is text."""
+    """Print indented JSON; a number that is not finite becomes null, a path becomes text."""
     typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
@@ -118,7 +118,7 @@ def _plain(value: Any) -> Any:
 
 
 def load_plan(configfile: Path) -> "Matrix":
-    """The plan of a configuration, of this folder or as it came with the package."""
+    """The plan of a configuration from this folder, or else from the package."""
     from timellama.core.schema import read_yaml
     from timellama.experiments.matrix import make_matrix
 
@@ -127,7 +127,7 @@ def load_plan(configfile: Path) -> "Matrix":
 
 
 def configuration(given: Path) -> Path:
-    """The file that `--configfile` names: in this folder, or else the one of that name that came with the package."""
+    """The file that `--configfile` names: from this folder, or else the one of that name from the package."""
     from timellama.core.shipped import shipped
 
     found = shipped(str(given))
@@ -135,16 +135,16 @@ def configuration(given: Path) -> Path:
 
 
 def project() -> Path:
-    """The checkout that a command is for, which is the folder that it runs in."""
+    """The checkout that a command works on: the folder that it runs in. Raises InputError if it is not a checkout."""
     if not Path("Snakefile").is_file() or not Path("config/datasets.yaml").is_file():
         raise InputError(
-            f"{Path.cwd()} is no checkout of the project, which holds Snakefile and config/: change into one"
+            f"{Path.cwd()} is not a checkout of the project, which has Snakefile and config/: change into one"
         )
     return Path()
 
 
 def spell_bytes(count: float | None) -> str:
-    """`1.2 GB`; a question mark for what is not known."""
+    """`1.2 GB`; a question mark if the count is not known."""
     if count is None:
         return "?"
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

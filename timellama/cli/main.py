@@ -1,4 +1,4 @@
-"""The app behind the script `timellama`. A new command is a module of `commands` and a line below."""
+"""The app behind the script `timellama`. A new command needs a module in `commands` and a line below."""
 
 import typer
 

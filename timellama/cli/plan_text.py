@@ -1,4 +1,4 @@
-"""The answer of `timellama plan` as lines and tables for a terminal."""
+"""The output of `timellama plan` as lines and tables for a terminal."""
 
 from typing import Any
 
@@ -59,8 +59,8 @@ def print_plan(answer: dict[str, Any]) -> None:
             )
     else:
         say(
-            f"Time: assumed, not measured: a GPU of {basis['peak_tflops']:g} TFLOP/s of which runs reach "
-            f"{100 * basis['share']:g} %, and {basis['microseconds_a_call']:g} us an operation that the host sends."
+            f"Time: assumed, not measured: a GPU of {basis['peak_tflops']:g} TFLOP/s, of which runs reach "
+            f"{100 * basis['share']:g} %, and {basis['microseconds_a_call']:g} us per operation that the host sends."
         )
     say(f"Each job takes {basis['job_overhead']:.0f} s beside its work.")
     unit = "GPU(s)" if gpu else "run(s) at once"
@@ -75,7 +75,7 @@ def print_plan(answer: dict[str, Any]) -> None:
     say(f"The longest run alone: {spell_time(hours['longest_run'] * 3600)}")
     needed = answer["workers_for_tomorrow"]
     if needed is None:
-        say(f"Not by tomorrow on any number: {answer['longer_than_a_day']} run(s) alone take more than 24 h")
+        say(f"Not by tomorrow with any number: {answer['longer_than_a_day']} run(s) take more than 24 h each")
     elif runs["left"]:
         say(f"By tomorrow (24 h): {needed} {unit}")
     rows = [
@@ -86,18 +86,18 @@ def print_plan(answer: dict[str, Any]) -> None:
     memory = answer["memory"]
     say(
         f"Memory: {spell_bytes(memory['largest'])} for the largest run, {spell_bytes(memory['limit'])} "
-        + ("a GPU" if gpu else "free")
+        + ("per GPU" if gpu else "free")
     )
     if cut:
         say(
-            f"A run may take {spell_bytes(int(memory['of_a_run']))}: the batches of runs that are cut to fit pass in "
-            "parts, or their layers are computed again in the backward pass. Whole batches would take what stands "
-            "under `if whole`."
+            f"A run may take {spell_bytes(int(memory['of_a_run']))}: the batches of runs that are cut to fit are "
+            "processed in parts, or their layers are recomputed in the backward pass. Whole batches would take what "
+            "`if whole` shows."
         )
     for each in answer["over_allowance"]:
         say(
-            f"  {each['folder']} takes {spell_bytes(each['bytes'])} at least all the same: its weights alone, with "
-            f"what is kept of the trained ones, take {spell_bytes(each['weight_bytes'])}"
+            f"  {each['folder']} still takes {spell_bytes(each['bytes'])} at least: its weights alone, with what is "
+            f"kept for the trained ones, take {spell_bytes(each['weight_bytes'])}"
         )
     for name, words in (("do_not_fit", "do not fit"), ("may_not_fit", "may not fit")):
         for (method, remedy), runs in _by_cause(answer[name]).items():
@@ -107,7 +107,7 @@ def print_plan(answer: dict[str, Any]) -> None:
                 f"least): {remedy}; --json names them"
             )
     if answer["do_not_fit"]:
-        say(f"  The times above hold {spell_time(hours['of_runs_that_do_not_fit'] * 3600)} of runs that do not fit")
+        say(f"  The times above include {spell_time(hours['of_runs_that_do_not_fit'] * 3600)} of runs that do not fit")
     for each in answer["downloads"]:
         size = spell_bytes(each["bytes"]) + (", by its shape" if each["estimated"] else "")
         say(f"Download: {each['name']} ({'size not published' if each['bytes'] is None else size})")

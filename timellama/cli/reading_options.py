@@ -1,4 +1,4 @@
-"""The options that say how a file of one's own is read, which `data add` and `bench` share."""
+"""The options that say how a user's file is read, shared by `data add` and `bench`."""
 
 import functools
 import inspect
@@ -11,48 +11,46 @@ from timellama.core.errors import InputError
 from timellama.data.catalogue.reading_choices import Align, Decimal, Duplicates, Fill, Missing, Separator
 
 READING = {  # the fields of `Asked`, as options
-    "time_column": Annotated[str | None, typer.Option(help="The column of time, where it is not clear.")],
+    "time_column": Annotated[str | None, typer.Option(help="The time column, if it is not clear.")],
     "day_first": Annotated[
         bool | None, typer.Option("--day-first/--month-first", help="The order of dates such as 02/03/2024.")
     ],
     "zone": Annotated[
-        str | None, typer.Option(help="The zone of stamps that name none: Europe/Berlin. They are kept in UTC.")
+        str | None, typer.Option(help="The zone of timestamps that name none: Europe/Berlin. They are kept in UTC.")
     ],
     "separator": Annotated[
-        Separator | None, typer.Option(help="What parts the cells of a text file, where it is not clear.")
+        Separator | None, typer.Option(help="What separates the cells of a text file, if it is not clear.")
     ],
-    "decimal": Annotated[Decimal | None, typer.Option(help="The decimal mark, where it is not clear.")],
+    "decimal": Annotated[Decimal | None, typer.Option(help="The decimal mark, if it is not clear.")],
     "sheet": Annotated[str | None, typer.Option(help="The sheet of an Excel file that has several.")],
     "id_column": Annotated[str | None, typer.Option(help="In a long file, the column that names the series.")],
     "value_column": Annotated[str | None, typer.Option(help="In a long file, the column of the values.")],
     "align": Annotated[
         Align | None,
-        typer.Option(help="Of series that differ in length, keep the time that all span, or that any does."),
+        typer.Option(help="For series that differ in length, keep the time that all cover, or that any covers."),
     ],
-    "columns": Annotated[
-        list[str] | None, typer.Option(help="Read this column of values and no other; may be repeated.")
-    ],
+    "columns": Annotated[list[str] | None, typer.Option(help="Read only this column of values; may be repeated.")],
     "drop": Annotated[list[str] | None, typer.Option(help="Leave this column out; may be repeated.")],
     "sort": Annotated[bool, typer.Option("--sort", help="Put the rows in order of time.")],
     "duplicates": Annotated[
-        Duplicates | None, typer.Option(help="What stands for the rows of one stamp: the first, the last, their mean.")
+        Duplicates | None, typer.Option(help="How to merge rows with the same timestamp: first, last or their mean.")
     ],
     "fill": Annotated[
         Fill | None,
-        typer.Option(help="Fill missing cells and rows: a line, the previous value, the value a season before."),
+        typer.Option(help="Fill missing cells and rows: a line, the previous value, the value one season before."),
     ],
     "missing": Annotated[
         Missing | None,
-        typer.Option(help="Leave missing cells and rows missing: they count in no loss and in no error."),
+        typer.Option(help="Leave missing cells and rows missing: no loss and no error counts them."),
     ],
 }
-Frequency = Annotated[str | None, typer.Option(help="The step from row to row: h, 15min, D, B, 7D, MS.")]
-Season = Annotated[int | None, typer.Option(min=1, help="Steps of a season; a day in hourly data.")]
+Frequency = Annotated[str | None, typer.Option(help="The time step between rows: h, 15min, D, B, 7D, MS.")]
+Season = Annotated[int | None, typer.Option(min=1, help="Number of steps in a season; a day in hourly data.")]
 Shares = Annotated[str, typer.Option("--split", help="Shares of training, validation and test rows.")]
 AcceptQuirks = Annotated[
-    bool, typer.Option("--accept-quirks", help="Declare repeated stamps, gaps and -9999 as meant.")
+    bool, typer.Option("--accept-quirks", help="Declare duplicate timestamps, gaps and -9999 as intended.")
 ]
-SPLIT = "0.7/0.1/0.2"  # Autoformer's, as the paper has it for its data sets that have no months
+SPLIT = "0.7/0.1/0.2"  # Autoformer's, as in the paper for its data sets that are not split by months
 
 
 def shares_of(text: str) -> tuple[float, float, float]:
@@ -67,12 +65,12 @@ def shares_of(text: str) -> tuple[float, float, float]:
 
 
 def reads_a_file(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of `READING` in place of its parameter `asked`, which gets them as an `Asked`."""
+    """Give a command the options of `READING` instead of its parameter `asked`, which receives them as an `Asked`."""
     own = inspect.signature(command)
     parameters = []
     for parameter in own.parameters.values():
         if parameter.name == "asked":
-            parameters += [  # None: not named, so that the default of `Asked` stands
+            parameters += [  # None: not given, so that the default of `Asked` applies
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
                 for name, kind in READING.items()
             ]

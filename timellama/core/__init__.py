@@ -1,1 +1,1 @@
-"""Files, locks, digests and provenance: what every other room stands on."""
+"""Files, locks, digests and provenance: what every other room builds on."""

@@ -1,15 +1,15 @@
 """The digest of the code that a number depends on.
 
 `code_digest` starts from named definitions, such as `timellama.training.run:run_experiment`, and follows what they use
-through the package, definition by definition. A function that is not reached does not count, even where its module
-does. A definition counts for what it computes: comments, layout, docstrings, annotations of functions, log lines and
-the messages of errors do not count.
+through the package, definition by definition. A function that is not reached does not count, even if its module
+does. Only what a definition computes counts: comments, layout, docstrings, annotations of functions, log lines and
+error messages do not.
 
-Code is digested by content, so a module may be moved or renamed, and so may what it defines: a name that the package
-defines is replaced by the order in which the walk first meets it, a library's by the library's own name, and a string
-that names a module of the package loses the module's path.
+Code is digested by content, so modules and what they define may be moved or renamed. A name that the package defines
+is replaced by the order in which the walk first meets it, and a name imported from a library by the library's own name
+for it. A string that names a module of the package loses the module's path.
 
-Only the standard library is imported, and nothing of what is digested: planning calls this.
+Only the standard library is imported, and none of the digested code: planning calls this.
 """
 
 import ast
@@ -26,12 +26,12 @@ ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-Name = tuple[str, str | None]  # a module and what it defines; None stands for all of it
+Name = tuple[str, str | None]  # a module and a name that it defines; None means all of it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """A statement at the top of a module: `parts` are the words of its dump, between which it uses `uses`."""
+    """A top-level statement of a module: `parts` is the text of its dump, split wherever it uses one of `uses`."""
 
     parts: tuple[str, ...]
     uses: tuple[Name, ...]
@@ -42,7 +42,7 @@ class Source:
     """A module's statements by the names that they define, and what its imports bind."""
 
     statements: list[ast.stmt] = field(default_factory=list)
-    pieces: dict[int, Piece] = field(default_factory=dict)  # of those statements that were asked for
+    pieces: dict[int, Piece] = field(default_factory=dict)  # of the statements requested so far
     defined: dict[str, list[int]] = field(default_factory=dict)
     effects: list[int] = field(default_factory=list)  # statements that define nothing and run on import
     imports: dict[str, Name] = field(default_factory=dict)
@@ -51,9 +51,9 @@ class Source:
 
 @functools.cache
 def code_digest(*entries: str, without: tuple[str, ...] = ()) -> str:
-    """SHA-256, hexadecimal, of all that the entries use. An entry is `module:name`, or `module` for all of a module.
+    """Hexadecimal SHA-256 of all code that the entries use. An entry is `module:name`, or `module` for a whole module.
 
-    The modules `without` are not followed: what a step records or how it is kept apart from others changes no number.
+    The modules in `without` are not followed: what a step records or how it is isolated from others changes no number.
     An entry outside the package is followed through its own top-level package and through this one. Raises ValueError
     for an entry or module that does not exist.
     """
@@ -65,12 +65,12 @@ def code_digest(*entries: str, without: tuple[str, ...] = ()) -> str:
 
 
 def code_used(*entries: str, without: tuple[str, ...] = ()) -> list[str]:
-    """The names, `module:name`, that `code_digest` of the same arguments covers, sorted; `*` is all of a module."""
+    """The names (`module:name`) that `code_digest` covers with the same arguments, sorted; `*` is a whole module."""
     return sorted({f"{module}:{name or '*'}" for (module, name), _ in _walk(entries, without)})
 
 
 def _walk(entries: tuple[str, ...], without: tuple[str, ...]) -> Iterator[tuple[Name, list[str]]]:
-    """Breadth first: each name with the lines of its statements, in which other names are numbers."""
+    """Breadth first: each name with the lines of its statements, in which numbers replace other names."""
     numbers: dict[Name, int] = {}
     waiting: list[Name] = []
     seen: set[tuple[str, int]] = set()
@@ -87,12 +87,12 @@ def _walk(entries: tuple[str, ...], without: tuple[str, ...]) -> Iterator[tuple[
     for entry in (*without, *entries):
         module, _, name = entry.partition(":")
         if _file(module) is None or (name and name not in _source(module).defined):
-            raise ValueError(f"{entry!r} is no module, or no definition of one; a step can only name what exists")
+            raise ValueError(f"{entry!r} is not a module, or not defined in one; a step can only name what exists")
         number((module, name or None))
     while waiting:
         module, name = current = waiting.pop(0)
         source = _source(module)
-        # What a module does when it is imported counts with whatever is taken from it.
+        # What a module does on import counts with anything taken from it.
         chosen = source.defined.get(name, []) if name else range(len(source.statements))
         lines = []
         for index in dict.fromkeys([*chosen, *source.effects]):
@@ -106,7 +106,7 @@ def _walk(entries: tuple[str, ...], without: tuple[str, ...]) -> Iterator[tuple[
 
 
 def _resolved(module: str, name: str | None) -> Name:
-    """Where a name is defined: a name that a module imports belongs to another, and may be a module itself."""
+    """Where a name is defined: an imported name belongs to another module, and may be a module itself."""
     met = set()
     while name is not None and (module, name) not in met:
         met.add((module, name))
@@ -117,13 +117,13 @@ def _resolved(module: str, name: str | None) -> Name:
         elif _file(f"{module}.{name}"):
             module, name = f"{module}.{name}", None
         else:
-            return module, None  # made in a way that cannot be read off: then all of the module counts
+            return module, None  # made in a way that the source does not show: the whole module counts
     return module, name
 
 
 @functools.cache
 def _file(module: str) -> Path | None:
-    """Of a module of this package or an installed one: its source or compiled file, or the folder of a bare package."""
+    """The source or compiled file of a module, ours or installed; for a package without `__init__.py`, its folder."""
     head, *rest = module.split(".")
     if head == PACKAGE:
         roots = [ROOT]
@@ -143,7 +143,7 @@ def _file(module: str) -> Path | None:
 def _source(module: str) -> Source:
     file = _file(module)
     if file is None:
-        raise ValueError(f"{module!r} is no module that can be read; a step can only name modules that exist")
+        raise ValueError(f"{module!r} is not a readable module; a step can only name modules that exist")
     source = Source()
     for statement in _body(ast.parse(_text(file))):
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
@@ -162,12 +162,12 @@ def _source(module: str) -> Source:
 def _text(file: Path) -> str:
     if file.suffix == ".py":
         return file.read_text(encoding="utf-8")
-    # Of a compiled module no name can be read off, so that all of it counts.
+    # No names can be read from a compiled module, so all of it counts.
     return f"COMPILED = {hashlib.sha256(file.read_bytes()).hexdigest()!r}" if file.is_file() else ""
 
 
 def _piece(module: str, index: int) -> Piece:
-    """A statement of the module. `_source` makes none: that takes the sources of others, which may import this one."""
+    """A statement of the module. Not built by `_source`: it needs the sources of others, which may import this one."""
     source = _source(module)
     if index not in source.pieces:
         writer = _Writer(source.statements[index], module)
@@ -200,7 +200,7 @@ def _bind(
     imports: dict[str, Name],
     libraries: dict[str, str],
 ) -> None:
-    """Enter what an import binds: names of followed packages in `imports`, others in `libraries`."""
+    """Record what an import binds: names of followed packages in `imports`, others in `libraries`."""
     followed = {PACKAGE, module.split(".")[0]}
     if isinstance(statement, ast.Import):
         for alias in statement.names:
@@ -230,9 +230,9 @@ def _is_package(module: str) -> bool:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    """The names that a statement binds where it stands, not those inside the functions and classes that it defines.
+    """The names that a statement binds in its own scope, not those inside the functions and classes that it defines.
 
-    A change of an element or attribute, `a[0] = 1`, belongs to the name that it changes.
+    A change to an element or attribute, `a[0] = 1`, belongs to the name that it changes.
     """
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         yield node.name
@@ -329,7 +329,7 @@ class _Writer:
         return any(name in names for names in self.local)
 
     def _target(self, node: ast.Attribute | ast.Name) -> Name | None:
-        """What of a followed package a name, or a chain of attributes of a module, stands for."""
+        """The definition in a followed package that a name, or a chain of a module's attributes, refers to."""
         if isinstance(node, ast.Attribute):
             owner = self._target(node.value) if isinstance(node.value, (ast.Attribute, ast.Name)) else None
             if owner is None:
@@ -372,7 +372,7 @@ class _Writer:
         return names
 
     def _shortened(self, text: str) -> str:
-        """`text` without the module's path at its beginning, where it names one of ours."""
+        """`text` without its leading module path, if that names one of our modules."""
         if not text.startswith(f"{PACKAGE}.") or not text.replace(".", "").replace(":", "").isidentifier():
             return text
         path, colon, rest = text.partition(":")
@@ -384,7 +384,7 @@ class _Writer:
 
 
 def _inside(node: ast.AST) -> list[ast.AST]:
-    """A statement and what stands in it, without the insides of functions, classes and comprehensions."""
+    """A statement and everything in it, except the insides of functions, classes and comprehensions."""
     found = [node]
     for each in found:  # grows as it is read
         if isinstance(each, (*FUNCTIONS, ast.ClassDef)):

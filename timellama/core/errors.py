@@ -1,4 +1,4 @@
-"""The one exception for input that a person can put right, and the guess at the word that was meant."""
+"""The one exception for input that the user can correct, and the guess at the word that was meant."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ class InputError(ValueError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean ETTh1?` for the known name that is nearest to `word`, in whatever case; empty where none is."""
+    """`; did you mean ETTh1?` for the known name nearest to `word`, ignoring case; empty if none is near."""
     by_fold = {name.casefold(): name for name in reversed(list(known))}
     near = difflib.get_close_matches(word.casefold(), by_fold, n=1)
     return f"; did you mean {by_fold[near[0]]}?" if near else ""

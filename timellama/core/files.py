@@ -1,7 +1,7 @@
 """Writes the canonical files so that the same content has the same bytes and a file is either whole or absent.
 
-`numpy.savez` leaves the archive's headers to the library's version; here each entry has a fixed date and no
-compression, so a digest of the file names its content. Nothing is ever pickled.
+With `numpy.savez` the archive's headers depend on the library's version; here each entry has a fixed date and no
+compression, so a digest of the file identifies its content. Nothing is ever pickled.
 """
 
 import csv
@@ -32,9 +32,9 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def staged(*paths: Path) -> Iterator[list[Path]]:
-    """A name beside each path, for a file that takes its place when the block ends and vanishes when it fails.
+    """A name beside each path, for a file that replaces it when the block ends and is deleted when the block fails.
 
-    The folders are made. Of several files none takes its place before all are written.
+    Missing folders are created. If there are several files, none is moved into place before all are written.
     """
     names = [path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}") for path in paths]
     try:
@@ -50,7 +50,7 @@ def staged(*paths: Path) -> Iterator[list[Path]]:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that takes the place of `path` when the block ends, and vanishes when it fails."""
+    """A binary file that replaces `path` when the block ends, and is deleted when the block fails."""
     with staged(path) as [name], name.open("wb") as file:
         yield file
         file.flush()
@@ -58,7 +58,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 def remove_unfinished(path: Path) -> None:
-    """Delete what processes killed within `staged` have left beside `path`; nobody may be writing it now."""
+    """Delete what processes killed within `staged` left beside `path`; no process may be writing it now."""
     for unfinished in path.parent.glob(f".{path.name}.*"):
         unfinished.unlink(missing_ok=True)
 
@@ -74,7 +74,7 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
 
 
 def read_arrays(path: Path, names: tuple[str, ...], *, perhaps: tuple[str, ...] = ()) -> dict[str, "np.ndarray"]:
-    """The arrays `names`, and those of `perhaps` that are there, of an `.npz` that `write_arrays` made.
+    """The arrays `names`, and those of `perhaps` that are present, of an `.npz` that `write_arrays` wrote.
 
     Raises InputError when the file is absent, damaged, or holds other arrays.
     """
@@ -83,12 +83,12 @@ def read_arrays(path: Path, names: tuple[str, ...], *, perhaps: tuple[str, ...] 
     try:
         with np.load(path, allow_pickle=False) as archive:
             if set(archive.files) - set(perhaps) != set(names):
-                raise InputError(f"{path}: holds the arrays {archive.files}, expected {list(names)}; make it again")
+                raise InputError(f"{path}: holds the arrays {archive.files}, expected {list(names)}; rebuild it")
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: not a readable array file ({error}); delete it and let it be made again") from error
+        raise InputError(f"{path}: not a readable array file ({error}); delete it so that it is rebuilt") from error
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -99,7 +99,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows under a header, atomically; the header stands even where there are no rows."""
+    """Writes rows under a header, atomically; the header is written even if there are no rows."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

@@ -1,8 +1,8 @@
 """JSON objects as lines of one CSV file and back, without loss: what is read is what was written, to the last bit.
 
-A value inside objects stands in the column of its keys, joined by `/` (`run/training/batch_size`); a list is one cell.
-A cell is a text as it is, where it is one line and could not be taken for anything else, or JSON. Python writes the
-shortest text that reads back as the same float. An empty cell is a key that the object does not have.
+A nested value is in the column named by its keys, joined by `/` (`run/training/batch_size`); a list is one cell. A
+cell is plain text, if it is one line and cannot be mistaken for anything else, or JSON. Python writes the shortest text
+that reads back as the same float. An empty cell means that the object does not have the key.
 """
 
 import csv
@@ -27,7 +27,7 @@ def _flat(value: Any, column: str) -> Iterator[tuple[str, str]]:
         return
     for key, inner in value.items():
         if not isinstance(key, str) or not key or not key.isprintable() or SEPARATOR in key:
-            raise InputError(f"the key {key!r} cannot name a column: give it letters, and no {SEPARATOR!r} among them")
+            raise InputError(f"the key {key!r} cannot name a column: give it letters, without {SEPARATOR!r}")
         yield from _flat(inner, f"{column}{SEPARATOR}{key}" if column else key)
 
 
@@ -45,7 +45,7 @@ def _read(cell: str) -> Any:
 
 
 def nested(cells: Mapping[str, str]) -> dict[str, Any]:
-    """The object whose `flatten` gives these cells. Raises InputError where a value stands below another value."""
+    """The object whose `flatten` gives these cells. Raises InputError if a value is nested inside another value."""
     document: dict[str, Any] = {}
     for column, cell in cells.items():
         *outer, last = column.split(SEPARATOR)
@@ -53,13 +53,13 @@ def nested(cells: Mapping[str, str]) -> dict[str, Any]:
         for key in outer:
             place = place.setdefault(key, {}) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last in place:
-            raise InputError(f"the column {column!r} stands for a value inside another value, or is a duplicate")
+            raise InputError(f"the column {column!r} names a value inside another value, or is a duplicate")
         place[last] = _read(cell)
     return document
 
 
 def to_csv(rows: Iterable[Mapping[str, str]], *, first: Sequence[str]) -> str:
-    """Lines under a header; of the columns, those in `first` come first, the others by name."""
+    """Lines under a header; the columns in `first` come first, then the others by name."""
     rows = list(rows)
     used = {column for row in rows for column in row}
     columns = [column for column in first if column in used]
@@ -76,7 +76,7 @@ def from_csv(text: str) -> list[dict[str, str]]:
     lines = list(csv.reader(io.StringIO(text, newline="")))
     header = lines[0] if lines else []
     if twice := [column for place, column in enumerate(header) if column in header[:place]]:
-        raise InputError(f"two columns have the name {twice[0]!r}; give each a name of its own")
+        raise InputError(f"two columns have the name {twice[0]!r}; give each its own name")
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(header):
             raise InputError(f"row {number} has {len(line)} cells, the header {len(header)}")

@@ -1,4 +1,4 @@
-"""Where results live: the one place that spells their paths.
+"""Where results live: the one place that defines their paths.
 
 A pattern with fields in braces is a path of the workflow, which fills them in as wildcards. `within` fills in a
 pattern for a folder of results that may have another name. A run's folder and a sweep's are `Run.folder` and
@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Protocol
 
 RESULTS = "results"
-CACHE = f"{RESULTS}/cache"  # what was fetched, by SHA-256; Snakemake deletes outputs, and never these
+CACHE = f"{RESULTS}/cache"  # what was fetched, by SHA-256; Snakemake deletes outputs, but never these
 BFLOAT16 = f"{CACHE}/bfloat16.json"  # how much faster than float32 a processor multiplies it
-COMPILED = f"{CACHE}/compiled"  # what torch.compile made, by the content of what it was made of
+COMPILED = f"{CACHE}/compiled"  # what torch.compile made, by the content that it was made from
 CACHED = f"{CACHE}/{{sha256}}"
 RAW_FOLDER = f"{RESULTS}/raw"
 RAW = f"{RAW_FOLDER}/{{path}}"
 SERIES = f"{RESULTS}/data/{{dataset}}/series.npz"
 QUIRKS = f"{RESULTS}/data/{{dataset}}/quirks.json"
 BACKBONE = f"{RESULTS}/backbones/{{backbone}}/x{{blocks}}-{{weights}}"
-# Of a prepared language model; timellama/backbones/catalogue.py says what is in them.
+# The files of a prepared language model; timellama/backbones/catalogue.py says what is in them.
 RECORD, CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER = BACKBONE_FILES = (
     "backbone.json",
     "config.json",
@@ -29,16 +29,16 @@ RECORD, CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER = BACKBONE_FILES = (
 
 IDENTITY = "{task}/{dataset}/{variant}/{identity}"
 RUN = f"{RESULTS}/{IDENTITY}"
-METRICS = "metrics.json"  # of a run, written last of its files
+METRICS = "metrics.json"  # of a run; the last of its files to be written
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
 ROUTER = "router.csv"
 FORECASTS = "forecasts.npz"
 WINDOWS = "windows.npz"  # the errors of each test window
-INTERVALS = "intervals.json"  # how often intervals around the forecasts of a run hold the truth, by a step of its own
+INTERVALS = "intervals.json"  # how often intervals around a run's forecasts hold the truth, from a separate step
 INTERVAL_WIDTHS = "intervals.npz"
 CHECKPOINTS = f"{RESULTS}/checkpoints/{IDENTITY}"
-CHOICE = f"{RESULTS}/choices/{IDENTITY}.json"  # which trial the searched runs of a cell take
+CHOICE = f"{RESULTS}/choices/{IDENTITY}.json"  # which trial the searched runs of a cell use
 SWEEP = f"{RESULTS}/efficiency/{{variant}}/{{identity}}.json"
 
 LOGS = f"{RESULTS}/logs"
@@ -54,7 +54,7 @@ SWEEP_BENCHMARK = f"{RESULTS}/benchmarks/efficiency/{{variant}}/{{identity}}.tsv
 
 
 class Model(Protocol):
-    """What names a prepared language model; `experiments.run.Backbone` is one."""
+    """What identifies a prepared language model; `experiments.run.Backbone` is one."""
 
     name: str
     blocks: int
@@ -87,7 +87,7 @@ def sweep_of(folder: str) -> str:
 
 
 def log_of(result: str) -> str:
-    """The log of the job that makes the numbers in `result`, as `metrics_of`, `intervals_of` or `sweep_of` gives it."""
+    """The log of the job behind the numbers in `result`, a path from `metrics_of`, `intervals_of` or `sweep_of`."""
     name = result.removeprefix(f"{RESULTS}/")
     for file, step in ((METRICS, "train"), (INTERVALS, "calibrate")):
         if name.endswith(f"/{file}"):
@@ -96,12 +96,12 @@ def log_of(result: str) -> str:
 
 
 def benchmark_of(folder: str) -> str:
-    """What Snakemake measured of the training of the run in `folder`."""
+    """What Snakemake measured while the run in `folder` was trained."""
     return f"{RESULTS}/benchmarks/{folder}.tsv"
 
 
 def checkpoints_of(result: str) -> str:
-    """The folder of checkpoints behind the numbers in `result`; of a sweep, one that is never there."""
+    """The folder of checkpoints behind the numbers in `result`; for a sweep, a folder that never exists."""
     return f"{RESULTS}/checkpoints/{Path(result.removeprefix(f'{RESULTS}/')).parent}"
 
 

@@ -1,6 +1,6 @@
 """Loads what a configuration or an installed package adds: `module:NAME`, or an entry point of a group.
 
-Methods, metrics, prompts, readers, families of language models and reports are all added so (docs/adding.md).
+Methods, metrics, prompts, readers, families of language models and reports are all added in this way (docs/adding.md).
 """
 
 import importlib
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 
 def loaded(place: str, *, of: str, kind: type | tuple[type, ...] = object) -> Any:
-    """What `module:NAME` names. A module of the folder that Python runs in is found too.
+    """What `module:NAME` names. Modules in the current folder are found too.
 
-    `of` begins each message: what the text is the value of. Of near names those of the wanted `kind` are meant; what is
-    found may be of another, which is for the caller to say. Raises InputError for a text of another form, a module that
-    cannot be imported, with the file and line where it fails, and a name that it does not have.
+    `of` begins each message: it says what the text is the value of. Suggested names are preferably of the given `kind`;
+    what is found may be of another, which the caller has to check. Raises InputError for text of another form, a module
+    that cannot be imported (with the file and line where it fails), and a name that the module does not have.
     """
     module, colon, name = place.partition(":")
     if not (module and colon and name):
@@ -40,19 +40,19 @@ def loaded(place: str, *, of: str, kind: type | tuple[type, ...] = object) -> An
             hint = did_you_mean(name, alike) or did_you_mean(name, public)
             file = getattr(found, "__file__", None) or module
             raise InputError(
-                f"{of}: {place!r} cannot be loaded: {file} has no {name}; correct the name behind the colon{hint}"
+                f"{of}: {place!r} cannot be loaded: {file} has no {name}; correct the name after the colon{hint}"
             ) from error
 
 
 def is_own(place: str) -> bool:
-    """Whether `module:NAME` is of this package."""
+    """Whether `module:NAME` is in this package."""
     return place.partition(":")[0].split(".")[0] == PACKAGE
 
 
 def failure(error: BaseException) -> str:
     """The type and message of an error in code from outside the package, and the line that led to it.
 
-    That is the last one that is neither of this package nor of an installed one, which a slip is seldom in.
+    That is the last line that is neither in this package nor in an installed one, where mistakes are rare.
     """
     here, paths = str(Path(__file__).resolve().parents[1]), sysconfig.get_paths()
     frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith((here, "<"))]
@@ -80,27 +80,27 @@ def _module(name: str, said: str) -> ModuleType:
 
 
 def installed(group: str) -> dict[str, str]:
-    """The entry points of a group: name to `module:NAME`. Raises InputError for a name that two packages give."""
+    """The entry points of a group: name to `module:NAME`. Raises InputError for a name that two packages register."""
     found: dict[str, str] = {}
     for point in importlib.metadata.entry_points(group=group):
         if found.setdefault(point.name, point.value) != point.value:
-            raise InputError(f"entry point {point.name!r} of {group} is given by two packages; rename or remove one")
+            raise InputError(f"entry point {point.name!r} of {group} comes from two packages; rename or remove one")
     return found
 
 
 def offered(own: Mapping[str, T], *, group: str, kind: type[T]) -> dict[str, T]:
     """The package's `own` records by name, and those of installed packages, each by its `name`.
 
-    Raises InputError for an entry point whose object is no `kind`, and for a name that is taken.
+    Raises InputError for an entry point whose object is not of `kind`, and for a name that is taken.
     """
     found = dict(own)
     for point, place in installed(group).items():
         of = f"entry point {point!r} of {group}"
         record = loaded(place, of=of)
         if not isinstance(record, kind):
-            raise InputError(f"{of}: {place} is no {kind.__module__}.{kind.__name__}; name one")
+            raise InputError(f"{of}: {place} is not a {kind.__module__}.{kind.__name__}; name one")
         if record.name in found:
-            raise InputError(f"{of}: there is a {kind.__name__.lower()} {record.name!r}; rename yours")
+            raise InputError(f"{of}: there already is a {kind.__name__.lower()} {record.name!r}; rename yours")
         found[record.name] = record
     return found
 
@@ -108,8 +108,8 @@ def offered(own: Mapping[str, T], *, group: str, kind: type[T]) -> dict[str, T]:
 def chosen(name: str, own: Mapping[str, Any], *, group: str, of: str, kind: type | tuple[type, ...] = object) -> Any:
     """What a name means: one of the package's `own`, an entry point of `group`, or `module:NAME`.
 
-    `of` is what the name is the value of, and `kind` what it should be. Raises InputError, with what there is, where it
-    means nothing, and as `loaded`.
+    `of` says what the name is the value of, and `kind` what it should be. Raises InputError, listing the known names,
+    for an unknown name, and as `loaded` does.
     """
     if name in own:
         return own[name]
@@ -123,7 +123,7 @@ def chosen(name: str, own: Mapping[str, Any], *, group: str, of: str, kind: type
 
 @contextmanager
 def _working_folder_importable() -> Iterator[None]:
-    """A module beside the configuration can be named; the script of a Snakemake job does not see it by itself."""
+    """Lets a module beside the configuration be named; the script of a Snakemake job does not see it by itself."""
     here = str(Path.cwd())
     sys.path.append(here)
     try:

@@ -19,14 +19,14 @@ LIBRARIES = (
     *("neuralforecast", "chronos-forecasting", "scipy", "statsforecast"),
 )
 CPUINFO = Path("/proc/cpuinfo")
-# As Linux flags them and as their makers write them; the first that a processor has decides how a product is made.
+# Linux's flags and the makers' names; the first that a processor has decides how a product is computed.
 INSTRUCTIONS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "avx512f": "AVX512", "avx2": "AVX2"}
 
 
 def commit() -> dict:
-    """The checkout's commit and whether tracked or new files differ from it; `unknown` where git cannot tell.
+    """The checkout's commit and whether tracked or new files differ from it; `unknown` if git cannot say.
 
-    An installed package may lie in the folder of somebody else's checkout, whose commit says nothing of it.
+    An installed package may be in the folder of somebody else's checkout, whose commit says nothing about it.
     """
     if not (ROOT.parent / ".git").exists():
         return {"git_commit": "unknown", "git_dirty": None}
@@ -63,7 +63,7 @@ def installed(libraries: Iterable[str]) -> dict[str, str]:
 def processor(cpuinfo: Path = CPUINFO) -> str:
     """The processor's name as the system gives it, and its widest instructions: `AMD EPYC (AVX2)`.
 
-    A virtual machine may give several generations one name, and they round differently.
+    A virtual machine may give several processor generations the same name, and they round differently.
     """
     name = _first(cpuinfo, "model name") or platform.processor() or platform.machine()
     flags = processor_flags(cpuinfo)
@@ -77,7 +77,7 @@ def processor_flags(cpuinfo: Path = CPUINFO) -> set[str]:
 
 
 def _first(cpuinfo: Path, key: str) -> str:
-    """What the file says of the first processor under `key`; empty where it says nothing."""
+    """What the file says about the first processor under `key`; empty if it says nothing."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -97,7 +97,7 @@ def memory_gib() -> int:
 
 
 def hardware() -> dict:
-    """Processor, cores, memory and system; the device is added by whoever computes on it."""
+    """Processor, cores, memory and system; the device is added by the code that computes on it."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),

@@ -1,11 +1,11 @@
-"""Reads YAML and JSON and checks it against a pydantic model, so that a slip is reported before anything runs.
+"""Reads YAML and JSON and checks it against a pydantic model, so that a mistake is reported before anything runs.
 
-Every problem of a value is listed at once: the place, the value, the rule that it breaks and the remedy. Reading is
-that of `yaml.safe_load` with three differences: a key given twice is an error instead of a silent choice of the last
-one, `1e-3` is a number (YAML 1.1 reads it as text), and an empty file is an error.
+All problems of a value are listed at once: the place, the value, the rule that it breaks and the remedy. YAML is read
+as by `yaml.safe_load`, with three differences: a duplicate key is an error instead of silently overriding the first,
+`1e-3` is a number (YAML 1.1 reads it as text), and an empty file is an error.
 
-The JSON Schema of a model, which editors use too (`config/schema`), is where messages take descriptions, allowed keys
-and allowed types from.
+Messages take descriptions, allowed keys and allowed types from the JSON Schema of a model, which editors use too
+(`config/schema`).
 """
 
 import functools
@@ -37,7 +37,7 @@ TYPE_NAMES = {
     "null": "empty (null)",
 }
 SHOWN_CHARACTERS = 80  # our choice: a value longer than a line hides the message
-KEY = "[key]"  # pydantic's mark for the key of a mapping, in place of its value
+KEY = "[key]"  # pydantic's mark for the key of a mapping, instead of its value
 BOUNDS = {  # pydantic's kind of error: the broken rule, filled in from the error's context
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
@@ -53,13 +53,13 @@ BOUNDS = {  # pydantic's kind of error: the broken rule, filled in from the erro
 
 
 class Model(BaseModel):
-    """A mapping of a file with a fixed set of keys."""
+    """A mapping in a file, with a fixed set of keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class _Plain(GenerateJsonSchema):
-    """Without titles that repeat a name, and without null as the default of a key that may be left out."""
+    """Without titles that repeat a name, and without null as the default of an optional key."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -71,7 +71,7 @@ class _Plain(GenerateJsonSchema):
 
 # The parser in C reads the catalogues in a fifth of the time; a PyYAML built without it reads the same values.
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """`yaml.SafeLoader` that refuses a key given twice."""
+    """`yaml.SafeLoader` that refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         lines: dict[Any, int] = {}
@@ -90,7 +90,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT_FLOAT, list("-
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML file. Raises InputError when it is absent, unreadable, empty or no YAML."""
+    """The content of a YAML file. Raises InputError when it is absent, unreadable, empty or not YAML."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -112,7 +112,7 @@ def load_yaml(path: Path, kind: type[T] | TypeAdapter[T]) -> T:
 def validate(value: Any, kind: type[T] | TypeAdapter[T], *, origin: str) -> T:
     """`value` as `kind`, a model, or an adapter of a type made of models.
 
-    Raises InputError listing every way in which `value` breaks it; `origin` says where the value came from.
+    Raises InputError listing every rule that `value` breaks; `origin` says where the value came from.
     """
     if problems := list(_not_plain(value, path="", ancestors=())):
         raise _refusal(origin, problems)
@@ -138,7 +138,7 @@ def broken(*problems: tuple[tuple[str | int, ...], Any, str]) -> ValidationError
 def read_json(path: Path, *, absent: str, damaged: str) -> dict[str, Any]:
     """The JSON object in a file that the workflow wrote.
 
-    Raises InputError, ending with the remedy `absent` or `damaged`, where it is none.
+    Raises InputError, ending with the remedy `absent` or `damaged`, if there is none.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -152,7 +152,7 @@ def read_json(path: Path, *, absent: str, damaged: str) -> dict[str, Any]:
 
 
 def check_json(document: dict[str, Any], kind: type[T], *, path: Path, remedy: str) -> T:
-    """A JSON object that the workflow wrote, as `kind`. Nobody edits it, so what is to be done is the `remedy`.
+    """A JSON object that the workflow wrote, as `kind`. Nobody edits it, so the only remedy is `remedy`.
 
     Raises InputError naming the file and each key that is absent or wrong.
     """
@@ -167,7 +167,7 @@ _schema = functools.cache(json_schema)  # and its schema longer still
 
 
 def _not_plain(value: Any, *, path: str, ancestors: tuple[int, ...]) -> Iterator[str]:
-    """What YAML can say and JSON cannot: keys that are no text, NaN and infinity, and values that hold themselves."""
+    """What YAML can express and JSON cannot: keys that are not text, NaN and infinity, and circular values."""
     if isinstance(value, float) and not math.isfinite(value):
         yield f"{path or 'top level'}: {value} is not allowed; give a finite number"
     if not isinstance(value, dict | list):
@@ -224,7 +224,7 @@ def _follow(loc: Sequence[str | int], schema: dict[str, Any]) -> tuple[str, dict
     for part in loc:
         if part == KEY:
             continue
-        if "discriminator" in node:  # pydantic names the form that it chose, which is no key of the file
+        if "discriminator" in node:  # pydantic names the form that it chose, which is not a key of the file
             node = _resolved({"$ref": node["discriminator"]["mapping"][part]}, schema)
             continue
         place, parent, rest = _join(place, part), node, node.get("additionalProperties", {})
@@ -235,7 +235,7 @@ def _follow(loc: Sequence[str | int], schema: dict[str, Any]) -> tuple[str, dict
 
 
 def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema with what it refers to; of a value that may be null, the other form with `null` beside its type."""
+    """A schema with its references resolved; for a value that may be null, the other form, marked as `nullable`."""
     while "$ref" in node:
         target = schema["$defs"][node["$ref"].split("/")[-1]]
         node = target | {key: value for key, value in node.items() if key != "$ref"}
@@ -254,7 +254,7 @@ def _rule(kind: str, context: dict[str, Any]) -> str:
 
 
 def _choice(node: dict[str, Any], value: Any) -> str:
-    """What a value of few must be."""
+    """The rule for a value with a fixed set of choices; empty for any other."""
     choices = node.get("enum", [node["const"]] if "const" in node else [])
     if not choices or (isinstance(value, bool) and node.get("type") == "string"):
         return ""
@@ -264,7 +264,7 @@ def _choice(node: dict[str, Any], value: Any) -> str:
 
 
 def _kinds(node: dict[str, Any], value: Any) -> str:
-    """What type a value must be of."""
+    """The rule for the type of a value; empty if it has none."""
     kinds = [node["type"]] if isinstance(node.get("type"), str) else list(node.get("type", ()))
     kinds = kinds or (["object"] if "discriminator" in node else [])
     kinds += ["null"] if node.get("nullable") else []
@@ -279,7 +279,7 @@ def _kinds(node: dict[str, Any], value: Any) -> str:
 
 
 def _tags(node: dict[str, Any]) -> list[str]:
-    """What the key that chooses a form may be, in the order of the forms."""
+    """The values of the key that selects a form, in the order of the forms."""
     tags = {place: tag for tag, place in node["discriminator"]["mapping"].items()}
     return [tags[form["$ref"]] for form in node["oneOf"]]
 

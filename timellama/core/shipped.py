@@ -1,8 +1,8 @@
-"""The project's own files, which a folder of work may have and else the package brings along.
+"""The project's own files: those in the working folder, or else those that come with the package.
 
-In a checkout, which `pip install -e` leaves where it is, they stand beside the package. A wheel carries them inside it
-(`timellama/project`, links to them in the checkout), so that a workflow runs in any folder. A file of the folder goes
-before the one that was shipped: a copy of `config/methods.yaml` there is the one that is read.
+In a checkout, which `pip install -e` leaves in place, they are beside the package. A wheel contains them
+(`timellama/project`, links to them in the checkout), so that a workflow runs in any folder. A file in the working
+folder takes precedence over the shipped one: a copy of `config/methods.yaml` there is the one that is read.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The kinds of value that configurations, catalogues and options hold, each with its bounds.
+"""The kinds of values that configurations, catalogues and options hold, each with its bounds.
 
 A field annotated with one of them is checked by pydantic wherever its class is part of a model. Nothing is converted:
 YAML's `"4"`, `4.0` and `yes` are not whole numbers. A class that is built directly, as in a test, is not checked.
@@ -31,13 +31,13 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Several = Annotated[tuple[T, ...], Field(min_length=1)]
 
 
-# Marks a dataclass field that came after results were kept, and whose default changes nothing: `named_fields` leaves it
-# out at that default, so a run without it keeps its identity.
+# Marks a dataclass field that was added after results were kept, and whose default changes nothing: `named_fields`
+# omits it at that default, so a run without it keeps its identity.
 ADDED = object()
 
 
 def named_fields(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass and of those within it, without each `ADDED` one that is at its default."""
+    """The fields of a dataclass and of those within it, without any `ADDED` field at its default."""
     fields = {}
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
@@ -86,7 +86,7 @@ def _settings(value: Any) -> Any:
 
 
 class _WithoutNull:
-    """Takes null out of the JSON Schema of `Maybe`."""
+    """Removes null from the JSON Schema of `Maybe`."""
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: Callable[[Any], dict]) -> dict:
         [form] = [form for form in handler(core_schema)["anyOf"] if form != {"type": "null"}]
@@ -96,7 +96,7 @@ class _WithoutNull:
 def open_choice(own: Iterable[str], *, load: Callable[[str], Any]) -> Any:
     """Text that names one of `own`, an entry point, or `module:NAME` from outside the package.
 
-    `load` finds what it names, and raises InputError where it cannot.
+    `load` finds what it names, and raises InputError if it cannot.
     """
 
     def check(value: str) -> str:
@@ -120,11 +120,11 @@ Distinct = Annotated[tuple[T, ...], AfterValidator(_distinct), Field(json_schema
 SeveralDistinct = Annotated[
     tuple[T, ...], Field(min_length=1), AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})
 ]
-# Checked as T, and kept as the file has it: only the keys that are set, and 1 instead of 1.0, which is another digest.
+# Checked as T, and kept as the file has it: only the keys that are set, and 1 instead of 1.0, which has another digest.
 AsWritten = Annotated[T, WrapValidator(_as_written)]
-# A key that may be left out, but not be null: in YAML, `seeds:` with nothing behind it is a slip.
+# A key that may be omitted but not null: in YAML, `seeds:` with nothing after it is a mistake.
 Maybe = Annotated[T | None, BeforeValidator(_not_null), _WithoutNull()]
-# The settings of something from another library, by name: a mapping in a file, and its text in an option. The options'
-# `__post_init__` makes it text where they are built directly.
+# Named settings of something from another library: a mapping in a file, and its text in an option. Where options are
+# built directly, their `__post_init__` converts it to text.
 Settings = Annotated[str, BeforeValidator(_settings), WithJsonSchema({"type": "object"})]
 Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "integer", "number", "boolean"]})]

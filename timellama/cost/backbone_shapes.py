@@ -1,8 +1,8 @@
 """The sizes of a language model whose files are not here, so that its cost can be counted before it is fetched.
 
-The catalogue's entry says width, blocks and modules; what else the operations depend on (heads, inner width,
-vocabulary) is in the model's own `config.json`. For the catalogue's backbones it stands in
-`timellama/backbones/published.py`. A prepared backbone holds its own.
+The catalogue's entry gives width, blocks and modules. The other sizes that the operations depend on (heads, inner
+width, vocabulary) are in the model's own `config.json`. For the catalogue's backbones they are in
+`timellama/backbones/published.py`. A prepared backbone has its own.
 """
 
 import json
@@ -19,8 +19,8 @@ from timellama.core.layout import CONFIG
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneShape:
-    """The first L blocks without their numbers: `architecture` as `model.backbone.Architecture` holds it, the shape of
-    each tensor by transformers' name, and the embedding table's [V, D]."""
+    """The first L blocks without their numbers: `architecture` as in `model.backbone.Architecture`, the shape of each
+    tensor by transformers' name, and the embedding table's [V, D]."""
 
     architecture: dict[str, Any]
     tensors: dict[str, tuple[int, ...]]
@@ -30,7 +30,7 @@ class BackboneShape:
 
 def backbone_config(entry: BackboneEntry, *, places: list[Path]) -> dict[str, Any]:
     """transformers' configuration of the whole model: the entry's own, that of the first of `places` (folders) that
-    has one, or the published one. Raises InputError where none is known."""
+    has one, or the published one. Raises InputError if none is known."""
     if entry.config:
         return dict(entry.config)
     if entry.kind == "folder":
@@ -47,13 +47,13 @@ def backbone_config(entry: BackboneEntry, *, places: list[Path]) -> dict[str, An
 
 
 def backbone_shape(entry: BackboneEntry, *, blocks: int, places: list[Path]) -> BackboneShape:
-    """The shape of the first `blocks` blocks of an entry. Raises InputError as `backbone_config` does, and where
+    """The shape of the first `blocks` blocks of an entry. Raises InputError as `backbone_config` does, and if
     transformers refuses the configuration."""
     from timellama.backbones import weights as backbone_parts
 
     config = backbone_config(entry, places=places)
     config[backbone_parts.depth_key(config)] = blocks
-    config.pop("layer_types", None)  # one a block; transformers fills them in
+    config.pop("layer_types", None)  # one per block; transformers fills them in
     named = family_of(config, where=entry.name).embedding
     state = backbone_parts.empty_model(config, where=entry.name).state_dict()
     return BackboneShape(

@@ -1,8 +1,8 @@
 """Measures one cell of the efficiency report: latency, training step, peak memory, parameters and operations.
 
-Runs as a process of its own, `python -m timellama.cost.efficiency`: a `Cell` as JSON on standard input, lines of JSON
-on standard output, one a stage, so that a process that dies while it trains has reported what it measured before. The
-order is load, forecasts, operations, matmul peak, training. `docs/efficiency.md` says how each number is read.
+Runs as a separate process, `python -m timellama.cost.efficiency`: a `Cell` as JSON on standard input, lines of JSON on
+standard output, one per stage, so that a process that dies while it trains has reported what it measured before. The
+order is load, forecasts, operations, matmul peak, training. `docs/efficiency.md` explains how to read each number.
 """
 
 import itertools
@@ -34,13 +34,13 @@ from timellama.training.steps.step import TrainingStep
 from timellama.training.trial import try_network
 
 WARM_UP = 3  # our choice: the first call allocates and fills caches, the third no longer differs from the tenth
-LEAST_CALLS, MOST_CALLS = 3, 100  # our choice: 3 give a median; from 20 on the 95th percentile is not the slowest call
-LONG = 3  # our choice: a call this many times longer than the time for all of them is reported by itself
-MOST_STEPS = 10  # our choice: a training step is reported by its median alone
-STEPS = 1000  # our choice, the length that AdaLoRA plans its ranks for; a step costs the same in a shorter training
+LEAST_CALLS, MOST_CALLS = 3, 100  # our choice: 3 give a median; from 20 calls the 95th percentile is not the slowest
+LONG = 3  # our choice: a call that takes more than this many times the time for all of them is not repeated
+MOST_STEPS = 10  # our choice: only the median of training steps is reported
+STEPS = 1000  # our choice, the length for which AdaLoRA plans its ranks; a step costs the same in a shorter training
 MATMUL_SIZE, MATMULS = 2048, 5  # our choice: large enough for a CPU or GPU to reach its rate, 17 GFLOP each
-# Operations that move numbers or write constants and calculate nothing. Views and pointwise operations are known by
-# what torch itself says of them.
+# Operations that move numbers or write constants and calculate nothing. Views and pointwise operations are recognised
+# by torch's own marks.
 # fmt: off
 MOVES = frozenset((
     "_assert_async", "_local_scalar_dense", "_to_copy", "_unsafe_view", "alias_copy", "arange", "as_strided_scatter",
@@ -78,13 +78,13 @@ class _Seen(TorchDispatchMode):
 
 
 def _attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any) -> int:
-    """Operations of one fused attention: Q K^T and scores V, a mask not taken off, as torch counts its GPU kernels."""
+    """Operations of one fused attention: Q K^T and scores V, not reduced by a mask, as torch counts its GPU kernels."""
     batch, heads, queries, width = query
     return 2 * batch * heads * queries * key[2] * (width + value[3])
 
 
 def _product_in_place(_: Sequence[int], a: Sequence[int], b: Sequence[int], *__: Any, **___: Any) -> int:
-    """Operations of a product [.., m, k] times [.., k, n] that is added to what is there."""
+    """Operations of a product [.., m, k] times [.., k, n] that is added in place."""
     return 2 * math.prod(a) * b[-1]
 
 
@@ -92,13 +92,13 @@ def operations(call: Callable[[], object]) -> tuple[int, dict[str, int]]:
     """Floating-point operations of `call` by torch's counter, and the calculations that it does not count.
 
     A multiplication and an addition are two operations. torch's counter knows matrix products, convolutions and GPU
-    attention kernels; the CPU's attention kernel and products in place are added here. The second value maps what else
-    was called to how often: everything but views, pointwise operations (torch's own tag) and `MOVES`.
+    attention kernels; the CPU's attention kernel and products in place are added here. The second value counts the
+    calls of every other operation, except views, pointwise operations (torch's own tag) and `MOVES`.
     """
     aten = torch.ops.aten
     added = {
         aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-        # torch's own counts of these refuse keys and values of fewer heads than the queries have.
+        # torch's own counts of these refuse keys and values with fewer heads than the queries.
         aten._scaled_dot_product_flash_attention: _attention,
         aten._scaled_dot_product_efficient_attention: _attention,
         aten._scaled_dot_product_cudnn_attention: _attention,
@@ -124,7 +124,7 @@ def operations(call: Callable[[], object]) -> tuple[int, dict[str, int]]:
 
 
 def synchronise(device: str) -> None:
-    """Wait until CUDA has done all that was asked of it; a CPU has by then."""
+    """Wait until CUDA has finished all its work; a CPU already has."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
 
@@ -139,7 +139,7 @@ def clock(call: Callable[[], object], device: str) -> float:
 
 
 def repeated(call: Callable[[], object], *, device: str, seconds: float, most: int) -> list[float]:
-    """Seconds of each call: `LEAST_CALLS` at least, then as many as `seconds` allow, `most` at most.
+    """Seconds of each call: at least `LEAST_CALLS`, then as many as fit into `seconds`, at most `most`.
 
     A call that takes more than `LONG` times `seconds` is not repeated.
     """
@@ -152,7 +152,7 @@ def repeated(call: Callable[[], object], *, device: str, seconds: float, most: i
 
 
 def reset_peak(device: str) -> None:
-    """Forget the highest memory so far: of CUDA's allocator, or of this process (Linux, man 5 proc, clear_refs)."""
+    """Reset the peak memory of CUDA's allocator, or of this process (Linux, man 5 proc, clear_refs)."""
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -160,7 +160,7 @@ def reset_peak(device: str) -> None:
 
 
 def memory(device: str) -> dict[str, int | None]:
-    """Bytes now and at the highest since `reset_peak`: allocated on CUDA, resident on a CPU; reserved on CUDA alone."""
+    """Bytes now and the peak since `reset_peak`: allocated on CUDA, resident on a CPU; reserved on CUDA only."""
     if device.startswith("cuda"):
         now, peak = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
         return {"now": now, "peak": peak, "reserved": torch.cuda.max_memory_reserved(device)}
@@ -172,8 +172,8 @@ def memory(device: str) -> dict[str, int | None]:
 def timed(call: Callable[[], object], *, cell: Cell, device: str, warm_up: int, most: int) -> dict:
     """Median and 95th percentile of the calls after `warm_up` calls, and the peak memory of all of them.
 
-    A first call that takes longer than `cell.seconds` is warm-up enough; after one that takes longer than
-    `cell.longest_call` there is no other, and `seconds` is None.
+    A first call that takes longer than `cell.seconds` is enough warm-up. If it takes longer than `cell.longest_call`,
+    there is no other, and `seconds` is None.
     """
     reset_peak(device)
     first = clock(call, device)
@@ -187,7 +187,7 @@ def timed(call: Callable[[], object], *, cell: Cell, device: str, warm_up: int, 
 
 
 def matmul_peak(device: str, dtype: torch.dtype) -> float:
-    """Floating-point operations a second of the fastest of several products of square matrices."""
+    """Floating-point operations per second of the fastest of several products of square matrices."""
     a, b = (torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=device).to(dtype) for _ in range(2))
     clock(lambda: a @ b, device)
     return 2 * MATMUL_SIZE**3 / min(clock(lambda: a @ b, device) for _ in range(MATMULS))
@@ -212,14 +212,14 @@ def training_call(cell: Cell, model: Forecaster, x: Tensor, y: Tensor, *, device
     numbers = itertools.count(1)
 
     def call() -> None:
-        # How long a step takes does not depend on the rate: the default's stands for all.
+        # The time of a step does not depend on the learning rate, so the default is used.
         step(x, y, learning_rate=training.learning_rate, step=next(numbers), total_steps=STEPS)
 
     return call
 
 
 def measure(cell: Cell, say: Callable[[dict], None]) -> None:
-    """Measure a cell and `say` each stage's numbers as soon as they are there; the input is random."""
+    """Measure a cell on random input and `say` each stage's numbers as soon as they are known."""
     run = cell.run
     device = pick_device(run.device)
     torch.set_num_threads(cell.threads)
@@ -253,14 +253,14 @@ def measure(cell: Cell, say: Callable[[dict], None]) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is CUDA's, Python's or the CPU allocator's way to say that memory has run out."""
+    """Whether this error is how CUDA, Python or the CPU allocator reports that memory has run out."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
 
 
 def main() -> None:
-    """Read a cell, measure it, and write a line of JSON a stage; what else is printed goes to standard error."""
+    """Read a cell, measure it, and write one line of JSON per stage; all other output goes to standard error."""
     lines, sys.stdout = sys.stdout, sys.stderr
-    # Where memory runs out after all, the kernel takes this process before any other.
+    # If memory runs out anyway, the kernel kills this process before any other.
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
     def say(stage: dict) -> None:

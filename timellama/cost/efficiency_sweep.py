@@ -1,9 +1,9 @@
-"""Measures a sweep: one fresh process a cell, from small to large, and none that would not fit.
+"""Measures a sweep: one fresh process per cell, from small to large, without the cells that would not fit.
 
-Before a cell is started its memory and time are predicted from smaller cells (`predict`), once there are enough. Above
-the limit it is not started; its row says so and holds the predictions. A started process is watched: it is killed when
-it holds more than the limit or has had its time, and what it had reported by then is kept. So the machine is never
-taken down, and a cell that does not fit is a row and no failure.
+Before a cell is started, its memory and time are predicted from smaller cells (`predict`), once there are enough. A
+cell above the limit is not started; its row says so and has the predictions. A started process is watched: it is killed
+when it holds more than the limit or its time is up, and what it had reported by then is kept. So the machine is never
+taken down, and a cell that does not fit is a row, not a failure.
 """
 
 import json
@@ -30,14 +30,14 @@ COMMAND = (sys.executable, "-m", "timellama.cost.efficiency")
 WATCH_EVERY = 0.05  # our choice, seconds: a process fills at most a few hundred megabytes between two looks
 LOADING = 300.0  # our choice, seconds: imports and a language model from a slow disk
 LONG_CALLS = (
-    12  # how many of its longest calls a cell may make: warm-up, 3 and the count; as many for training, rounded
+    12  # how many calls of the longest time a cell may make: warm-up, 3 and the count; as many for training, rounded
 )
 MEASURED, NO_MEMORY, TOO_SLOW, IMPOSSIBLE = "measured", "out of memory", "too slow", "impossible"
 Row = dict
 
 
 class CellFailed(RuntimeError):
-    """A cell's process ended in an error of its own; the message holds the end of what it said."""
+    """A cell's process ended with an error; the message has the end of the process's output."""
 
 
 def available_memory(
@@ -47,7 +47,7 @@ def available_memory(
 ) -> int:
     """Bytes that a new process may fill without swapping.
 
-    The least of the system's own estimate and what this process's control group and those around it have left (a
+    The minimum of the system's own estimate and what this process's control group and those around it have left (a
     container, a cluster's job).
     """
     lines = dict(line.split(":", 1) for line in meminfo.read_text(encoding="utf-8").splitlines())
@@ -66,11 +66,11 @@ def resident(pid: int) -> int:
 
 
 def extrapolate(points: Sequence[tuple[int, float]], variates: int, *, power: int) -> float | None:
-    """A value at N variates from (N, value) of smaller ones; None with too few points.
+    """A value at N variates from (N, value) of smaller N; None with too few points.
 
-    `power` of N that the value grows with: 0, the largest of the points; 1, the line through the last two; 2, the
+    The value grows with this `power` of N: 0, the largest of the points; 1, the line through the last two; 2, the
     parabola through the last three if it is above that line. More variates never take less, so a value below that of a
-    smaller N is noise and raised to it.
+    smaller N is noise and is raised to it.
     """
     if power == 0:
         return max((value for _, value in points), default=None)
@@ -89,7 +89,7 @@ def extrapolate(points: Sequence[tuple[int, float]], variates: int, *, power: in
 
 
 def _known(row: Row, stage: str) -> dict | None:
-    """Seconds and bytes of a stage: measured, of the first call if that was the only one, or predicted."""
+    """Seconds and bytes of a stage: measured (by the first call if it was the only one) or predicted."""
     numbers = row.get(stage)
     if not numbers:
         return row[f"{stage}_predicted"]
@@ -99,10 +99,10 @@ def _known(row: Row, stage: str) -> dict | None:
 def predict(rows: Sequence[Row], *, stage: str, variates: int, batch_size: int, power: int) -> dict | None:
     """Seconds and peak bytes of a cell's `stage` (`forward` or `training`) from smaller cells; None with too few.
 
-    Both are taken as a + b g(N), b the batch size: a part that is always there, such as weights and their gradients,
-    and one that every sample adds. So v(N, b) = v(n, b) + b / c (v(N, c) - v(n, c)) from a smaller n and batch c. Where
-    N has no smaller batch, or does not count (`power` 0), `extrapolate` from smaller N at the same batch. A smaller
-    cell that was not run counts with its own prediction.
+    Both are modelled as a + b g(N), b the batch size: a constant part, such as weights and their gradients, and one
+    that every sample adds. So v(N, b) = v(n, b) + b / c (v(N, c) - v(n, c)) from a smaller n and batch c. If N has no
+    smaller batch or does not matter (`power` 0), `extrapolate` from smaller N at the same batch. A smaller cell that
+    was not run counts with its own prediction.
     """
     known = {(row["variates"], row["batch_size"]): of for row in rows if (of := _known(row, stage))}
     smaller = sorted(n for n, b in known if b == batch_size and n < variates)
@@ -124,7 +124,7 @@ def verdict(
 ) -> str:
     """Whether a stage of `cell` (N, batch size) is to be measured, or why not.
 
-    It is not where the prediction is above a limit, nor where a cell of no more variates and no larger batch has
+    It is not measured if the prediction is above a limit, or if a cell with no more variates and no larger batch has
     failed.
     """
     for row in rows:
@@ -136,10 +136,10 @@ def verdict(
 
 
 def run_cell(cell: Cell, *, limit: int, deadline: float, command: Sequence[str] = COMMAND) -> tuple[dict, str | None]:
-    """Measure a cell in a process of its own: what it told, and why it was stopped (None where it was not).
+    """Measure a cell in a separate process: what it reported, and why it was stopped (None if it was not).
 
     `limit`: bytes that the process may hold; `deadline`: seconds that it may take.
-    Raises CellFailed where it ends in an error of its own.
+    Raises CellFailed if it ends with an error of its own.
     """
     environment = os.environ | {
         "OMP_NUM_THREADS": str(cell.threads),
@@ -160,14 +160,14 @@ def run_cell(cell: Cell, *, limit: int, deadline: float, command: Sequence[str] 
                 else:
                     time.sleep(WATCH_EVERY)
         finally:
-            child.kill()  # without effect on one that has ended
+            child.kill()  # no effect on one that has ended
             child.wait()
         for file in (told, said):
             file.seek(0)
-        # A line that a kill cut short has no end.
+        # A line that was cut short by a kill has no newline.
         stages = [json.loads(line) for line in told.read().decode().splitlines(keepends=True) if line.endswith("\n")]
         if stopped is None and child.returncode == -9:
-            stopped = NO_MEMORY  # nobody else kills it but the kernel
+            stopped = NO_MEMORY  # only the kernel kills it otherwise
         if stopped is None and child.returncode != 0:
             end = said.read().decode(errors="replace").strip()[-2000:]
             raise CellFailed(
@@ -201,7 +201,7 @@ def measure_cell(
 ) -> Row:
     """The row of one (N, batch size), measured or predicted from `rows`.
 
-    `limit` is of the device's memory, which is what predictions are of; `resident_limit` of the process's own.
+    `limit` is for the device's memory, which is what is predicted; `resident_limit` is for the process's own memory.
     """
     variates, batch_size = cell
     power = method_of(sweep.run.method).power
@@ -242,7 +242,7 @@ def measure_cell(
 def measure_sweep(
     sweep: Sweep, *, backbone_folder: Path | None, output: Path, source_digest: str, memory: int | None = None
 ) -> dict:
-    """Measure all cells of a sweep and write them; `memory` stands for the free bytes where a caller knows better."""
+    """Measure all cells of a sweep and write them; `memory` replaces the free bytes if a caller knows better."""
     started, commit = datetime.now(UTC), provenance.commit()
     resident_limit = limit = int((memory or available_memory()) * sweep.memory_share)
     hardware, versions, rows = provenance.hardware(), provenance.versions(), []
@@ -252,7 +252,7 @@ def measure_sweep(
         )
         if row.get("device_free_bytes"):  # a GPU's free memory is known once a process has used it
             row["limit_bytes"] = limit = int(row["device_free_bytes"] * sweep.memory_share)
-        # Each row can be read alone, also in another table.
+        # Each row can be read on its own, also in another table.
         rows.append(
             row
             | {"dtype": sweep.run.precision, "threads": sweep.threads, "processor": hardware["processor"]}

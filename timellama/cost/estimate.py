@@ -1,9 +1,9 @@
-"""What a configuration takes before anything runs: runs done and left, downloads, disk, memory and time, and on how
-many machines or GPUs it ends by a deadline.
+"""What a configuration takes before anything runs: runs done and left, downloads, disk, memory and time, and how many
+machines or GPUs it needs to end by a deadline.
 
-Costs are counted from shapes (`counting`); time is counted operations at a measured speed where the configuration's
-device is here (`calibration`), and at an assumed one where it is not. Where runs have finished already, the same
-prediction is made for them and compared with what they took.
+Costs are counted from shapes (`counting`). Time is counted operations at a measured speed if the configuration's device
+is here (`calibration`), and at an assumed speed if it is not. For runs that have already finished, the same prediction
+is made and compared with what they took.
 """
 
 import csv
@@ -31,27 +31,27 @@ from timellama.results.read.runs import METRICS
 from timellama.results.status import is_current, is_measured
 
 BY_TOMORROW = 24 * 3600.0  # seconds
-NUMBER_BYTES = {"gpt2": 4}  # of a number in the published weights, where it is not 2; openai-community keeps float32
-OWN_HEAD = ("Llama-2-7B",)  # of the catalogue's, whose output table is not the embedding table (its config.json)
-GGUF_NUMBER = 4  # a number that was read out of a GGUF file is kept in float32
+NUMBER_BYTES = {"gpt2": 4}  # of a number in the published weights, if it is not 2; openai-community keeps float32
+OWN_HEAD = ("Llama-2-7B",)  # in the catalogue, those whose output table is not the embedding table (its config.json)
+GGUF_NUMBER = 4  # a number that was read from a GGUF file is kept in float32
 NOTHING = Counted(flops=0, calls=0, bytes=0)
 FILE_OVERHEAD = 200_000  # our choice, bytes: metrics, history, forecasts and log of a run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run that is left. `seconds` and `flops` are upper bounds: training stops early where patience ends."""
+    """A run that is left. `seconds` and `flops` are upper bounds: training stops early when patience ends."""
 
     run: Run
     work: Work
     costs: Costs
     seconds: Seconds
     flops: int
-    step_bytes: int  # the least memory where it computes, of a step of training
-    forecast_bytes: int  # and of a batch of forecasts
-    bytes: int  # the most, of both
+    step_bytes: int  # the least memory of a training step, where it computes
+    forecast_bytes: int  # the same of a batch of forecasts
+    bytes: int  # the most of both
     whole_bytes: int  # the most if all of a batch passed at once
-    weight_bytes: int  # the least of the weights, their gradients and the optimiser alone
+    weight_bytes: int  # the least, of only the weights, their gradients and the optimiser
 
     @property
     def least_bytes(self) -> int:
@@ -61,8 +61,8 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """A file that is not here. `bytes` is None where nobody has published its size; `estimated` says it was computed
-    from the model's shape."""
+    """A file that is not here. `bytes` is None if its size is not published; `estimated` says that it was computed from
+    the model's shape."""
 
     name: str
     source: str
@@ -72,7 +72,7 @@ class Download:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Finished runs beside what was predicted for the steps they made: processor seconds a run."""
+    """A finished run compared with the prediction for the steps that it made: processor seconds and memory."""
 
     folder: str
     predicted: float
@@ -83,10 +83,10 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """The answer."""
+    """What a configuration takes."""
 
     done: int
-    measured_again: int  # of the jobs, finished runs that other metrics of the configuration's own have measured
+    measured_again: int  # of the jobs, finished runs that were measured with other metrics of the configuration's own
     jobs: tuple[Job, ...]
     downloads: tuple[Download, ...]
     disk_bytes: int
@@ -99,7 +99,7 @@ def shapes_of(
 ) -> tuple[dict[Run, Costs], dict[Run, BackboneShape | None], dict[tuple[str, int], BackboneShape]]:
     """The counted costs of every shape of a plan, its backbone's shape, and the shapes by backbone and blocks.
 
-    A run may take `memory` bytes: what passes at once is cut to that, as training cuts it.
+    A run may take `memory` bytes: the part of a batch that passes at once is cut to that, as in training.
     """
     known: dict[tuple[str, int], BackboneShape] = {}
     costs: dict[Run, Costs] = {}
@@ -133,9 +133,9 @@ def make_estimate(
     on_host: bool,
     definitions: Mapping[str, str],
 ) -> Estimate:
-    """`definitions` are digests of the configuration's own metrics by place: a run that others have measured is left.
-    `overhead` seconds and `base_bytes` come to every run; `on_host` says that its series is in the same
-    memory."""
+    """What the plan takes. `definitions` are digests of the configuration's own metrics by place: a run that was
+    measured with others is left. `overhead` seconds and `base_bytes` are added to every run; `on_host` says that its
+    series is in the same memory."""
     jobs, checks, done, again = [], [], 0, 0
     for folder, run in matrix.every_run().items():
         dataset, cost = matrix.datasets[run.dataset], costs[workload.shape_run(run)]
@@ -186,7 +186,7 @@ def make_estimate(
 def _check(
     run: Run, results: Path, work: Work, cost: Costs, speed: Speed, overhead: float, needed: int
 ) -> Check | None:
-    """The prediction for the steps and validations that a finished run made, beside the workflow's own benchmark."""
+    """The prediction for the steps and validations that a finished run made, and the workflow's own benchmark."""
     benchmark = layout.within(results, layout.benchmark_of(run.folder))
     history = results / run.folder / layout.HISTORY
     if not benchmark.is_file() or not history.is_file():
@@ -197,7 +197,7 @@ def _check(
         validations = sum(1 for _ in csv.DictReader(file))
     metrics = json.loads((results / run.folder / METRICS).read_text(encoding="utf-8"))
     if metrics["provenance"]["resumed_at"]:
-        return None  # the benchmark is of the last start alone
+        return None  # the benchmark covers only the last start
     batches = work.validation_batches // work.validations if work.validations else 0
     made = Work(
         steps=metrics["steps"],
@@ -209,7 +209,7 @@ def _check(
         measured = float(taken["cpu_time"])
         resident = int(float(taken["max_rss"]) * 2**20)
     except ValueError:
-        return None  # Snakemake writes NA for what ended before it looked
+        return None  # Snakemake writes NA for a job that ended before its first look
     return Check(
         folder=run.folder,
         predicted=workload.run_seconds(run, made, cost, speed, overhead=overhead).total,
@@ -220,7 +220,7 @@ def _check(
 
 
 def summary_of(checks: Sequence[Check]) -> dict[str, float]:
-    """Predicted to measured over the finished runs: the median, and the two ends."""
+    """The ratio of predicted to measured over the finished runs: the median and the two ends."""
     ratios = sorted(check.predicted / check.measured for check in checks if check.measured > 0)
     memory = sorted(check.predicted_bytes / check.measured_bytes for check in checks if check.measured_bytes > 0)
     found = {}
@@ -232,7 +232,7 @@ def summary_of(checks: Sequence[Check]) -> dict[str, float]:
 
 
 def _downloads(matrix: Matrix, results: Path, shapes: Mapping) -> Iterator[Download]:
-    """What the runs need and neither `results/raw`, a prepared folder nor the cache has."""
+    """What the runs need and what is in neither `results/raw`, a prepared folder nor the cache."""
     used = {run.dataset for run in matrix.every_run().values()}
     seen = set()
     for name in matrix.datasets:
@@ -258,7 +258,7 @@ def _of_backbone(entry: BackboneEntry, results: Path, shape: BackboneShape) -> I
     digests = [entry.files[file] for file in weights]
     if all(digest and layout.within(results, layout.CACHED, sha256=digest).is_file() for digest in digests):
         return
-    # All shards of the whole model: which of them hold the first blocks, only the index tells.
+    # All shards of the whole model: only the index says which of them hold the first blocks.
     family = shape.architecture["family"]
     numbers = {name: math.prod(size) for name, size in shape.tensors.items()}
     block = sum(number for name, number in numbers.items() if name.startswith(("layers.0.", "h.0.")))
@@ -277,10 +277,10 @@ def _is_here(file: Artifact, results: Path) -> bool:
 
 
 def _disk(matrix: Matrix, results: Path, shapes: Mapping, jobs: Sequence[Job], downloads: Sequence[Download]) -> int:
-    """Bytes that results will take beside what is there: downloads, series, prepared backbones, weights, checkpoints.
+    """Additional bytes that results will take: downloads, series, prepared backbones, weights, checkpoints.
 
-    Checkpoints (three times the trained numbers, and the best weights) are counted for the largest run alone: each goes
-    when its run ends.
+    Checkpoints (three times the trained numbers, and the best weights) are counted only for the largest run: each is
+    deleted when its run ends.
     """
     total = sum(download.bytes or 0 for download in downloads)
     for name in {job.run.dataset for job in jobs}:

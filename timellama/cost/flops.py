@@ -1,9 +1,9 @@
-"""Counts what a run costs without computing it: operations, calls and memory, from shapes alone.
+"""Counts what a run costs without computing it: operations, calls and memory, only from shapes.
 
 The model is built on torch's `meta` device, where a tensor has a shape and no numbers, and one training step and one
 forecast pass through the code that a run uses. So the cost of eight blocks of Llama-2 7B is counted on a laptop, in
-seconds and without a weight. What depends on the data is assumed, and said where it is: the periods of TimesNet and
-the wording of Time-LLM's prompts.
+seconds and without any weights. What depends on the data is assumed, and marked where it is: the periods of TimesNet
+and the wording of Time-LLM's prompts.
 """
 
 import dataclasses
@@ -35,14 +35,14 @@ from timellama.training.build import constructed, model_class, sizes_of, weight_
 from timellama.training.steps.step import gradients
 from timellama.training.trial import try_network
 
-CHARACTERS_A_TOKEN = 4.0  # our choice: the prompts of the catalogue have 3.9 to 4.6 a token in SmolLM2's tokenizer
+CHARACTERS_A_TOKEN = 4.0  # our choice: the prompts of the catalogue have 3.9 to 4.6 per token in SmolLM2's tokenizer
 FLASH_BACKWARD = 2.5  # products of a fused attention backwards to forwards: 5 to 2 (Dao 2023, arXiv 2307.08691)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
     """One pass: floating-point operations (a product and a sum are two), operations sent to the device, and the most
-    bytes that were alive at once beside the weights."""
+    bytes that were alive at once besides the weights."""
 
     flops: int
     calls: int
@@ -51,11 +51,11 @@ class Counted:
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What a run's shape costs. `step` is of one batch of training (None where nothing trains), `forecast` of one batch
+    """What a run's shape costs. `step` is for one batch of training (None if nothing trains), `forecast` for one batch
     of `forecast_windows` windows; `frozen` and `trained` are parameters, `table` the numbers of an embedding table.
 
-    `fit` is how much of a batch passes at once, which the bytes are of. `whole_bytes` are those of the larger pass if
-    all of it did, where the two differ.
+    `fit` is how much of a batch passes at once; the bytes are those of that part. `whole_bytes` are those of the larger
+    pass if all of a batch passed at once; None if it does.
     """
 
     step: Counted | None
@@ -69,7 +69,7 @@ class Costs:
 
 
 class _Ledger(TorchDispatchMode):
-    """Adds up operations and follows what memory is alive, by each tensor's storage."""
+    """Adds up operations and tracks which memory is alive, by each tensor's storage."""
 
     def __init__(self, known: Sequence[Tensor]) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class _Ledger(TorchDispatchMode):
 
 
 class _Attention(torch.autograd.Function):
-    """A fused attention: on `meta` torch would write the scores out, which neither a CPU nor a GPU does."""
+    """A fused attention: on `meta` torch would materialise the scores, which neither a CPU nor a GPU does."""
 
     @staticmethod
     def forward(ctx: Any, ledger: _Ledger, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -129,20 +129,20 @@ class _Attention(torch.autograd.Function):
 
 
 class _WrittenOut(TorchFunctionMode):
-    """With any mode on, torch writes an encoder layer out, and does not call a kernel that `meta` lacks."""
+    """With any mode active, torch runs an encoder layer step by step and does not call a kernel that `meta` lacks."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))
 
 
 def counted(call: Callable[[], object], *, known: Sequence[Tensor]) -> Counted:
-    """What `call` costs; `known` are the tensors that were there before."""
+    """What `call` costs; `known` are the tensors that existed before."""
     ledger = _Ledger(known)
 
     def attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
         return _Attention.apply(ledger, query, key, value)
 
-    # No mode: none is on where a layer is computed again in the backward pass.
+    # A patch and not a mode: no mode is active where a layer is recomputed in the backward pass.
     with mock.patch.object(nn.functional, "scaled_dot_product_attention", attention), _WrittenOut(), ledger:
         call()
     return Counted(flops=ledger.flops, calls=ledger.calls, bytes=ledger.peak)
@@ -151,7 +151,7 @@ def counted(call: Callable[[], object], *, known: Sequence[Tensor]) -> Counted:
 def build_shape(run: Run, *, shape: BackboneShape | None, device: str) -> Forecaster:
     """The run's model with unset or random weights on `device`; `meta` takes no memory.
 
-    It differs from `build.build` in that nothing is read: the language model has its shape alone.
+    Unlike `build.build` it reads nothing: the language model has only its shape.
     """
     given = sizes_of(run) | dataclasses.asdict(run.options)
     kind = model_class(run.method)
@@ -175,17 +175,17 @@ def _backbone_parts(run: Run, shape: BackboneShape) -> dict[str, Any]:
         "description": text,
         "tokenise": lambda text: [0] * math.ceil(len(text) / CHARACTERS_A_TOKEN),
         "embedding_scale": 1.0,
-        # For a method that does not read the whole table it would waste memory.
+        # It would waste memory for a method that does not read the whole table.
         "embedding_table": torch.randn(shape.vocabulary, shape.width) if method_of(run.method).table else None,
     }
 
 
 @contextmanager
 def assumed(run: Run) -> Iterator[None]:
-    """What `meta` cannot do is done without: autocast, and what the numbers of a sample would decide.
+    """Replace what `meta` cannot do: autocast, and decisions that depend on a sample's numbers.
 
-    The second is what the method's record names as `assumed`. Without autocast all activations take 4 bytes a number,
-    so that the memory of a bfloat16 run is an upper bound.
+    The method's record names the latter as `assumed`. Without autocast all activations take 4 bytes per number, so the
+    memory of a bfloat16 run is an upper bound.
     """
     place = method_of(run.method).assumed
     replaced = {}
@@ -203,10 +203,10 @@ def assumed(run: Run) -> Iterator[None]:
 
 
 def count(run: Run, *, shape: BackboneShape | None, memory: float = math.inf) -> Costs:
-    """The costs of a run's shape; `shape` is that of its backbone. Raises ValueError where its options exclude it.
+    """The costs of a run's shape; `shape` is that of its backbone. Raises ValueError if its options exclude it.
 
-    The run may take `memory` bytes. Where that cuts a batch as training cuts it, one part is counted, and its
-    operations and calls as often as the batch holds it.
+    The run may take `memory` bytes. If that cuts a batch, as in training, one part is counted, and its operations and
+    calls are multiplied by the number of parts.
     """
     with assumed(run):
         model = build_shape(run, shape=shape, device="meta")
@@ -233,7 +233,7 @@ def count(run: Run, *, shape: BackboneShape | None, memory: float = math.inf) ->
 
 
 def _passes(run: Run, model: Forecaster, fit: Fit) -> tuple[Counted | None, Counted]:
-    """A step of training and a batch of forecasts."""
+    """A training step and a batch of forecasts."""
     static = [*model.parameters(), *model.buffers()]
     trained = [p for p in model.parameters() if p.requires_grad]
     step = None
@@ -255,7 +255,7 @@ def _passes(run: Run, model: Forecaster, fit: Fit) -> tuple[Counted | None, Coun
 def _part(
     windows: int, variates: int, *, series: int | None, windows_at_once: int | None = None
 ) -> tuple[tuple[int, int], float]:
-    """Windows and variates of what passes at once, and how many times the batch is that."""
+    """Windows and variates that pass at once, and how many times as large the batch is."""
     total = windows * variates
     if series and series < total:
         return (series, 1), total / series
@@ -274,7 +274,7 @@ def _sample(run: Run, sizes: tuple[int, int], device: str) -> tuple[Tensor, Tens
 
 
 def one_step(run: Run, model: Forecaster, x: Tensor, y: Tensor) -> None:
-    """Forward, loss and backward of one batch, as training makes them; no optimiser, which `meta` does not have."""
+    """Forward, loss and backward of one batch, as in training, without an optimiser, which `meta` does not have."""
     gradients(
         model,
         x,

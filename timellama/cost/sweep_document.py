@@ -1,4 +1,4 @@
-"""The file of an efficiency sweep, `results/efficiency/<variant>/<identity>.json`, as tables and figures read it."""
+"""The file of an efficiency sweep, `results/efficiency/<variant>/<identity>.json`, as tables and figures use it."""
 
 from pydantic import model_validator
 
@@ -9,7 +9,7 @@ from timellama.results.read.documents import Commit, Document, Number, UsedBackb
 
 
 class Stage(Document):
-    """Calls of one stage. Without a median the first call was the only one."""
+    """Calls of one stage. If there is no median, the first call was the only one."""
 
     first: Number
     seconds: Number | None
@@ -49,7 +49,7 @@ class Row(Document):
 
 
 class SweptRun(Document):
-    """What a sweep is of."""
+    """The run that a sweep varies."""
 
     variant: str
     dataset: str
@@ -65,7 +65,7 @@ class Swept(Document):
 
 
 class SweepDocument(Document):
-    """The whole file. `rows` are checked and kept as they are: the table shows more of them than is named here."""
+    """The whole file. `rows` are checked and kept unchanged: the table shows more fields than are named here."""
 
     sweep: Swept
     rows: AsWritten[tuple[Row, ...]]

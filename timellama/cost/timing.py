@@ -1,11 +1,11 @@
-"""How long a pass takes on this machine, from a few that are timed: real models of random weights, on random inputs.
+"""How long a pass takes on this machine, from a few timed passes: real models with random weights, on random inputs.
 
-Nothing is trained: a timed step is thrown away with its model. Of each kind of model the smallest and the largest shape
-that can be afforded are timed, and every other shape lies on `a calls + b operations` through the two: a part that
-every call costs, and one that the operations cost.
+Nothing is trained: a timed step is thrown away with its model. For each kind of model, the smallest shape and the
+largest affordable one are timed. Every other shape is on the line `a calls + b operations` through the two: a cost per
+call and a cost per operation.
 
-On a CPU the time is that of the processor and not of the clock, so that other programs do not count; it is what the run
-takes on an otherwise idle machine.
+On a CPU the time is processor time, not clock time, so that other programs do not count; it is what the run takes on an
+otherwise idle machine.
 """
 
 import dataclasses
@@ -31,10 +31,10 @@ from timellama.training.steps.step import TrainingStep
 
 log = logging.getLogger(__name__)
 
-REPEATS = 3  # our choice: of which the fastest is taken; what disturbs a pass only ever makes it slower
-ENOUGH = 1.0  # our choice, seconds: a pass that takes longer is timed once more and not again
+REPEATS = 3  # our choice: the fastest is taken, since disturbances only make a pass slower
+ENOUGH = 1.0  # our choice, seconds: a pass that takes longer is timed once, after a first untimed call
 LONGEST = 1.0  # our choice, seconds: a pass that is expected to take longer is timed on a smaller batch
-SIZE = 1024  # our choice: a product of 2 GFLOP, to guess what a pass will take
+SIZE = 1024  # our choice: a product of 2 GFLOP, to guess how long a pass will take
 Kind = tuple  # what the models of one kind have in common
 
 
@@ -91,7 +91,7 @@ class Measured:
 
 
 def kind_of(run: Run) -> Kind:
-    """What makes a model's passes cost as many calls and operations at equal sizes."""
+    """What models must have in common for their passes to cost the same calls and operations at equal sizes."""
     names = ("adapter", "alignment", "blocks", "train_backbone")
     return (run.method, run.backbone and run.backbone.name, *(getattr(run.options, name, None) for name in names))
 
@@ -130,7 +130,7 @@ def calibrate(
 
 
 def _ends(runs: list[Run], shapes: Mapping[Run, Costs], *, limit: float, memory: int) -> list[Run]:
-    """The smallest shape of a kind, and the largest within the limits if it is another."""
+    """The smallest shape of a kind, and the largest within the limits if it is a different one."""
 
     def work(run: Run) -> int:
         return (shapes[run].step or shapes[run].forecast).flops
@@ -146,7 +146,7 @@ def _bytes(costs: Costs) -> int:
 
 
 def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, rate: float, memory: int):
-    """Points of a step and of a forecast, each with clock to processor time and whether it trains."""
+    """Points of a step and of a forecast, each with the ratio of clock to processor time and whether it trains."""
     training = run.training or Training()
     small = {}
     for name, counted in (("batch_size", costs.step), ("evaluation_batch_size", costs.forecast)):
@@ -191,7 +191,7 @@ def _timed(run: Run, costs: Costs, shape: BackboneShape | None, *, device: str, 
 
 
 def _fastest(call: Callable[[], object], device: str) -> tuple[float, float]:
-    """Seconds of the fastest of a few calls, and the clock's time to them; the first call is not counted."""
+    """Seconds of the fastest of a few calls, and the ratio of clock time to them; the first call is not counted."""
     call()
     found = [_clocked(call, device)]
     while len(found) < REPEATS and found[0][0] < ENOUGH:
@@ -208,13 +208,13 @@ def _clocked(call: Callable[[], object], device: str) -> tuple[float, float]:
         torch.cuda.synchronize(device)
         return time.perf_counter() - clock, 1.0
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
-    # The threads of a pass work side by side, and the clock sees one of them.
+    # The threads of a pass work side by side, and clock time counts one of them.
     seconds = max(processor, 1e-9) / torch.get_num_threads()
     return seconds, clock / seconds
 
 
 def _matmul_rate(device: str) -> float:
-    """Operations a second of a product of square matrices."""
+    """Operations per second of a product of square matrices."""
     a = torch.randn(SIZE, SIZE, device=device)
     return 2 * SIZE**3 / _fastest(lambda: a @ a, device)[0]
 
@@ -227,14 +227,14 @@ def calibrate_here(
     device: str,
     on_progress: Callable[[str], None],
 ) -> tuple[Measured, int]:
-    """`calibrate` in half of the memory that is free on this machine's `device`, and how many bytes are free."""
+    """`calibrate` in half of the free memory of this machine's `device`, and the number of free bytes."""
     free = torch.cuda.mem_get_info()[0] if device == "cuda" else available_memory()
     timed = {"threads": threads, "device": device, "memory": free // 2}
     return calibrate(shapes, backbones, **timed, on_progress=lambda kind: on_progress(f"timing {kind}")), free
 
 
 def start() -> tuple[float, int]:
-    """Processor seconds and resident bytes of a process that has started as a job does and computed nothing yet."""
+    """Processor seconds and resident bytes of a process that has started like a job and computed nothing yet."""
     code = (
         "import time, os, timellama.training.run, timellama.training.short_term\n"
         "from snakemake import script\n"

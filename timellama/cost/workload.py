@@ -1,7 +1,7 @@
-"""What runs amount to before any of them is started: steps, windows, memory, disk, and how they spread.
+"""What runs take before any of them is started: steps, windows, memory, disk, and how they spread over workers.
 
-Numbers come from the plan and from counted costs (`counting`); how long a step takes is given by a caller who has
-measured it (`calibration`) or assumes it (`Assumed`). Training stops early where patience ends, so steps and times are
+Numbers come from the plan and from counted costs (`counting`). The time of a step is given by a caller that has
+measured it (`calibration`) or assumes it (`Assumed`). Training stops early when patience ends, so steps and times are
 upper bounds.
 """
 
@@ -20,18 +20,18 @@ from timellama.experiments.run import Run, Training
 from timellama.experiments.work import Work
 from timellama.methods.time_llama.prompts import prompt_kind
 
-# Options that change what is computed with, and not how much.
+# Options that change what is computed, but not how much.
 COSTLESS = ("active", "column_order", "gate_gradient", "pooling", "router_activation", "balance_weight")
 PROMPT_STEP = 40  # our choice, characters: prompts within ten tokens of each other count as one length
-CUDA_CONTEXT = 1 << 30  # our choice: what CUDA, its libraries and the allocator's rounding hold beside tensors
+CUDA_CONTEXT = 1 << 30  # our choice: what CUDA, its libraries and the allocator's rounding hold besides tensors
 ANY_SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # costs do not depend on it
-ADAM_COPIES = 3  # numbers kept of a trained parameter beside itself: two moments, and the best weights so far
+ADAM_COPIES = 3  # numbers kept per trained parameter besides itself: two moments, and the best weights so far
 
 CHECKPOINT_COPIES = (
-    5  # the weights themselves, and in the buffer that is written they, two moments and the best weights
+    5  # the weights themselves and, in the buffer that is written, the weights, two moments and the best weights
 )
 
-# Measured on 39 finished runs of config/cpu.yaml: 2.4 to 2.65 bytes resident, beside weights and data, for each one
+# Measured on 39 finished runs of config/cpu.yaml: 2.4 to 2.65 bytes resident, besides weights and data, for each byte
 # that is alive. The C library keeps what was freed (`timellama.core.machine.allocator`).
 HELD_ON_CPU = 2.5
 
@@ -44,7 +44,7 @@ class Speed(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Assumed:
-    """A device that is not here: as fast as its matrix products at a share of their peak, and never faster than the
+    """A device that is not here: as fast as its matrix products at a share of their peak, but never faster than the
     host sends operations to it."""
 
     flops_per_second: float
@@ -56,7 +56,7 @@ class Assumed:
 
 
 def shape_run(run: Run) -> Run:
-    """The run with everything taken out that does not change its costs: runs of one shape cost the same a step."""
+    """The run without anything that does not change its costs: runs of one shape cost the same per step."""
     fields = {field.name for field in dataclasses.fields(run.options)}
     kind = type(run.options)
     options = dataclasses.replace(
@@ -105,7 +105,7 @@ class Seconds:
 
 
 def run_seconds(run: Run, work: Work, costs: Costs, speed: Speed, *, overhead: float) -> Seconds:
-    """Seconds of a whole run, its start and its test with it."""
+    """Seconds of a whole run, including its start and its test."""
     forecast = speed.seconds(run, costs.forecast, training=False)
     return Seconds(
         start=overhead,
@@ -131,8 +131,8 @@ def device_bytes(run: Run, costs: Costs, *, held: float) -> tuple[int, int]:
     """Memory of weights, optimiser and the larger of a step and a forecast, on the device that computes: at least, at
     most.
 
-    The two differ in bfloat16 alone, where autocast keeps some of what is between the weights in 2 bytes a number and
-    some in 4. `held` is how much of that the allocator holds for each byte that is alive.
+    The two differ only in bfloat16, where autocast keeps some of the activations in 2 bytes per number and some in 4.
+    `held` is how many bytes of activations the allocator holds for each one that is alive.
     """
     size = 2 if run.precision == "bfloat16" else 4
     static = static_bytes(run, costs)
@@ -141,21 +141,21 @@ def device_bytes(run: Run, costs: Costs, *, held: float) -> tuple[int, int]:
 
 
 def host_bytes(run: Run, dataset: Dataset, shape: BackboneShape | None, costs: Costs) -> int:
-    """Memory beside the device's: the series with its calendar (as read in 8 bytes a number, standardised, and in 4
-    bytes), the file of a language model's blocks, mapped beside the weights made of it, and a checkpoint while it is
+    """Memory besides the device's: the series with its calendar (as read in 8 bytes per number, standardised, and in 4
+    bytes), the file of a language model's blocks, mapped beside the weights made from it, and a checkpoint while it is
     written."""
     blocks = 4 * sum(math.prod(size) for size in shape.tensors.values()) if shape else 0
     return dataset.rows * run.columns * (8 + 8 + 4) + blocks + 4 * CHECKPOINT_COPIES * costs.trained
 
 
 def prepared_bytes(shape: BackboneShape, *, number: int) -> int:
-    """Disk of a prepared backbone whose numbers take `number` bytes."""
+    """Disk space in bytes of a prepared backbone whose numbers take `number` bytes each."""
     return number * (sum(math.prod(size) for size in shape.tensors.values()) + shape.vocabulary * shape.width)
 
 
 def makespan(seconds: Iterable[float], workers: int) -> float:
-    """When the last of these jobs ends on `workers` that each take the longest one left (Graham 1969: at most a third
-    above the best)."""
+    """When the last of these jobs ends on `workers` workers, each taking the longest job left (Graham 1969: at most a
+    third above the best)."""
     ends = [0.0] * workers
     for job in sorted(seconds, reverse=True):
         heapq.heappush(ends, heapq.heappop(ends) + job)
@@ -163,7 +163,7 @@ def makespan(seconds: Iterable[float], workers: int) -> float:
 
 
 def workers_needed(seconds: Sequence[float], deadline: float) -> int | None:
-    """The fewest workers with which all jobs end by `deadline`; None where one job alone takes longer."""
+    """The fewest workers with which all jobs end by `deadline`; None if a single job takes longer."""
     if not seconds:
         return 0
     if max(seconds) > deadline:

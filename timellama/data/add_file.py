@@ -1,8 +1,8 @@
-"""A user-supplied file becomes an entry of the catalogue: read, checked, described, and appended to the file as text.
+"""Turns a user-supplied file into a catalogue entry: read, checked, described, and appended to the catalogue as text.
 
-Everything that the workflow will check later is checked here first, by the same code: the entry is written into a copy
-of the catalogue, the copy is loaded, and the file is normalised by it. Only then does it come into
-`config/local/datasets.yaml`, which git ignores; nothing that stands there is touched.
+Everything that the workflow checks later is checked here first, by the same code: the entry is written into a copy of
+the catalogue, the copy is loaded, and the file is normalised with it. Only then is the entry added to
+`config/local/datasets.yaml`, which git ignores; the existing content of that file is not changed.
 """
 
 import re
@@ -31,8 +31,8 @@ from timellama.data.splits import Split, count_windows, train_rows
 
 STEPS = {"min": "minute", "h": "hour", "D": "day", "7D": "week", "MS": "month", "QS": "quarter", "YS": "year"}
 STEPS |= {"B": "business day", "ME": "month", "QE": "quarter", "YE": "year", STEP: "step"}
-NAMED = 8  # our choice: columns named in a prompt that nobody has written
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".xlsx")  # that a copy of the file keeps; any other is a .csv
+NAMED = 8  # our choice: columns named in a generated prompt
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".xlsx")  # that a copy of the file keeps; any other becomes .csv
 BEGINNING = """# yaml-language-server: $schema=../schema/datasets.json
 # Your own data sets, as `timellama data add` writes them. They stand beside those of config/datasets.yaml.
 
@@ -44,9 +44,9 @@ datasets:
 class Found:
     """What a file holds, before anybody has said what it should hold.
 
-    time_column: None where rows are numbered as they stand. first, last: stamps, in the zone where there is
-    one. dated: whether stamps with a zone are its dates, and not moments. quirks: counts that are not 0, by the
-    catalogue's names. places: the stamp of the first of each. constant: the columns in which nothing changes.
+    time_column: None where rows are numbered in file order. first, last: timestamps, in the zone if there is
+    one. dated: whether timestamps with a zone are dates in it, not moments. quirks: counts that are not 0, by the
+    catalogue's names. places: the timestamp of the first of each. constant: the columns in which nothing changes.
     late: the row of the first value of each column in which the rows before it are missing.
     """
 
@@ -68,7 +68,7 @@ class Found:
 
     @property
     def oddities(self) -> str:
-        """The quirks, each with its number and where the first one is."""
+        """The quirks, each with its count and the place of the first."""
         parts = []
         for name, count in self.quirks.items():
             place = f" (the first at {self.places[name]})" if name in self.places else ""
@@ -77,7 +77,7 @@ class Found:
 
     @property
     def told(self) -> list[str]:
-        """What a person should know of how the file was read, a sentence each."""
+        """What the user should know about how the file was read, one sentence each."""
         kept = "stamps are dates" if self.dated else "stamps are kept in UTC"
         zone = f"{kept}; the zone of the file is {self.zone}" if self.zone else ""
         repaired = self.repairs.sentence(self.reading)
@@ -96,10 +96,10 @@ class Found:
 def inspect_file(
     path: Path, *, asked: Asked | None = None, frequency: str | None = None, season: int | None = None
 ) -> Found:
-    """Read a file strictly and say what it holds; what is None is found out.
+    """Read a file strictly and report what it holds; whatever is None is detected.
 
-    Raises InputError naming line or row and column for a cell that is no finite number or no time stamp, for what only
-    a repair that was not asked for could mend, and where the shape or the frequency is not clear.
+    Raises InputError, naming line or row and column, for a cell that is not a finite number or timestamp, for what only
+    a repair that was not requested could fix, and where the shape or the frequency is not clear.
     """
     shape = shape_of(path, asked=asked or Asked())
     ordered = ordered_rows(shape.cells, shape.reading, time_column=shape.time_column, steps=shape.steps)
@@ -108,7 +108,7 @@ def inspect_file(
     if frequency is None:
         frequency = STEP if shape.steps else frequency_of(path, pd.DatetimeIndex(ordered.timed.time))
     elif (frequency == STEP) != shape.steps:
-        raise InputError(f"{path}: --frequency {STEP} is for rows that are numbered, and for no others")
+        raise InputError(f"{path}: --frequency {STEP} is for numbered rows only")
     try:
         offset_of(frequency)
     except InputError as error:
@@ -163,7 +163,7 @@ def describe(
     domain: str,
     prompt: str | None,
 ) -> dict[str, Any]:
-    """The entry, as the catalogue has it."""
+    """The entry in the form of the catalogue."""
     shown = ", ".join(found.columns[:NAMED]) + (" and others" if len(found.columns) > NAMED else "")
     step = STEPS.get(found.frequency, found.frequency)
     written = (
@@ -199,7 +199,7 @@ def _suffix(source: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists stand further in than their key, as elsewhere in the catalogue."""
+    """Indents lists below their key, as elsewhere in the catalogue."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
@@ -212,7 +212,7 @@ def as_text(name: str, entry: Mapping[str, Any]) -> str:
 
 
 def require_plain(found: Found, file: Path) -> None:
-    """Raises InputError for a file in which something is odd, naming what and every way to go on."""
+    """Raises InputError for a file in which something is odd, naming it and every way to continue."""
     if found.quirks:
         raise InputError(
             f"{file}: {found.oddities}; correct the file, repair it (--fill linear, previous or seasonal adds missing "
@@ -224,14 +224,14 @@ def require_plain(found: Found, file: Path) -> None:
 def require_windows(found: Found, split: Split, *, context: int, horizon: int) -> dict[str, int]:
     """Windows of each part.
 
-    Raises InputError where a part has none, naming what would have some, and for a column that begins after training.
+    Raises InputError if a part has none, naming what would give some, and for a column that begins after training.
     """
     fitted = train_rows(split, rows=found.rows)
     for name, row in found.late.items():
         if row >= fitted:
             raise InputError(
-                f"the column {name!r} has no value in the {fitted} training rows, which its scale is taken from; leave "
-                "it out with --drop, or change --split"
+                f"the column {name!r} has no value in the {fitted} training rows, which set its scale; leave it out "
+                "with --drop, or change --split"
             )
     counts = count_windows(split, rows=found.rows, context=context, horizon=horizon, train_percent=100)
     empty = [part for part, number in counts.items() if number < 1]
@@ -256,23 +256,23 @@ def add_entry(
 ) -> Dataset:
     """Append an entry to the user's `own` catalogue, after both have been loaded and the file read.
 
-    published: whether a file that a published data set has may be added as another one.
-    Raises InputError for a name that cannot be one or is taken, for a file that is in a catalogue already, and
-    for everything that the catalogue's own checks and `normalise` refuse; the user's catalogue is then as it was.
+    published: whether a file of a published data set may be added as another data set.
+    Raises InputError for a name that is invalid or taken, for a file that is already in a catalogue, and for everything
+    that the catalogue's own checks and `normalise` refuse; the user's catalogue is then unchanged.
     """
     if not re.fullmatch(NAME, name):
-        raise InputError(f"{name!r}: a name is letters, digits, '_', '.' and '-' and starts with a letter or digit")
+        raise InputError(f"{name!r}: a name has letters, digits, '_', '.' and '-' and starts with a letter or digit")
     before = load_catalogue(catalogue, own=own)
     if known := next((known for known in before.values() if known.name.lower() == name.lower()), None):
         place = own if known.local else catalogue
-        raise InputError(f"{place} has a data set {known.name!r} already; choose another --name than {name!r}")
+        raise InputError(f"{place} already has a data set {known.name!r}; choose another --name than {name!r}")
     digest = sha256_of(file)
     for other in (each for each in before.values() if each.local or not published):
         sources = [Path(each.source).expanduser().resolve() for each in other.files if each.is_local]
         alike = other.reading == Reading(**_tuples(entry.get("reading", {})))
         if alike and (file.resolve() in sources or digest in {each.sha256 for each in other.files}):
             place = own if other.local else catalogue
-            raise InputError(f"{file} is in {place} already, as {other.name}, read in the same way; use that name")
+            raise InputError(f"{file} is already in {place} as {other.name}, read in the same way; use that name")
     text = own.read_text(encoding="utf-8") if own.is_file() else BEGINNING
     text += "" if text.endswith("\n") else "\n"
     text += ("\n" if own.is_file() else "") + as_text(name, entry)

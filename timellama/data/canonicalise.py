@@ -1,8 +1,7 @@
-"""Turns the raw files of a data set into one canonical file, and writes down what is odd about them.
+"""Turns the raw files of a data set into one canonical file, and records what is odd about them.
 
-What is odd is recorded. It is repaired only where the entry's `reading` says so. What is odd and what was repaired has
-to be what the entry says under `quirks` and `repairs`: a file with other counts, or with anything that cannot be read
-without guessing, is refused.
+What is odd is repaired only where the entry's `reading` says so. The counts of both must match the entry's `quirks` and
+`repairs`: a file with other counts, or with anything that cannot be read without guessing, is refused.
 """
 
 from collections.abc import Sequence
@@ -24,20 +23,20 @@ from timellama.data.series import Series, load_series, save_series
 
 SENTINEL = -9999.0  # data loggers' usual mark for "missing"
 FAR = 10.0  # our choice: standard deviations from the mean beyond which a column's farthest cell is worth a look
-LISTED = 20  # our choice: what is odd is counted in full and listed up to here
+LISTED = 20  # our choice: what is odd is counted in full, but at most this many are listed
 
 
 def normalise(dataset: Dataset, raw: Sequence[Path], out: Path, quirks: Path) -> None:
     """Checks the files `raw` of `dataset`; writes the canonical file `out` (.npz) and what was found, `quirks` (JSON).
 
-    The same raw bytes give the same bytes. Raises InputError naming file, line or column, and remedy; also where a file
-    is not the one that the catalogue pins.
+    The same raw bytes give the same output bytes. Raises InputError naming file, line or column, and remedy; also if a
+    file is not the one that the catalogue pins.
     """
     for artifact, path in zip(dataset.files, raw, strict=True):
         if artifact.sha256 and sha256_of(path) != artifact.sha256:
             raise InputError(
                 f"{path}: its SHA-256 is {sha256_of(path)}, but the catalogue's entry of {dataset.name} says "
-                f"{artifact.sha256}; delete the file and let it be fetched again, or correct the entry"
+                f"{artifact.sha256}; delete the file so that it is fetched again, or correct the entry"
             )
     reader = reader_of(dataset.reader)
     read = loaded(reader.read, of="reader")
@@ -57,28 +56,28 @@ def normalise(dataset: Dataset, raw: Sequence[Path], out: Path, quirks: Path) ->
 
 
 def _check_rows(dataset: Dataset, where: str, rows: Rows, *, masked: bool) -> None:
-    """What each of this package's readers holds by itself, for one from outside: shapes, numbers, stamps in order.
+    """Checks, for a reader from outside, what those of this package guarantee: shapes, numbers, timestamps in order.
 
-    masked: whether NaN may stand for a missing cell.
+    masked: whether NaN may mark a missing cell.
     """
     remedy = f"correct the reader {dataset.reader!r}"
     if not isinstance(rows, Rows):
-        raise InputError(f"{where}: the reader gave a {type(rows).__name__}, not a data.reader.Rows; {remedy}")
+        raise InputError(f"{where}: the reader returned a {type(rows).__name__}, not a data.reader.Rows; {remedy}")
     count = len(rows.time)
     if rows.values.shape != (count, len(rows.columns)) or rows.values.dtype != np.float64:
         raise InputError(
-            f"{where}: the reader gave values {rows.values.dtype} {list(rows.values.shape)}, but {count} stamps and "
-            f"{len(rows.columns)} columns; values must be float64 of that shape; {remedy}"
+            f"{where}: the reader returned values {rows.values.dtype} {list(rows.values.shape)}, but {count} stamps "
+            f"and {len(rows.columns)} columns; values must be float64 of that shape; {remedy}"
         )
     odd = np.isinf(rows.values) if masked else ~np.isfinite(rows.values)
     if odd.any():
         row, column = np.argwhere(odd)[0]
         raise InputError(
-            f"{where}: {rows.columns[column]!r} at {rows.time[row]} is {rows.values[row, column]}, no finite number; "
-            f"{remedy}, which may fill and count it under interpolated_cells"
+            f"{where}: {rows.columns[column]!r} at {rows.time[row]} is {rows.values[row, column]}, not a finite "
+            f"number; {remedy}, which may fill and count it under interpolated_cells"
         )
     if (np.diff(rows.time) < np.timedelta64(0)).any():
-        raise InputError(f"{where}: the reader gave stamps out of order; {remedy}")
+        raise InputError(f"{where}: the reader returned timestamps out of order; {remedy}")
 
 
 def _check_shape(dataset: Dataset, where: str, read: Rows) -> None:
@@ -97,7 +96,7 @@ def _check_shape(dataset: Dataset, where: str, read: Rows) -> None:
 
 
 def _facts(dataset: Dataset, raw: Sequence[Path], rows: Rows) -> dict[str, Any]:
-    """What a person should know of the data before trusting a number made from them."""
+    """What the user should know about the data before trusting a number computed from them."""
     values, time, columns = rows.values, rows.time, rows.columns
     beside = steps_beside(time, dataset.frequency, of=f" of {dataset.name}")
     repeated, irregular = ((np.flatnonzero(which) + 1).tolist() for which in beside)
@@ -135,7 +134,7 @@ def _facts(dataset: Dataset, raw: Sequence[Path], rows: Rows) -> dict[str, Any]:
 
 
 def _seconds(step: np.timedelta64) -> int | float:
-    """A whole number where the step is one."""
+    """An int where the step is a whole number."""
     seconds = float(step / np.timedelta64(1, "s"))
     return int(seconds) if seconds.is_integer() else seconds
 
@@ -153,7 +152,7 @@ def _far_cells(values: np.ndarray, time: np.ndarray, columns: Sequence[str]) -> 
 
 
 def _check_quirks(dataset: Dataset, where: str, facts: dict[str, Any]) -> None:
-    """InputError unless every count is the one that the catalogue says."""
+    """Raises InputError unless every count is the one in the catalogue."""
     counts = {
         "repeated_stamps": facts["repeated_stamps"]["count"],
         "irregular_steps": facts["irregular_steps"]["count"],

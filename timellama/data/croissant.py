@@ -1,7 +1,7 @@
-"""Data sets of the catalogue described in Croissant, a vocabulary of JSON-LD that other tools read and validate.
+"""Describes data sets of the catalogue in Croissant, a vocabulary of JSON-LD that other tools read and validate.
 
-Specification: http://mlcommons.org/croissant/1.0. A description is made from the catalogue's entry alone, so it needs
-neither data nor a network, and it describes the files as published, not the canonical series that is made of them. What
+Specification: http://mlcommons.org/croissant/1.0. A description is made from the catalogue's entry only, so it needs
+neither data nor a network. It describes the files as published, not the canonical series that is made from them. What
 the catalogue does not know (citation, creator, date of publication, version) is left out.
 """
 
@@ -42,16 +42,16 @@ CONTEXT: dict[str, Any] = {term: f"cr:{term}" for term in TERMS.split()} | {
     "sc": "https://schema.org/",
 }
 STAMP, NUMBER, WHOLE, TEXT = "sc:DateTime", "sc:Float", "sc:Integer", "sc:Text"
-ENCODINGS = {  # the media types that IANA has registered; a file of any other name is a CSV
+ENCODINGS = {  # the media types that IANA has registered; a file with any other suffix is a CSV
     ".gz": "application/gzip",
     ".parquet": "application/vnd.apache.parquet",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-# An address that leads to the file's own, which holds a digest that the catalogue lacks: pypi/warehouse, issue 3738.
+# An address that leads to the file's real one, which holds a digest the catalogue lacks: pypi/warehouse, issue 3738.
 PYPI_FILES = "https://files.pythonhosted.org/packages"
 CREATIVE_COMMONS = "https://creativecommons.org"
 BESIDE = "It has no public address; contentUrl is its place relative to this description."
-# Of the columns that the reader uses; units as in the documentation of the R package nycflights13, ?weather.
+# The columns that the reader uses; units as in the documentation of the R package nycflights13, ?weather.
 NYCFLIGHTS13 = {
     "origin": (TEXT, "The airport."),
     **dict.fromkeys(("year", "month", "day", "hour"), (WHOLE, "Local time.")),
@@ -68,7 +68,7 @@ NYCFLIGHTS13 = {
 def write_descriptions(datasets: Iterable[Dataset], *, folder: Path) -> list[Path]:
     """Write `<name>.json` of each data set to `folder`; the same entry gives the same bytes. Returns the files.
 
-    Raises InputError for a source or an M4 frequency that the catalogue's entry has wrong.
+    Raises InputError for a source or an M4 frequency that is wrong in the catalogue's entry.
     """
     described = {folder / f"{dataset.name}.json": describe(dataset) for dataset in datasets}
     for path, description in described.items():
@@ -79,7 +79,7 @@ def write_descriptions(datasets: Iterable[Dataset], *, folder: Path) -> list[Pat
 def describe(dataset: Dataset) -> dict[str, Any]:
     """The Croissant description of a data set, as JSON-LD.
 
-    A file without a SHA-256 may change, which makes the data set a live one: only there may a checksum be missing.
+    A file without a SHA-256 may change, which makes the data set a live one: only such a set may lack a checksum.
     """
     page = _page(dataset.files[0].source)
     return {
@@ -98,7 +98,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 
 def _description(dataset: Dataset) -> str:
-    """The prompt without the task, which is the run's and not the data's, and the notes on what is odd."""
+    """The prompt without the task, which belongs to the run and not to the data, and the notes on what is odd."""
     sentences = re.split(r"(?<=[.!?])\s+", dataset.prompt)
     kept = [each for each in sentences if "{context" not in each and "{horizon" not in each]
     notes = ["Notes of timellama, which reproduces Time-LlaMA:", *dataset.quirks.notes] if dataset.quirks.notes else []
@@ -106,7 +106,7 @@ def _description(dataset: Dataset) -> str:
 
 
 def _licence(text: str) -> dict[str, str]:
-    """The catalogue's words, with the address of a Creative Commons licence that they begin with."""
+    """The catalogue's text, with the address of the Creative Commons licence that it begins with, if any."""
     named = re.match(r"CC (BY(?:-NC)?(?:-ND|-SA)?) (\d\.\d)\b", text)
     address = f"{CREATIVE_COMMONS}/licenses/{named[1].lower()}/{named[2]}/" if named else None
     if re.match(r"CC0\b", text):
@@ -115,7 +115,7 @@ def _licence(text: str) -> dict[str, str]:
 
 
 def _page(source: str) -> str | None:
-    """The page of what a source belongs to, at the pinned version; None for files that are made or lie here."""
+    """The page of what a source belongs to, at the pinned version; None for files that are generated or local."""
     if source.startswith("hub:"):
         return re.sub(r"/resolve/([^/]+)/.*", r"/tree/\1", hub.address_of(source))
     if source.startswith("pypi:"):
@@ -127,7 +127,7 @@ def _page(source: str) -> str | None:
 
 
 def _distribution(dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """The files by @id, a package before the file in it. What has no address is named by its place in a mirror."""
+    """The files by @id, a package before the file in it. A file without address is named by its place in a mirror."""
     found: dict[str, dict[str, Any]] = {}
     for file in dataset.files:
         described = {"@type": "cr:FileObject", "@id": _file_id(file), "name": PurePosixPath(file.path).name}
@@ -154,7 +154,7 @@ def _encoding(path: str) -> str:
 
 
 def _archive(file: Artifact) -> dict[str, Any]:
-    """The package that a file comes in: a source archive holds all below `name-version`, a wheel does not."""
+    """The package that a file comes in: a source archive holds everything below `name-version`, a wheel does not."""
     name, version, member = pypi.parse(file.source)
     top = PurePosixPath(member).parts[0]
     source = top.endswith(f"-{version}")
@@ -170,8 +170,8 @@ def _archive(file: Artifact) -> dict[str, Any]:
 
 
 def _record_sets(dataset: Dataset) -> list[dict[str, Any]]:
-    """The tables of the files, with the columns that the catalogue or the reader knows; a reader from outside knows its
-    own form, so of its files no table is described."""
+    """The tables of the files, with the columns that the catalogue or the reader knows; the form of an outside reader's
+    files is known only to that reader, so none of their tables is described."""
     if dataset.reader not in READERS:
         return []
     if dataset.reader == "m4":
@@ -209,7 +209,7 @@ def _columns_of_file(dataset: Dataset) -> dict[str, tuple[str, str | None]]:
 
 
 def _m4_record_sets(dataset: Dataset) -> list[dict[str, Any]]:
-    """M4's two files: a row is a series, its id in V1 and its values in V2 and on."""
+    """M4's two files: one series per row, with its id in V1 and its values from V2 on."""
     if dataset.frequency not in FREQUENCIES:
         raise InputError(
             f"{dataset.name}: frequency is {dataset.frequency!r}, but M4 has {', '.join(FREQUENCIES)}; correct it in "
@@ -230,7 +230,7 @@ def _m4_record_sets(dataset: Dataset) -> list[dict[str, Any]]:
 def _record_set(
     name: str, file: Artifact, columns: dict[str, tuple[str, str | None]], about: str, *, key: str | None = None
 ) -> dict[str, Any]:
-    """A table: `columns` are kind and description by the name in the file's header."""
+    """A table: `columns` gives kind and description by the name in the file's header."""
     fields = [
         {
             "@type": "cr:Field",
@@ -247,5 +247,5 @@ def _record_set(
 
 
 def _file_id(file: Artifact) -> str:
-    """An @id is an IRI, so it may hold no space."""
+    """An @id is an IRI, so it may not hold spaces."""
     return quote(file.path)

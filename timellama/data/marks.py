@@ -1,8 +1,8 @@
-"""The calendar features of time stamps as numbers from -0.5 to 0.5, one column a feature.
+"""The calendar features of timestamps as numbers from -0.5 to 0.5, one column per feature.
 
-Reference thuml/Time-Series-Library at a74605f0, utils/timefeatures.py: each feature counts from 0 and is divided by the
-most that it can be. They are what a clock of the series' own zone shows, since people, and what is measured of them,
-keep to that clock: at eight in the morning work begins in summer and in winter, in UTC an hour apart.
+Reference thuml/Time-Series-Library at a74605f0, utils/timefeatures.py: each feature counts from 0 and is divided by its
+maximum. They are what a clock in the series' zone shows, since people, and what is measured of them, keep to that
+clock: work begins at eight in the morning in summer and in winter, which in UTC are an hour apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,9 +25,9 @@ SCALED: dict[str, Callable[[pd.DatetimeIndex], np.ndarray]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Calendar:
-    """The C `features`, names of `SCALED`, as the clocks of `zone` show them; None: the stamps are taken as they stand.
+    """The C `features`, names of `SCALED`, as clocks in `zone` show them; None: the timestamps are used unchanged.
 
-    No feature at all is an empty calendar, whose marks have no column.
+    Without features the calendar is empty, and its marks have no column.
     """
 
     features: tuple[str, ...]
@@ -35,15 +35,15 @@ class Calendar:
 
     @classmethod
     def of_series(cls, time: np.ndarray, *, features: Sequence[str], zone: str | None) -> "Calendar":
-        """The calendar of a series with the stamps `time`, which are in UTC where it has a `zone`.
+        """The calendar of a series with the timestamps `time`, which are in UTC if it has a `zone`.
 
-        Stamps that are all midnights are dates and no moments of UTC (`timellama.data.files.stamps`): they stand.
+        Timestamps that are all midnight are dates, not moments (`timellama.data.files.stamps`): they stay unchanged.
         """
         dates = (time == time.astype("datetime64[D]")).all()
         return cls(features=tuple(features), zone=None if dates else zone)
 
     def marks(self, time: np.ndarray | pd.DatetimeIndex) -> np.ndarray:
-        """The features of each stamp, float32 [rows, C], in the order of `features`. Each reads its own row alone."""
+        """The features of each timestamp, float32 [rows, C], in the order of `features`. Each uses only its own row."""
         index = pd.DatetimeIndex(time)
         if self.zone:
             index = index.tz_localize("UTC").tz_convert(self.zone)

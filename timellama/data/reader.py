@@ -19,9 +19,9 @@ GROUP = "timellama.readers"  # of entry points
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """What a reader finds: values float64 [rows, N], stamps datetime64[s or ms] [rows], the N names, and facts.
+    """What a reader finds: values float64 [rows, N], timestamps datetime64[s or ms] [rows], the N names, and facts.
 
-    facts: what a person should know of the file. A reader that fills cells counts them by column under
+    facts: what the user should know about the file. A reader that fills cells counts them by column under
     `interpolated_cells`. The reader `file` counts its `repairs`. A reader of text gives `replacement_characters`,
     `byte_order_mark` and `line_ends`.
     """
@@ -59,9 +59,9 @@ READERS = {
 
 
 def reader_of(name: str) -> Reader:
-    """The reader of a name, of an entry point's, or of `module:NAME`: a `Reader`, or a function of any number of files.
+    """The reader of a name, an entry point, or `module:NAME`: a `Reader`, or a function of any number of files.
 
-    Raises InputError where there is none.
+    Raises InputError if there is none.
     """
     found = chosen(name, READERS, group=GROUP, of="reader")
     if isinstance(found, Reader):

@@ -9,7 +9,7 @@ from timellama.core.errors import InputError
 from timellama.core.files import read_arrays, write_arrays
 
 ARRAYS = ("values", "time", "columns", "raw_sha256")
-OBSERVED = "observed"  # the array that says which cells are not missing; only where some are
+OBSERVED = "observed"  # the array that says which cells are not missing; only there if some are missing
 STAMPS = (np.dtype("datetime64[s]"), np.dtype("datetime64[ms]"))
 
 
@@ -17,9 +17,9 @@ STAMPS = (np.dtype("datetime64[s]"), np.dtype("datetime64[ms]"))
 class Series:
     """A multivariate series.
 
-    `values` float64 [rows, N] in the units of the source, NaN where a cell is missing and was to stay so, else finite;
-    `time` datetime64[s] [rows], ascending, or datetime64[ms] where stamps have a fraction of a second; `columns` the N
-    names; `raw_sha256` the SHA-256 of the raw file it was made from.
+    `values` float64 [rows, N] in the units of the source, NaN where a cell was left missing, else finite;
+    `time` datetime64[s] [rows], ascending, or datetime64[ms] if timestamps have a fraction of a second; `columns` the N
+    names; `raw_sha256` the SHA-256 of the raw file that it was made from.
     """
 
     values: np.ndarray
@@ -47,14 +47,14 @@ def load_series(path: Path) -> Series:
     if not shaped or values.dtype != np.float64 or time.dtype not in STAMPS:
         raise InputError(
             f"{path}: values {values.shape} {values.dtype}, time {time.shape} {time.dtype} and columns "
-            f"{columns.shape} do not belong together; delete the file and let it be made again"
+            f"{columns.shape} do not belong together; delete the file so that it is rebuilt"
         )
     observed = arrays.get(OBSERVED, np.True_)
     if OBSERVED in arrays and (observed.shape != values.shape or observed.dtype != np.bool_):
         raise InputError(
             f"{path}: {OBSERVED} {observed.shape} {observed.dtype} does not belong to values {values.shape}; delete "
-            "the file and let it be made again"
+            "the file so that it is rebuilt"
         )
     if not (np.isfinite(values) == observed).all() or np.isinf(values).any():
-        raise InputError(f"{path}: holds values that are not finite; delete the file and let it be made again")
+        raise InputError(f"{path}: holds values that are not finite; delete the file so that it is rebuilt")
     return Series(values=values, time=time, columns=tuple(columns.tolist()), raw_sha256=str(arrays["raw_sha256"][0]))

@@ -16,11 +16,11 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """How the rows of a data set are parted into training, validation and test rows, in that order.
+    """How the rows of a data set are divided into training, validation and test rows, in that order.
 
-    rule `months`: the numbers are months of 30 days of `rows_per_day` rows, what follows is unused (ETT, Informer's
+    rule `months`: the numbers are months of 30 days of `rows_per_day` rows, later rows are unused (ETT, Informer's
     rule). rule `ratio`: the numbers are shares; training and test rows are rounded down, validation takes the rest
-    (Autoformer's). rule `published`: the data set comes with a test part of its own (M4); the numbers are not used.
+    (Autoformer's). rule `published`: the data set comes with its own test part (M4); the numbers are not used.
     """
 
     rule: str
@@ -35,7 +35,7 @@ def part_rows(split: Split, *, rows: int, context: int, horizon: int, train_perc
 
     Validation and test contexts reach up to T rows into the part before, so the first target is the part's first row
     and the test targets are the same for every T. Training targets start at row T. With `train_percent` p below 100
-    the training part ends at row (train - T) * p // 100 + T. Raises InputError where a value or the split cannot be
+    the training part ends at row (train - T) * p // 100 + T. Raises InputError if a value or the split cannot be
     used.
     """
     for name, value in (("rows", rows), ("context", context), ("horizon", horizon)):
@@ -72,10 +72,10 @@ def _sizes(split: Split, rows: int) -> tuple[int, int, int]:
         train, test = int(rows * split.train), int(rows * split.test)
         sizes = (train, rows - train - test, test)
     else:
-        raise InputError(f"the split rule {split.rule!r} has no rows to part; only `months` and `ratio` have")
+        raise InputError(f"the split rule {split.rule!r} does not divide rows; only `months` and `ratio` do")
     if sum(sizes) > rows or min(sizes) < 1:
         raise InputError(
-            f"the split {split.rule} {split.train:g}/{split.validation:g}/{split.test:g} wants {sizes[0]} + "
+            f"the split {split.rule} {split.train:g}/{split.validation:g}/{split.test:g} needs {sizes[0]} + "
             f"{sizes[1]} + {sizes[2]} rows, of which each must be at least 1 and the sum at most {rows}; change the "
             "split or the data"
         )

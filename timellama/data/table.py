@@ -1,4 +1,4 @@
-"""Reads a CSV of one column of time stamps and a column a variate: the form of most published data sets."""
+"""Reads a CSV of one column of timestamps and one column per variate: the form of most published data sets."""
 
 import difflib
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ def read(dataset: Dataset, raw: Sequence[Path]) -> Rows:
         near = difflib.get_close_matches(dataset.time_column or "", text.header, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise InputError(
-            f"{text.path}, line 1: no column {dataset.time_column!r}{hint} The columns are {', '.join(text.header)}; "
-            f"set time_column of {dataset.name} in the catalogue"
+            f"{text.path}, line 1: no column {dataset.time_column!r}{hint or '.'} "
+            f"The columns are {', '.join(text.header)}; set time_column of {dataset.name} in the catalogue"
         )
     at = text.header.index(dataset.time_column)
     columns = text.header[:at] + text.header[at + 1 :]
@@ -30,7 +30,7 @@ def read(dataset: Dataset, raw: Sequence[Path]) -> Rows:
         when = stamp(text, line, cells.pop(at), dataset.time_column)
         if previous is not None and when < previous:
             raise InputError(
-                f"{text.path}, line {line}: the stamp {when} comes after {previous}; sort the rows by time"
+                f"{text.path}, line {line}: the timestamp {when} comes after {previous}; sort the rows by time"
             )
         values.append(np.array(numbers(text, line, cells, columns)))
         stamps.append(when)

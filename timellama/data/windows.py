@@ -1,12 +1,12 @@
 """Standardises a series and serves its windows as batches.
 
 All windows are views of one float32 tensor [rows, N]; only a batch is copied. Every window of every part is served,
-the last one too: nothing is dropped to fill a batch. The scaler is that of Time-Series-Library and GPT4TS: mean and
+including the last: nothing is dropped to fill a batch. The scaler is that of Time-Series-Library and GPT4TS: mean and
 standard deviation (divisor n) of all training rows.
 
-A missing cell that was to stay missing is NaN in a target, so that whatever counts it by mistake gives no number. A
-network needs a number in its place: that of the variate's last observed value, never of a later one, which a forecaster
-would not have known; before the first one it is the mean of the training rows. That is our choice.
+A cell that was left missing is NaN in a target, so that whatever counts it by mistake gives no number. A network needs
+a number instead: the variate's last observed value, never a later one, which a forecaster would not have known; before
+the first one it is the mean of the training rows. That is our choice.
 """
 
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ from timellama.core.errors import InputError
 from timellama.data.series import Series
 from timellama.data.splits import Split, count_windows, part_rows, train_rows
 
-# Of standardised values; our choice: the sum of squares of a batch is still a float32 number, and no measured value is
-# as many standard deviations from its mean.
+# Of standardised values; our choice: the sum of squares of a batch still fits into float32, and no measured value is
+# this many standard deviations from its mean.
 LIMIT = 1e12
 
 
@@ -30,7 +30,7 @@ class Scaler:
     """Standardisation by variate: (x - mean) / std, with mean and std float64 [N].
 
     A variate that is constant over the training rows has std 1: it becomes 0 there, and what it does later stays
-    visible in its own units, where dividing by nearly 0 would let one cell rule the metric.
+    visible in its own units, where dividing by nearly 0 would let one cell dominate the metric.
     """
 
     mean: np.ndarray
@@ -38,9 +38,9 @@ class Scaler:
 
     @classmethod
     def fit(cls, values: np.ndarray) -> "Scaler":
-        """The scaler of the rows `values` [rows, N], of which NaN do not count."""
+        """The scaler of the rows `values` [rows, N], ignoring NaN."""
         constant = np.nanmax(values, axis=0) == np.nanmin(values, axis=0)
-        # Apart, since numpy does not promise the same bits of both where nothing is missing.
+        # Two cases, since numpy does not promise the same bits from both if nothing is missing.
         mean, std = (np.nanmean, np.nanstd) if np.isnan(values).any() else (np.mean, np.std)
         return cls(mean=mean(values, axis=0), std=np.where(constant, 1.0, std(values, axis=0)))
 
@@ -54,7 +54,7 @@ class Scaler:
 
 
 def carried_forward(values: np.ndarray, *, before: float | np.ndarray) -> np.ndarray:
-    """`values` [rows, N] with the last number above it in place of each NaN, and `before` where there is none."""
+    """`values` [rows, N] with each NaN replaced by the last number above it, or by `before` if there is none."""
     rows = np.arange(len(values))[:, None]
     last = np.maximum.accumulate(np.where(np.isnan(values), -1, rows), axis=0)
     return np.where(last < 0, before, np.take_along_axis(values, np.maximum(last, 0), axis=0))
@@ -64,8 +64,8 @@ class SplitWindows:
     """The windows of one part: window i has its context in rows i .. i + T - 1 and its targets in the H rows after.
 
     `rows` float32 [T + target rows, N + C] is shared, not copied. Its last C columns, `calendar`, are known features of
-    the stamps: they stand in the context, behind the variates, and are no target. `len` is target rows - H + 1. `truth`
-    [target rows, N] is given where targets are missing, and has NaN there; `masked` says whether it was.
+    the timestamps: they follow the variates in the context and are not targets. `len` is target rows - H + 1. `truth`
+    [target rows, N] is given if targets are missing, and has NaN there; `masked` says whether it was given.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class SplitWindows:
         """Raises InputError when the rows hold no window."""
         if len(rows) < context + horizon:
             raise InputError(
-                f"{len(rows)} rows hold no window of context {context} and horizon {horizon}, which takes "
+                f"{len(rows)} rows hold no window of context {context} and horizon {horizon}, which needs "
                 f"{context + horizon} rows; shorten one of them"
             )
         self.rows, self.context, self.horizon, self.calendar = rows, context, horizon, calendar
@@ -93,7 +93,7 @@ class SplitWindows:
         return SplitWindows(rows=self.rows.to(device), truth=self.truth.to(device) if self.masked else None, **sizes)
 
     def with_targets(self, *, alone: bool) -> Tensor:
-        """The indices of the windows that have an observed target or, with `alone`, of their single series."""
+        """The indices of the windows that have an observed target or, with `alone`, of the single series with one."""
         so_far = nn.functional.pad((~self.truth.isnan()).cumsum(dim=0), (0, 0, 1, 0))  # [target rows + 1, N]
         observed = so_far[self.horizon :] > so_far[: -self.horizon]  # [windows, N]
         return (observed.flatten() if alone else observed.any(dim=1)).nonzero().squeeze(1).cpu()
@@ -104,7 +104,7 @@ class SplitWindows:
         return self.contexts[indices].transpose(1, 2), self.targets[indices].transpose(1, 2)
 
     def series(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts x [B, T, 1 + C] and targets y [B, H, 1] of single variates, of which each window has N in a row."""
+        """Contexts x [B, T, 1 + C] and targets y [B, H, 1] of single variates; each window has N of them in a row."""
         indices = indices.to(self.rows.device)
         window, variate = indices // self.variates, indices % self.variates
         x, y = self.contexts[window, variate].unsqueeze(-1), self.targets[window, variate].unsqueeze(-1)
@@ -132,10 +132,10 @@ def prepare(
     train_percent: int,
     marks: np.ndarray | None = None,
 ) -> Parts:
-    """The windows of `series` under `split`, with the calendar's `marks` float32 [rows, C] behind the variates.
+    """The windows of `series` under `split`, with the calendar's `marks` float32 [rows, C] after the variates.
 
-    The scaler is fitted on all training rows, also where a few-shot run trains on fewer: GPT4TS does so, whose
-    protocol the paper's table 3 follows, and so all runs of a data set share one scale and their errors can be
+    The scaler is fitted on all training rows, even if a few-shot run trains on fewer: so does GPT4TS, whose protocol
+    the paper's table 3 follows, and all runs of a data set then share one scale, so that their errors can be
     compared. It sees no validation or test row, and no missing value. Raises InputError, with the numbers, when a part
     holds no window or no observed target, when a variate has no observed training value, and where a standardised value
     is beyond `LIMIT` or cannot be computed.
@@ -188,12 +188,12 @@ def missing_targets(series: Series, split: Split, *, context: int, horizon: int,
 
 
 def _check_observed(series: Series, missing: np.ndarray, parts: Mapping[str, range], *, fitted: int) -> None:
-    """InputError for a variate that no scaler can be fitted to, and for a part that nothing can be counted on."""
+    """Raises InputError for a variate that no scaler can be fitted to, and for a part without an observed value."""
     if (unseen := missing[:fitted].all(axis=0)).any():
         column = int(unseen.argmax())
         raise InputError(
-            f"column {series.columns[column]!r} has no observed value in the {fitted} training rows, which its scale "
-            "is taken from; leave it out with --drop, or give more training rows with --split"
+            f"column {series.columns[column]!r} has no observed value in the {fitted} training rows, which set its "
+            "scale; leave it out with --drop, or give more training rows with --split"
         )
     for name, part in parts.items():
         if missing[part.start : part.stop].all():
@@ -204,8 +204,8 @@ def _check_observed(series: Series, missing: np.ndarray, parts: Mapping[str, ran
 
 
 def _check_range(series: Series, standardised: np.ndarray, scaler: Scaler) -> None:
-    """InputError naming the worst value, where float32 could not hold what is computed from it."""
-    # An infinite deviation would make every value of its column 0. NaN does not compare, so it does not fit.
+    """Raises InputError, naming the worst value, if float32 could not hold what is computed from it."""
+    # An infinite deviation would make every value of its column 0. NaN compares as false, so it does not fit.
     fits = (np.abs(standardised) <= LIMIT) & np.isfinite(scaler.std)
     if fits.all():
         return

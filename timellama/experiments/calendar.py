@@ -1,4 +1,4 @@
-"""Whether a run is given the calendar, and which features of it."""
+"""Whether a run gets the calendar, and which of its features."""
 
 from timellama.core.errors import InputError
 from timellama.data.catalogue.calendar import features_of
@@ -8,10 +8,10 @@ from timellama.methods.method import Method
 
 
 def calendar_of(entry: Dataset, setting: DatasetSetting | None, *, method: Method, where: str) -> tuple[str, ...]:
-    """The features that a method's runs on a data set have: as the experiment's `setting` says, else as the entry does.
+    """The calendar features of a method's runs on a data set: the experiment's `setting` decides, else the entry.
 
-    None for a method that reads no calendar: it makes the same run, under the same identity. Raises InputError, for any
-    method, where the data set cannot have a calendar.
+    Empty for a method that reads no calendar, so its run and its identity stay the same. Raises InputError, for any
+    method, if the data set cannot have a calendar.
     """
     wanted = setting.calendar if setting is not None and setting.calendar is not None else entry.calendar
     if not wanted:

@@ -1,11 +1,12 @@
-"""What `compile` of a configuration is for a run: `off`, `graph` or `inductor`, found out once, when the plan is made.
+"""What a configuration's `compile` means for a run: `off`, `graph` or `inductor`, decided once, when the plan is made.
 
-A CUDA graph holds a whole training step, which the host then starts as one; inductor is what torch.compile makes of the
-forward and the backward pass. Both give other last bits than eager steps, so a run's identity holds which it is.
+A CUDA graph holds a whole training step, which the host then launches as one; inductor is torch.compile's version of
+the forward and the backward pass. Both differ from eager steps in the last bits, so a run's identity records which of
+them it uses.
 
-`auto` compiles where what was measured says that it saves time. On one H100 a step of Time-LlaMA on ETTh1's shape took
-53 ms eagerly and 3.3 ms as a graph (docs/reference/gpu/results.jsonl, commits 436bacb and 4067a90). On a CPU
-torch.compile gains less than it costs with the budgets of `config/cpu.yaml`, or seconds (docs/benchmarks.md), so there
+`auto` compiles where measurements show that it saves time. On one H100 a step of Time-LlaMA on ETTh1's shape took
+53 ms eagerly and 3.3 ms as a graph (docs/reference/gpu/results.jsonl, commits 436bacb and 4067a90). On a CPU, with the
+budgets of `config/cpu.yaml`, torch.compile gains less than it costs, or only seconds (docs/benchmarks.md), so there
 `auto` is `off`. Planning needs no torch.
 """
 
@@ -22,19 +23,19 @@ from timellama.methods.registry import method_of
 Compile = Literal["off", "auto", "on"]
 
 OFF, GRAPH, INDUCTOR = "off", "graph", "inductor"
-# Steps from which a graph pays. A graph saves nine tenths of a step of few variates; its capture makes two steps twice
-# and has a price of its own that was not measured. Our choice: fifty times those two.
+# Steps from which a graph pays off. A graph saves nine tenths of a step of few variates; its capture makes two steps
+# twice and has a further cost that was not measured. Our choice: fifty times those two.
 LEAST_STEPS = 100
-COMPILERS = ("g++", "clang++")  # what inductor looks for beside the environment's CXX
+COMPILERS = ("g++", "clang++")  # what inductor looks for besides the environment's CXX
 
 
 def compiled(wanted: Compile, run: Run, *, rows: int, frequency: str) -> str:
-    """Which of `OFF`, `GRAPH` and `INDUCTOR` the training steps of `run` are on the machine that plans.
+    """Whether the training steps of `run` are `OFF`, `GRAPH` or `INDUCTOR` on the machine that plans.
 
     `rows` and `frequency` are those of the data set, as `windows_of` takes them. A method that reads numbers back in a
-    step can be no graph, so on CUDA it stays eager.
+    step cannot be a graph, so on CUDA it stays eager.
 
-    Raises InputError where `on` wants torch.compile on a machine without a C++ compiler.
+    Raises InputError if `on` requires torch.compile on a machine without a C++ compiler.
     """
     if wanted == "off" or run.training is None:
         return OFF
@@ -50,7 +51,7 @@ def compiled(wanted: Compile, run: Run, *, rows: int, frequency: str) -> str:
 
 
 def require_compiler() -> None:
-    """InputError where torch.compile would find no C++ compiler."""
+    """Raise InputError if torch.compile would find no C++ compiler."""
     named = os.environ.get("CXX")
     if not any(shutil.which(name) for name in ([named] if named else COMPILERS)):
         raise InputError(

@@ -1,7 +1,7 @@
 """What a configuration may hold (`config/*.yaml`): the models behind `config/schema/config.json`.
 
-`timellama.experiments.matrix` makes the runs of one. Names of data sets, methods and language models are looked up
-there, in the catalogues.
+`timellama.experiments.matrix` turns a configuration into runs. It looks up the names of data sets, methods and language
+models in the catalogues.
 """
 
 from typing import Annotated, Literal
@@ -34,7 +34,7 @@ Context = Annotated[Count, Field(description="T: steps of look-back.")]
 Horizons = Annotated[SeveralDistinct[Count], Field(description="H: steps to forecast, one run each.")]
 ReportPlace = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
 Precision = Literal["auto", "float32", "bfloat16"]
-# Python's YAML reads a bare `off` and `on` as false and true, as YAML 1.1 has it.
+# Python's YAML reads a bare `off` and `on` as false and true, as YAML 1.1 specifies.
 CompileSetting = Annotated[
     Compile,
     BeforeValidator(lambda value: {False: "off", True: "on"}[value] if isinstance(value, bool) else value),
@@ -69,7 +69,7 @@ class Override(Model):
     """Settings of one method."""
 
     backbones: Maybe[LanguageModels] = Field(
-        None, description="Language models of this method and of its variants, instead of those of all."
+        None, description="Language models of this method and of its variants, instead of those for all."
     )
 
     options: dict[str, Scalar] = Field(default_factory=dict, description="Options of this method.")
@@ -77,7 +77,7 @@ class Override(Model):
     precision: Maybe[Precision] = Field(None, description="Instead of the configuration's.")
     compile: Maybe[CompileSetting] = Field(None, description="Instead of the configuration's.")
     datasets: dict[str, DatasetOverride] = Field(
-        default_factory=dict, description="Settings of this method on single data sets."
+        default_factory=dict, description="Settings of this method on individual data sets."
     )
 
 
@@ -92,18 +92,18 @@ class DatasetSetting(Model):
     seeds: Maybe[Seeds] = Field(None, description="Instead of the experiment's seeds.")
     training: AsWritten[Training] = Field(
         default_factory=dict,
-        description="Training settings of all methods on this data set; they go over those of the configuration, and "
-        "overrides go over them.",
+        description="Training settings of all methods on this data set; they override those of the configuration, and "
+        "`overrides` override them.",
     )
     calendar: Maybe[Flag] = Field(
         None,
-        description="Whether methods that read the calendar are given features of the time stamps; without it, what "
-        "the data set's entry says.",
+        description="Whether methods that read the calendar get features of the timestamps; if not set, the data "
+        "set's entry decides.",
     )
 
 
 class SingleRun(Model):
-    """Runs of one method on one data set, beside the grid."""
+    """Runs of one method on one data set, in addition to the grid."""
 
     dataset: str = Field(description="A key of config/datasets.yaml.")
     method: str = Field(description="A key of config/methods.yaml.")
@@ -127,16 +127,18 @@ class Experiment(Model):
     )
     seeds: Maybe[Seeds] = Field(None, description="Instead of the configuration's seeds.")
     backbones: Maybe[LanguageModels] = Field(None, description="Instead of the configuration's backbones.")
-    overrides: Overrides = Field(default_factory=dict, description="They go over those of the configuration.")
-    also: tuple[SingleRun, ...] = Field((), description="Single runs beside the grid, for example another look-back.")
+    overrides: Overrides = Field(default_factory=dict, description="They override those of the configuration.")
+    also: tuple[SingleRun, ...] = Field((), description="Single runs besides the grid, for example another look-back.")
 
 
 class Search(Experiment):
-    """A grid whose trained methods are also run with settings that are searched for, each with the same effort."""
+    """A grid whose trained methods also run with searched settings, each with the same search effort."""
 
-    trials: Count = Field(description="Settings that each method is tried at, on the first seed; at most 64.")
+    trials: Count = Field(description="Settings that are tried for each method, on the first seed; at most 64.")
     samples: Count = Field(description="Training windows that each trial, and each searched run, sees.")
-    validations: Count = Field(description="Validations during a trial at least, beside the one before its first step.")
+    validations: Count = Field(
+        description="The fewest validations during a trial, besides the one before its first step."
+    )
     validation_windows: Count = Field(
         description="Validation windows of each trial, evenly spaced; the same for all methods."
     )
@@ -146,12 +148,12 @@ class Efficiency(Model):
     """What is measured for the report on time, memory and operations."""
 
     settings_of: str = Field(
-        description="The data set (a key of config/datasets.yaml) whose published settings each method has."
+        description="The data set (a key of config/datasets.yaml) whose published settings each method uses."
     )
     context: Context
     horizon: Count = Field(description="H: steps to forecast.")
     variates: SeveralDistinct[Count] = Field(
-        description="N: each is measured with each batch size. The inputs are random, so any number will do."
+        description="N: each value is measured with each batch size. The inputs are random, so any number will do."
     )
     batch_sizes: SeveralDistinct[Count] = Field(description="B: samples that are forecast at once.")
     methods: Methods
@@ -160,14 +162,14 @@ class Efficiency(Model):
         description="Threads of the measured process, which runs alone; at most the cores of the machine."
     )
     seconds: AsWritten[Positive] = Field(
-        description="How long forecasts, and then training steps, are repeated. Each is measured three times at least."
+        description="How long forecasts, and then training steps, are repeated. Each is measured at least three times."
     )
     longest_call: AsWritten[Positive] = Field(
-        description="Seconds. What is predicted to take longer for a single forecast or training step is not run."
+        description="Seconds. A cell whose single forecast or training step is predicted to take longer is not run."
     )
     memory_share: AsWritten[Share] = Field(
-        description="Share of the free memory that a measured process may fill; what is predicted to need more is not "
-        "run."
+        description="Share of the free memory that a measured process may fill; a cell that is predicted to need more "
+        "is not run."
     )
 
 
@@ -204,26 +206,26 @@ class Configuration(Model):
     """A configuration of the workflow."""
 
     name: str = Field(
-        pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="What tables and captions call this configuration."
+        pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="The name of this configuration in tables and captions."
     )
     mirrors: tuple[Text, ...] = Field(
         (),
-        description="Folders or base addresses that are asked for a file before its public address; those of the "
+        description="Folders or base addresses that are tried for a file before its public address; those of the "
         "environment variable TIMELLAMA_MIRROR come first.",
     )
     device: str = Field(
-        pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="Where trainings run; auto takes CUDA where there is one."
+        pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="Where training runs; auto uses CUDA if it is available."
     )
     precision: Precision = Field(
-        description="float32, or bfloat16 for autocast with the frozen weights kept in bfloat16. auto takes bfloat16 "
-        "where the machine that plans multiplies it faster: on CUDA, on a CPU with AMX, or on one with AVX512-BF16 "
-        "that a short measurement finds faster. On a cluster name the precision, since every node plans for itself."
+        description="float32, or bfloat16 for autocast with the frozen weights kept in bfloat16. auto uses bfloat16 "
+        "if the machine that plans multiplies it faster: on CUDA, on a CPU with AMX, or on one with AVX512-BF16 "
+        "that a short measurement finds faster. On a cluster, set the precision, since every node plans for itself."
     )
     compile: CompileSetting = Field(
         "off",
-        description="Whether steps of training are compiled: on CUDA as one CUDA graph, on a CPU by torch.compile, "
-        "which needs a C++ compiler. auto does so where the plan forecasts that it saves time, on a CPU never. Errors "
-        "differ from those of eager steps by rounding, so the two are different runs. A method that cannot be "
+        description="Whether training steps are compiled: on CUDA as one CUDA graph, on a CPU by torch.compile, "
+        "which needs a C++ compiler. auto compiles where the plan predicts that it saves time, and never on a CPU. "
+        "Errors differ from those of eager steps by rounding, so the two are different runs. A method that cannot be "
         "compiled is trained eagerly.",
     )
     threads: Count = Field(
@@ -231,46 +233,46 @@ class Configuration(Model):
     )
     memory_gb: Maybe[Positive] = Field(
         None,
-        description="GB of 10^9 bytes that one training may take where it computes; without it 85 % of a GPU, or on "
-        "a CPU half of the machine's memory, as much of it as its threads are of the cores. What does not fit is "
-        "computed in parts, or a second time in the backward pass, with the same result within rounding.",
+        description="GB of 10^9 bytes that one training may use where it computes; if not set, 85 % of a GPU, or on a "
+        "CPU half of the machine's memory times the share of the cores that its threads are. What does not fit is "
+        "computed in parts, or recomputed in the backward pass, with the same result within rounding.",
     )
     seeds: Seeds = Field(description="Every trained method runs once with each seed.")
     backbones: Maybe[LanguageModels] = Field(
-        None, description="Language models of the methods that use one; needed where such a method is run."
+        None, description="Language models of the methods that use one; required if such a method is run."
     )
     authors_backbones: Flag = Field(
         False,
         description="Whether a method whose entry names its authors' language model runs on that one, in experiments "
-        "without `backbones` of their own.",
+        "without their own `backbones`.",
     )
     training: AsWritten[Training] = Field(
         default_factory=dict,
-        description="Training settings for all methods; they go over the published ones of config/methods.yaml.",
+        description="Training settings for all methods; they override the published ones of config/methods.yaml.",
     )
     overrides: Overrides = Field(
         default_factory=dict,
-        description="Settings of single methods (keys of config/methods.yaml); they go over everything else.",
+        description="Settings of single methods (keys of config/methods.yaml); they override everything else.",
     )
     methods: dict[str, dict] = Field(
         default_factory=dict,
-        description="Methods of this configuration, each as an entry of config/methods.yaml, over which they go. "
-        "`method` may be `module:Name` of a network or Method in a module of your own.",
+        description="Methods of this configuration, written like entries of config/methods.yaml, which they override. "
+        "`method` may be `module:Name` of a network or Method in your own module.",
     )
     metrics: Distinct[Text] = Field(
         (),
         description="User-supplied metrics of the forecasting tables, each as module:OBJECT or the name of an entry "
-        "point of the group timellama.metrics. Finished runs are trained again when this list or a definition changes.",
+        "point of the group timellama.metrics. Finished runs are retrained when this list or a definition changes.",
     )
     reports: Distinct[ReportPlace] = Field(
         (),
-        description="Reports beside those of the project, each as module:NAME of a timellama.reports.report.Report in "
-        "a module of your own.",
+        description="Reports besides those of the project, each as module:NAME of a timellama.reports.report.Report "
+        "in your own module.",
     )
     intervals: Flag = Field(
         False,
-        description="Whether the runs of `long_term` get prediction intervals and `reports/table_intervals`: a step "
-        "more a run, which takes as long as its test and one validation. No run is trained again for it.",
+        description="Whether the runs of `long_term` get prediction intervals and `reports/table_intervals`: one more "
+        "step per run, which takes as long as its test and one validation. No run is retrained for it.",
     )
     experiments: Experiments = Field(description="What is run; the key names the report.")
 

@@ -1,6 +1,6 @@
-"""The floors of an experiment: untrained forecasts that stand in its table whether its configuration lists them or not.
+"""The floors of an experiment: untrained forecasts that its table shows whether its configuration lists them or not.
 
-An error says little without them: the paper's own tables have no forecast that trains nothing. They cost seconds, and
+An error says little without them, and the paper's own tables have no untrained forecast. They cost seconds, and
 experiments share their runs as they share any other.
 """
 
@@ -17,13 +17,13 @@ from timellama.methods.series_method import reads_whole_series
 def with_floors(
     section: Experiment, *, methods: Mapping[str, MethodEntry], datasets: Mapping[str, Dataset]
 ) -> Experiment:
-    """The experiment with each floor of the catalogue that trains nothing beside its grid, where it fits.
+    """The experiment with each untrained floor of the catalogue added to its grid, where it fits.
 
-    A floor stands at each look-back and horizon of a data set, unless the configuration has it under `not_run`. One
-    that the configuration lists too is the same run, which an experiment has once. Where a look-back holds fewer
-    seasons than it reads, the cell is impossible, which the plan says; a floor that fits nowhere in an experiment is
-    left out of it. On M4 so is a mean over several seasons: it is called by the hour of the day, which one of the six
-    frequencies has. What reads whole series stands on M4 alone.
+    A floor is run at each look-back and horizon of a data set, unless the configuration has it under `not_run`. If the
+    configuration lists it too, it is the same run, which an experiment has once. Where a look-back holds fewer seasons
+    than it reads, the cell is impossible, and the plan says so. A floor that fits nowhere in an experiment is left out
+    of it. So is a mean over several seasons on M4: it is named after the hour of the day, which one of the six
+    frequencies has. Methods that read whole series are run on M4 only.
     """
     places: dict[tuple[str, int], list[int]] = {}
     for dataset, setting in section.datasets.items():

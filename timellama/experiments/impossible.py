@@ -1,8 +1,9 @@
-"""Which cells of a plan cannot be run, each with its reason, known before anything is there.
+"""Which cells of a plan cannot be run, each with its reason, known before data or weights are there.
 
-A cell is a data set, a look-back, a horizon and a method, for some methods on a language model. What one cell lacks
-stops no other: a part without a window, a look-back that holds too few seasons, more blocks than a language model has,
-and what a method says of itself (`timellama/methods/obstacles.py`). Nothing but names, sizes and options is read.
+A cell is a data set, a look-back, a horizon and a method, for some methods on a language model. An impossible cell
+stops no other. The reasons are a part without a window, a look-back that holds too few seasons, more blocks than a
+language model has, and what a method itself reports (`timellama/methods/obstacles.py`). Only names, sizes and options
+are read.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +25,7 @@ NAMES = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def no_window(entry: Dataset, *, context: int, horizon: int, percent: int) -> Obstacle | None:
-    """The parts of a data set that have no window. M4 has none such: every series is padded to one at least."""
+    """The parts of a data set that have no window. M4 has no such part: every series is padded to at least one."""
     if entry.split.rule == "published":
         return None
     counts = count_windows(entry.split, rows=entry.rows, context=context, horizon=horizon, train_percent=percent)
@@ -66,7 +67,7 @@ def many_blocks(entry: BackboneEntry, chosen: LanguageModel) -> Obstacle | None:
 
 
 def obstacles_of(run: Run, entry: Dataset, backbone: BackboneEntry | None) -> Iterator[Obstacle]:
-    """What the run's method says of its options at the run's sizes."""
+    """What the run's method reports about its options at the run's sizes."""
     steps = None
     if run.training:
         windows = windows_of(run, rows=entry.rows, frequency=entry.frequency)["train"]
@@ -87,8 +88,8 @@ def obstacles_of(run: Run, entry: Dataset, backbone: BackboneEntry | None) -> It
 def require_runs(runs: Mapping[str, Iterable], cells: Iterable[ImpossibleCell], *, origin: str) -> None:
     """Raise InputError for a data set that has no window in any cell, and for an experiment that has nothing to run.
 
-    `runs` are those of each experiment. Either leaves nothing of what was asked for, which a note in a table would
-    hide.
+    `runs` are those of each experiment. In both cases nothing of what was requested is left, and a note in a table
+    would hide that.
     """
     cells = list(cells)
     used = {run.dataset for of in runs.values() for run in of}
@@ -99,10 +100,10 @@ def require_runs(runs: Mapping[str, Iterable], cells: Iterable[ImpossibleCell], 
         lost = [cell for cell in cells if cell.experiment == experiment]
         if not of and lost:
             said = "; ".join(f"{group.sentence} ({group.remedy})" for group in grouped(lost))
-            raise InputError(f"{origin}, experiments.{experiment}: nothing of it can be run. {said}")
+            raise InputError(f"{origin}, experiments.{experiment}: none of it can be run. {said}")
 
 
 def below_season(runs: Iterable[Run]) -> list[tuple[Run, str]]:
-    """The runs whose look-back holds no season, of methods that then do something else, with what they do."""
+    """The runs whose look-back holds no season and whose method then does something else, each with what it does."""
     found = ((run, method_of(run.method).below_season) for run in runs)
     return [(run, instead) for run, instead in found if instead and run.context < run.season]

@@ -1,4 +1,4 @@
-"""A cell of a plan that cannot be run, and such cells by reason, as plans and tables say it.
+"""A cell of a plan that cannot be run, and such cells by reason, as plans and tables report them.
 
 `impossible.py` finds them.
 """
@@ -12,10 +12,10 @@ EVERY_METHOD = "every method"
 
 @dataclass(frozen=True, kw_only=True)
 class ImpossibleCell:
-    """A cell that cannot be run, and why; one that lacks several things is there once for each.
+    """A cell that cannot be run, and why; one with several reasons appears once for each.
 
-    variant is a key of `config/methods.yaml` and label what tables call it; backbone is such as `GPT-2 x6`, or empty;
-    of_data says that the data set leaves no window there to any method.
+    variant is a key of `config/methods.yaml` and label its name in tables; backbone is for example `GPT-2 x6`, or
+    empty; of_data says that the data set leaves no window there for any method.
     """
 
     experiment: str
@@ -32,7 +32,7 @@ class ImpossibleCell:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Cells that are impossible for one reason: who they are of, where, and how many."""
+    """Cells that are impossible for one reason: whose they are, where, and how many."""
 
     who: str
     reason: str
@@ -47,7 +47,7 @@ class Group:
 
 
 def grouped(cells: Iterable[ImpossibleCell]) -> list[Group]:
-    """The cells by reason, in their order: what `timellama plan`, `timellama doctor` and notes under tables say."""
+    """The cells by reason, in their order: what `timellama plan`, `timellama doctor` and notes under tables show."""
     found: dict[tuple[str, str], list[ImpossibleCell]] = {}
     for cell in cells:
         found.setdefault((cell.reason, cell.remedy), []).append(cell)

@@ -10,8 +10,8 @@ LOSS = "smape"  # paper, table 7; sizes differ by orders of magnitude, so a squa
 def require_m4_run(run: Run) -> None:
     """Raise InputError, naming the field and the remedy, unless `run` can be carried out on M4's series.
 
-    The number of series is that of test and of validation windows, so no part of them can be empty; how many training
-    windows there are, only the data tell.
+    There are as many test windows and as many validation windows as series, so neither part can be empty; only the data
+    show how many training windows there are.
     """
     where = f"{run.dataset}, {run.variant}"
     frequency_of(horizon=run.horizon, season=run.season)

@@ -1,4 +1,4 @@
-"""From a configuration to its runs: which trainings each report needs, and nothing else.
+"""From a configuration to its runs: which training runs each report needs, and nothing else.
 
 Only the standard library, YAML and pydantic are used, so planning needs neither data, weights nor torch. A setting
 is taken, in rising order, from the dataclass defaults (run.py), the method's published values (config/methods.yaml),
@@ -45,7 +45,7 @@ from timellama.methods.registry import method_of
 from timellama.methods.series_method import require_look_back
 from timellama.methods.time_llama.prompts import Descriptive, other_dataset, prompt_kind
 
-EFFICIENCY = "efficiency"  # the one experiment that measures time and memory in place of errors
+EFFICIENCY = "efficiency"  # the one experiment that measures time and memory instead of errors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +56,13 @@ class Matrix:
     datasets: Mapping[str, Dataset]
     backbones: Mapping[str, BackboneEntry]
     methods: Mapping[str, MethodEntry]
-    experiments: Mapping[str, Experiment]  # what each asks for, apart from `efficiency`, with its floors
+    experiments: Mapping[str, Experiment]  # what each requests, apart from `efficiency`, with its floors
     runs: Mapping[str, list[Run]]
     sweeps: Mapping[str, Sweep]  # by folder
-    impossible: Sequence[ImpossibleCell] = ()  # what was asked for and cannot be run, with reasons
+    impossible: Sequence[ImpossibleCell] = ()  # what was requested and cannot be run, with reasons
 
     def experiment(self, name: str) -> list[Run]:
-        """The runs of an experiment. Raises InputError, naming the configuration, where it has no such experiment."""
+        """The runs of an experiment. Raises InputError, naming the configuration, if it has no such experiment."""
         if name not in self.runs:
             raise self._lacks(name)
         return self.runs[name]
@@ -83,9 +83,9 @@ class Matrix:
         )
 
     def cells(self, name: str) -> list[tuple[str, int, int, str]]:
-        """(data set, context, horizon, method) of an experiment, also those that are too small or too heavy to be run.
+        """(data set, context, horizon, method) of an experiment, including those that are too small or heavy to be run.
 
-        Methods come in the order of `config/methods.yaml`, which is the paper's. One that has no run at all stands
+        Methods come in the order of `config/methods.yaml`, which is the paper's. One that has no run at all appears
         under its label, since no result names it.
         """
         section = self.experiments[name]
@@ -102,14 +102,14 @@ class Matrix:
         return [entry.label for method, entry in self.methods.items() if method in heavy]
 
     def every_run(self) -> dict[str, Run]:
-        """All runs by folder; experiments share a run where its settings are the same."""
+        """All runs by folder; experiments share a run if its settings are the same."""
         return {run.folder: run for runs in self.runs.values() for run in runs}
 
 
 def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Matrix:
-    """Check a configuration and list its runs; `origin` is the file that it was read from, where that is known.
+    """Check a configuration and list its runs; `origin` is the file that it was read from, if that is known.
 
-    The catalogues are those of the project in `root`, and those that came with the package where it has none.
+    The catalogues are those of the project in `root`, or those shipped with the package where it has none.
 
     Raises InputError naming key, value and remedy.
     """
@@ -147,13 +147,13 @@ def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Ma
 def _check_overrides(
     overrides: Mapping[str, Override], methods: Mapping[str, MethodEntry], datasets: Mapping, where: str
 ) -> None:
-    """An override that no run can have is a slip, which would leave a run with other settings than were meant."""
+    """Refuse an override that no run can have: such a slip would leave a run with settings that were not meant."""
     known = dict.fromkeys([*methods, *(entry.method for entry in methods.values())])
     for method, override in overrides.items():
         _named(known, method, f"{where}: method")
         code = method_of(methods[method].method if method in methods else method)
         if override.backbones and not code.backbone:
-            raise InputError(f"{where}.{method}: it runs on no language model; remove `backbones`")
+            raise InputError(f"{where}.{method}: it uses no language model; remove `backbones`")
         options = DatasetSettings[code.options]
         validate({"options": override.options}, options, origin=f"{where}.{method}")
         for dataset, settings in override.datasets.items():
@@ -163,9 +163,9 @@ def _check_overrides(
 
 
 def _sweeps(section: Efficiency | None, impossible: list[ImpossibleCell], *catalogues) -> Iterator[Sweep]:
-    """A sweep a method and backbone: what the long-term experiment would run on `settings_of`, at other sizes.
+    """One sweep per method and backbone: what the long-term experiment would run on `settings_of`, at other sizes.
 
-    Neither the data nor the seed nor the training recipe change time and memory, so they are left out of the identity.
+    Data, seed and training recipe do not change time and memory, so they are left out of the identity.
     """
     if section is None:
         return
@@ -186,7 +186,7 @@ def _sweeps(section: Efficiency | None, impossible: list[ImpossibleCell], *catal
 
 
 def _cells(section: Experiment) -> Iterator[tuple[tuple[str, int, int, str], tuple[int, ...] | None]]:
-    """Each (data set, context, horizon, method) of an experiment, and its seeds where it has its own."""
+    """Each (data set, context, horizon, method) of an experiment, with its own seeds if it has any."""
     for dataset, setting in section.datasets.items():
         for horizon in setting.horizons:
             for method in section.methods:
@@ -203,7 +203,7 @@ def _cells(section: Experiment) -> Iterator[tuple[tuple[str, int, int, str], tup
 def _runs(experiment, section, impossible, config, datasets, backbones, methods, automatic, origin) -> Iterator[Run]:
     """The runs of an experiment; the cells that cannot be run are appended to `impossible`."""
     where = f"{origin}, experiments.{experiment}"
-    # What an experiment sets goes over what the configuration sets for all.
+    # An experiment's settings override those that the configuration sets for all.
     overrides = [config.overrides, section.overrides]
     for heavy in section.not_run:
         _named(methods, heavy, f"{where}: method under not_run")
@@ -235,7 +235,7 @@ def _runs(experiment, section, impossible, config, datasets, backbones, methods,
         if not chosen:
             raise InputError(
                 f"{where}: method {method!r} runs on a language model, but `backbones` names none; add for example "
-                "`backbones: [{name: SmolLM2-135M, blocks: 6, rank: 8}]` to the configuration, or take the method out"
+                "`backbones: [{name: SmolLM2-135M, blocks: 6, rank: 8}]` to the configuration, or remove the method"
             )
         for backbone in chosen:
             of = backbone and _named(backbones, backbone.name, f"{where}: backbone")
@@ -270,11 +270,11 @@ def _runs(experiment, section, impossible, config, datasets, backbones, methods,
             run = dataclasses.replace(run, compiled=compiled(wanted, run, **sizes_of_data))
             if entry.split.rule == "published":
                 require_m4_run(run)
-            # A sweep measures at numbers of variates of its own.
+            # A sweep sets its own numbers of variates.
             sized = dataclasses.replace(run, variates=1) if experiment == EFFICIENCY else run
             if left_out(*obstacles_of(sized, entry, of), backbone=name):
                 continue
-            # A method that trains nothing has no chance in it: one seed says it all.
+            # A method that trains nothing has no randomness: one seed is enough.
             for seed in (own_seeds or section.seeds or config.seeds) if code.trains else (0,):
                 yield dataclasses.replace(run, seed=seed)
 
@@ -287,13 +287,13 @@ def experiment_task(percent: int) -> str:
 def _named(catalogue: Mapping, name: str, where: str):
     if name not in catalogue:
         hint = did_you_mean(name, catalogue)
-        # What was meant comes first: the list is long.
+        # The suggestion comes first, because the list is long.
         raise InputError(f"{where} {name!r} is not in the catalogue{hint}; it has {', '.join(catalogue)}")
     return catalogue[name]
 
 
 def _digest_of_own(entry: Dataset) -> str | None:
-    """The SHA-256 of a user-supplied file that the catalogue does not pin, so that an edit is another run."""
+    """The SHA-256 of a user-supplied file that the catalogue does not pin, so that an edit makes another run."""
     files = [Path(file.source).expanduser() for file in entry.files]
     return "+".join(sha256_of(file) for file in files) if all(file.is_file() for file in files) else None
 
@@ -306,7 +306,7 @@ def _settings(
     of_all: Sequence[Configuration | DatasetSetting | None],
     overrides: Sequence[Mapping[str, Override]],
 ) -> dict:
-    """What is set beside the defaults. An override of a method goes for its variants too, but for what makes one."""
+    """What is set besides the defaults. A method's override also applies to its variants, except what defines them."""
     spec = methods[method]
     named = [method] if spec.as_published and kind == "training" else dict.fromkeys([spec.method, method])
     makes = _makes(kind, spec, methods)
@@ -316,7 +316,7 @@ def _settings(
             override = source.get(name)
             kept = makes if name != method else ()
             layers += [(override, kept), (override and override.datasets.get(dataset), kept)]
-    # A layer that may not set this kind, or is not there, sets nothing.
+    # A layer that is missing or may not set this kind sets nothing.
     return {key: value for layer, kept in layers for key, value in getattr(layer, kind, {}).items() if key not in kept}
 
 
@@ -347,9 +347,9 @@ def _training(spec: MethodEntry, settings: Mapping, options, where: str) -> Trai
 
 
 def _chosen(method: str, spec: MethodEntry, section: Experiment, config: Configuration) -> Sequence[LanguageModel]:
-    """The language models of a method: what the experiment, then the configuration, sets for it, else for all.
+    """The language models of a method: those that the experiment sets for it or for all, else the configuration's.
 
-    In the place of the configuration's for all stand its authors' own where they are asked for.
+    If requested, its authors' own replace those that the configuration sets for all.
     """
     named = ("backbones", method, spec)
     if found := _override(*named, section) or section.backbones or _override(*named, config):
@@ -357,17 +357,17 @@ def _chosen(method: str, spec: MethodEntry, section: Experiment, config: Configu
     own = spec.backbone
     if not (config.authors_backbones and own and own.name):
         return config.backbones
-    rank = config.backbones[0].rank if config.backbones else 1  # no option of a method without LoRA
+    rank = config.backbones[0].rank if config.backbones else 1  # not an option of methods without LoRA
     return [LanguageModel(name=own.name, blocks=own.blocks, rank=rank)]
 
 
 def _automatic(config: Configuration) -> str:
-    """What `auto` is here: found out once, and held by the runs' identity."""
+    """What `auto` is here: determined once, and part of the runs' identity."""
     return "bfloat16" if is_faster(config.device, cache=Path(layout.BFLOAT16)) else "float32"
 
 
 def _override(kind: str, method: str, spec: MethodEntry, *sources: Experiment | Configuration) -> Any:
-    """What the first of the sources sets for a method, or for the method that it is a variant of; None without."""
+    """What the first source that sets it has for a method, or for the method that it is a variant of; else None."""
     found = (getattr(source.overrides.get(name), kind, None) for source in sources for name in (method, spec.method))
     return next((value for value in found if value), None)
 
@@ -392,7 +392,7 @@ def _prompt(
 
     kind = prompt_kind(getattr(options, "prompt", Descriptive.name))
     if kind.of_another:
-        # Not one that the user has added, or adding data would change other runs.
+        # Not a user-supplied one, or adding data would change other runs.
         domains = {name: of.domain for name, of in datasets.items() if not of.local or of is entry}
         entry = datasets[other_dataset(entry.name, domains=domains)]
     return kind.text(filled(entry))

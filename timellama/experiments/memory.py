@@ -1,12 +1,12 @@
-"""How a run is made to fit into the memory that it may take, from its sizes alone.
+"""How a run is made to fit into the memory that it may use, from its sizes alone.
 
-A method that forecasts each variate alone takes series (a window of one variate) in any number at a time: a step of
-training cuts its batch into parts and adds up their gradients, and so the result is the same within rounding. A method
-that reads all variates at once, or normalises over its batch, computes its layers a second time in the backward pass
-in place of keeping them (Chen et al. 2016, arXiv 1604.06174): the result is the same to the bit. Its forecasts are made
-of fewer windows at a time.
+A method that forecasts each variate alone can process any number of series (a window of one variate) at a time: a
+training step splits its batch into parts and adds up their gradients, so the result is the same within rounding. A
+method that reads all variates at once, or normalises over its batch, recomputes its layers in the backward pass instead
+of keeping them (Chen et al. 2016, arXiv 1604.06174): the result is the same to the bit. It forecasts fewer windows at a
+time.
 
-Bounds, not predictions: what a pass keeps comes from the method's own record (`Stack`), with 4 bytes a number.
+Bounds, not predictions: what a pass keeps comes from the method's own record (`Stack`), with 4 bytes per number.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from timellama.experiments.run import Run
 from timellama.methods.method import VOCABULARY, Sizes, Stack
 from timellama.methods.registry import method_of
 
-LETTERS = 3  # our choice: of a prompt to a token at least; the tokenizers here make about 4
-# Bytes of a trained parameter: value, gradient, Adam's two moments, the best value so far, and in a checkpoint that is
-# being written value, moments and best value again; all float32.
+LETTERS = 3  # our choice: of a prompt per token, at least; with the tokenizers here it is about 4
+# Bytes per trained parameter: value, gradient, Adam's two moments, the best value so far, and, in a checkpoint that is
+# being written, value, moments and best value again; all float32.
 TRAINED = 9 * 4
 NUMBER = 4  # bytes of a number that a pass keeps: autocast keeps some in 2 and some in 4
-INPUT = 10  # a layer's input is at most this part of what the layer keeps: `KEPT` has 10 D around the attention alone
+INPUT = 10  # a layer keeps at least this many times its input: `KEPT` has 10 D around the attention alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Fit:
     """How much passes through a model at once; None: all of a batch.
 
     step_series: series of a training step. forecast_series: series of a forecast. forecast_windows: windows of a
-    forecast. recompute: whether layers are computed again in the backward pass.
+    forecast. recompute: whether layers are recomputed in the backward pass.
     """
 
     step_series: int | None = None
@@ -41,7 +41,7 @@ WHOLE = Fit()
 
 
 def in_words(fit: Fit) -> str:
-    """What a run's log says of it."""
+    """The fit as a run's log shows it."""
     said = {
         "series in a step of training": fit.step_series,
         "series in a forecast": fit.forecast_series,
@@ -67,7 +67,7 @@ def stack_of(run: Run, *, width: int | None, variates: int | None = None) -> Sta
 
 
 def weight_bounds(run: Run, *, width: int | None) -> tuple[int, int]:
-    """Bytes of the frozen weights, and of all that is kept of the trained ones, at most."""
+    """Upper bounds on the bytes of the frozen weights, and of all that is kept of the trained ones."""
     of = stack_of(run, width=width)
     number = 2 if run.precision == "bfloat16" else 4
     frozen = of.layers * of.parameters * number if run.backbone else 0
@@ -77,14 +77,14 @@ def weight_bounds(run: Run, *, width: int | None) -> tuple[int, int]:
 
 
 def pass_bytes(run: Run, *, width: int | None, fit: Fit) -> int:
-    """Bytes that the larger of a training step and a forecast keeps beside the weights."""
+    """Bytes that the larger of a training step and a forecast keeps besides the weights."""
     return max(_step_bytes(run, width, fit), _forecast_bytes(run, width, fit))
 
 
 def fit_of(run: Run, *, width: int | None, memory: float, weights: int | None = None) -> Fit:
-    """What passes at once where the run may take `memory` bytes: at least one series, or one window, whatever there is.
+    """What passes at once if the run may use `memory` bytes: at least one series or window, however small `memory` is.
 
-    `weights` are the bytes that the weights and what is kept of them take, where they are known.
+    `weights` are the bytes that the weights and what is kept of them take, if they are known.
     """
     free = max(0.0, memory - (sum(weight_bounds(run, width=width)) if weights is None else weights))
     method = method_of(run.method)

@@ -26,8 +26,8 @@ class DatasetSettings(Model, Generic[Options]):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    options: AsWritten[Options] = Field(default_factory=dict, description="They go over the method's options.")
-    training: AsWritten[Training] = Field(default_factory=dict, description="They go over the method's training.")
+    options: AsWritten[Options] = Field(default_factory=dict, description="They override the method's options.")
+    training: AsWritten[Training] = Field(default_factory=dict, description="They override the method's training.")
 
     @model_validator(mode="after")
     def _changes_something(self) -> "DatasetSettings":
@@ -37,14 +37,14 @@ class DatasetSettings(Model, Generic[Options]):
 
 
 class Control(Model):
-    """What a method says of its language model: that its weights are random, or which one its authors ran it on."""
+    """What a method says about its language model: that its weights are random, or which one its authors used."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     weights: Maybe[Literal["random"]] = Field(None, description="The architecture without what it learned.")
     name: Maybe[Text] = Field(
         None,
-        description="The authors' own, a key of config/backbones.yaml; for a configuration with `authors_backbones`.",
+        description="The authors' own, a key of config/backbones.yaml; for configurations with `authors_backbones`.",
     )
     blocks: Maybe[Count] = Field(None, description="How many of its first blocks the authors use.")
 
@@ -60,22 +60,22 @@ class Control(Model):
 class MethodEntry(Model, Generic[Options]):
     """A method, or a variant of one, with its published settings."""
 
-    label: Text = Field(description="What tables call it.")
+    label: Text = Field(description="Its name in tables.")
     method: str = Field(description="The code that runs.")
     options: AsWritten[Options] = Field(description="Options that differ from their defaults.")
     backbone: Maybe[Control] = Field(
-        None, description="For a control, or the authors' own; only of a method with a language model."
+        None, description="For a control, or the authors' own; only for a method with a language model."
     )
     training: AsWritten[Training] = Field(description="Training settings that differ from their defaults.")
     datasets: dict[DatasetName, DatasetSettings[Options]] = Field(
-        description="What single data sets (keys of config/datasets.yaml) change.",
+        description="What individual data sets (keys of config/datasets.yaml) change.",
         json_schema_extra={"additionalProperties": False},
     )
     source: Text = Field(description="Where the settings were read: repository@commit path, or a table of a paper.")
     floor: Flag = Field(description="Whether a method has to beat it to be worth its cost.")
     citation: Text = Field(description="The paper of the method.")
     as_published: Flag = Field(
-        False, description="Whether what a configuration sets for its method leaves the training of this entry alone."
+        False, description="Whether this entry keeps its training settings when a configuration sets its method's."
     )
 
 
@@ -89,7 +89,7 @@ def _entry(method: Method) -> type[MethodEntry]:
 
 @functools.cache
 def methods_file(*places: str) -> TypeAdapter[dict[str, MethodEntry]]:
-    """What reads the whole file; `places` are the methods, `module:Name`, that it names beside the known ones."""
+    """The reader of the whole file; `places` are the methods, `module:Name`, that it names besides the known ones."""
     entries = tuple(map(_entry, [*every_method().values(), *map(method_of, places)]))
     entry = Annotated[Union[entries], Field(discriminator="method")]  # noqa: UP007 -- of a tuple
     extra = {"title": "The methods, with their published settings", "additionalProperties": False}
@@ -97,7 +97,7 @@ def methods_file(*places: str) -> TypeAdapter[dict[str, MethodEntry]]:
 
 
 def load_methods(path: Path, *, added: Mapping[str, Any], origin: str) -> dict[str, MethodEntry]:
-    """The entries of the file at `path` and those `added` by the configuration `origin`, which go over the file's.
+    """The entries of the file at `path` and those `added` by the configuration `origin`, which override the file's.
 
     Raises InputError, listing every problem of either under its own name, and for a method that cannot be found.
     """

@@ -2,11 +2,11 @@
 
 A `Run` holds all that changes its number and nothing that does not, so its digest names its result: two runs that
 differ in any setting never share a folder. Machine facts (device found, versions, commit) are provenance and are
-written beside the number instead. This module needs neither data nor torch, and nor does planning. The annotations
-of `Training` and of the options are what configurations are checked against.
+written beside the number instead. This module needs neither data nor torch, nor does planning. Configurations are
+checked against the annotations of `Training` and of the options.
 
 Letters, used everywhere: B batch, T context (look-back), H horizon, N variates, D width, r rank, E experts (LoRA
-modules a block), L blocks, P prompt tokens.
+modules per block), L blocks, P prompt tokens.
 
 Defaults live here and only here. Where the paper (arXiv 2502.13725; ACL 2025 SRW, 2025.acl-srw.90) leaves a question
 open, the field's comment says so and gives our reason; `docs/open_questions.md` lists them all.
@@ -31,7 +31,7 @@ DIGEST_LENGTH = 10  # our choice: 40 bits keep the chance of a collision among 1
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """How far a training goes at most: steps of an epoch, of the whole, and from one validation to the next."""
+    """The most steps of a training: per epoch, in total, and from one validation to the next."""
 
     per_epoch: int
     total: int
@@ -50,19 +50,19 @@ class Training:
     schedule: Literal["cosine", "halving", "early-halving", "delayed-decay", "constant"] = "cosine"
     validations_per_epoch: Count = 4  # our choice: the best point on ETTh1 comes within the first epoch
     least_validations: Count = 8  # our choice: a budget shorter than an epoch still gets points to choose from
-    validation_windows: Count | None = None  # None: every window; else that many, evenly spaced. Not of the test part
+    validation_windows: Count | None = None  # None: every window; else that many, evenly spaced. Not for the test part
     patience: Count = 10  # open in the paper; validations without a better loss before training stops
     clip_norm: Positive = 1.0  # our choice: the usual value for fine-tuning a Transformer
-    # our choice: apart from the rest, or the balance loss crowds out the forecast loss
+    # our choice: clipped separately, or the balance loss crowds out the forecast loss
     router_clip_norm: Positive = 1.0
     loss: Literal["mse", "smape"] = "mse"  # "smape" on M4 (paper, eq. 4)
     evaluation_batch_size: Count = 64  # our choice: changes the metrics by rounding only
     # decoupled from the gradient (Loshchilov and Hutter 2019, arXiv 1711.05101); none in the paper
     weight_decay: Annotated[NotNegative, ADDED] = 0.0
-    # "variates": an epoch is every variate of every window, and a batch is single series of it, as KimMeen/Time-LLM
+    # "variates": an epoch has every variate of every window, and a batch consists of single series, as KimMeen/Time-LLM
     # trains (data_provider/data_loader.py). Then `batch_size` counts series.
     sampling: Annotated[Literal["windows", "variates"], ADDED] = "windows"
-    # a budget in series seen, a window of N variates being N of them; on top of `epochs`. Ours, none in the paper
+    # a budget of series seen, where a window of N variates is N series; on top of `epochs`. Ours, none in the paper
     max_series: Annotated[Count | None, ADDED] = None
 
     def drawn_of(self, variates: int) -> int:
@@ -70,7 +70,7 @@ class Training:
         return 1 if self.sampling == "variates" else variates
 
     def steps(self, *, windows: int, variates: int) -> Steps:
-        """The steps on so many training windows of N variates, of which the last batch of an epoch may be smaller."""
+        """The steps for this many training windows of N variates; the last batch of an epoch may be smaller."""
         series = self.drawn_of(variates)
         per_epoch = math.ceil(windows * variates // series / self.batch_size)
         seen = math.ceil(self.max_series / (self.batch_size * series)) if self.max_series else sys.maxsize
@@ -115,19 +115,19 @@ class Run:
     precision: str
     device: str
     # The folders of the trials among which `training` and `options` are chosen by validation loss when the run is
-    # trained; until then the two are those of the first trial. None: they stand.
+    # trained; until then the two are those of the first trial. Empty: the two are final.
     trials: Annotated[tuple[str, ...], ADDED] = ()
-    # How the data set's file is read and repaired, as `Dataset.reading_text` has it; None: nothing was chosen.
+    # How the data set's file is read and repaired, as `Dataset.reading_text` gives it; None: nothing was chosen.
     reading: Annotated[str | None, ADDED] = None
-    # The C features of the calendar that stand behind the N variates of x, as `timellama.data.catalogue.calendar` names
-    # them; only of a method that reads them.
+    # The C features of the calendar that follow the N variates of x, as `timellama.data.catalogue.calendar` names them;
+    # only for a method that reads them.
     calendar: Annotated[tuple[str, ...], ADDED] = ()
-    # What steps of training are: "off", "graph" or "inductor", as `timellama.experiments.compiling` says.
+    # How training steps are compiled: "off", "graph" or "inductor", as `timellama.experiments.compiling` says.
     compiled: Annotated[str, ADDED] = "off"
 
-    @functools.cached_property  # planning asks for the folder of each run many times
+    @functools.cached_property  # planning reads the folder of each run many times
     def digest(self) -> str:
-        """Hexadecimal digest of every field, less those that were added later and are at their default."""
+        """Hexadecimal digest of every field, except those that were added later and are at their default."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:DIGEST_LENGTH]
 
     @property
@@ -145,7 +145,7 @@ class Run:
 
     @property
     def choice(self) -> str:
-        """Where, below `results/choices/`, it stands which trial a searched run takes; the same for all its seeds."""
+        """Where, below `results/choices/`, a searched run's chosen trial is recorded; the same for all its seeds."""
         return dataclasses.replace(self, seed=0).folder
 
     def settled(self, *, options: dict[str, Any], training: dict[str, Any]) -> "Run":
@@ -155,17 +155,17 @@ class Run:
 
     @property
     def zone(self) -> str | None:
-        """The zone whose clocks the calendar follows; None where the stamps stand as they are."""
+        """The zone whose clocks the calendar follows; None if the timestamps are used as they are."""
         return json.loads(self.reading or "{}").get("zone")
 
     @property
     def columns(self) -> int:
-        """N + C: the variates of x and the features of the calendar behind them."""
+        """N + C: the variates of x and the features of the calendar after them."""
         return self.variates + len(self.calendar)
 
     @property
     def evaluation_batch_size(self) -> int:
-        """Windows of a batch of forecasts; for a method that trains nothing the default."""
+        """Windows per batch of forecasts; the default for a method that trains nothing."""
         return (self.training or Training()).evaluation_batch_size
 
     @property

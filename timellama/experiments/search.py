@@ -1,8 +1,9 @@
-"""Search: the settings that each trained method is tried at, known before anything runs.
+"""Search: the settings that are tried for each trained method, known before anything runs.
 
-Every method gets as many trials, at the points of one scrambled Sobol sequence, with one budget of training windows and
-the same validation windows. A trial is a run like any other. A searched run names its trials, and takes the settings of
-the one with the lowest validation loss when it is trained (`timellama.training.choice`); its test error plays no part.
+Every method gets the same number of trials, at the points of one scrambled Sobol sequence, with the same budget of
+training windows and the same validation windows. A trial is a run like any other. A searched run names its trials. When
+it is trained, it takes the settings of the trial with the lowest validation loss (`timellama.training.choice`); test
+errors play no part.
 
 The protocol is ours; for equal budgets see Dodge et al. 2019 (arXiv 1909.03004).
 """
@@ -30,7 +31,7 @@ def points() -> tuple[tuple[float, ...], ...]:
 
 
 def space_of(method: str, *, fixed: frozenset[str] = frozenset()) -> Space:
-    """What a search varies of a method, without the options in `fixed`, which make a variant what it is.
+    """The parameters of a method that a search varies, without the options in `fixed`, which define a variant.
 
     Raises InputError for a parameter that is neither a training setting nor an option, and for too many of them.
     """
@@ -60,12 +61,12 @@ def _trial(run: Run, search: Search, space: Space, point: Sequence[float]) -> Ru
     options = {name: value for name, value in values.items() if name in _names(type(run.options))}
     steps = math.ceil(search.samples / settings.get("batch_size", run.training.batch_size))
     budget = {
-        "epochs": steps,  # at least one step an epoch: the budget alone ends a training
+        "epochs": steps,  # at least one step per epoch, so only the budget ends training
         "max_steps": steps,
         "validations_per_epoch": 1,
         "least_validations": search.validations,
         "validation_windows": search.validation_windows,
-        "patience": steps,  # as many as there can be validations: every trial sees the whole budget
+        "patience": steps,  # as many as there can be validations, so every trial uses the whole budget
     }
     training = dataclasses.replace(run.training, **budget, **settings)
     return dataclasses.replace(run, training=training, options=dataclasses.replace(run.options, **options))
@@ -78,16 +79,16 @@ def _names(kind: type) -> set[str]:
 def searched(run: Run, *, among: Sequence[Run]) -> Run:
     """The run that takes its settings from the best of the trials `among`.
 
-    Until it is trained it has those of the first, so that nothing but its trials says what it is.
+    Until it is trained it has the settings of the first, so that its trials alone determine its identity.
     """
     first, folders = among[0], tuple(trial.folder for trial in among)
     return dataclasses.replace(run, training=first.training, options=first.options, trials=folders)
 
 
 def expanded(runs: Sequence[Run], *, search: Search, fixed: dict[str, frozenset[str]]) -> Iterator[Run]:
-    """The runs of published settings, the trials of each of their trained cells, and the searched runs of each seed.
+    """The runs with published settings, the trials of each of their trained cells, and one searched run per seed.
 
-    Trials have a cell's first seed. `fixed` holds by variant the options that make it.
+    Trials use a cell's first seed. `fixed` holds, by variant, the options that define it.
     """
     yield from runs
     cells: dict[str, list[Run]] = {}

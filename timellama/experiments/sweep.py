@@ -1,4 +1,4 @@
-"""What is measured for the efficiency report: a sweep of one method, and the cells (N, batch size) that it has.
+"""What is measured for the efficiency report: a sweep of one method, and its cells (N, batch size).
 
 Only the standard library is used, so planning needs no torch. `docs/efficiency.md` says how each number is measured.
 """
@@ -14,12 +14,12 @@ from timellama.experiments.run import DIGEST_LENGTH, Run
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One measurement, in a process of its own. The variates N are the run's."""
+    """One measurement, in its own process. The variates N are the run's."""
 
     run: Run
     batch_size: int
     threads: int
-    seconds: float  # how long calls are repeated, beyond the least number
+    seconds: float  # how long calls are repeated, beyond the minimum number
     longest_call: float  # seconds; a first call that takes longer is the only one
     train: bool  # whether training steps are measured too
     backbone_folder: str | None
@@ -39,8 +39,8 @@ class Cell:
 class Sweep:
     """All cells of one method and backbone.
 
-    `run` has the options that the method's authors publish for the data set `run.dataset`; each cell puts its own N in
-    the place of `run.variates`. No data are read.
+    `run` has the options that the method's authors publish for the data set `run.dataset`; each cell replaces
+    `run.variates` with its own N. No data are read.
     """
 
     run: Run
@@ -52,7 +52,7 @@ class Sweep:
     memory_share: float  # of the memory that is free when the sweep starts
 
     def cells(self) -> Iterator[tuple[int, int]]:
-        """(N, batch size), small before large, so that the small ones tell whether the large ones fit."""
+        """(N, batch size), small before large, so that the small ones show whether the large ones fit."""
         return ((variates, size) for size in sorted(self.batch_sizes) for variates in sorted(self.variates))
 
     def cell(self, variates: int, batch_size: int, *, train: bool, backbone_folder: str | None) -> Cell:

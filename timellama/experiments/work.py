@@ -1,7 +1,7 @@
-"""How much a run has to do before it is started: windows, steps of training, batches of forecasts.
+"""How much work a run is, known before it starts: windows, steps of training, batches of forecasts.
 
-From its settings and the size of its series alone; training stops early where patience ends, so these are upper
-bounds. Standard library only: Snakemake reads this while it plans.
+Everything follows from the run's settings and the size of its series. Training may run out of patience and stop early,
+so these are upper bounds. Standard library only: Snakemake reads this while it plans.
 """
 
 import math
@@ -15,7 +15,7 @@ from timellama.experiments.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """How often a run does what, at most: steps of training, batches of forecasts in validation, and in the test."""
+    """The most that a run does: steps of training, validations, and batches of forecasts in these and in the test."""
 
     steps: int
     validations: int
@@ -24,7 +24,7 @@ class Work:
 
 
 def windows_of(run: Run, *, rows: int, frequency: str) -> dict[str, int]:
-    """Windows of each part of a data set with so many `rows`, in M4 series, of that pandas `frequency`.
+    """Windows of each part of a data set with this number of `rows` (in M4, series) and this pandas `frequency`.
 
     For M4, whose series differ in length, the training windows are the most there can be.
     """

@@ -1,1 +1,1 @@
-"""The forecasters, one module or folder a method."""
+"""The forecasters, one module or folder per method."""

@@ -11,7 +11,7 @@ from timellama.core.errors import InputError
 
 
 class Forecast(NamedTuple):
-    """A forecast with what training and the router's statistics need beside it.
+    """A forecast with what training and the router's statistics need besides.
 
     values: [B, H, N]. balance: a scalar loss that training adds, times a weight, or None (Time-LlaMA's equation 7).
     routings: the gates [B, E] and probabilities [B, E] that each block's router gave; empty without routers.
@@ -23,9 +23,9 @@ class Forecast(NamedTuple):
 
 
 class Forecaster(Recomputing):
-    """A method's network. A subclass defines `forward(x: [B, T, N]) -> [B, H, N]`; the hooks are its choice.
+    """A method's network. A subclass defines `forward(x: [B, T, N]) -> [B, H, N]`; the hooks are optional.
 
-    One that reads the calendar sets `calendar` to C, and is given x [B, T, N + C].
+    One that reads the calendar sets `calendar` to C, and receives x [B, T, N + C].
     """
 
     modules_routed: str = ""  # one letter for each module that a router chooses among
@@ -36,13 +36,13 @@ class Forecaster(Recomputing):
         return Forecast(values=self(x), balance=None, routings=())
 
     def recompute(self, on: bool) -> None:
-        """Whether layers are computed again in the backward pass in place of being kept; nothing without layers."""
+        """Set whether layers are recomputed in the backward pass instead of being kept; no effect without layers."""
         for module in self.modules():
             if isinstance(module, Recomputing):
                 module.recomputes = on
 
     def router_parameters(self) -> list[nn.Parameter]:
-        """Parameters that are clipped apart from the rest."""
+        """Parameters that are clipped separately from the rest."""
         return []
 
     def penalty(self) -> Tensor | None:
@@ -53,7 +53,7 @@ class Forecaster(Recomputing):
         """Called after each step of the optimiser; `step` counts from 1."""
 
     def schedule_state(self) -> dict[str, Any]:
-        """What `after_step` depends on beside the weights; a checkpoint holds it."""
+        """What `after_step` depends on besides the weights; checkpoints include it."""
         return {}
 
     def load_schedule_state(self, state: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class Forecaster(Recomputing):
 
 
 class _Adapted(Forecaster):
-    """A plain module from outside the package, given the hooks."""
+    """A plain module from outside the package, wrapped to have the hooks."""
 
     def __init__(self, module: nn.Module, *, calendar: int):
         super().__init__()
@@ -73,10 +73,10 @@ class _Adapted(Forecaster):
 
 
 class Asked(Forecaster):
-    """A module of another library, and the function that asks it for a forecast.
+    """A module of another library, and the function that gets a forecast from it.
 
-    What a forecast draws at random, as Informer's keys and Chronos's samples are, is drawn from one seed, so that the
-    same windows have the same forecasts each time.
+    Random draws of a forecast, such as Informer's keys and Chronos's samples, come from one seed, so that the same
+    windows have the same forecasts each time.
     """
 
     def __init__(self, module: nn.Module, ask: Callable[[nn.Module, Tensor], Tensor]):
@@ -93,14 +93,14 @@ class Asked(Forecaster):
 
 
 def as_forecaster(module: nn.Module, *, calendar: int = 0) -> Forecaster:
-    """The module itself, or, for a plain module from outside the package, one with the hooks around it.
+    """The module itself, or, for a plain module from outside the package, a wrapper with the hooks.
 
-    `calendar` is C, the features of the calendar that it was made for.
+    `calendar` is C, the number of calendar features that it was made for.
 
-    Raises InputError for what is no module.
+    Raises InputError for anything that is not a module.
     """
     if not isinstance(module, nn.Module):
-        raise InputError(f"the network is of type {type(module).__name__}; make its class one of torch.nn.Module")
+        raise InputError(f"the network is of type {type(module).__name__}; make its class derive from torch.nn.Module")
     if not isinstance(module, Forecaster):
         return _Adapted(module, calendar=calendar)
     if calendar:

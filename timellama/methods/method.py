@@ -1,4 +1,4 @@
-"""What a method is beside its network: its options, what it can do, and how its work grows.
+"""What a method is besides its network: its options, what it can do, and how its work grows.
 
 Only the standard library is imported: planning reads these records and needs no torch.
 """
@@ -10,18 +10,18 @@ from typing import Any
 from timellama.methods.obstacles import Obstacle, Setting, none
 from timellama.methods.space import Space
 
-# A block of a language model in terms of its width D. Sizes that a catalogue entry does not hold are the largest of
-# the catalogue's, Gemma-2B's: 26.25 D^2 parameters and a feed-forward width of 8 D.
+# A block of a language model in terms of its width D. Sizes that a catalogue entry does not hold are taken from the
+# catalogue's largest, Gemma-2B's: 26.25 D^2 parameters and a feed-forward width of 8 D.
 BLOCK = 27  # parameters, in D^2
-KEPT = 10 + 4 * 8  # numbers kept of a token, in D: 10 around the attention, 4 around 8 D of feed-forward
+KEPT = 10 + 4 * 8  # numbers kept per token, in D: 10 around the attention, 4 around 8 D of feed-forward
 VOCABULARY = 128_256  # tokens, Llama-3.2's; Gemma has twice as many
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """What a method's work depends on beside its options.
+    """What a method's work depends on besides its options.
 
-    context T, horizon H, variates N, calendar C (0 where there is none); words: tokens of the prompt; blocks L and
+    context T, horizon H, variates N, calendar C (0 if there is none); words: tokens of the prompt; blocks L and
     width D of the language model, 0 without one.
     """
 
@@ -36,7 +36,7 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """A method as a stack of layers: `tokens` a window, `layers`, of each layer parameters and kept numbers, and the
+    """A method as a stack of layers: `tokens` per window, `layers`, parameters and kept numbers per layer, and the
     trained parameters of the whole model."""
 
     tokens: int
@@ -47,7 +47,7 @@ class Stack:
 
 
 def one_layer(_: Any, sizes: Sizes) -> Stack:
-    """One linear layer from the look-back to the horizon for each variate: the stack of a method that names none."""
+    """One linear layer from the look-back to the horizon for each variate: the stack of a method that defines none."""
     weights = sizes.context * sizes.horizon
     kept = sizes.context + sizes.horizon
     return Stack(tokens=sizes.variates, layers=1, parameters=weights, kept=kept, trained=2 * weights)
@@ -55,26 +55,26 @@ def one_layer(_: Any, sizes: Sizes) -> Stack:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A method: what configurations, planning and the cost model need to know of it.
+    """A method: what configurations, planning and the cost model need to know about it.
 
-    name: what `method:` in `config/methods.yaml` calls it. options: a frozen dataclass with a default and a source for
-    each field; its annotations are what configurations are checked against. network: `module:Class` of a `Forecaster`,
-    imported when a run is built; its keyword-only parameters are those of `training.build.build` and the options.
+    name: its name under `method:` in `config/methods.yaml`. options: a frozen dataclass with a default and a source for
+    each field; configurations are checked against its annotations. network: `module:Class` of a `Forecaster`, imported
+    when a run is built; its keyword-only parameters are those of `training.build.build` and the options.
 
     backbone: it runs on a prepared language model. prompt: it reads a text. table: it reads the whole embedding table.
     trains: it has parameters to train. alone: it forecasts each variate from that variate alone and with the same
-    weights, so that x [B N, T, 1] gives what x [B, T, N] gives; a function of the options where they decide it.
-    calendar: it reads features of the calendar, C columns behind the variates of x, which are no variates and not
-    forecast; its network's parameter `calendar` is C, 0 where there are none. batch_statistics: in training it
-    normalises over the whole batch. reads_back: a training step reads numbers back from the device, as `.item()` and
-    `.tolist()` do, or computes tensors whose sizes depend on them, so that it can be no CUDA graph; a function of the
-    options where they decide it. seasons: whole seasons that its look-back must hold. below_season: what it does
-    where the look-back holds no whole season, as tables say it; empty where that is what it always does. obstacles: why
-    it cannot be run with some options at some sizes, so that planning can say it.
+    weights, so that x [B N, T, 1] gives what x [B, T, N] gives; a function of the options if they decide it.
+    calendar: it reads features of the calendar, C columns after the variates of x, which are not variates and are not
+    forecast; its network's parameter `calendar` is C, 0 if there are none. batch_statistics: in training it normalises
+    over the whole batch. reads_back: a training step reads numbers back from the device, as `.item()` and `.tolist()`
+    do, or computes tensors whose sizes depend on them, so that it cannot be a CUDA graph; a function of the options if
+    they decide it. seasons: whole seasons that its look-back must hold. below_season: what it does if the look-back
+    holds no whole season, as tables word it; empty if it always does the same. obstacles: why it cannot be run with
+    some options at some sizes, so that planning can report it.
 
-    power: the power of N that its work grows with. stack: how its layers grow with the sizes, for what a scheduler is
-    asked for. space: what a search varies beside what it varies of every method. assumed: `module:NAME` of a mapping
-    from what it calls to what replaces it where operations are counted without numbers.
+    power: the power of N that its work grows with. stack: how its layers grow with the sizes, for resource requests.
+    space: what a search varies besides what it varies for every method. assumed: `module:NAME` of a mapping from what
+    it calls to what replaces it when operations are counted without numbers.
     """
 
     name: str
@@ -107,10 +107,10 @@ class Method:
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryMethod(Method):
-    """A method whose network is another library's.
+    """A method whose network comes from another library.
 
-    libraries: the distributions whose code it runs. Their versions are part of the digest of its runs' code, so another
-    version trains them again.
+    libraries: the distributions whose code it runs. Their versions are part of the digest of its runs' code, so its
+    runs are retrained with another version.
     """
 
     libraries: tuple[str, ...]

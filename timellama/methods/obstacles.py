@@ -1,8 +1,8 @@
-"""Why a method cannot be run at some sizes: what its constructor would refuse, said before anything is built.
+"""Why a method cannot be run at some sizes: what its constructor would refuse, reported before anything is built.
 
-Only the standard library is imported: planning asks each method for its obstacles (`Method.obstacles`) and leaves out
+Only the standard library is imported: planning collects each method's obstacles (`Method.obstacles`) and leaves out
 the runs that have one, each with its reason. The constructors keep their own checks, for whoever calls them directly;
-a test holds the two against each other.
+a test compares the two.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What an obstacle depends on beside a method's options.
+    """What an obstacle depends on besides a method's options.
 
-    context T, horizon H, variates N; words: of the prompt, each of which is a token at least; steps: of the training at
-    most, None where that is not known or nothing is trained. Of the language model, 0 or None without one: width D,
-    modules that LoRA can be put on, and positions, the tokens that it has room for, None where that is not known.
+    context T, horizon H, variates N; words: of the prompt, each at least one token; steps: the most that training
+    takes, None if that is unknown or nothing is trained. Of the language model, 0 or None without one: width D, modules
+    that LoRA can be put on, and positions, the tokens that it has room for, None if that is unknown.
     """
 
     context: int
@@ -44,19 +44,19 @@ class Patches(Protocol):
 
 
 class Heads(Protocol):
-    """Options of a method with attention of its own."""
+    """Options of a method with its own attention."""
 
     width: int
     heads: int
 
 
 def none(options: Any, setting: Setting) -> Iterator[Obstacle]:
-    """No obstacle at any size: what a method has that names none."""
+    """No obstacle at any size: the default of a method."""
     yield from ()
 
 
 def long_patch(options: Patches, setting: Setting) -> Iterator[Obstacle]:
-    """A patch that the look-back does not hold."""
+    """A patch that is longer than the look-back."""
     if options.patch_length > setting.context:
         yield Obstacle(
             reason=f"a patch of {options.patch_length} steps is longer than the look-back of {setting.context}",
@@ -74,7 +74,7 @@ def uneven_heads(options: Heads, width: int) -> Iterator[Obstacle]:
 
 
 def few_positions(tokens: int, setting: Setting) -> Iterator[Obstacle]:
-    """A language model that has no room for so many tokens."""
+    """A language model that has no room for this many tokens."""
     if setting.positions is not None and tokens > setting.positions:
         yield Obstacle(
             reason=f"the language model has room for {setting.positions} tokens, and a window takes {tokens} or more",

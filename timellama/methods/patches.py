@@ -1,4 +1,4 @@
-"""Cutting a look-back into overlapping patches, as PatchTST does it; GPT4TS and Time-LLM share this.
+"""Cutting a look-back into overlapping patches, as PatchTST does; GPT4TS and Time-LLM share this.
 
 Reference: yuqinie98/PatchTST, `padding_patch="end"`; DAMO-DI-ML/NeurIPS2023-One-Fits-All, models/GPT4TS.py;
 KimMeen/Time-LLM, layers/Embed.py.
@@ -11,7 +11,7 @@ from timellama.core.errors import InputError
 
 
 def patch_count(*, context: int, length: int, stride: int) -> int:
-    """How many patches `cut_patches` makes. Raises InputError when the context is shorter than one patch."""
+    """How many patches `cut_patches` makes. Raises InputError if the context is shorter than one patch."""
     if context < length:
         raise InputError(f"context is {context}, shorter than a patch of {length}; shorten patch_length")
     return (context - length) // stride + 2

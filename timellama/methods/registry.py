@@ -22,14 +22,14 @@ from timellama.core.outside import failure, loaded, offered
 from timellama.methods.method import Method
 
 GROUP = "timellama.methods"
-# What `training.build.build` gives a network beside its options.
+# What `training.build.build` passes to a network besides its options.
 SIZES = ("context", "horizon", "variates", "season", "calendar")
 OF_BACKBONE = ("backbone", "prompt", "description", "embedding_table", "embedding_scale", "tokenise")
 
 
 @functools.cache
 def every_method() -> dict[str, Method]:
-    """The methods of this package and of installed ones, by name. Raises InputError where a name is taken twice."""
+    """The methods of this package and of installed ones, by name. Raises InputError if a name is taken twice."""
     found: dict[str, Method] = {}
     for module in pkgutil.iter_modules(methods.__path__):
         if module.ispkg:
@@ -44,7 +44,7 @@ def trains_nothing() -> tuple[str, ...]:
 
 
 def trains(name: str) -> bool:
-    """Whether a method of a name, or of `module:Name`, has anything to train; true of one that is no longer there."""
+    """Whether the method of a name, or of `module:Name`, has anything to train; true if it no longer exists."""
     try:
         return method_of(name).trains
     except InputError:
@@ -53,7 +53,7 @@ def trains(name: str) -> bool:
 
 @functools.cache
 def method_of(name: str) -> Method:
-    """The method of a name, or of `module:Name`. Raises InputError, with what there is, where there is none."""
+    """The method of a name, or of `module:Name`. Raises InputError, listing those that exist, if there is none."""
     if ":" in name:
         return _named(name)
     known = every_method()
@@ -69,7 +69,7 @@ def _named(place: str) -> Method:
     found = loaded(place, of="method", kind=(type, Method))
     if isinstance(found, Method):
         return dataclasses.replace(found, name=place)
-    # Asked by name, since planning loads no torch.
+    # Checked by name, because planning does not load torch.
     bases = [f"{base.__module__}.{base.__qualname__}" for base in found.__mro__] if inspect.isclass(found) else []
     if "torch.nn.modules.module.Module" not in bases:
         what = f"the class {found.__name__}" if inspect.isclass(found) else f"of type {type(found).__name__}"
@@ -81,12 +81,12 @@ def _named(place: str) -> Method:
 
 
 def _of_class(place: str, network: type) -> Method:
-    """A method of a network alone: its other parameters are options, which need an annotation."""
+    """A method made from a network only: its other parameters are options, which need an annotation."""
     try:
         parameters = inspect.signature(network, eval_str=True).parameters
     except (NameError, SyntaxError, TypeError) as error:
         raise InputError(
-            f"method {place!r}: an annotation of its constructor means nothing ({failure(error)}); correct it"
+            f"method {place!r}: an annotation of its constructor cannot be resolved ({failure(error)}); correct it"
         ) from error
     fields = [_option(place, each) for each in parameters.values() if each.name not in (*SIZES, *OF_BACKBONE)]
     options = dataclasses.make_dataclass(f"{network.__name__}Options", fields, frozen=True, kw_only=True)
@@ -104,21 +104,21 @@ def _of_class(place: str, network: type) -> Method:
 
 
 def _option(place: str, parameter: inspect.Parameter) -> Any:
-    """A field of the options' dataclass. Raises InputError for a parameter that can be none."""
+    """A field of the options' dataclass. Raises InputError for a parameter that cannot be one."""
     given = (*SIZES, *OF_BACKBONE)
     said, hint = (
         f"method {place!r}: its constructor's parameter {parameter.name!r}",
         did_you_mean(parameter.name, given),
     )
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        raise InputError(f"{said} takes whatever it is given; name each parameter by itself")
+        raise InputError(f"{said} accepts any arguments; name each parameter by itself")
     lacks = [] if parameter.kind is parameter.KEYWORD_ONLY else ["stands before `*`"]
     lacks += ["has no annotation"] if parameter.annotation is parameter.empty else []
     if lacks:
         raise InputError(
-            f"{said} is none of what a run gives ({', '.join(given)}); as an option it must be keyword-only and "
-            f"annotated, but it {' and '.join(lacks)}. Rename it, or write it behind `*`, as in `*, width: int = 16`"
-            f"{hint}"
+            f"{said} is not one of the values that a run provides ({', '.join(given)}); as an option it must be "
+            f"keyword-only and annotated, but it {' and '.join(lacks)}. Rename it, or "
+            f"write it behind `*`, as in `*, width: int = 16`{hint}"
         )
     try:
         TypeAdapter(parameter.annotation)
@@ -127,7 +127,7 @@ def _option(place: str, parameter: inspect.Parameter) -> Any:
             f"{said} is annotated with {parameter.annotation!r}, which no configuration can hold; give int, float, "
             "bool, str, or a tuple of these"
         ) from error
-    # "16" is no whole number, as in the package's own options.
+    # "16" is not a whole number, as in the package's own options.
     kind = (
         Annotated[parameter.annotation, Strict()]
         if parameter.annotation in (int, float, bool)

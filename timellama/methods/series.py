@@ -1,4 +1,4 @@
-"""What the networks of methods have in common that are fitted to each series by itself, without torch."""
+"""What the networks of methods that are fitted to each series by itself, without torch, have in common."""
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ class SeriesForecaster(Forecaster):
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [B, T, N] to the forecast [B, H, N]. A series of fewer than T values stands behind NaN."""
+        """x [B, T, N] to the forecast [B, H, N]. A series of fewer than T values is preceded by NaN."""
         made = x.new_empty(x.shape[0], self.horizon, x.shape[2])
-        if x.is_meta:  # operations are counted there, and these are none of torch's
+        if x.is_meta:  # operations are counted there, and these are not torch's
             return made
         for window, values in zip(made, x.detach().cpu().double().numpy(), strict=True):
             found = [self.of_series(column[np.isfinite(column).argmax() :]) for column in values.T]

@@ -1,6 +1,6 @@
 """The settings that a search tries: what each parameter may be, and the value at a point between 0 and 1.
 
-`SHARED` is of every trained method, so that none is tuned over more than another; a method's own `space` adds its
+`SHARED` applies to every trained method, so that none is tuned over more than another; a method's own `space` adds its
 options. Only the standard library is imported, as for all that planning reads.
 """
 
@@ -14,7 +14,7 @@ DIGITS = 2  # our choice: significant digits of a tried number, so that tables s
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """Numbers from `low` to `high`, evenly spread over their logarithms where `logarithmic`."""
+    """Numbers from `low` to `high`, evenly spread over their logarithms if `logarithmic`."""
 
     low: float
     high: float
@@ -31,7 +31,7 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """Some values, each as likely as another."""
+    """Some values, all equally likely."""
 
     values: tuple
 
@@ -44,13 +44,13 @@ Space = Mapping[str, Interval | Choices]
 
 SHARED: Space = MappingProxyType(
     {
-        # the published rates of config/methods.yaml, but for the 0.05 of one method on one data set
+        # the published rates of config/methods.yaml, except the 0.05 of one method on one data set
         "learning_rate": Interval(low=1e-4, high=1e-2, logarithmic=True),
         # around the 16 of arXiv 2502.13725, table 7
         "batch_size": Choices(values=(8, 16, 32)),
         # none, as published; torch's default for AdamW, 0.01, and a tenth of it
         "weight_decay": Choices(values=(0.0, 0.001, 0.01)),
-        # a schedule that ends at 0, and none; those of epochs are no schedule for a budget of about one
+        # a schedule that ends at 0, and none; schedules by epoch do not suit a budget of about one
         "schedule": Choices(values=("cosine", "constant")),
     }
 )

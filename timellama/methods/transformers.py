@@ -27,7 +27,7 @@ def patch_count(options: Patches, context: int) -> int:
 
 
 def encoder(options: Encoder, sizes: Sizes, *, tokens: int, partners: int, ends: int) -> Stack:
-    """`tokens` a window that each attend to `partners`; `ends` of them feed one row of the head."""
+    """`tokens` per window that each attend to `partners`; `ends` of them feed one row of the head."""
     parameters = 4 * options.width**2 + 2 * options.width * options.feed_forward
     kept = 10 * options.width + 4 * options.feed_forward + 4 * options.heads * partners
     trained = options.layers * parameters + (sizes.context + ends * sizes.horizon) * options.width

@@ -1,1 +1,1 @@
-"""Own data in, a leaderboard and a forecast out: the way in from the command line and from Python."""
+"""From your own data to a leaderboard and a forecast: the entry points for the command line and Python."""

@@ -1,6 +1,6 @@
-"""The way in from Python: `timellama.bench(df, horizon=28)` and `timellama.load_run(path)`.
+"""The Python interface: `timellama.bench(df, horizon=28)` and `timellama.load_run(path)`.
 
-The parameters are those of the command `timellama bench`, which does the same to a file; the workflow trains here too.
+The parameters are those of the command `timellama bench`, which does the same for a file. The workflow trains here too.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ from timellama.own_data.plan import METHODS
 from timellama.results.read.runs import find_run
 
 OUTPUT = "workflow.log"  # what Snakemake prints
-NAME = "data"  # what the data of a DataFrame are called where nothing else is given
+NAME = "data"  # the name of a DataFrame's data if no other is given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,12 @@ class BenchResult:
     """What a bench found.
 
     Attributes:
-        leaderboard: a row a method in the order of test MSE. Columns: `mse` and `mae` on standardised values; `skill`,
+        leaderboard: one row per method, in order of test MSE. Columns: `mse` and `mae` on standardised values; `skill`,
             1 - MSE / MSE of the seasonal naive forecast, with the ends `skill_low` and `skill_high` of its 95 %
             interval; `validation_mse`; `seconds` of training and test; `chosen`, the method with the lowest validation
             error.
         best: the chosen method.
-        folder: where everything lies: bench.yaml, results, reports, report.html.
+        folder: where everything is: bench.yaml, results, reports, report.html.
     """
 
     leaderboard: pd.DataFrame
@@ -47,9 +47,9 @@ class BenchResult:
     outcome: Outcome
 
     def forecast(self, data: pd.DataFrame | None = None) -> pd.DataFrame:
-        """The next H rows by the chosen method, in the long shape: `unique_id`, `ds`, `method`, `forecast`, quantiles.
+        """The next H rows by the chosen method, in long format: `unique_id`, `ds`, `method`, `forecast`, quantiles.
 
-        data: rows, wide or long, after whose last one it begins; None: the data of the bench.
+        data: rows, wide or long; the forecast starts after the last one. None: the data of the bench.
         Raises InputError for data that the method cannot read.
         """
         run = self.outcome.best
@@ -57,7 +57,7 @@ class BenchResult:
 
     @property
     def report(self) -> Path:
-        """The page with leaderboard, forecast and where they come from."""
+        """The page with the leaderboard, the forecast and their provenance."""
         return self.folder / PAGE
 
 
@@ -84,22 +84,22 @@ def bench(
     """Say which method forecasts the data best, and by how much.
 
     Args:
-        data: a DataFrame, wide (stamps as index or in one column) or long (`unique_id`, `ds`, `y`), or a file.
+        data: a DataFrame, wide (timestamps as index or in one column) or long (`unique_id`, `ds`, `y`), or a file.
         horizon: H, how many rows to forecast.
-        context: T, how many rows a forecast looks back on; None chooses.
-        methods: keys of config/methods.yaml. The untrained floors come beside them.
+        context: T, how many rows a forecast looks back at; None chooses.
+        methods: keys of config/methods.yaml. The untrained floors are added.
         budget: seconds for all trainings together.
-        seeds: trainings of each method, from seed 0 on.
-        folder: where everything goes, and what the same call goes on in; None: a new folder among the temporary ones.
-        name: what the data are called; None: the file's name, or `data`.
-        split: shares of training, validation and test rows, in the order of time.
-        frequency, season: the step as pandas' alias, and its steps a season; None finds them out.
-        fill, missing, sort, duplicates, accept_quirks: repairs, as those of the command; nothing is repaired unasked.
-        on_progress: hears what is being timed.
+        seeds: trainings of each method, starting at seed 0.
+        folder: where everything is written, and where the same call resumes; None: a new temporary folder.
+        name: the name of the data; None: the file's name, or `data`.
+        split: shares of training, validation and test rows, in order of time.
+        frequency, season: the step as pandas' alias, and its steps per season; None detects them.
+        fill, missing, sort, duplicates, accept_quirks: repairs, as in the command; nothing is repaired by default.
+        on_progress: receives what is being timed.
 
     Raises:
-        InputError: for data that cannot be read or leave no windows, a method that is not known, and where no run of
-            the bench ended.
+        InputError: if the data cannot be read or leave no windows, if a method is not known, or if no run of the bench
+            ended.
     """
     folder = Path(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="timellama-bench-"))
     if isinstance(data, pd.DataFrame):
@@ -124,14 +124,14 @@ def bench(
     made = prepare(file, wish, asked=asked, folder=folder, name=name or name_of(file), on_progress=on_progress)
     outcome, code = carried_out(made, output=folder / OUTPUT)
     if code:
-        warnings.warn(f"not all runs ended: see {folder / OUTPUT}; the same call goes on", stacklevel=2)
+        warnings.warn(f"not all runs ended: see {folder / OUTPUT}; the same call resumes", stacklevel=2)
     return BenchResult(leaderboard=outcome.leaderboard(), best=outcome.method, folder=folder, outcome=outcome)
 
 
 def load_run(path: Path | str, *, device: str = "auto") -> TrainedRun:
-    """A finished run, ready to forecast: its folder, or a part of its path below `results/` that no other has.
+    """A finished run, ready to forecast. `path` is its folder, or a unique part of its path under `results/`.
 
-    Raises InputError where there is none, and where a file that it needs is absent, damaged or another.
+    Raises InputError if there is none, or if a file that it needs is absent, damaged or a different one.
     """
     finished = find_run(str(path), results=Path(RESULTS))
     known = load_methods(shipped(METHODS_FILE), added={}, origin=METHODS_FILE)

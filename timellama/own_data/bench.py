@@ -1,9 +1,9 @@
-"""A bench: a file becomes a data set and a configuration in a folder of its own, the workflow runs it, and what came
-out is read back.
+"""A bench: a file becomes a data set and a configuration in a separate folder, the workflow runs it, and the results
+are read back.
 
 The folder is a whole project: `bench.yaml` is the configuration, `config/local/datasets.yaml` says how the file is
-read, results and reports lie where the workflow puts them. So the same call goes on where another was stopped, and
-every command of timellama works in it.
+read, results and reports are where the workflow puts them. So the same call resumes where another was stopped, and
+every command of timellama works in the folder.
 """
 
 import json
@@ -33,18 +33,18 @@ from timellama.own_data.plan import METHODS, configuration_text, context_of
 from timellama.results.leaderboard import Leaderboard, leaderboards
 
 CONFIGURATION = "bench.yaml"
-MADE = "bench.json"  # what the configuration was written for, and its text then
+MADE = "bench.json"  # what the configuration was written for, and its text at that time
 SCHEMA = "config/schema/config.json"
-SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # Autoformer's, as the paper's own data sets have
+SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # Autoformer's, as for the paper's own data sets
 TARGETS = ("reports/table_leaderboard.html", "reports/figures/forecasts_{dataset}.png")
-MOST_PASSES = 50  # our choice: passes over the training windows after which nothing is learned that lasts
-ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".xlsx")  # of a file, which its name does without
-OWN = "-own"  # behind the name of a file that a published data set has
+MOST_PASSES = 50  # our choice: passes over the training windows after which nothing useful is learned
+ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".parquet", ".xlsx")  # dropped from the file name
+OWN = "-own"  # appended to the name of a file if a published data set has it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a person asks for: H, T (None: chosen from the rows), methods, seeds, seconds for all trainings together."""
+    """What the user requests: H, T (None: chosen from the rows), methods, seeds, seconds for all trainings together."""
 
     horizon: int
     context: int | None = None
@@ -61,8 +61,8 @@ class Wish:
 class Bench:
     """A bench that is ready to run in `folder`.
 
-    told: what a person should know of how the file was read. edited: whether the configuration is the person's own.
-    budget: how it was fitted into the time; None where an earlier configuration stays.
+    told: what the user should know about how the file was read. edited: whether the user edited the configuration.
+    budget: how it was fitted into the time; None if an earlier configuration stays.
     """
 
     folder: Path
@@ -79,7 +79,7 @@ class Bench:
 
     @property
     def results(self) -> Path:
-        """Where runs lie."""
+        """The folder of the runs."""
         return self.folder / layout.RESULTS
 
     @property
@@ -88,15 +88,15 @@ class Bench:
         return [target.format(dataset=self.dataset) for target in TARGETS]
 
     def matrix(self) -> Matrix:
-        """Its runs."""
+        """The matrix of its runs."""
         return make_matrix(read_yaml(self.configfile), root=self.folder, origin=str(self.configfile))
 
     def leaderboard(self) -> Leaderboard:
-        """What came out. Raises InputError where no run is finished."""
+        """The leaderboard of the results. Raises InputError if no run is finished."""
         planned = self.matrix().experiment("long_term")
         files = [self.results / run.folder / METRICS for run in planned]
         boards = leaderboards(file for file in files if file.is_file())
-        found = [board for board in boards if board.dataset == self.dataset]  # an edited one may have others beside it
+        found = [board for board in boards if board.dataset == self.dataset]  # an edited configuration may have others
         if not found:
             raise InputError(
                 f"{self.results} has no finished run of {self.configfile}; see {self.folder / layout.LOGS}"
@@ -115,11 +115,11 @@ def prepare(
 ) -> Bench:
     """Check the file and write what the workflow needs into `folder`.
 
-    A configuration that stands for the same file and wish stays as it is. Otherwise a few steps are timed, to fit the
-    trainings into the time; `on_progress` hears what is being timed.
+    A configuration that was written for the same file and wish stays as it is. Otherwise a few steps are timed, to fit
+    the trainings into the time; `on_progress` receives what is being timed.
 
-    Raises InputError for a file that cannot be read or leaves no windows, for a method that there is not, and where an
-    edited configuration was written for another file or wish.
+    Raises InputError for a file that cannot be read or leaves no windows, for an unknown method, and if an edited
+    configuration was written for another file or wish.
     """
     found = inspect_file(file, asked=asked, frequency=wish.frequency, season=wish.season)
     if not wish.accept_quirks:
@@ -137,8 +137,8 @@ def prepare(
     same = written.get("made_for") == json.loads(json.dumps(made_for))
     if edited and not same:
         raise InputError(
-            f"{folder / CONFIGURATION} was edited, and stands for another file or other settings: give another "
-            f"--folder, or delete {folder / CONFIGURATION}"
+            f"{folder / CONFIGURATION} was edited, and is for another file or other settings: give another --folder, "
+            f"or delete {folder / CONFIGURATION}"
         )
     dataset = _free(name, folder)
     bench = Bench(
@@ -183,7 +183,7 @@ def _require_methods(names: Sequence[str], folder: Path) -> None:
 
 
 def _note(folder: Path, *, made_for: dict | None, configurations: list[str]) -> None:
-    """Keep what the folder is for, and which texts of the configuration are not a person's; None while it is made."""
+    """Record what the folder is for, and which texts of the configuration are not a user's; None while it is made."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / MADE) as out:
         out.write(json.dumps({"made_for": made_for, "configurations": configurations}, indent=1).encode())
@@ -197,7 +197,7 @@ def _written(folder: Path) -> dict:
 
 
 def name_of(file: Path) -> str:
-    """The file's name without endings, in letters that a folder may have."""
+    """The file's name without endings, in characters that a folder name may have."""
     stem = file.name
     while Path(stem).suffix.lower() in ENDINGS:
         stem = Path(stem).stem
@@ -205,13 +205,13 @@ def name_of(file: Path) -> str:
 
 
 def _free(stem: str, folder: Path) -> str:
-    """A name for the data set: the one that was given, where that is not one of the catalogue's."""
+    """A name for the data set: the given one, unless it is one of the catalogue's."""
     published = {name.lower() for name, entry in load_datasets(folder).items() if not entry.local}
     return stem + OWN if stem.lower() in published else stem
 
 
 def _add(file: Path, digest: str, found: Found, name: str, wish: Wish, folder: Path) -> None:
-    """The data set's entry, in the place of that of an earlier file or reading."""
+    """Write the data set's entry, instead of that of an earlier file or reading."""
     entry = describe(
         found,
         name=name,
@@ -230,7 +230,7 @@ def _add(file: Path, digest: str, found: Found, name: str, wish: Wish, folder: P
 
 
 def _share_downloads(folder: Path) -> None:
-    """What is fetched is kept for the next bench too: the folder's cache is a link to the user's."""
+    """Keep fetched files for the next bench: the folder's cache is a link to the user's cache."""
     cache = folder / layout.CACHE
     base = os.environ.get("XDG_CACHE_HOME")
     shared = (Path(base) if base else Path.home() / ".cache") / "timellama"

@@ -1,4 +1,4 @@
-"""How much training fits into a time: as many series for every method, by the estimate of `timellama plan`."""
+"""How much training fits into a time: equally many series for every method, by the estimate of `timellama plan`."""
 
 import os
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from timellama.cost.workload import CUDA_CONTEXT, makespan
 from timellama.experiments.matrix import Matrix
 from timellama.training.device import memory_at_hand
 
-LEAST_SERIES = 2048  # our choice: below it no method has more than a few steps
-STEPS = 12  # our choice: halvings of the range of budgets, which leave it within a few per cent
+LEAST_SERIES = 2048  # our choice: with fewer, no method has more than a few steps
+STEPS = 12  # our choice: halvings of the range of budgets, which narrow it to a few per cent
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How many series each training sees, how long all runs take by count, and how many run side by side."""
+    """How many series each training sees, how long all runs take by the estimate, and how many run side by side."""
 
     series: int
     seconds: float
@@ -29,10 +29,10 @@ class Budget:
 def fitted(
     plan: Callable[[int], Matrix], *, seconds: float, most: int, results: Path, on_progress: Callable[[str], None]
 ) -> Budget:
-    """The largest budget of series up to `most` with which the runs that are left end within `seconds`.
+    """The largest budget of series, at most `most`, with which the runs that are left end within `seconds`.
 
-    `plan` gives the matrix of a budget. A few steps of each shape are timed, on random inputs. Where even
-    `LEAST_SERIES` take longer, it is those. Without a run that is left, the seconds are 0.
+    `plan` gives the matrix of a budget. A few steps of each shape are timed, on random inputs. If even `LEAST_SERIES`
+    take longer, they are the budget. If no run is left, the seconds are 0.
     """
     whole = plan(most)
     gpu = torch.cuda.is_available()

@@ -1,6 +1,6 @@
-"""The leaderboard as a report: which method forecasts the data best, by how much, and whether a language model pays.
+"""The leaderboard as a report: which method forecasts the data best, by how much, and whether a language model helps.
 
-A configuration has it with `reports: [timellama.own_data.leaderboard:LEADERBOARD]`, as `timellama bench` writes it.
+A configuration requests it with `reports: [timellama.own_data.leaderboard:LEADERBOARD]`, as `timellama bench` does.
 """
 
 import math
@@ -15,7 +15,7 @@ from timellama.results.leaderboard import Leaderboard, Standing, leaderboards, s
 from timellama.results.statistics.uncertainty import Estimate
 
 HEADINGS = ("Method", "MSE", "MAE", "Skill, %", "95 % interval", "Validation MSE", "Time")
-DECIMALS = 3  # our choice: as the paper's tables have
+DECIMALS = 3  # our choice: as in the paper's tables
 CHOSEN = "\N{BLACK RIGHT-POINTING SMALL TRIANGLE} "  # before the method that the validation part chooses
 
 LEADERBOARD = Report(
@@ -29,7 +29,7 @@ LEADERBOARD = Report(
 
 
 def table(given: ReportContext) -> Table:
-    """A block a data set and horizon, a line a method. Raises InputError as `leaderboards` does."""
+    """One block per data set and horizon, one line per method. Raises InputError as `leaderboards` does."""
     facts = given.facts
     if not given.paths:
         return failures.without_results("leaderboard", text=facts["remark"] or "no results")
@@ -80,12 +80,12 @@ def _row(standing: Standing, board: Leaderboard, labels: Mapping[str, str]) -> t
 
 
 def row_texts(standing: Standing, board: Leaderboard, labels: Mapping[str, str]) -> list[str]:
-    """The line of a method, under `HEADINGS`."""
+    """The line of a method, in the order of `HEADINGS`."""
     return [cell.text for cell in _row(standing, board, labels)]
 
 
 def notes(boards: list[Leaderboard], labels: Mapping[str, str]) -> list[str]:
-    """What the numbers are of, and what they say of the language model."""
+    """Notes about the numbers, and about what they say of the language model."""
     found = []
     for board in boards:
         windows = board.standings[0].runs[0].metrics["n_windows"]
@@ -106,14 +106,14 @@ def notes(boards: list[Leaderboard], labels: Mapping[str, str]) -> list[str]:
 
 
 def worth(estimate: Estimate) -> str:
-    """Whether the language model pays, in a sentence."""
+    """A sentence on whether the language model helps."""
     change, (low, high) = math.expm1(estimate.value), (math.expm1(end) for end in estimate.ends())
     direction = "lower" if change < 0 else "higher"
-    said = f"With the language model the error is {abs(100 * change):.1f} % {direction} than with nothing in its place"
+    said = f"With the language model the error is {abs(100 * change):.1f} % {direction} than without it"
     if math.isnan(low):
         return f"{said}; the test part is too short for an interval."
     ends = f"95 % interval {fixed(100 * low, 1, signed=True)} to {fixed(100 * high, 1, signed=True)} %"
-    verdict = "the two are told apart" if low * high > 0 else "the two are not told apart"
+    verdict = "the difference is significant" if low * high > 0 else "the difference is not significant"
     return f"{said} ({ends}): {verdict}."
 
 

@@ -1,4 +1,4 @@
-"""What a bench found: the leaderboard, the forecast of the next H steps, and a page of both."""
+"""The outcome of a bench: the leaderboard, the forecast of the next H steps, and a page with both."""
 
 import base64
 import functools
@@ -29,12 +29,12 @@ from timellama.results.statistics.conformal import REPORTED
 
 FORECAST, PICTURE, PAGE = "forecast.csv", "forecast.png", "report.html"
 SHOWN = (5, 10, 25, 75, 90, 95)  # quantiles in per cent: the ends of the intervals of 50, 80 and 90 %
-DIGITS = "%.9g"  # what a float32 needs to be read back as it was
+DIGITS = "%.9g"  # enough digits to read a float32 back unchanged
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedRun:
-    """A run that was trained, for use: `forecast(data)` gives what comes after the last rows of a DataFrame."""
+    """A trained run, ready to use: `forecast(data)` returns the rows after the last one of a DataFrame."""
 
     finished: Finished
     label: str
@@ -42,10 +42,10 @@ class TrainedRun:
     intervals: Intervals | None
 
     def forecast(self, data: pd.DataFrame) -> pd.DataFrame:
-        """The H rows after `data`, wide or long (`unique_id`, `ds`, `y`), in the long shape.
+        """The H rows after `data`, wide or long (`unique_id`, `ds`, `y`), in long format.
 
         Columns: `unique_id`, `ds`, `method` and `forecast`, in the units of the data, and the quantiles of the run's
-        prediction intervals, `q5` to `q95`, where it has some.
+        prediction intervals, `q5` to `q95`, if it has any.
         Raises InputError for data that the run cannot read: see `context_rows_of`.
         """
         run, columns = self.forecaster.run, self.forecaster.columns
@@ -53,7 +53,7 @@ class TrainedRun:
         return self.framed(apply(self.forecaster, rows))
 
     def framed(self, forecast: Forecast) -> pd.DataFrame:
-        """A forecast of this run in the long shape."""
+        """A forecast of this run in long format."""
         made = self.intervals.quantiles(self.forecaster, forecast, SHOWN) if self.intervals else {}
         return forecast_frame(
             forecast, method=self.label, quantiles={f"q{level}": ends for level, ends in made.items()}
@@ -61,7 +61,7 @@ class TrainedRun:
 
 
 def load(finished: Finished, *, label: str, device: str = "auto") -> TrainedRun:
-    """A finished run with its model. Raises InputError where a file that it needs is absent, damaged or another."""
+    """A finished run with its model. Raises InputError if a needed file is absent, damaged or a different one."""
     forecaster = load_forecaster(finished, device=device)
     return TrainedRun(finished=finished, label=label, forecaster=forecaster, intervals=read_intervals(finished))
 
@@ -80,7 +80,7 @@ class Outcome:
         return self.labels.get(self.board.chosen.variant, self.board.chosen.variant)
 
     def leaderboard(self) -> pd.DataFrame:
-        """A row a method, in the order of test MSE, as `leaderboard.as_rows` has it."""
+        """One row per method, in order of test MSE, as in `leaderboard.as_rows`."""
         return pd.DataFrame(as_rows(self.board, self.labels)).set_index("method")
 
     @functools.cached_property
@@ -96,45 +96,45 @@ class Outcome:
         return apply(self.best.forecaster, rows)
 
     def held(self) -> str | None:
-        """How much of the test part the intervals of the chosen run held; None where it has none."""
+        """How much of the test part the intervals of the chosen run covered; None if it has none."""
         if self.best.intervals is None:
             return None
         shares = [f"{100 * self.best.intervals.coverage[str(level)]:.0f} % at {level} %" for level in REPORTED]
-        return f"Of the test part, its prediction intervals held {', '.join(shares)}."
+        return f"On the test part, its prediction intervals covered {', '.join(shares)}."
 
 
 def outcome_of(bench: Bench) -> Outcome:
-    """What the finished runs of a bench say. Raises InputError where there is none."""
+    """The outcome of a bench's finished runs. Raises InputError if there are none."""
     labels = {variant: entry.label for variant, entry in bench.matrix().methods.items()}
     return Outcome(bench=bench, board=bench.leaderboard(), labels=labels)
 
 
 def carried_out(bench: Bench, *, output: Path | None = None) -> tuple[Outcome, int]:
-    """Run the workflow, then the intervals of the chosen run, and write what came out; Snakemake's first exit code.
+    """Run the workflow, then the intervals of the chosen run, and write the outcome; return it and the exit code.
 
     `output` is a file that gets what Snakemake prints.
 
-    Raises InputError where no run ended, and KeyboardInterrupt where a person stopped it.
+    Raises InputError if no run ended, and KeyboardInterrupt if the user stopped it.
     """
     settings = {"configfile": bench.configfile, "folder": bench.folder, "quiet": True, "output": output}
     table = bench.folder / f"reports/{LEADERBOARD.name}.html"
-    table.unlink(missing_ok=True)  # or an older one would stand for runs that did not end
+    table.unlink(missing_ok=True)  # so that an older one cannot pass for runs that did not end
     code = run_workflow(bench.targets, **settings)
     if not table.is_file():
         raise InputError(
-            f"the workflow made no leaderboard in {bench.folder} (exit code {code}); its own lines say why, and "
+            f"the workflow made no leaderboard in {bench.folder} (exit code {code}); its output says why, and the "
             f"logs are in {bench.folder / layout.LOGS}"
         )
     outcome = outcome_of(bench)
     chosen = outcome.board.chosen.best_run
-    if without_intervals(chosen):  # None where none can be made
+    if without_intervals(chosen):  # None if none can be made
         code = run_workflow([layout.intervals_of(chosen.run.folder)], **settings) or code
     write_outcome(outcome)
     return outcome, code
 
 
 def write_outcome(outcome: Outcome) -> None:
-    """Write the forecast as CSV and picture, and the page, into the bench's folder."""
+    """Write the forecast as CSV and picture, and the page, to the bench's folder."""
     folder, run, made = outcome.bench.folder, outcome.best, outcome.next_steps()
     frame = run.framed(made)
     frame["ds"] = [*made.context_rows.written(made.time)] * len(made.context_rows.columns)
@@ -150,7 +150,7 @@ def write_outcome(outcome: Outcome) -> None:
 
 
 def _page(outcome: Outcome) -> str:
-    """One file without links to others but those of the workflow: table, pictures, and where they come from."""
+    """One page that links to no files except those of the workflow: table, pictures, and where they come from."""
     folder, board = outcome.bench.folder, outcome.board
     table = (folder / f"reports/{LEADERBOARD.name}.html").read_text(encoding="utf-8")
     body = table[table.index("<body>") + len("<body>") : table.index("</body>")]

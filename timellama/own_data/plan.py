@@ -1,4 +1,4 @@
-"""What a bench runs: a data set, sizes and methods become a configuration of the workflow, which can be edited."""
+"""What a bench runs: turns a data set, sizes and methods into a configuration of the workflow that can be edited."""
 
 import json
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from timellama.data.splits import Split, train_rows
 
 # Our choice: the paper's method with and without its language model, its closest rivals, and two linear methods. The
-# untrained floors stand beside them in any table.
+# untrained floors are added in every table.
 METHODS = ("time-llama", "time-llama-none", "patchtst", "itransformer", "dlinear", "rlinear")
 # The language model that needs neither a GPU nor an account, as in config/config.yaml.
 LANGUAGE_MODEL, BLOCKS = "SmolLM2-135M", 6
 RANK = 8  # paper, table 7
 LONGEST = 512  # paper, section 4.1: its look-back
-SHARE = 4  # our choice: a look-back leaves three quarters of the training rows to begin windows at
-EPOCHS = 100  # our choice: more passes than the budget leaves, which is what ends a training
-VALIDATIONS = 8  # our choice: at least, so that the best point is not far from one; as config/cpu.yaml has
-VALIDATION_WINDOWS = 1024  # our choice: of a longer validation part so many, evenly spaced
+SHARE = 4  # our choice: a look-back leaves three quarters of the training rows for windows to begin at
+EPOCHS = 100  # our choice: more passes than the budget allows, so that the budget ends a training
+VALIDATIONS = 8  # our choice: at least, so that the best point is not far from one; as in config/cpu.yaml
+VALIDATION_WINDOWS = 1024  # our choice: a longer validation part is thinned to this many, evenly spaced
 PATIENCE = 8  # our choice: all of the validations of a short budget
 
 TEXT = """# yaml-language-server: $schema={schema}
@@ -49,7 +49,7 @@ experiments:
 
 
 def context_of(split: Split, *, rows: int) -> int:
-    """The look-back for a data set: the paper's, or a quarter of the training rows where those are few."""
+    """The look-back for a data set: the paper's, or a quarter of the training rows if those are few."""
     return max(1, min(LONGEST, train_rows(split, rows=rows) // SHARE))
 
 
@@ -63,7 +63,7 @@ def configuration_text(
     series: int,
     schema: str,
 ) -> str:
-    """The configuration as YAML; `series` is how many each training sees, `schema` where an editor finds its keys."""
+    """The configuration as YAML; `series` is how many each training sees, `schema` its schema's path for editors."""
     return TEXT.format(
         name=f"bench-{dataset}",
         schema=schema,

@@ -1,4 +1,4 @@
-"""The end of a prepared series as the look-back of a forecast: what comes after the last row that was given."""
+"""The end of a prepared series as the look-back of a forecast of what follows the last given row."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from timellama.results.forecasts.context_rows import ContextRows
 def last_rows(results: Path, dataset: str, *, context: int, time_column: str | None) -> ContextRows:
     """The last `context` rows of a data set that the workflow prepared in `results`, repairs included.
 
-    Raises InputError where the prepared files are absent or damaged.
+    Raises InputError if the prepared files are absent or damaged.
     """
     series = load_series(layout.within(results, layout.SERIES, dataset=dataset))
     remedy = "Delete it and let the workflow prepare the data again."

@@ -1,4 +1,4 @@
-"""Starts Snakemake on the rules of the project, wherever the folder of work is."""
+"""Starts Snakemake with the rules of the project in any working folder."""
 
 import os
 import subprocess
@@ -24,11 +24,11 @@ def run_workflow(
 ) -> int:
     """Make `targets` in `folder` and return Snakemake's exit code.
 
-    A run that fails fails alone. At a terminal there are bars. `quiet` leaves Snakemake's own lines out, and `output`
-    is a file that gets what is left. Ctrl-C goes to Snakemake, which stops its jobs; this waits for it, and raises
-    KeyboardInterrupt then.
+    A failed run does not stop the others. A terminal shows progress bars. `quiet` omits Snakemake's own lines, and
+    `output` is a file that gets what is left. Ctrl-C goes to Snakemake, which stops its jobs; this waits for it and
+    then raises KeyboardInterrupt.
     """
-    # Never a Snakefile of the folder, which may be anybody's.
+    # Never a Snakefile of the folder, which may have any origin.
     words = [sys.executable, "-m", "snakemake", "--snakefile", str(SHIPPED / SNAKEFILE), "--directory", str(folder)]
     words += ["--cores", str(jobs or len(os.sched_getaffinity(0))), "--keep-going", "--rerun-incomplete"]
     bars = sys.stdout.isatty() and sys.stderr.isatty() and not (dry_run or output)

@@ -1,6 +1,6 @@
-"""The reports of the project. Adding a table or a figure is an entry here; nothing else lists them.
+"""The reports of the project. To add a table or a figure, add an entry here; nothing else lists them.
 
-The page sorts titles by their letters: the paper's tables and figures by their numbers, then our own as E1, E2.
+The page sorts titles alphabetically: the paper's tables and figures by number, then our own as E1, E2.
 """
 
 from timellama.core import layout
@@ -16,15 +16,15 @@ BESIDE_PAPER = ("long_term", "few_shot", "ablation")
 PUBLISHED_CLAIMS = tuple(sorted({f"{PUBLISHED}/{part.published}" for part in PARTS.values()}))
 
 OF_METHODS = (
-    "Below ours stand the paper's number and the gap in per cent, above 0 where ours is worse. A gap smaller than the "
+    "Below our number are the paper's and the gap in per cent, above 0 where ours is worse. A gap smaller than the "
     "spread between seeds, printed small, means nothing."
 )
 OF_OURS = "A difference smaller than the spread between seeds, printed small, means nothing."
-OF_VARIANTS = "Without a star the difference from the full model may be chance; stars hold for the table as a whole."
+OF_VARIANTS = "A difference from the full model without a star may be chance; stars hold for the table as a whole."
 
 
 def _methods(experiment: str, *, title: str, caption: str, published: str = "") -> Report:
-    """The table of an experiment that sets methods side by side, with the paper's numbers where there are some."""
+    """The table of an experiment that compares methods side by side, with the paper's numbers where there are any."""
     return Report(
         name=f"table_{experiment}",
         title=title,
@@ -35,7 +35,7 @@ def _methods(experiment: str, *, title: str, caption: str, published: str = "") 
 
 
 def _variants(experiment: str, *, title: str, lead: str, caption: str, published: str = "") -> Report:
-    """The table of an experiment that sets variants of Time-LlaMA against the full model, seed by seed."""
+    """The table of an experiment that compares variants of Time-LlaMA with the full model, seed by seed."""
     return Report(
         name=f"table_{experiment}",
         title=title,
@@ -47,7 +47,7 @@ def _variants(experiment: str, *, title: str, lead: str, caption: str, published
 
 
 def _figure(name: str, *, title: str, caption: str, needs: Needs) -> Report:
-    """A figure of files of runs."""
+    """A figure drawn from files of runs."""
     return Report(name=name, title=title, caption=caption, needs=needs, build=f"{FIGURES}.runs:figure")
 
 
@@ -61,9 +61,9 @@ OWN = (
     Report(
         name="table_claims",
         title="Claims. Verdicts",
-        caption="Each statement of the paper that a run can test, with the effect that was measured, its 95 % interval "
-        "and the number of pairs of runs behind it. docs/claims.md has the rules, and says what was known when they "
-        "were written.",
+        caption="Each statement of the paper that a run can test, with the measured effect, its 95 % interval and the "
+        "number of pairs of runs behind it. docs/claims.md has the rules, and says what was known when they were "
+        "written.",
         needs=Needs(experiments=CLAIMED, optional=True, published=PUBLISHED_CLAIMS, of_paper=True),
         build=f"{TABLES}.claims:table",
     ),
@@ -113,7 +113,7 @@ OWN = (
         "ablation",
         title="Table 5. Ablation",
         lead="Ablation: what each part of Time-LlaMA is worth.",
-        caption="The paper's table 5: Time-LlaMA with one part left out or exchanged at a time. 1 has no alignment "
+        caption="The paper's table 5: Time-LlaMA with one part removed or replaced at a time. 1 has no alignment "
         "with the prompt, 2 puts the prompt before the series, 3 trains no LoRA, 4 has all LoRA modules on, 5 is "
         "AdaLoRA and 6 a mixture of LoRA experts.",
         published="table5_ablation_few_shot.csv",
@@ -122,7 +122,7 @@ OWN = (
         name="table_datasets",
         title="Table 6. Data sets",
         caption="The paper's table 6. *ours* is what the checked files hold; where the paper's line differs, the paper "
-        "counts otherwise or is wrong. The counts are of windows of 96 rows, not of the look-back of the trainings.",
+        "counts differently or is wrong. The counts are of windows of 96 rows, not of the trainings' look-back.",
         needs=Needs(published=(f"{PUBLISHED}/table6_datasets.csv",), datasets=True),
         build=f"{TABLES}.datasets:table",
     ),
@@ -130,7 +130,7 @@ OWN = (
         "active_loras",
         title="Table E1. Active LoRA modules",
         lead="Active LoRA modules: n of the modules of a block are on.",
-        caption="What the paper's figure 2 draws, in numbers: n is how many LoRA modules of a block are on.",
+        caption="The paper's figure 2 in numbers: n is how many LoRA modules of a block are on.",
     ),
     _variants(
         "router",
@@ -163,7 +163,7 @@ OWN = (
         "tokens",
         title="Table E10. Tokens that enter the blocks",
         lead="Tokens that enter the blocks: the depth of TSEmb, and their size.",
-        caption="The same model with a token embedding of one layer, and with tokens that are multiplied before they "
+        caption="The same model with a token embedding of one layer, and with tokens that are scaled before they "
         "enter the blocks.",
     ),
     _variants(
@@ -182,8 +182,8 @@ OWN = (
     Report(
         name="table_search",
         title="Table E9. Searched settings",
-        caption="Each trained method with its published settings, and with settings that were searched for with the "
-        "same effort. The search never sees a test error.",
+        caption="Each trained method with its published settings, and with settings from a search of equal effort. "
+        "The search never sees a test error.",
         needs=Needs(experiments=("search",)),
         build=f"{TABLES}.search:table",
     ),
@@ -191,8 +191,8 @@ OWN = (
         name="table_efficiency",
         title="Table E7. Time and memory",
         caption="How long one forecast and one training step take, and how much memory, for N variates. The column "
-        "with the times sign is speed as a multiple of Time-LlaMA's; it can be held against the paper's even on "
-        "another machine, the other columns cannot.",
+        "with the times sign is speed as a multiple of Time-LlaMA's; it can be compared to the paper's even "
+        "on another machine, the other columns cannot.",
         needs=Needs(experiments=("efficiency",), published=(f"{PUBLISHED}/efficiency_traffic.csv",)),
         build=f"{TABLES}.time_and_memory:table",
     ),
@@ -215,9 +215,9 @@ OWN = (
     Report(
         name="table_intervals",
         title="Table E11. Prediction intervals",
-        caption="How often intervals of 50, 80 and 90 % around each forecast held the truth in the test part, how wide "
-        "they are, and what they cost. The best intervals hold what they promise and are narrow; the CRPS takes both "
-        "together. docs/intervals.md says how they are made.",
+        caption="How often intervals of 50, 80 and 90 % around each forecast covered the truth in the test part, how "
+        "wide they are, and their losses. The best intervals reach their level and are narrow; the CRPS combines "
+        "both. docs/intervals.md says how they are made.",
         needs=Needs(
             experiments=("long_term",), runs=f"{SELECTION}:with_intervals", file=layout.INTERVALS, intervals=True
         ),
@@ -226,8 +226,8 @@ OWN = (
     _figure(
         "active_loras",
         title="Figure 2. Active LoRA modules",
-        caption="The paper's figure 2: the test error over the number of LoRA modules of a block that are on. The "
-        "dashed line is the paper's. Points that differ by less than their whiskers do not differ.",
+        caption="The paper's figure 2: the test error against the number of LoRA modules of a block that are on. The "
+        "dashed line is the paper's. Differences smaller than the whiskers mean nothing.",
         needs=Needs(
             experiments=("active_loras",),
             runs=f"{SELECTION}:active_loras",
@@ -237,14 +237,14 @@ OWN = (
     _figure(
         "depth",
         title="Figure E4. Depth",
-        caption="The test error over the number of blocks of the language model that are used. Points that differ by "
-        "less than their whiskers do not differ.",
+        caption="The test error against the number of blocks of the language model that are used. Differences smaller "
+        "than the whiskers mean nothing.",
         needs=Needs(experiments=("depth",), runs=f"{SELECTION}:depth"),
     ),
     _figure(
         "prompts",
         title="Figure E3. Prompts",
-        caption="The test error with each prompt: a dot a seed, a bar their mean. Lower is better, and prompts whose "
+        caption="The test error with each prompt: a dot per seed, a bar at the mean. Lower is better; prompts whose "
         "dots overlap do not differ.",
         needs=Needs(experiments=("prompts",), runs=f"{SELECTION}:prompts"),
     ),
@@ -262,27 +262,27 @@ OWN = (
     _sweeps(
         "latency",
         title="Figure E5. Time over variates",
-        caption="Time of one forecast over the number of variates, both axes logarithmic. A steeper line grows faster; "
-        "a line that ends early ran out of memory or time.",
+        caption="Time of one forecast by number of variates, both axes logarithmic. A steeper line grows faster; a "
+        "line that ends early ran out of memory or time.",
     ),
     _sweeps(
         "memory_scaling",
         title="Figure E6. Memory over variates",
-        caption="The highest memory of one forecast over the number of variates, both axes logarithmic. A line that "
-        "ends early ran out of memory or time.",
+        caption="The peak memory of one forecast by number of variates, both axes logarithmic. A line that ends "
+        "early ran out of memory or time.",
     ),
     _figure(
         "router_heatmap",
         title="Figure E1. Router by data set",
         caption="How often each block (a row) switches on each module (a column), in per cent of the test windows. "
-        "A row of nothing but 0 and 100 means that the router always chooses the same and has collapsed.",
+        "A row of only 0 and 100 means that the router always makes the same choice and has collapsed.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:routers"),
     ),
     _figure(
         "router_training",
         title="Figure E2. Router during training",
-        caption="How often each module is on while one model trains, a panel a block. Lines that stay apart and flat "
-        "mean that the choice was made early and then never changed. The last panel has the entropy of the router, 0 "
+        caption="How often each module is on while one model trains, a panel per block. Lines that stay apart and "
+        "flat mean that the choice was made early and never changed. The last panel shows the entropy of the router, 0 "
         "where it is certain.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_router", file=layout.ROUTER),
     ),
@@ -297,15 +297,15 @@ OWN = (
     _figure(
         "forecasts_{dataset}",
         title="Figure E8. Forecasts, {dataset}",
-        caption="Test windows, one a row, and variates, one a column. Grey is what the models saw, black what then "
-        "happened. The windows are spread evenly over the test part; none was chosen for how it looks.",
+        caption="One test window per row, one variate per column. Grey is what the models saw, black what happened "
+        "next. The windows are spread evenly over the test part; none was chosen for how it looks.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_seeds", file=layout.FORECASTS),
     ),
     Report(
         name="critical_difference",
         title="Figure E9. Mean ranks",
-        caption="The methods of table 1 by mean rank, the best at the left. A bar joins methods no two of which can be "
-        "told apart. With fewer than five data sets nothing is tested, and there is no bar.",
+        caption="The methods of table 1 by mean rank, the best at the left. A bar joins methods of which no two "
+        "differ significantly. With fewer than five data sets there is no test and no bar.",
         needs=Needs(experiments=("long_term",)),
         build=f"{FIGURES}.critical_difference:figure",
     ),
@@ -313,7 +313,7 @@ OWN = (
         name="llm_worth",
         title="Figure E10. Worth of the language model",
         caption="The test error with the language model, without it, and with something else in its place, for each "
-        "data set and horizon where both were run. A thin line is a seed: methods whose lines mix do not differ.",
+        "data set and horizon where both ran. A thin line is a seed: methods whose lines overlap do not differ.",
         needs=Needs(experiments=("long_term", "few_shot", "llm_value"), runs=f"{SELECTION}:llm_worth"),
         build=f"{FIGURES}.llm_worth:figure",
     ),

@@ -1,8 +1,8 @@
-"""A finished run of the workflow as a Workflow Run RO-Crate, which tools of others read and validate.
+"""A finished run of the workflow as a Workflow Run RO-Crate, which other tools can read and validate.
 
 Profile: https://w3id.org/ro/wfrun/workflow/0.5. The crate is a folder: the workflow, its configuration, the reports,
-what each result says of itself, and `ro-crate-metadata.json` with the SHA-256 of every file. Data are described and
-not copied: their licences differ, and they are large. Everything comes from the provenance index.
+the file of each result, and `ro-crate-metadata.json` with the SHA-256 of every file. Data are described but not
+copied: their licences differ, and they are large. Everything comes from the provenance index.
 """
 
 import json
@@ -42,23 +42,23 @@ FORMATS = {
 def write_crate(
     index: Mapping[str, Any], *, configfile: Path, datasets: Mapping[str, Dataset], root: Path, folder: Path
 ) -> int:
-    """Write the crate of the provenance `index` of the project at `root` to `folder`; the number of its files.
+    """Write the crate of the provenance `index` of the project at `root` to `folder`; return the number of its files.
 
-    `datasets` are those of the catalogue. Raises InputError where `folder` exists already, or a file of the index is
+    `datasets` are those of the catalogue. Raises InputError where `folder` already exists, or a file of the index is
     absent.
     """
     if folder.exists():
-        raise InputError(f"{folder} exists already: delete it, or name another with --folder")
+        raise InputError(f"{folder} already exists: delete it, or name another with --folder")
     results = list(index["results"])
     inputs = [configfile.as_posix()]
     outputs = [*index["reports"], *results, "reports/provenance.json"]
     parts = [path.relative_to(root).as_posix() for name in PARTS for path in _files(root / name)]
-    if not any(datasets[name].local for name in index["data"]):  # then the user's own data sets are nobody's business
+    if not any(datasets[name].local for name in index["data"]):  # then the user's own data sets stay private
         parts = [path for path in parts if path != LOCAL_CATALOGUE]
     files = list(dict.fromkeys([WORKFLOW, *inputs, *outputs, *parts]))
     absent = [file for file in files if not (root / file).is_file()]
     if absent:
-        raise InputError(f"{root / absent[0]} is absent, but the index names it: let snakemake make it again")
+        raise InputError(f"{root / absent[0]} is absent, but the index lists it: let snakemake make it again")
     for file in files:
         place = folder / file
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def write_crate(
 
 
 def check_crate(folder: Path) -> list[str]:
-    """The files of a crate that are absent or not those that it describes. Raises InputError where there is none."""
+    """The files of a crate that are absent or not as it describes them. Raises InputError where there is no crate."""
     try:
         graph = json.loads((folder / METADATA).read_text(encoding="utf-8"))["@graph"]
     except (OSError, ValueError, KeyError) as error:

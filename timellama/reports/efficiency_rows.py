@@ -13,17 +13,17 @@ from timellama.reports.render.origin import name_columns
 from timellama.results.aggregate import describe_backbone, describe_commit
 from timellama.results.read.documents import as_result, read_metrics
 
-# What all rows of one report must have in common, or their numbers do not compare.
+# What all rows of one report must have in common, or their numbers cannot be compared.
 COMMON = ("context", "horizon", "settings_of", "dtype", "threads", "processor", "device")
 
 
 def read_sweeps(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of all sweeps, each with what it is of, in the order of the files.
+    """The rows of all sweeps, each with the run that it belongs to, in the order of the files.
 
-    `name` is the method's label, with the backbone where methods or one of them were measured on several.
+    `name` is the method's label, with the backbone where several backbones were measured.
 
     Raises:
-        InputError: a file is absent or damaged, there is none, or the rows are not of one machine and shape.
+        InputError: a file is absent or damaged, there are no rows, or they are not of one machine and shape.
     """
     rows = []
     for path in paths:
@@ -43,10 +43,10 @@ def read_sweeps(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any
     if not rows:
         raise InputError("There are no efficiency rows to report. Give at least one sweep.")
     for key in COMMON:
-        found = sorted({str(row[key]) for row in rows if key in row})  # a cell that was not started knows no device
+        found = sorted({str(row[key]) for row in rows if key in row})  # a cell that was not started has no device
         if len(found) > 1:
             raise InputError(
-                f"The efficiency rows have different {key}: {', '.join(found)}. They do not compare: delete "
+                f"The efficiency rows have different {key}: {', '.join(found)}. They cannot be compared: delete "
                 "results/efficiency and measure them together."
             )
     devices = [row["device"] for row in rows if "device" in row]
@@ -57,10 +57,10 @@ def read_sweeps(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any
 
 
 def place(row: Mapping[str, Any], stage: str, field: str) -> tuple[float | None, bool]:
-    """A row's number of a stage (`forward`, `training`), and whether it was measured; predicted ones are not.
+    """A row's number for a stage (`forward`, `training`), and whether it was measured and not predicted.
 
-    `field` is `seconds` or `bytes`. Where the first call was the only one, it stands for the median. None where there
-    is neither.
+    `field` is `seconds` or `bytes`. Where the first call was the only one, it is used for the median. None where there
+    is neither a measurement nor a prediction.
     """
     if numbers := row.get(stage):
         return (numbers["peak"] if field == "bytes" else numbers["seconds"] or numbers["first"]), True

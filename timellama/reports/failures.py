@@ -1,7 +1,7 @@
-"""What has no result after jobs failed: which runs, why, and the command that runs each alone.
+"""What has no result after jobs failed: which runs, why, and the command that runs each on its own.
 
-Reports are then made in a second pass (`TIMELLAMA_PARTIAL=1`), which computes nothing: a report takes the results that
-are there and says how many are not, and `reports/table_failures` lists those.
+Reports are then made in a second pass (`TIMELLAMA_PARTIAL=1`), which computes nothing: a report uses the results that
+exist and says how many are missing, and `reports/table_failures` lists the missing ones.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.markup import escape_markdown, markdown_paragraph, to_latex
 from timellama.reports.render.web_table import to_html
 
-SWITCH = "TIMELLAMA_PARTIAL"  # the environment variable that asks for the second pass
+SWITCH = "TIMELLAMA_PARTIAL"  # the environment variable that requests the second pass
 REPORT = "table_failures"
 LONGEST = 400  # our choice: characters of a reason; the log has the rest
 LINE = 100  # our choice: characters of a line of the LaTeX table, which is scaled to the page's width
@@ -29,7 +29,7 @@ NOT_STARTED = "not started"
 OTHER_CODE = "its result is of other code, and it was not run again"
 UNFINISHED = "not run yet, or not finished when this was made"
 BEFORE = "not started, since"
-SHORT = {  # how a reason begins: what a note under a table says of it
+SHORT = {  # how a reason begins: how a note under a table puts it
     BEFORE: "what it needs failed",
     NOT_STARTED: "not run yet",
     UNFINISHED: "not run yet",
@@ -42,7 +42,7 @@ RUN_PATH = re.compile(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Step:
-    """A job that a result needs: what it is called, a file that it makes, and its log."""
+    """A job that a result needs: its name, a file that it makes, and its log."""
 
     name: str
     output: Path
@@ -63,8 +63,8 @@ def absence(
 ) -> str | None:
     """Why there is no result of this code at `result`; None where there is one.
 
-    `log` is that of the job which makes it, `before` the jobs that have to end first, in their order, and `checkpoints`
-    the folder of a training's checkpoints.
+    `log` is that of the job that makes it, `before` the jobs that have to end first, in order, and `checkpoints` the
+    folder of a training's checkpoints.
     """
     if result.is_file():
         try:
@@ -86,7 +86,7 @@ def absence(
 def reason_of(log: Path, *, checkpoints: Path | None = None) -> str | None:
     """Why the last attempt of the job that logs to `log` has no result, in one line; None where nothing says why.
 
-    That is its error's type and message, or, of a training with files in `checkpoints`, how far it came.
+    That is its error's type and message, or, for a training with files in `checkpoints`, how far it got.
     """
     error = read_error(log)
     progress = read_progress(checkpoints) if checkpoints and not error else None
@@ -100,7 +100,7 @@ def reason_of(log: Path, *, checkpoints: Path | None = None) -> str | None:
 
 
 def command(target: str, *, configfiles: Sequence[str], settings: Sequence[str]) -> str:
-    """What a shell is given to make `target` alone; `settings` are those given with `--config`."""
+    """The shell command that makes only `target`; `settings` are those given with `--config`."""
     return shlex.join(["snakemake", "-j1", target, *options(configfiles=configfiles, settings=settings)])
 
 
@@ -111,32 +111,32 @@ def options(*, configfiles: Sequence[str], settings: Sequence[str]) -> list[str]
 
 
 def remark(absent: int, planned: int) -> str:
-    """What a report says that was made without some of its results; empty where it has all."""
+    """What a report says when some of its results are missing; empty where it has all."""
     if not absent:
         return ""
     return f"NOT COMPLETE: {absent} of {planned} runs have no result; {REPORT} says why."
 
 
 def mark(absent: int, planned: int) -> str:
-    """The same in a few words, for a picture."""
+    """The same in a few words, for a figure."""
     return f"{absent} of {planned} runs missing" if absent else ""
 
 
 def with_remarks(table: Table, facts: Mapping[str, Any]) -> Table:
-    """The table with notes on repaired data sets, the calendar and short look-backs, and as `remarked` makes it."""
+    """The table with notes on repaired data sets, the calendar and short look-backs, and those of `remarked`."""
     more = [facts[key] for key in ("repaired", "calendar", "below_season") if key in facts]
     table = dataclasses.replace(table, notes=(*table.notes, *more))
     return remarked(table, facts["remark"])
 
 
 def with_impossible(table: Table, facts: Mapping[str, Any]) -> Table:
-    """The table with a note on the cells that cannot be run, for one whose lines are of results alone."""
+    """The table with a note on the cells that cannot be run, for a table whose lines are results only."""
     note = Reasons.of(facts).note()
     return dataclasses.replace(table, notes=(note, *table.notes)) if note else table
 
 
 def lacking(absent: Mapping[str, str]) -> list[tuple[str, int, int, str, str]]:
-    """(data set, context, horizon, variant, why) of the runs among absent results, whose reasons are given by path."""
+    """(data set, context, horizon, variant, why) of the runs among `absent`, which maps each path to its reason."""
     found = []
     for path, reason in absent.items():
         if match := RUN_PATH.fullmatch(path):
@@ -150,7 +150,7 @@ def remarked(table: Table, text: str) -> Table:
     """The table with what `remark` says at the end of its caption, and a note on how its cells show it."""
     if not text:
         return table
-    note = "A run without a result is a dash, or is left out of a mean over seeds."
+    note = "A run without a result is shown as a dash, or left out of a mean over seeds."
     return dataclasses.replace(table, caption=f"{table.caption} {text}", notes=(note, *table.notes))
 
 
@@ -168,12 +168,12 @@ def without_results(name: str, *, text: str) -> Table:
 def summary(failures: Sequence[Failure], *, configuration: str, planned: int) -> str:
     """The first sentence of the report."""
     if not failures:
-        return f"Failures: none. All {planned} results of configuration {configuration} are there."
+        return f"Failures: none. All {planned} results of configuration {configuration} are present."
     return f"Failures: {len(failures)} of {planned} results of configuration {configuration} are absent."
 
 
 def to_table(failures: Sequence[Failure], *, text: str) -> Table:
-    """A group a failure: what is absent, why, and the command."""
+    """One group per failure: what is absent, why, and the command."""
     groups = []
     for failure in failures:
         lines = [failure.result, *_wrapped(failure.reason), *_wrapped(failure.command, end=" \\")]
@@ -192,13 +192,13 @@ def to_table(failures: Sequence[Failure], *, text: str) -> Table:
 
 
 def _wrapped(text: str, *, end: str = "") -> list[str]:
-    """Lines of at most about `LINE` characters, which `end` joins."""
+    """Lines of at most about `LINE` characters, joined by `end`."""
     lines = textwrap.wrap(text, LINE, break_on_hyphens=False, break_long_words=False)
     return [line + end for line in lines[:-1]] + lines[-1:]
 
 
 def to_markdown(failures: Iterable[Failure], *, text: str) -> str:
-    """The same as a list; a command stands in a block from which it can be copied."""
+    """The same as a list; each command is in a block from which it can be copied."""
     parts = [markdown_paragraph(text)]
     for failure in failures:
         parts += [
@@ -210,7 +210,7 @@ def to_markdown(failures: Iterable[Failure], *, text: str) -> str:
 
 
 def to_rows(failures: Sequence[Failure], *, text: str) -> Table:
-    """The same with a column for each, for a page that wraps long lines by itself."""
+    """The same with one column for each, for a page that wraps long lines by itself."""
     rows = [tuple(map(_whole, (failure.result, failure.reason, failure.command))) for failure in failures]
     rows = rows or [tuple(map(_whole, ("none failed", "", "")))]
     header = (tuple(map(_whole, ("Result", "Reason", "Command that makes it alone"))),)

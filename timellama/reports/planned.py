@@ -1,4 +1,4 @@
-"""What a report of a plan is made from: its runs, the files that it reads of them, its facts and its code."""
+"""What a report of a plan is made from: its runs, the files of them that it reads, its facts and its code."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -18,20 +18,20 @@ from timellama.reports.selection import with_intervals
 RENDERERS = {
     True: "timellama.reports.render.files",
     False: "timellama.reports.render.style",
-}  # what writes a table, and a figure
+}  # what writes tables, and what writes figures
 
 
 def runs_of(report: Report, matrix: Matrix) -> list[Run]:
-    """The runs that a report shows, with a result or without. Raises InputError as `Matrix.experiment` does."""
+    """The runs that a report shows, with or without a result. Raises InputError as `Matrix.experiment` does."""
     if report.needs.runs:
         return loaded(report.needs.runs, of=f"report {report.name!r}")(matrix, report.dataset)
     names = experiments_of(report, matrix.config["experiments"])
-    # By folder: a run's own hash is of all its fields.
+    # By folder: a run's own hash covers all its fields.
     return list({run.folder: run for name in names for run in matrix.runs.get(name, ())}.values())
 
 
 def wanted(report: Report, matrix: Matrix) -> dict[str, dict[str, str]]:
-    """By experiment, the file that a report reads of each of its results, by the result's path."""
+    """By experiment, the file that a report reads for each of its results, by the result's path."""
     shown, found = [run.folder for run in runs_of(report, matrix)], {}
     for name in experiments_of(report, matrix.config["experiments"]):
         if name == EFFICIENCY:
@@ -47,12 +47,12 @@ def wanted(report: Report, matrix: Matrix) -> dict[str, dict[str, str]]:
 
 
 def results_of(report: Report, matrix: Matrix, *, absent: Collection[str]) -> list[str]:
-    """The results that are there of those that a report is made from."""
+    """The existing results among those that a report is made from."""
     return [result for result, file in _files(report, matrix).items() if result not in absent and file not in absent]
 
 
 def files_of(report: Report, matrix: Matrix, *, absent: Collection[str]) -> dict[str, list[str]]:
-    """By experiment, the files that a report reads of the results that are there."""
+    """By experiment, the files that a report reads of the existing results."""
     files = wanted(report, matrix)
     return {
         name: [file for result, file in of.items() if result not in absent and file not in absent]
@@ -66,7 +66,7 @@ def _files(report: Report, matrix: Matrix) -> dict[str, str]:
 
 
 def facts_of(report: Report, matrix: Matrix, *, absent: Mapping[str, Failure]) -> dict[str, Any]:
-    """What a report has to know beside its results; of one on a single experiment also the planned cells."""
+    """What a report needs besides its results; for one on a single experiment also the planned cells."""
     names = experiments_of(report, matrix.config["experiments"])
     planned = _files(report, matrix)
     count = sum(result in absent or file in absent for result, file in planned.items())
@@ -86,7 +86,7 @@ def facts_of(report: Report, matrix: Matrix, *, absent: Mapping[str, Failure]) -
 
 
 def facts_of_page(matrix: Matrix, *, absent: Mapping[str, Failure]) -> dict[str, Any]:
-    """What the page of a run has to know beside all results; under `main` what its main table has to."""
+    """What the page of a run needs besides all results; under `main` what its main table needs."""
     main = {}
     for name in (name for name in MAIN if name in matrix.runs):
         facts = report_facts(matrix, name, absent=absent)
@@ -96,7 +96,7 @@ def facts_of_page(matrix: Matrix, *, absent: Mapping[str, Failure]) -> dict[str,
 
 
 def code_of(report: Report) -> str:
-    """The digest of the code behind a report: of its builder, and of what writes its files."""
+    """The digest of the code behind a report: its builder, and what writes its files."""
     if not is_own(report.build):
         loaded(report.build, of=f"report {report.name!r}")  # so that its module is found
     return code_digest(report.build, RENDERERS[report.is_table])

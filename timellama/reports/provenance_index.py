@@ -1,8 +1,8 @@
-"""`reports/provenance.json`: where every number in the reports came from, with a digest of each file on the way.
+"""`reports/provenance.json`: where every number in the reports came from, with a digest of each file along the way.
 
-A report names the results that it was made from, a result the code, data, language model and machine that made it, and
-every file its SHA-256, so that `timellama verify` (`verify.py`) can name what no longer matches. `docs/provenance.md`
-describes the layout. No time of writing is kept: the same files give the same index.
+A report lists the results that it was made from, a result the code, data, language model and machine that made it, and
+every file its SHA-256, so that `timellama verify` (`verify.py`) can report what no longer matches. `docs/provenance.md`
+describes the layout. No time of writing is kept, so the same files give the same index.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from timellama.results.aggregate import describe_commit
 from timellama.results.read.documents import FORMAT, Found, Index, read_metrics
 
 NAME = "reports/provenance.json"
-# The code between results and reports; what a result depends on has a digest of its own in the result.
+# The code between results and reports; the code that a result depends on has its own digest in the result.
 REPORTING = (
     "timellama.reports.tables.of_experiments",
     "timellama.reports.figures.of_files",
@@ -33,7 +33,7 @@ REPORTING = (
     "timellama.reports.run_page",
 )
 ENVIRONMENT = ("versions", "hardware")
-ENVIRONMENT_DIGITS = 12  # our choice: enough to tell the environments of one index apart
+ENVIRONMENT_DIGITS = 12  # our choice: enough to distinguish the environments of one index
 
 
 def make(reports: Mapping[str, Iterable[str]], *, configuration: str, root: Path = Path()) -> dict[str, Any]:

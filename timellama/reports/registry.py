@@ -1,7 +1,7 @@
 """Which reports a configuration has, and how one is built: the workflow, its page and the reference derive from this.
 
 A report names its builder as `module:function`, so that listing reports loads neither pandas nor matplotlib. A
-configuration adds reports of its own under `reports:`, each as `module:NAME` of a `Report` (docs/adding.md).
+configuration adds its own reports under `reports:`, each as `module:NAME` of a `Report` (docs/adding.md).
 """
 
 import dataclasses
@@ -28,10 +28,10 @@ def reports(
 ) -> dict[str, Report]:
     """The reports of a configuration by name, in the order of the page.
 
-    `experiments`, `more` (its `reports`) and `intervals` are the configuration's. A name with `{dataset}` becomes a
-    report a data set. One that is about the paper's data sets alone is left out where it would be empty.
+    `experiments`, `more` (its `reports`) and `intervals` are the configuration's. A name with `{dataset}` becomes one
+    report per data set. A report about the paper's data sets only is left out where it would be empty.
 
-    Raises InputError for an entry of `more` that is no report, and for a name that is taken.
+    Raises InputError for an entry of `more` that is not a report, and for a name that is already taken.
     """
     known = [*OWN]
     for place in more:
@@ -89,8 +89,8 @@ def _require_buildable(report: Report, place: str) -> None:
     said = f"reports: {place}"
     if not (isinstance(report.name, str) and NAME.fullmatch(report.name)):
         raise InputError(
-            f"{said}: its name is {report.name!r}, but must have letters, digits, `_` and `-` only, and `{{dataset}}` "
-            "for a figure a data set; rename it"
+            f"{said}: its name is {report.name!r}, but may have only letters, digits, `_` and `-`, and `{{dataset}}` "
+            "for one figure per data set; rename it"
         )
     if not (isinstance(report.needs, Needs) and isinstance(report.needs.experiments, tuple | list)):
         raise InputError(f"{said}: its needs are {report.needs!r}; write for example Needs(experiments=('long_term',))")
@@ -98,8 +98,8 @@ def _require_buildable(report: Report, place: str) -> None:
         if experiment not in (EVERY, *Experiments.model_fields):
             hint = did_you_mean(str(experiment), Experiments.model_fields)
             raise InputError(
-                f"{said}: it needs the experiment {experiment!r}, but there is none; give {EVERY!r} for all, or some "
-                f"of {', '.join(Experiments.model_fields)}{hint}"
+                f"{said}: it needs the experiment {experiment!r}, which does not exist; give {EVERY!r} for all, or "
+                f"some of {', '.join(Experiments.model_fields)}{hint}"
             )
     builder = loaded(report.build, of=f"{said}: build")
     if not callable(builder):
@@ -107,7 +107,7 @@ def _require_buildable(report: Report, place: str) -> None:
 
 
 def _each(report: Report, experiments: Mapping[str, Mapping]) -> list[Report]:
-    """The report, or one a data set of its first experiment."""
+    """The report, or one per data set of its first experiment."""
     if "{dataset}" not in report.name:
         return [report]
     datasets = experiments[report.needs.experiments[0]].get("datasets", ())
@@ -133,7 +133,7 @@ def experiments_of(report: Report, experiments: Collection[str]) -> list[str]:
 def built(given: ReportContext) -> Any:
     """What the report's builder returns: a `cells.Table`, a text by file ending, or a figure and its remark.
 
-    Raises InputError where it returns anything else, and for a table that is not nested as it must be.
+    Raises InputError where it returns anything else, and for a table that is not nested correctly.
     """
     report = given.report
     builder: Callable[[ReportContext], Any] = loaded(report.build, of=f"report {report.name!r}")
@@ -173,7 +173,7 @@ def _table_with_notes(made: Table, notes: Mapping[str, str]) -> Table:
 
 
 def notes_on(said: str, notes: Mapping[str, str]) -> list[str]:
-    """The notes of the language models, by name, that a text names."""
+    """The notes on the language models that a text names; `notes` has them by name."""
     return [f"{name} is {note}" for name, note in notes.items() if name in said]
 
 

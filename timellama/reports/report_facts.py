@@ -1,4 +1,4 @@
-"""What reports are made from: where results are, and what a report has to know beside them.
+"""What reports are made from: where results are, and what a report needs besides them.
 
 Results are named by their paths (`results/...`). Those in `absent` have no result; reports show dashes for them.
 """
@@ -33,7 +33,7 @@ def remark_on(files: Iterable[str], absent: Collection[str]) -> str:
 
 
 def report_facts(matrix: Matrix, experiment: str, *, absent: Collection[str]) -> dict[str, Any]:
-    """What a report has to know beside the results: the planned cells and how methods are called."""
+    """What a report needs besides the results: the planned cells and the names of methods."""
     shown, backbones = ("label", "floor"), matrix.config.get("backbones")
     impossible = [dataclasses.asdict(cell) for cell in matrix.impossible if cell.experiment == experiment]
     return {
@@ -70,11 +70,11 @@ def _with_calendar(matrix: Matrix, experiment: str) -> dict[str, str]:
         if run.calendar:
             read.setdefault(matrix.methods[run.variant].label, {})[run.dataset] = None
     parts = [f"{label} ({', '.join(datasets)})" for label, datasets in read.items()]
-    return {"calendar": f"Also given features of the calendar: {'; '.join(parts)}."} if parts else {}
+    return {"calendar": f"Also given calendar features: {'; '.join(parts)}."} if parts else {}
 
 
 def _below_season(matrix: Matrix, experiment: str) -> dict[str, str]:
-    """Under `below_season` what forecasts do whose look-back holds no season, where there are some."""
+    """Under `below_season` what forecasts do if their look-back holds no season, where there are some."""
     sentences = {
         f"{matrix.methods[run.variant].label} {instead} on {run.dataset}: a look-back of {run.context} steps holds no "
         f"season of {run.season}."
@@ -84,7 +84,7 @@ def _below_season(matrix: Matrix, experiment: str) -> dict[str, str]:
 
 
 def _trials(matrix: Matrix, experiment: str) -> dict[str, Any]:
-    """Of a search the folders of its trials, and by variant the published settings that the configuration replaces."""
+    """For a search the folders of its trials, and by variant the published settings that the configuration replaces."""
     runs = matrix.runs.get(experiment, ())
     folders = {folder for run in runs for folder in run.trials}
     if not folders:
@@ -97,7 +97,7 @@ def _trials(matrix: Matrix, experiment: str) -> dict[str, Any]:
 
 
 def _replaced(run: Run, matrix: Matrix) -> list[str]:
-    """The options and training settings in which a run is not as its entry of `config/methods.yaml` has it."""
+    """The options and training settings in which a run differs from its entry in `config/methods.yaml`."""
     entry, names = matrix.methods[run.variant], []
     of_data = entry.datasets.get(run.dataset)
     for part in ("options", "training"):
@@ -118,7 +118,7 @@ def user_metrics(matrix: Matrix) -> dict[str, list[dict[str, Any]]]:
 
 
 def dataset_rows(matrix: Matrix) -> list[dict[str, object]]:
-    """The catalogue's facts for the table of data sets, with the horizons that the configuration asks for."""
+    """The catalogue's facts for the table of data sets, with the horizons that the configuration requests."""
     horizons = {name: set() for name in matrix.datasets}
     for run in matrix.every_run().values():
         horizons[run.dataset].add(run.horizon)

@@ -1,7 +1,7 @@
-"""`reports/README.md`, the abstract of a run: what was run, on what, how long, what came out, and where it all is.
+"""`reports/README.md`, the abstract of a run: what was run, on what, how long, the results, and where everything is.
 
-The page of the reports, `reports/report.html`, takes its first text from it (`workflow/report/workflow.rst`): what
-stands between `BEGIN` and `END` is Markdown and reStructuredText alike.
+The page of the reports, `reports/report.html`, takes its first text from it (`workflow/report/workflow.rst`): the text
+between `BEGIN` and `END` is both Markdown and reStructuredText.
 """
 
 import os
@@ -26,14 +26,14 @@ BEGIN, END = "<!-- abstract: begin -->", "<!-- abstract: end -->"
 PAPER = (
     "The paper Time-LlaMA (https://arxiv.org/abs/2502.13725; ACL 2025 SRW) says: take the first blocks of a large "
     "language model, leave them as they are, add a few small trainable parts that a router switches on and off, and "
-    "you have a forecaster that is more accurate than models made for the purpose. Here stands what came out when "
-    "timellama tried that."
+    "you have a forecaster that is more accurate than models made for the purpose. This is what came out when "
+    "timellama tried it."
 )
 READING = (
     "**How to read a number.** An error is a mean over seeds, measured on every window of the test part, which no "
-    "choice has seen. Smaller is better. *ours* is what this run measured, *paper* what the paper prints, *gap* how "
+    "choice has used. Smaller is better. *ours* is what this run measured, *paper* what the paper prints, *gap* how "
     "far ours is above it in per cent. A dash means that there is no such number. Methods called *floor* train nothing "
-    "or nearly nothing: what does not beat them has learned little."
+    "or nearly nothing: a method that does not beat them has learned little."
 )
 FIELDS = {"Hardware": "hardware", "Device": "device", "Versions": "versions", "Commit": "commit"}  # of `Origin`
 CLAIMS = "table_claims"
@@ -45,17 +45,17 @@ class Origin:
     """Where a result comes from; `started` and `ended` are ISO 8601."""
 
     dataset: str | None  # a sweep reads none
-    seconds: float | None  # of computing; a sweep does not tell
+    seconds: float | None  # of computing; None for a sweep
     started: str
     ended: str
     commit: str
     hardware: str
-    device: str  # empty where it is not told
+    device: str  # empty where it is not recorded
     versions: str
 
 
 def read_origin(path: Path) -> Origin:
-    """That of one result. Raises InputError where it cannot be read."""
+    """The origin of one result. Raises InputError where it cannot be read."""
     document = read_metrics(path)
     result = as_result(document, Computed, path)
     origin, machine = result.provenance, result.provenance.hardware
@@ -84,10 +84,10 @@ def page(
 ) -> str:
     """The page at `place`, in Markdown.
 
-    `files` are the results that are there by experiment, `planned` how many each has when it is complete, `settings`
+    `files` are the existing results by experiment, `planned` how many each has when it is complete, `settings`
     the configuration's `device`, `precision`, `backbones` and `seeds`, `reports` the files that the page links to,
     `published` the folder of the paper's tables; `facts` as for `of_experiments.table`, and under `main` by experiment
-    those of the experiments that the main table may be of.
+    those of the experiments that the main table may show.
     """
     origins = {path: read_origin(path) for path in dict.fromkeys(path for paths in files.values() for path in paths)}
     experiments = {name: [origins[path] for path in paths] for name, paths in files.items()}
@@ -119,12 +119,12 @@ def page(
 
 
 def _plain(text: str) -> str:
-    """`text` so that it prints as it is, as Markdown and as reStructuredText."""
+    """`text` escaped so that it prints as it is, both as Markdown and as reStructuredText."""
     return re.sub(r"([\\|*_`\[\]~$#<>&])", r"\\\1", re.sub(r"\s+", " ", text))
 
 
 def _settings(facts: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """What the configuration asks for, with the note of its language model."""
+    """What the configuration requests, with the note on its language model."""
     backbones = settings["backbones"] or ()
     model = f", with the first {backbones[0]['blocks']} blocks of {backbones[0]['name']}" if backbones else ""
     seeds = settings["seeds"]
@@ -141,7 +141,7 @@ def _figure(reports: Sequence[Path]) -> str:
     if not any(path.match(f"*/{FIGURE}") for path in reports):
         return ""
     remark = Path(FIGURE).with_suffix(".txt").as_posix()
-    return f"![Ours against the paper's]({FIGURE})\n\nWhat the figure is of: [{Path(remark).name}]({remark})."
+    return f"![Ours against the paper's]({FIGURE})\n\nWhat the figure shows: [{Path(remark).name}]({remark})."
 
 
 def _amount(origins: Mapping[Path, Origin]) -> str:
@@ -152,7 +152,7 @@ def _amount(origins: Mapping[Path, Origin]) -> str:
     first = datetime.fromisoformat(min(origin.started for origin in origins.values()))
     last = datetime.fromisoformat(max(origin.ended for origin in origins.values()))
     return (
-        f"{len(origins)} results, some of them of several experiments; {spell_time(spent)} of training and testing, "
+        f"{len(origins)} results, some shared by several experiments; {spell_time(spent)} of training and testing, "
         f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC."
     )
 
@@ -195,7 +195,7 @@ def _main(files: Mapping[str, Sequence[Path]], *, facts: Mapping[str, Any]) -> s
 
 
 def _verdicts(found: Sequence[verdicts.Finding]) -> Iterator[str]:
-    """The paper's claims, of a run that has a table of them."""
+    """The paper's claims, for a run that has a table of them."""
     yield "## Verdicts on the paper's claims"
     yield f"{escape_markdown(claims_table.count(found))}; the table of claims has the rules."
     lines = ["| | statement | effect | verdict | of |", "|---|---|---|---|---|"]
@@ -207,7 +207,7 @@ def _verdicts(found: Sequence[verdicts.Finding]) -> Iterator[str]:
 
 
 def links(reports: Sequence[Path], *, place: Path) -> str:
-    """A line a report, with a link to each of its files from the page at `place`."""
+    """One line per report, with a link to each of its files from the page at `place`."""
     stems: dict[Path, list[Path]] = {}
     for path in reports:
         stems.setdefault(path.with_suffix(""), []).append(path)

@@ -1,4 +1,4 @@
-"""Which runs of an experiment a figure shows. Each function takes the plan and, of a figure a data set, its name.
+"""Which runs of an experiment a figure shows. Each function takes the plan and, for a figure of one data set, its name.
 
 All raise InputError as `Matrix.experiment` does.
 """
@@ -12,9 +12,9 @@ OTHER = "itransformer"  # its tokens are variates too, and it has no language mo
 
 
 def _grid(matrix: Matrix) -> list[Run]:
-    """The runs of the first horizon and the own look-back of each data set of `long_term`.
+    """The runs at the first horizon and the look-back of each data set of `long_term`.
 
-    A run under `also` may be of another look-back, or of a data set that the grid does not have.
+    A run under `also` may have another look-back, or a data set that is not in the grid.
     """
     settings = matrix.config["experiments"]["long_term"]["datasets"] if "long_term" in matrix.runs else {}
     shown = {(of, setting["horizons"][0], setting["context"]) for of, setting in settings.items()}
@@ -44,7 +44,7 @@ def trained(matrix: Matrix, _: str | None) -> list[Run]:
 
 
 def first_seeds(matrix: Matrix, dataset: str | None) -> list[Run]:
-    """Of a data set, one run a method and backbone."""
+    """For a data set, one run per method and backbone."""
     runs = [run for run in _grid(matrix) if run.dataset == dataset]
     first = {(run.variant, run.backbone): run for run in reversed(runs)}
     return list(reversed(first.values()))
@@ -73,7 +73,7 @@ def prompts(matrix: Matrix, _: str | None) -> list[Run]:
 
 
 def with_intervals(matrix: Matrix, _: str | None = None) -> list[Run]:
-    """Those of `long_term` that get intervals, where the configuration asks for them; a run on M4 has none."""
+    """Those of `long_term` that get intervals, where the configuration requests them; a run on M4 has none."""
     asked = matrix.runs.get("long_term", ()) if matrix.config.get("intervals", False) else ()
     return [run for run in asked if run.task != "short-term"]
 

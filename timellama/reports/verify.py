@@ -1,8 +1,8 @@
-"""Recompute every digest that `reports/provenance.json` holds, and name what no longer matches.
+"""Recompute every digest that `reports/provenance.json` holds, and report what no longer matches.
 
-Three chains are followed: a report to the results that it was made from; a result to the files beside it, the code as
-it is now and its own description of the run; and a result to its data and language model. A changed file is named once,
-and not again with everything that depends on it.
+Three chains are followed: a report to the results that it was made from; a result to the files beside it, the
+current code and its own description of the run; and a result to its data and language model. A changed file is reported
+once, not again with everything that depends on it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ from timellama.results.read.runs import METRICS, read_run
 
 @dataclass(frozen=True, kw_only=True)
 class Mismatch:
-    """A file that is not what the index or another file says of it; `remedy` is what to do."""
+    """A file that is not what the index or another file says about it; `remedy` is what to do."""
 
     path: str
     problem: str
@@ -32,7 +32,7 @@ class Mismatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What was looked at, and what did not match."""
+    """What was checked, and what did not match."""
 
     reports: int
     results: int
@@ -91,7 +91,7 @@ def _reports(index: Mapping[str, Any], checked: _Checked) -> Iterator[Mismatch]:
     if index["reporting_code"] != reporting_code():
         yield Mismatch(
             path="reports/",
-            problem="were made by other reporting code than there is now",
+            problem="were made by other reporting code than the current",
             remedy="build the reports again (snakemake with this configuration)",
         )
 
@@ -110,7 +110,7 @@ def _results(index: Mapping[str, Any], checked: _Checked) -> Iterator[Mismatch]:
 
 
 def _run(path: str, root: Path) -> Iterator[Mismatch]:
-    """Whether an untouched result describes itself, and depends on the code that there is now."""
+    """Whether an unchanged result describes itself, and depends on the current code."""
     try:
         if Path(path).name == METRICS:
             finished = read_run((root / path).parent)
@@ -125,17 +125,17 @@ def _run(path: str, root: Path) -> Iterator[Mismatch]:
     if origin["source_digest"] != digest:
         yield Mismatch(
             path=path,
-            problem=f"is of other code ({origin['source_digest'][:8]}) than there is now ({digest[:8]})",
+            problem=f"is of other code ({origin['source_digest'][:8]}) than the current ({digest[:8]})",
             remedy=f"snakemake makes it again; or go back to commit {origin['git_commit'][:7]}",
         )
 
 
 def _intervals(path: Path, run: Run, root: Path) -> Iterator[Mismatch]:
-    """Whether a run's intervals, where it has some, depend on the code that there is now."""
+    """Whether a run's intervals, where it has some, depend on the current code."""
     if (root / path).is_file() and read_scores(root / path).provenance.source_digest != code_of_intervals(run):
         yield Mismatch(
             path=path.as_posix(),
-            problem="has intervals of other code than there is now",
+            problem="has intervals of other code than the current",
             remedy="snakemake makes it again",
         )
 
@@ -147,7 +147,7 @@ def _parts(groups: Mapping[str, Mapping[str, str]], what: str, checked: _Checked
 
 
 def _data(index: Mapping[str, Any]) -> Iterator[Mismatch]:
-    """Whether each result was computed from the published files that were there when the index was made."""
+    """Whether each result was computed from the published files that existed when the index was made."""
     for path, entry in index["results"].items():
         if entry["data_sha256"]:
             files = index["data"][entry["dataset"]]
@@ -155,19 +155,19 @@ def _data(index: Mapping[str, Any]) -> Iterator[Mismatch]:
             if there != set(entry["data_sha256"].split("+")):
                 yield Mismatch(
                     path=path,
-                    problem=f"was computed from other files of {entry['dataset']} than lie in {layout.RAW_FOLDER}",
+                    problem=f"was computed from other files of {entry['dataset']} than those in {layout.RAW_FOLDER}",
                     remedy="let snakemake fetch and prepare the data again, then run it again",
                 )
 
 
 def _backbones(index: Mapping[str, Any]) -> Iterator[Mismatch]:
-    """Whether each result was computed with the language model that was there when the index was made."""
+    """Whether each result was computed with the language model that existed when the index was made."""
     for path, entry in index["results"].items():
         for name, digest in (entry["backbone_digest"] or {}).items():
             folder = entry["backbone_folder"]
             if index["backbones"][folder].get(f"{folder}/{name}") != digest:
                 yield Mismatch(
                     path=path,
-                    problem=f"was computed with another {name} than lies in {folder}",
+                    problem=f"was computed with another {name} than the one in {folder}",
                     remedy="let snakemake prepare the language model again, then run it again",
                 )

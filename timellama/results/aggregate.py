@@ -1,8 +1,8 @@
 """From many runs to one tidy table: mean and spread over seeds, and the gap to the paper's numbers.
 
-A run leaves a `metrics.json`; `collect` reads many of them, `summarise` takes the runs of one cell together and
-`with_published` puts the paper's number (`config/published/*.csv`) beside each. Nothing is filled in or repaired: a
-file that cannot be read, two runs of one seed, or test parts of different size stop here, before a table has them.
+A run writes a `metrics.json`; `collect` reads many of them, `summarise` combines the runs of one cell and
+`with_published` adds the paper's number (`config/published/*.csv`) to each. Nothing is filled in or repaired: a file
+that cannot be read, two runs with one seed, or test parts of different sizes stop here, before they reach a table.
 """
 
 import dataclasses
@@ -24,16 +24,16 @@ from timellama.results.statistics.uncertainty import of_pairs
 from timellama.training.scores.metric_objects import EXTRA
 
 CELL = ["dataset", "context", "horizon", "train_percent", "variant", "backbone"]
-# What two runs may differ in that are compared with each other. They share every other field of a run, whatever fields
-# there will be: runs of 5 % and of all training rows, or of two data files, are no pair. A heavy method may have a
-# precision of its own, and not every method's steps can be compiled.
+# The fields in which two compared runs may differ. They share every other field of a run, including any added later:
+# runs of 5 % and of all training rows, or of two data files, are not a pair. A heavy method may have a precision of its
+# own, and not every method's steps can be compiled.
 COMPARED = ("variant", "method", "options", "training", "backbone", "prompt", "calendar", "precision", "compiled")
 PAIRED = tuple(field.name for field in dataclasses.fields(Run) if field.name not in (*COMPARED, "seed"))
 PAIR = ["dataset", "horizon", "context", "train_percent", "paired", "seed"]  # `paired` holds all of `PAIRED`
 KEYS = ("dataset", "horizon", "method", "backbone", "setting")  # columns that say which cell a published number is of
 OTHER_NAMES = {"Electricity": "ECL", "ECL": "Electricity"}  # one data set: ECL in the paper's table 1, Electricity in 6
-RANDOM = " (random weights)"  # ends the description of a language model that has learned nothing
-SHORT = 7  # digits of a commit that Git prints
+RANDOM = " (random weights)"  # ends the description of an untrained language model
+SHORT = 7  # digits of a commit that are shown, as in Git
 
 _RUN_KEYS = (
     "task",
@@ -61,15 +61,15 @@ _NUMBERS = {  # column: where it is in metrics.json
 
 
 def backbone_order(backbone: str) -> tuple[str | int, ...]:
-    """What to sort described backbones by: x2 comes before x16."""
+    """The sort key of described backbones: x2 comes before x16."""
     return tuple(int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", backbone))
 
 
 def describe_backbone(backbone: dict[str, Any] | None) -> str:
-    """`SmolLM2-135M x6`, with `(random weights)` where they are; the empty text without a backbone."""
+    """`SmolLM2-135M x6`, with `(random weights)` if they are random; an empty string without a backbone."""
     if backbone is None:
         return ""
-    # A whole number as pin is a seed: that backbone of the catalogue never had learned weights.
+    # An integer pin is a seed: that backbone of the catalogue never had learned weights.
     random = backbone["weights"] == "random" or backbone["pin"].isdecimal()
     return f"{backbone['name']} x{backbone['blocks']}{RANDOM if random else ''}"
 
@@ -91,8 +91,8 @@ def _row(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     row |= {key: getattr(result.run, key) for key in _RUN_KEYS}
     if row["variant"] not in methods:
         raise InputError(
-            f"{path} is of {row['variant']!r}, which is no method of the catalogue ({', '.join(methods)}). Add it to "
-            "config/methods.yaml, or leave this file out."
+            f"{path} is of {row['variant']!r}, which is not a method of the catalogue ({', '.join(methods)}). Add it "
+            "to config/methods.yaml, or leave this file out."
         )
     row |= {key: methods[row["variant"]][key] for key in ("label", "floor")}
     row["backbone"] = describe_backbone(document["run"]["backbone"])
@@ -109,8 +109,8 @@ def _row(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     planned, used = result.run.data_sha256, result.provenance.data_sha256
     if planned is not None and planned != used:
         raise InputError(
-            f"{path} was computed from other data (SHA-256 {used}) than its run is of ({planned}): restore the files "
-            "below results/raw, which snakemake fetches where they are deleted, then delete this file and run again."
+            f"{path} was computed from other data (SHA-256 {used}) than its run specifies ({planned}): restore the "
+            "files in results/raw (snakemake fetches those that are deleted), then delete this file and run again."
         )
     settings = {key: value for key, value in document["run"].items() if key != "seed"}
     row["paired"] = json.dumps({name: document["run"].get(name) for name in PAIRED}, sort_keys=True)
@@ -119,16 +119,16 @@ def _row(path: Path, methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
 
 
 def collect(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a run, sorted by what the run is; columns are the keys of `metrics.json`, flattened.
+    """One row per run, sorted by cell, seed and identity; columns are the keys of `metrics.json`, flattened.
 
     `methods` gives each variant its `label`, the name in tables, and whether it is a `floor` (`config/methods.yaml`).
-    `device` is the device that was used, whatever was asked for. `settings` holds all that defines the run except its
-    seed, as JSON. `paired` holds what it has to share with a run that it is compared with. A value that a run does not
-    have (the router of a method without one) is NaN.
+    `device` is the device that was used, whatever was requested. `settings` has everything that defines the run except
+    its seed, as JSON. `paired` has what a compared run must share. A value that a run does not have (the router of a
+    method without one) is NaN.
 
     Raises:
-        InputError: no path is given; a file does not parse, lacks a key, holds a metric that is not finite or is of a
-            variant without a label; two files hold the same run.
+        InputError: no path is given; a file does not parse, lacks a key, has a metric that is not finite or is of a
+            variant without a label; two files contain the same run.
     """
     rows = [_row(Path(path), methods) for path in paths]
     if not rows:
@@ -137,7 +137,7 @@ def collect(paths: Iterable[Path], *, methods: Mapping[str, Mapping[str, Any]]) 
     for row in rows:
         if row["identity"] in seen:
             raise InputError(
-                f"{seen[row['identity']]} and {row['path']} hold the same run, {row['identity']}. Give one."
+                f"{seen[row['identity']]} and {row['path']} contain the same run, {row['identity']}. Give one."
             )
         seen[row["identity"]] = row["path"]
     return pd.DataFrame(sorted(rows, key=lambda row: (*_cell_order(row), row["seed"], row["identity"])))
@@ -155,8 +155,8 @@ def _differing(settings: Sequence[str]) -> str:
 
 
 def _check(frame: pd.DataFrame) -> None:
-    """InputError where a mean over seeds, or a comparison of methods, would mix what does not belong together."""
-    # Of all groups at once, as pandas takes milliseconds for one by itself.
+    """Raise InputError if a mean over seeds, or a comparison of methods, would mix what does not belong together."""
+    # All groups at once, as pandas takes milliseconds for each single one.
     mixed = frame.groupby(CELL)["settings"].transform("nunique") > 1
     for cell, runs in frame[mixed | frame.duplicated([*CELL, "seed"], keep=False)].groupby(CELL, sort=True):
         name = ", ".join(f"{key} {value}" for key, value in zip(CELL, cell, strict=True) if value != "")
@@ -181,11 +181,11 @@ def _check(frame: pd.DataFrame) -> None:
 def summarise(
     frame: pd.DataFrame, metrics: Sequence[str] = FORECAST_ERRORS, *, extra: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """One row a cell: (data set, context, horizon, training share, variant, backbone) over its seeds.
+    """One row per cell: (data set, context, horizon, training share, variant, backbone) over its seeds.
 
     Adds `n`, `seeds` (sorted tuple), `<metric>_mean`, `<metric>_std` (divisor n - 1; NaN for one seed), `n_windows`,
     `seconds_train` and `seconds_evaluate` (means), `commits` and `devices` (sorted tuples). `extra` are user-supplied
-    metrics, NaN in a cell of which a run has none.
+    metrics, NaN in a cell if one of its runs lacks them.
 
     Raises:
         InputError: runs of a cell differ in more than the seed, a seed occurs twice, the runs of one data set and
@@ -195,7 +195,7 @@ def summarise(
         lacking = frame if metric not in frame else frame.loc[frame[metric].isna()]
         if len(lacking):
             raise InputError(
-                f"{lacking['path'].iloc[0]} has no `{metric}`: it is of another task. Summarise tasks apart."
+                f"{lacking['path'].iloc[0]} has no `{metric}`: it is of another task. Summarise tasks separately."
             )
     _check(frame)
     same = ["label", "floor", "task", "method", "precision", "compiled", "n_windows"]
@@ -208,7 +208,7 @@ def summarise(
         row = dict(zip(CELL, cell, strict=True)) | {key: columns[key][of[0]] for key in same}
         row |= {"n": len(of), "seeds": tuple(sorted(int(seed) for seed in columns["seed"][of]))}
         for metric in (*metrics, *extra):
-            # NaN where a seed has none: a mean over those that have it would stand beside means over all seeds.
+            # NaN if a seed lacks it: otherwise a mean over some seeds would be shown beside means over all seeds.
             values = columns.get(metric, nowhere)[of].astype(float)
             row[f"{metric}_mean"] = values.mean()
             row[f"{metric}_std"] = values.std(ddof=1) if len(of) > 1 else math.nan
@@ -225,7 +225,7 @@ def summarise(
 
 
 def of_definition(frame: pd.DataFrame, metric: str, definition: str) -> pd.DataFrame:
-    """The frame of `collect` with the user-supplied metric NaN in runs that have it by another definition or not."""
+    """The frame of `collect`, with the user-supplied metric NaN in runs that lack it or have another definition."""
     if metric not in frame:
         return frame.assign(**{metric: math.nan})
     return frame.assign(**{metric: frame[metric].astype(float).where(frame[f"{metric} definition"] == definition)})
@@ -239,10 +239,10 @@ def _read_csv(csv: Path) -> pd.DataFrame:
 
 
 def published_cells(csv: Path) -> list[tuple[str, int]]:
-    """The (data set, horizon) of which one of the paper's tables or figures has numbers, in its order.
+    """The (data set, horizon) pairs for which one of the paper's tables or figures has numbers, in its order.
 
     Raises:
-        InputError: the file cannot be read, or does not hold them.
+        InputError: the file cannot be read, or does not have them.
     """
     published = _read_csv(csv)
     if not {"dataset", "horizon"} <= set(published):
@@ -251,7 +251,7 @@ def published_cells(csv: Path) -> list[tuple[str, int]]:
 
 
 def read_published(csv: Path, *, key: str = "method") -> pd.DataFrame:
-    """The paper's numbers. `key` is the column that has to be there; a column `variant` counts as `method`.
+    """The paper's numbers. `key` is the required column; a column `variant` counts as `method`.
 
     Raises:
         InputError: the file cannot be read, has no such column, or has two lines for one cell.
@@ -267,7 +267,7 @@ def read_published(csv: Path, *, key: str = "method") -> pd.DataFrame:
 
 
 def _by_cell(published: pd.DataFrame) -> tuple[list[str], dict[tuple, dict[str, Any]]]:
-    """The columns that say which cell a number is of, and each line by its values of them, under both names of ECL."""
+    """The columns that identify a number's cell, and each line by its values of them, under both names of ECL."""
     keys = [key for key in KEYS if key in published]
     cells = {}
     for row in published.to_dict("records"):
@@ -278,7 +278,7 @@ def _by_cell(published: pd.DataFrame) -> tuple[list[str], dict[tuple, dict[str, 
 
 
 def with_published(summary: pd.DataFrame, csv: Path) -> pd.DataFrame:
-    """Adds the paper's `<metric>_paper` and the gap `<metric>_gap`, (ours - paper) / paper in per cent, to each row.
+    """Add the paper's `<metric>_paper` and the gap `<metric>_gap`, (ours - paper) / paper in per cent, to each row.
 
     A method is found by its label. Cells that the paper does not have are NaN.
 
@@ -316,7 +316,8 @@ def published_numbers(csv: Path) -> dict[tuple[str, int, str], dict[str, float]]
 def paired_difference(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> tuple[float, float, int]:
     """Mean of ours - reference over common seeds, half the width of its 95 % t interval, and the number of pairs.
 
-    Both frames are rows of `collect`, of one cell each. Mean and half width are NaN below one and two common seeds.
+    Both frames are rows of `collect`, of one cell each. The mean is NaN without a common seed, the half width with
+    fewer than two.
     """
     pairs = paired(ours, reference, metric)
     if len(pairs) < 2:
@@ -326,7 +327,7 @@ def paired_difference(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) 
 
 
 def paired(ours: pd.DataFrame, reference: pd.DataFrame, metric: str) -> pd.Series:
-    """Ours - reference by seed, of the seeds that both have; both frames are rows of `collect`, of one cell each."""
+    """Ours - reference by seed, for the seeds that both have; both frames are rows of `collect`, of one cell each."""
     ours, reference = (frame[["seed", metric]].set_index("seed")[metric] for frame in (ours, reference))
     return ours.sub(reference).dropna()
 

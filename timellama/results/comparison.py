@@ -1,8 +1,8 @@
 """Two finished runs side by side: what they have in common, where they differ, and a paired test over seeds.
 
 There are two tests. One is that of the tables (`aggregate.paired_difference`): the 95 % t interval of the mean
-difference over the seeds that both have. The other is of these two runs alone, over the windows of the test part
-(`inference.diebold_mariano`): it says whether another stretch of the same series could turn the difference round.
+difference over the seeds that both have. The other compares only these two runs, over the windows of the test part
+(`inference.diebold_mariano`): it says whether another stretch of the same series could reverse the difference.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ from timellama.results.read.runs import METRICS, Finished, same_but_seed
 from timellama.results.statistics.inference import CONFIDENCE, WindowTest, diebold_mariano
 from timellama.training.scores.metric_objects import EXTRA, errors_of
 
-# What two runs must share, or their errors are of different things: another reading repairs other targets. The
-# look-back may differ: test targets do not.
+# What two runs must share, or their errors measure different things: another reading repairs other targets. The
+# look-back may differ: the test targets stay the same.
 SHARED = ("task", "dataset", "reading", "horizon", "split", "variates")
 
 
@@ -31,8 +31,8 @@ SHARED = ("task", "dataset", "reading", "horizon", "split", "variates")
 class Difference:
     """An error of both runs, and first - second over `pairs` seeds with half the width of its interval.
 
-    `half_width` is NaN below two pairs. `windows` is the test over windows of the two runs that were named, where both
-    keep their errors by window.
+    `half_width` is NaN with fewer than two pairs. `windows` is the test over windows of the two named runs, if both
+    have errors by window.
     """
 
     metric: str
@@ -45,13 +45,13 @@ class Difference:
 
     @property
     def decided(self) -> bool | None:
-        """Whether the interval of the mean leaves out 0; None where there is no interval."""
+        """Whether the interval of the mean excludes 0; None if there is no interval."""
         return None if math.isnan(self.half_width) else bool(abs(self.mean) > self.half_width)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """`settings`: what differs in the two specifications, by path, with both values. `seeds` are those paired."""
+    """`settings`: what differs in the two specifications, by path, with both values. `seeds` are the paired seeds."""
 
     first: Finished
     second: Finished
@@ -62,15 +62,15 @@ class Comparison:
 
 
 def compare_runs(first: Finished, second: Finished) -> Comparison:
-    """Compare two runs of one task, data set and horizon. Raises InputError where they have no common ground."""
+    """Compare two runs of one task, data set and horizon. Raises InputError if they are not comparable."""
     if first.run.folder == second.run.folder:
         raise InputError(f"both names mean {first.run.folder}: name two runs")
     for name in SHARED:
         values = [getattr(each.run, name) for each in (first, second)]
         if values[0] != values[1]:
             raise InputError(
-                f"the runs differ in {name} ({values[0]} and {values[1]}), so their errors are of different things: "
-                "name two of the same"
+                f"the runs differ in {name} ({values[0]} and {values[1]}), so their errors measure different things: "
+                "name two with the same"
             )
     for name, values in {
         "test windows": [each.metrics["n_windows"] for each in (first, second)],
@@ -78,7 +78,7 @@ def compare_runs(first: Finished, second: Finished) -> Comparison:
     }.items():
         if values[0] != values[1]:
             raise InputError(
-                f"the runs were tested on other {name} ({values[0]} and {values[1]}): run the older one again"
+                f"the runs were tested on different {name} ({values[0]} and {values[1]}): run the older one again"
             )
     ours, theirs = _paired(_frame(first), _frame(second))
     errors = [errors_of(each.metrics) for each in (first, second)]
@@ -86,7 +86,7 @@ def compare_runs(first: Finished, second: Finished) -> Comparison:
     differences = []
     for metric in errors[0]:
         values = [of_one.get(metric) for of_one in errors]
-        if None in values:  # a user-supplied metric that one of them was not measured by, or that is not finite
+        if None in values:  # a user-supplied metric that one of them lacks, or that is not finite
             continue
         if metric in extra[0]:
             definition = extra[0][metric]["definition"]
@@ -111,7 +111,7 @@ def compare_runs(first: Finished, second: Finished) -> Comparison:
 
 
 def _over_windows(first: Finished, second: Finished, metric: str) -> WindowTest | None:
-    """None for a task whose windows have no order in time (M4), and where a run of an older version kept no errors."""
+    """None for a task whose windows have no order in time (M4), and if a run of an older version kept no errors."""
     files = [each.folder / WINDOWS for each in (first, second)]
     if first.run.task == "short-term" or not all(file.is_file() for file in files):
         return None
@@ -128,7 +128,7 @@ def _frame(finished: Finished) -> pd.DataFrame:
 
 
 def _paired(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both with the same seeds where a method without chance stands on one side: its number is that of every seed."""
+    """Both frames with the same seeds: if one side's method trains nothing, its number counts for every seed."""
 
     def spread(frame: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
         alone = not frame["method"].map(trains).any() and other["method"].map(trains).all()
@@ -138,7 +138,7 @@ def _paired(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd
 
 
 def _differing(first: Any, second: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
-    """Where two nested specifications differ, by dotted path; a key that one lacks counts as None."""
+    """The differences of two nested specifications, by dotted path; a key that one lacks counts as None."""
     if isinstance(first, dict) and isinstance(second, dict):
         found = {}
         for key in dict.fromkeys([*first, *second]):
@@ -153,13 +153,13 @@ def _notes(first: Finished, second: Finished, pairs: int) -> list[str]:
         notes.append("neither method trains, so there is no chance to test against: the difference is what it is")
     elif pairs < 2:
         notes.append(
-            f"no test over seeds: {pairs} seed(s) of both runs are finished, and chance shows only from two on; add "
+            f"no test over seeds: {pairs} seed(s) of both runs are finished, and at least two are needed; add "
             "`seeds` to the configuration"
         )
     else:
         notes.append(f"the interval is of {CONFIDENCE:.0%} over {pairs} seeds: it holds for this data set and horizon")
     if not all(trains(each.run.method) for each in (first, second)) and pairs > 1:
-        notes.append("the method that trains nothing has one number, which stands for every seed")
+        notes.append("the method that trains nothing has one number, which is used for every seed")
     for what, key in (("code", "source_digest"), ("hardware", "hardware"), ("library versions", "versions")):
         values = [json.dumps(each.metrics["provenance"][key], sort_keys=True) for each in (first, second)]
         if values[0] != values[1] and (key != "source_digest" or first.run.method == second.run.method):

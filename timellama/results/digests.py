@@ -1,4 +1,4 @@
-"""The digest of today's code that a number depends on: what the workflow asks for and what `metrics.json` keeps.
+"""The digest of the present code that a number depends on: what the workflow requests and what `metrics.json` keeps.
 
 A run or sweep whose digest differs from that of its result is run again.
 """
@@ -17,7 +17,7 @@ from timellama.methods.registry import method_of
 from timellama.training.build import entries_of
 from timellama.training.step_of import step_of
 
-# They record what a step did, keep two steps apart, stop one or refuse it; none of them changes a number.
+# These record what a step did, keep two steps apart, stop one or refuse it; none of them changes a number.
 CHANGES_NO_NUMBER = (
     "timellama.core.code_digest",
     "timellama.core.provenance",
@@ -30,9 +30,9 @@ CHANGES_NO_NUMBER = (
 
 
 def code_of_run(run: Run) -> str:
-    """Of a training and its test."""
+    """The digest of a training and its test."""
     prompt = getattr(run.options, "prompt", None)
-    # What reads the data is no part of a training, but its result would be another with another reader.
+    # The data reader is not part of a training, but another reader would give another result.
     series = run.task == "short-term"
     readers = [reader.read for reader in READERS.values() if reader.separate == series]
     code = _code(
@@ -42,18 +42,18 @@ def code_of_run(run: Run) -> str:
 
 
 def code_of_intervals(run: Run) -> str:
-    """Of the intervals around a run's forecasts. The code of its training is that of the weights, which come before."""
+    """The digest of the intervals around a run's forecasts. The weights, an input, have the digest of the training."""
     prompt = getattr(run.options, "prompt", None)
     return _code("timellama.results.forecasts.calibration:calibrate", *entries_of(run.method, prompt=prompt))
 
 
 def code_of_data(dataset: Dataset) -> str:
-    """Of a data set's canonical file; that of a reader from outside the package is part of it."""
+    """The digest of a data set's canonical file, including the code of a reader from outside the package."""
     return code_digest("timellama.data.canonicalise", reader_of(dataset.reader).read)
 
 
 def code_of_sweep(method: str) -> str:
-    """Of a measurement of time and memory."""
+    """The digest of a measurement of time and memory."""
     # A method of another library may have options without a default.
     defaults = {field.name: field.default for field in dataclasses.fields(method_of(method).options)}
     code = _code(
@@ -65,7 +65,7 @@ def code_of_sweep(method: str) -> str:
 
 
 def _with_libraries(code: str, name: str) -> str:
-    """The digest `code`; of a method that runs another library's code, with the library's version."""
+    """The digest `code`, combined with the library's version for a method that runs another library's code."""
     method = method_of(name)
     if not isinstance(method, LibraryMethod):
         return code

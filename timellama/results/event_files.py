@@ -1,7 +1,7 @@
-"""A run's `history.csv` and `router.csv` as event files for TensorBoard, written after the training, at any time.
+"""A run's `history.csv` and `router.csv` as event files for TensorBoard, written at any time after the training.
 
-TensorBoard is an extra: nothing else of the project needs it. Times are those of the training, so that its relative
-axis shows how long it took.
+TensorBoard is an extra: nothing else in the project needs it. Times are those of the training, so that TensorBoard's
+relative axis shows how long the training took.
 """
 
 import math
@@ -16,7 +16,7 @@ from timellama.results.read.run_files import read_rows
 from timellama.results.read.runs import Finished
 
 EVENTS = "events.out.tfevents.*"
-CURVES = {  # column of history.csv: what TensorBoard calls it
+CURVES = {  # column of history.csv: its name in TensorBoard
     "train_loss": "loss/train",
     "validation_loss": "loss/validation",
     "balance_loss": "loss/balance",
@@ -35,7 +35,7 @@ class Point(NamedTuple):
 
 
 def points(finished: Finished) -> Iterator[Point]:
-    """Every value that the run's CSV files hold; none for a method that trains nothing.
+    """Every value in the run's CSV files; none for a method that trains nothing.
 
     Raises:
         InputError: as `read_rows`.
@@ -57,10 +57,10 @@ def points(finished: Finished) -> Iterator[Point]:
 
 
 def write(runs: Sequence[Finished], *, out: Path) -> dict[str, int]:
-    """Writes a folder of events for each run below `out`, and says how many values each has; old events go.
+    """Write a folder of events for each run under `out`, and return how many values each has; old events are deleted.
 
     Raises:
-        InputError: TensorBoard is not installed; else as `points`.
+        InputError: TensorBoard is not installed; otherwise as `points`.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -1,7 +1,7 @@
-"""The methods of one data set, look-back and horizon in the order of their test error, each beside a naive forecast.
+"""The methods of one data set, look-back and horizon in order of test error, each compared with a naive forecast.
 
 The skill of a method is 1 - MSE / MSE of the seasonal naive forecast (Murphy 1988, Monthly Weather Review 116). Its
-interval is that of the log ratio, whose chance is that of the test period and, from two seeds on, of the seeds
+interval is that of the log ratio. The chance is that of the test period and, from two seeds, that of the seeds
 (`results/statistics/uncertainty.py`).
 """
 
@@ -16,16 +16,16 @@ from timellama.results.read.run_files import read_windows
 from timellama.results.read.runs import Finished, read_run
 from timellama.results.statistics.uncertainty import Estimate, influence, of_period, of_seeds, together
 
-BASELINE = "seasonal-naive"  # what skill is measured against
-MODEL, CONTROL = "time-llama", "time-llama-none"  # the same with the language model, and with nothing in its place
-ERROR = "mse"  # what methods are ranked and compared by
+BASELINE = "seasonal-naive"  # skill is measured against it
+MODEL, CONTROL = "time-llama", "time-llama-none"  # the same with the language model, and with nothing instead of it
+ERROR = "mse"  # methods are ranked and compared by it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A method's runs, one a seed: test errors and validation loss, each a mean over seeds, and seconds of all seeds.
+    """A method's runs, one per seed: test errors and validation loss, each a mean over seeds, and seconds of all seeds.
 
-    `skill` is the log of its error over the baseline's, None where there is no baseline to compare with.
+    `skill` is the log of its error over the baseline's, None if there is no baseline to compare with.
     """
 
     variant: str
@@ -44,10 +44,10 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
-    """`standings` in the order of test error; `chosen` is the one with the lowest validation loss.
+    """`standings` are in order of test error; `chosen` is the one with the lowest validation loss.
 
-    `worth` is the log of Time-LlaMA's error over that of the same model without a language model, None where not both
-    were run.
+    `worth` is the log of Time-LlaMA's error over that of the same model without a language model, None unless both were
+    run.
     """
 
     dataset: str
@@ -58,19 +58,19 @@ class Leaderboard:
 
     @property
     def chosen(self) -> Standing:
-        """What one would use: chosen on the validation part, so that the test error is not one that was picked."""
+        """The method to use: chosen on the validation part, so that its test error was not selected."""
         return min(self.standings, key=lambda standing: standing.validation)
 
 
 def leaderboards(files: Iterable[Path]) -> list[Leaderboard]:
-    """A leaderboard a data set, look-back and horizon of the runs whose `metrics.json` are given.
+    """One leaderboard per data set, look-back and horizon of the runs whose `metrics.json` are given.
 
-    Raises InputError for a file that is no result of this version, or whose errors by window are not there.
+    Raises InputError for a file that is not a result of this version, or whose errors by window are missing.
     """
     groups: dict[tuple[str, int, int], dict[str, list[Finished]]] = {}
     for path in files:
         run = read_run(path.parent)
-        if run.run.task == "short-term":  # a series a window: no test period, and no validation loss of the naive
+        if run.run.task == "short-term":  # one window per series: no test period, and no validation loss of the naive
             continue
         key = (run.run.dataset, run.run.context, run.run.horizon)
         groups.setdefault(key, {}).setdefault(run.run.variant, []).append(run)
@@ -78,7 +78,7 @@ def leaderboards(files: Iterable[Path]) -> list[Leaderboard]:
 
 
 def by_model(methods: dict[str, list[Finished]]) -> dict[str, list[Finished]]:
-    """The runs of a method by language model where they have several; those of one differ in the seed alone."""
+    """The runs of a method, split by language model if they have several; those of one differ only in the seed."""
     found: dict[str, list[Finished]] = {}
     for variant, runs in methods.items():
         several = len({run.run.backbone for run in runs}) > 1
@@ -115,10 +115,10 @@ def _standing(variant: str, runs: list[Finished], baseline: list[Finished] | Non
 
 
 def log_ratio(ours: Sequence[Finished], theirs: Sequence[Finished], *, horizon: int) -> Estimate | None:
-    """The log of our error over theirs, in the mean over seeds; below 0 ours is the smaller. None where one is 0.
+    """The log of our error over theirs, as a mean over seeds; below 0 ours is smaller. None if an error is 0.
 
-    Both are of the same test windows. Its chance is that of the test period, in blocks of a horizon, and that of the
-    seeds where either has several. Without a test period of two horizons nothing is known of it.
+    Both are of the same test windows. The chance is that of the test period, in blocks of a horizon, and that of the
+    seeds if either has several. With a test period shorter than two horizons nothing is known about it.
     """
     means = [[run.metrics[ERROR] for run in runs] for runs in (ours, theirs)]
     if not all(value for of in means for value in of):
@@ -133,6 +133,6 @@ def log_ratio(ours: Sequence[Finished], theirs: Sequence[Finished], *, horizon: 
 
 
 def skill_of(estimate: Estimate) -> tuple[float, float, float]:
-    """The skill 1 - exp(log ratio), with the ends of its 95 % interval, of which the lower is first."""
+    """The skill 1 - exp(log ratio), and the ends of its 95 % interval, the lower first."""
     low, high = estimate.ends()
     return 1 - math.exp(estimate.value), 1 - math.exp(high), 1 - math.exp(low)

@@ -1,7 +1,7 @@
-"""The numbers behind a table, one row a number, for people who go on in pandas or R.
+"""The numbers behind a table, one per row, for further work in pandas or R.
 
 Each row is also an evaluation summary of fev (github.com/autogluon/fev), whose `leaderboard` and `pairwise_comparison`
-read the rows of one metric as they are.
+read the rows of one metric unchanged.
 """
 
 import math
@@ -20,15 +20,15 @@ FEV = "0.10.0"  # the version of fev whose columns these are
 
 
 def numbers_of(summary: pd.DataFrame, metrics: Sequence[str]) -> tuple[dict[str, Any], ...]:
-    """A row a cell and metric, with the columns `COLUMNS`, of the rows of `aggregate.summarise`.
+    """One row per cell and metric, with the columns `COLUMNS`, from the rows of `aggregate.summarise`.
 
-    `mean` is over `seeds`, and `std` their standard deviation (divisor n - 1), both unrounded. `windows` are those of
-    the test part, `published` is the paper's number. What there is not is None: `std` of one seed, `published` where
-    the paper has none, horizon and look-back of a row over several data sets. Several seeds or commits are joined by
-    a space.
+    `mean` is over `seeds`, and `std` is their standard deviation (divisor n - 1), both unrounded. `windows` are those
+    of the test part, `published` is the paper's number. Absent values are None: `std` of one seed, `published` if the
+    paper has none, horizon and look-back of a row over several data sets. Several seeds or commits are joined by a
+    space.
 
-    Of fev's columns, a task is a data set, share of the training rows, horizon, look-back and metric; what it does not
-    have, as ids and covariates, fev fills in. Times are means over seeds, in seconds, of the whole test part.
+    In fev's columns, a task is a data set, share of the training rows, horizon, look-back and metric; fev fills in what
+    it does not have, such as ids and covariates. Times are means over seeds, in seconds, of the whole test part.
     """
     rows = []
     for cell in summary.to_dict("records"):
@@ -67,7 +67,7 @@ def _summary_of_fev(cell: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "dataset_config": f"train-{cell['train_percent']}",
         "max_context_length": cell["context"] or None,
         "eval_metric": metric.upper(),
-        "quantile_levels": "[]",  # forecasts of one value
+        "quantile_levels": "[]",  # point forecasts
         "test_error": cell[f"{metric}_mean"],
         "training_time_s": _there(cell.get("seconds_train", math.nan)),
         "inference_time_s": _there(cell.get("seconds_evaluate", math.nan)),

@@ -1,4 +1,4 @@
-"""What a search found: of each cell and method its trials, the chosen one, and the errors with it and as published.
+"""The outcome of a search: per cell and method its trials, the chosen one, and the errors with it and as published.
 
 The expected best of k trials is that of Dodge et al. 2019 (arXiv 1909.03004, equation 2 for a loss): of k drawn with
 replacement from those that ran.
@@ -21,9 +21,9 @@ CELL = ("task", "dataset", "horizon", "context", "variant", "backbone")  # what 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One cell of one method: documents, of `published` and `searched` one a seed; any may be empty.
+    """The documents of one cell of one method, in `published` and `searched` one per seed; any may be empty.
 
-    `trials` is empty until all of them have a result: the best of some is no choice.
+    `trials` is empty until all of them have a result: the best of some of them is not the choice.
     """
 
     variant: str
@@ -69,7 +69,7 @@ def _order(document: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def expected_best(losses: Sequence[float], k: int) -> float:
-    """The expected lowest of `k` losses drawn with replacement: each weighs by the chance that it is the lowest.
+    """The expected lowest of `k` losses drawn with replacement: each is weighted by its chance of being the lowest.
 
     Raises ValueError for no losses, and for k below 1.
     """
@@ -81,14 +81,14 @@ def expected_best(losses: Sequence[float], k: int) -> float:
 
 
 def setting(document: Mapping[str, Any], name: str) -> Any:
-    """What a run had for a parameter of its search; a document leaves out what came later and is at its default."""
+    """A run's value of a searched parameter; a document omits parameters that were added later and have the default."""
     run = document["run"]
     kinds = ((Training, run["training"]), (method_of(run["method"]).options, run["options"]))
     return next(getattr(kind(**given), name) for kind, given in kinds if name in kind.__dataclass_fields__)
 
 
 def at_the_edge(cell: Found, space: Mapping[str, Any]) -> list[str]:
-    """The numbers of the space of which the chosen trial has the lowest or the highest that was tried."""
+    """The numeric parameters of the space for which the chosen trial has the lowest or the highest tried value."""
     best = cell.best
     if best is None or len(cell.trials) < 3:
         return []

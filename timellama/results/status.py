@@ -1,6 +1,6 @@
-"""How far the runs of a configuration are, read from what they leave while they work: results, locks, progress files.
+"""How far the runs of a configuration are, read from what they write while they work: results, locks, progress files.
 
-Nothing is touched: a lock is looked up in the system's list and not tried, so that no starting run can stumble over it.
+Nothing is touched: a lock is looked up in the system's list and not tried, so that it cannot disturb a starting run.
 """
 
 import os
@@ -28,7 +28,7 @@ LOCKS = Path("/proc/locks")
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """Where one run stands. What is not known is None; `seconds_left` is of the training, and at most that.
+    """The state of one run. What is not known is None; `seconds_left` is an upper bound for the training.
 
     `outdated` says that a finished run is of other code, and the workflow will make it again.
     """
@@ -62,7 +62,7 @@ def run_status(run: Run, *, results: Path, now: datetime) -> Status:
 
 
 def _ended(folder: str, progress: Progress, kept: Path) -> Status:
-    """Of a run that is neither done nor failed, and at which no process of this machine is at work."""
+    """The status of a run that is neither done nor failed and that no process of this machine works on."""
     if progress.state != STOPPED and progress.host != socket.gethostname():
         state, note = LEFT, f"last seen at work on {progress.host}, {progress.updated}"
     else:
@@ -91,7 +91,7 @@ def count(statuses: Iterable[Status]) -> dict[str, int]:
 def is_locked(path: Path, *, locks: Path = LOCKS) -> bool:
     """Whether a process of this machine holds the lock at `path`; on systems without /proc, whether its process lives.
 
-    A lock that another machine of a cluster holds on a shared disk is not seen.
+    A lock held by another machine of a cluster on a shared disk is not seen.
     """
     try:
         status = path.stat()
@@ -105,7 +105,7 @@ def is_locked(path: Path, *, locks: Path = LOCKS) -> bool:
     if process is None:
         return False
     try:
-        os.kill(process, 0)  # signal 0 does nothing but ask
+        os.kill(process, 0)  # signal 0 only checks
     except ProcessLookupError:
         return False
     except PermissionError:
@@ -114,7 +114,7 @@ def is_locked(path: Path, *, locks: Path = LOCKS) -> bool:
 
 
 def _process(text: str) -> int | None:
-    """The process that a lock's text names."""
+    """The process named in a lock's text."""
     found = re.match(r"process (\d+)", text)
     return int(found[1]) if found else None
 
@@ -127,7 +127,7 @@ def _holder(path: Path) -> int | None:
 
 
 def _running(folder: str, progress: Progress | None, *, holder: int | None, now: datetime) -> Status:
-    """Of a run that the process `holder` is at work on; what another process has left says nothing of it."""
+    """The status of a run that the process `holder` works on; what another process has left says nothing about it."""
     if progress is None or progress.process != holder:
         return Status(folder=folder, state=RUNNING, note="starting")
     left, elapsed = progress.seconds_left, (now - datetime.fromisoformat(progress.updated)).total_seconds()
@@ -157,15 +157,15 @@ def _done(run: Run, path: Path) -> Status:
 
 
 def is_current(run: Run, path: Path) -> bool:
-    """Whether `path` is the result of a run, by the code that there is. Raises InputError where it is damaged."""
+    """Whether `path` is the result of a run by the present code. Raises InputError if it is damaged."""
     return path.is_file() and _of_this_code(run, read_metrics(path))
 
 
 def is_measured(run: Run, path: Path, definitions: Mapping[str, str]) -> bool:
-    """Whether a finished run was measured by these metrics of a configuration's own, no more and no fewer.
+    """Whether a finished run was measured by exactly these metrics of a configuration's own.
 
-    `definitions` are digests by place (`metric_objects.definitions`). The workflow trains a run again that was not;
-    M4 has none of them. Raises InputError where the file is damaged.
+    `definitions` are digests by place (`metric_objects.definitions`). The workflow retrains a run that was not; M4 has
+    none of them. Raises InputError if the file is damaged.
     """
     if run.task == "short-term":
         return True

@@ -1,8 +1,8 @@
 """From a run's specification to its model: the one place that knows both.
 
-A method's constructor says by the names of its parameters what it needs: the run's sizes, its own
-options, and, for methods with a language model, parts of the prepared backbone. Modules are imported by name when a run
-asks for them, so that a run's code digest holds only the code it uses.
+The parameter names of a method's constructor say what it needs: the run's sizes, its own options, and, for methods with
+a language model, parts of the prepared backbone. Modules are imported by name when a run needs them, so that a run's
+code digest holds only the code it uses.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ BACKBONE_MODULES = ("timellama.backbones.blocks", "timellama.backbones.prepared"
 
 
 def entries_of(name: str, *, prompt: str | None) -> tuple[str, ...]:
-    """The code that only runs of this method, and of this kind of prompt, depend on, in the terms of `code_digest`."""
+    """The code that only runs of this method, and of this kind of prompt, depend on, as `code_digest` names it."""
     method = method_of(name)
     kind = (prompt_code(prompt),) if prompt else ()
     return (method.network, *kind, *BACKBONE_MODULES) if method.backbone else (method.network,)
@@ -37,8 +37,8 @@ def model_class(name: str) -> type:
 def build(run: Run, *, backbone_folder: Path | None) -> Any:
     """Make the run's model with freshly initialised weights; the caller seeds torch.
 
-    `backbone_folder` is the prepared folder of `run.backbone`. Raises ValueError where a run needs one and has none,
-    and InputError as `constructed`.
+    `backbone_folder` is the prepared folder of `run.backbone`. Raises ValueError if a run needs one and has none, and
+    InputError as `constructed` does.
     """
     kind = model_class(run.method)
     given = sizes_of(run) | dataclasses.asdict(run.options)
@@ -50,22 +50,22 @@ def build(run: Run, *, backbone_folder: Path | None) -> Any:
         elif name in given:
             arguments[name] = given[name]
         else:
-            raise ValueError(f"{kind.__name__} asks for {name!r}, which a run of {run.method!r} does not hold")
+            raise ValueError(f"{kind.__name__} requires {name!r}, which a run of {run.method!r} does not hold")
     return constructed(run, kind, arguments)
 
 
 def sizes_of(run: Run) -> dict[str, int]:
-    """What a constructor may ask of a run's sizes, by the names of `registry.SIZES`."""
+    """The sizes of a run that a constructor may request, by the names of `registry.SIZES`."""
     return {name: getattr(run, name) for name in SIZES} | {"calendar": len(run.calendar)}
 
 
 def constructed(run: Run, kind: type, arguments: Mapping[str, Any]) -> Any:
-    """The network of class `kind` with the hooks. Raises InputError for one from outside that cannot be made."""
+    """The network of class `kind` with the hooks. Raises InputError if one from outside cannot be built."""
     from timellama.methods.forecaster import as_forecaster
 
     try:
         return as_forecaster(kind(**arguments), calendar=len(run.calendar))
-    except Exception as error:  # whatever the constructor does
+    except Exception as error:  # whatever the constructor raises
         if isinstance(error, InputError) or is_own(method_of(run.method).network):
             raise
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name not in OF_BACKBONE)
@@ -76,7 +76,7 @@ def constructed(run: Run, kind: type, arguments: Mapping[str, Any]) -> Any:
 
 
 def weight_bytes(model: Any, *, precision: str) -> int:
-    """Bytes of a model's weights, and of what is kept of the trained ones, also where they are on torch's `meta`."""
+    """Bytes of a model's weights, and of what is kept of the trained ones, even if they are on torch's `meta`."""
     number = 2 if precision == "bfloat16" else 4
     table = getattr(model, "embedding_table", None)
     frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad) + (0 if table is None else table.numel())
@@ -84,7 +84,7 @@ def weight_bytes(model: Any, *, precision: str) -> int:
 
 
 def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any]]:
-    """What a method may ask of the prepared backbone, each loaded only when asked for."""
+    """What a method may request of the prepared backbone; each part is loaded only on request."""
     if run.backbone is None:
         return {}
     if folder is None:

@@ -15,8 +15,8 @@ from timellama.experiments.run import Run
 def choose(trials: Sequence[Path], *, out: Path) -> dict[str, Any]:
     """Write to `out`, and return, which of the trials' `metrics.json` has the lowest validation loss; first of equals.
 
-    `folder`, `options` and `training` are the chosen trial's. `trials` holds the folder of each, its validation loss,
-    the step of it, and the steps in all.
+    `folder`, `options` and `training` are the chosen trial's. `trials` holds the folder of each trial, its validation
+    loss, the step of that loss, and the total steps.
     """
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in trials]
     best = best_of(documents)
@@ -34,7 +34,7 @@ def choose(trials: Sequence[Path], *, out: Path) -> dict[str, Any]:
 
 
 def best_of(trials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Of the documents of some trials the one with the lowest validation loss, the first of equals."""
+    """The document, among those of some trials, with the lowest validation loss; the first of equals."""
     return min(trials, key=lambda document: document["validation_loss"])
 
 
@@ -46,7 +46,7 @@ def folder_of(document: Mapping[str, Any]) -> str:
 def settled(run: Run, choice: Path | None) -> Run:
     """A searched run with the settings that the file `choice` names; any other run as it is.
 
-    Raises ValueError for a choice among other trials than the run's.
+    Raises ValueError for a choice among trials other than the run's.
     """
     if choice is None:
         return run

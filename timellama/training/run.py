@@ -88,9 +88,9 @@ class TaskParts(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A task's verdict on the test part: its `errors` by name, over `windows` windows, and the forecasts shown.
+    """A task's scores on the test part: its `errors` by name, over `windows` windows, and the forecasts shown.
 
-    `of_windows` holds the errors of each window [W], float32, in the order of the test part; where targets are missing
+    `of_windows` holds the errors of each window [W], float32, in the order of the test part; if targets are missing,
     also how many each is over.
     """
 
@@ -99,13 +99,13 @@ class Scored:
     router: dict | None
     shown: dict[str, np.ndarray]
     of_windows: dict[str, np.ndarray]
-    targets: int | None = None  # how many target values were observed; None where none is missing
+    targets: int | None = None  # how many target values were observed; None if none is missing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What a task brings to a run: its windows, the SHA-256 of its raw data, how a model on a device is scored, and
-    how many target cells of each part are missing; empty where no cell of the series is."""
+    """What a task provides to a run: its windows, the SHA-256 of its raw data, how a model on a device is scored, and
+    how many target cells of each part are missing; empty if no cell of the series is."""
 
     parts: TaskParts
     data_sha256: str
@@ -126,14 +126,14 @@ def run_experiment(
     memory_gb: float | None = None,
     metrics: Mapping[str, Metric] = NO_METRICS,
 ) -> dict:
-    """Train and evaluate `run`, write its files and return what stands in `metrics.json`.
+    """Train and evaluate `run`, write its files and return the content of `metrics.json`.
 
-    `metrics` are user-supplied ones by place, of `find_metrics`; their records stand under `metrics` in the file.
+    `metrics` are user-supplied ones by place, from `find_metrics`; their records are under `metrics` in the file.
     `choice` is that of a searched run among its trials. The folder `checkpoints` is the run's own: it keeps a training
-    that was stopped, and is gone when the files stand. `memory_gb` is what the run may take where it computes, in GB of
-    10^9 bytes; None: what is at hand there.
-    Raises InputError while another process is at work there, for a method or metric from outside the package that
-    fails its trial, before anything is trained, and Interrupted when the process is asked to stop.
+    that was stopped, and is removed once the files are written. `memory_gb` is what the run may use where it computes,
+    in GB of 10^9 bytes; None: what is available there.
+    Raises InputError if another process is at work there, and, before anything is trained, for a method or metric from
+    outside the package that fails its trial. Raises Interrupted when the process is told to stop.
     """
     try_metrics(metrics, horizon=run.horizon, variates=run.variates, masked=run.grid is not None)
     used = settled(run, choice)
@@ -192,9 +192,9 @@ def carry_out(
     source_digest: str,
     memory_gb: float | None,
 ) -> dict:
-    """What all tasks share: seed, build, train, score, write the files, and return what stands in `metrics.json`.
+    """What all tasks share: seed, build, train, score, write the files, and return the content of `metrics.json`.
 
-    `used` is the run with the settings that it is trained with, which for a searched run were chosen.
+    `used` is the run with the settings that it is trained with; for a searched run, the chosen ones.
     """
     with locked(checkpoints, purpose=run.folder), Signals() as signals, reported(checkpoints) as report:
         started = datetime.now(UTC)
@@ -211,7 +211,7 @@ def carry_out(
             *(run.folder, len(parts.train), len(parts.validation), len(parts.test), device),
         )
         if prepared.missing:
-            log.info("missing target cells, which count nowhere: %s", prepared.missing)
+            log.info("missing target cells, which are not counted: %s", prepared.missing)
         model = build(used, backbone_folder=backbone_folder).to(device)
         try_network(model, used, device=device)
         memory = memory_gb * 1e9 if memory_gb else memory_at_hand(device, threads=threads)
@@ -235,7 +235,7 @@ def carry_out(
         begun = time.perf_counter()
         trained = train_model(model, used, parts, device, checkpoint, signals, report, fit) if used.training else None
         before = time.perf_counter()
-        # Of the processes that were cut off, whose training this one went on with.
+        # Of the processes that were cut off and whose training this one resumed.
         earlier = max(0.0, trained.seconds - (before - begun)) if trained else 0.0
         loss = trained.validation_loss if trained else _untrained_loss(model, used, parts, device, fit)
         scored = prepared.score(model, device, fit)
@@ -291,7 +291,7 @@ def _write(outputs: Outputs, *, metrics: dict, model: nn.Module, trained: Traine
 
 
 def calendar_of(run: Run, data: Series) -> Calendar:
-    """The run's calendar, for stamps as those of its series."""
+    """The run's calendar, for timestamps like those of its series."""
     return Calendar.of_series(data.time, features=run.calendar, zone=run.zone)
 
 
@@ -306,7 +306,7 @@ def in_order(data: Series, order: int) -> Series:
 
 @contextmanager
 def reported(folder: Path) -> Iterator[ProgressWriter]:
-    """The writer of the run's progress, in which a signal that ends the block is marked."""
+    """The writer of the run's progress; it records a signal that ends the block."""
     report = ProgressWriter(folder)
     try:
         yield report
@@ -346,7 +346,7 @@ def train_model(
 def _untrained_loss(model: nn.Module, run: Run, parts: TaskParts, device: str, fit: Fit) -> float | None:
     """The loss on the validation part of a method that trains nothing, so that one can choose between it and others.
 
-    On single series there is none: the end that is held out there is part of what such a method reads.
+    On single series there is none: their held-out end is part of what such a method reads.
     """
     if run.task == "short-term":
         return None
@@ -355,7 +355,7 @@ def _untrained_loss(model: nn.Module, run: Run, parts: TaskParts, device: str, f
 
 
 def _with_records(errors: Mapping[str, float], metrics: Mapping[str, Metric]) -> dict:
-    """The task's own errors by name, and under one key the records of user-supplied metrics, where there are any."""
+    """The task's own errors by name, and under one key the records of user-supplied metrics, if there are any."""
     own = {metric.name: errors[metric.name] for metric in FORECAST}
     digests = definitions(metrics)
     records = {}
@@ -380,11 +380,11 @@ def _numbers(trained: Trained | None, scored: Scored, validation_loss: float | N
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:
-    """All parameters and the trained ones; the embedding rows of a prompt are a buffer and not among them."""
+    """All parameters and the trained ones; the embedding rows of a prompt are a buffer and not counted."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     return {"total": sum(n for n, _ in sizes), "trainable": sum(n for n, trained in sizes if trained)}
 
 
 def backbone_digest(folder: Path | None) -> str | None:
-    """The weight digest that the prepared folder carries. Raises InputError as `load_prepared`."""
+    """The weight digest that the prepared folder holds. Raises InputError as `load_prepared` does."""
     return load_prepared(folder).sha256 if folder else None

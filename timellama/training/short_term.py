@@ -1,7 +1,7 @@
 """One run of short-term forecasting: a frequency of M4, from its specification to its files (paper, table 2).
 
-Trained and chosen on training values alone, with SMAPE on the original scale; tested once, on the published test part,
-from the window that ends with each training series. No scaler stands before a method: those that need one scale
+Trained and chosen on training values only, with SMAPE on the original scale; tested once, on the published test part,
+from the window that ends with each training series. No scaler precedes a method: those that need a common scale
 normalise each window themselves. DLinear and the naive forecasts have no such layer and see the raw values, as in
 Time-Series-Library (230805fe, models/DLinear.py; its Dataset_M4 scales nothing either).
 """
@@ -39,12 +39,12 @@ def run_m4_experiment(
     source_digest: str,
     memory_gb: float | None = None,
 ) -> dict:
-    """Train and test `run` on the series of one frequency, write its files and return what stands in `metrics.json`.
+    """Train and test `run` on the series of one frequency, write its files and return the content of `metrics.json`.
 
-    In place of `mse` and `mae`, which mean nothing across series of other sizes, stand `smape`, `mase`, `owa`, `naive2`
-    (Naive2's SMAPE and MASE on the same series) and `frequencies`, the same by data set with the number of series;
-    `n_windows` is that number. `choice` and `checkpoints` are as for `run_experiment`. Raises InputError for a run that
-    does not fit M4, or not this file.
+    Instead of `mse` and `mae`, which mean nothing across series of different sizes, it has `smape`, `mase`, `owa`,
+    `naive2` (Naive2's SMAPE and MASE on the same series) and `frequencies`, the same by data set with the number of
+    series; `n_windows` is that number. `choice` and `checkpoints` are as for `run_experiment`. Raises InputError for a
+    run that does not fit M4 or does not fit this file.
     """
     require_m4_run(run)
     used = settled(run, choice)
@@ -52,7 +52,7 @@ def run_m4_experiment(
     def load() -> Prepared:
         data = load_m4(series)
         require_same(run, data, series)
-        # Before training: a series without a defined MASE should cost no hours.
+        # Before training, so that a series without a defined MASE does not cost hours.
         reference = Reference.of(data, dataset=run.dataset)
         parts = prepare_m4(data, context=run.context, frequency=reference.frequency)
 
@@ -104,7 +104,7 @@ def forecasts(
 
 
 def require_same(run: Run, data: M4Series, path: Path) -> None:
-    """The file must be of the frequency that the run was planned for."""
+    """Raise InputError unless the file is of the frequency that the run was planned for."""
     if (run.horizon, run.season) != (data.horizon, data.season):
         raise InputError(
             f"{path} has series of horizon {data.horizon} and season {data.season}, but the run of {run.dataset} has "

@@ -6,7 +6,7 @@ from timellama.methods.series_method import reads_whole_series
 
 
 def step_of(run: Run) -> str:
-    """As `module:function`: planning asks for its digest and must not import it."""
+    """As `module:function`: planning needs its digest and must not import it."""
     if run.task != "short-term":
         return "timellama.training.run:run_experiment"
     if reads_whole_series(method_of(run.method)):

@@ -1,8 +1,8 @@
 """Training: AdamW, a schedule, validation before the first step and often after it, best weights restored.
 
-Paper, section 4.3 and table 7. Training stops early on validation, and a model that no step betters stays as it began.
-Nothing here ever sees the test part. The data order comes from a generator of its own,
-so two methods with one seed see the same batches in the same order; a last, smaller batch is trained on like any other.
+Paper, section 4.3 and table 7. Training stops early on validation, and a model that no step improves stays as it began.
+Nothing here ever sees the test part. The data order comes from its own generator, so two methods with one seed see the
+same batches in the same order; a last, smaller batch is trained on like any other.
 """
 
 import logging
@@ -54,7 +54,7 @@ class Trained:
     seconds: float
     history: list[dict]
     router_history: list[dict]
-    resumed_at: list[int]  # the steps after which another process went on
+    resumed_at: list[int]  # the steps after which another process resumed
     steps_made: dict[str, str]  # `how` says what it holds
 
 
@@ -65,14 +65,14 @@ def trainable_state(model: Forecaster) -> dict[str, Tensor]:
 
 
 def batches(count: int, batch_size: int, generator: torch.Generator, *, device: str = "cpu") -> Iterator[Tensor]:
-    """Endless passes over a shuffled 0 .. count - 1, each brought to `device` as a whole: no step waits for a copy."""
+    """Endless passes over a shuffled 0 .. count - 1, each moved to `device` as a whole: no step waits for a copy."""
     while True:
         yield from torch.randperm(count, generator=generator).to(device).split(batch_size)
 
 
 @dataclass(kw_only=True)
 class Progress:
-    """Where a training stands after a whole step; the weights, the optimiser and the generators are kept elsewhere."""
+    """How far a training is after a whole step; the weights, the optimiser and the generators are kept elsewhere."""
 
     best_state: dict[str, Tensor]
     step: int = 0
@@ -116,11 +116,11 @@ def train(
 ) -> Trained:
     """Train `model` in place and leave the weights of the best validation loss in it.
 
-    With a `checkpoint`, the state is kept there at every validation, and what it holds already is not done again: the
-    end is the same, bit by bit on a CPU. `compiled` is as `Run.compiled`. Without `signals`, or without one that comes,
-    nothing interrupts. `report` keeps a file that says how far the training is.
+    With a `checkpoint`, the state is saved there at every validation, and work that it already holds is not repeated:
+    the end is the same, bit by bit on a CPU. `compiled` is as in `Run.compiled`. Without `signals`, or if none arrives,
+    nothing interrupts. `report` keeps a file that shows how far the training is.
 
-    Raises TrainingFailed where the loss is NaN or infinite, naming the step, and Interrupted after a whole step.
+    Raises TrainingFailed if the loss is NaN or infinite, naming the step, and Interrupted after a whole step.
     """
     trainer = _Trainer(
         model,
@@ -158,7 +158,7 @@ def train(
 
 
 class _Trainer:
-    """One training in course. Between two calls of its methods, `state` is all that a new process needs to go on."""
+    """One training in progress. Between two calls of its methods, `state` is all that a new process needs to resume."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class _Trainer:
         self.clock = time.perf_counter()
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next step depends on. The order of the data is not in it: seed and step give it."""
+        """Everything that the next step depends on. The order of the data is left out: seed and step determine it."""
         self._count_seconds()
         return {
             "progress": self.progress.state(),
@@ -220,7 +220,7 @@ class _Trainer:
         self.model.load_schedule_state(state["schedule"])
         self.make_step.optimiser.load_state_dict(state["optimiser"])
         restore_generators(state["generators"])
-        log.info("goes on from the checkpoint after step %d of %d", self.progress.step, self.total)
+        log.info("resumes from the checkpoint after step %d of %d", self.progress.step, self.total)
 
     @property
     def validation_due(self) -> bool:
@@ -231,7 +231,7 @@ class _Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether every step is made, or patience is at its end."""
+        """Whether every step is made, or patience has run out."""
         done = self.progress.step == self.total or self.progress.worse >= self.training.patience
         return done and not self.validation_due
 
@@ -240,7 +240,7 @@ class _Trainer:
         draw = torch.Generator().manual_seed(self.seed)
         order = batches(self.items, self.training.batch_size, draw, device=self.device)
         order = islice(order, self.progress.step, None)
-        # A bar only where somebody looks: tqdm leaves itself out when standard error is no terminal.
+        # A bar only where somebody looks: tqdm disables itself if standard error is not a terminal.
         shown = {"unit": "step", "disable": None, "leave": False, "dynamic_ncols": True}
         with tqdm(total=self.total, initial=self.progress.step, **shown) as bar:
             while not self.finished:
@@ -257,7 +257,7 @@ class _Trainer:
                     self.tell(RUNNING)
 
     def tell(self, state: str) -> None:
-        """Report how far the training is, from numbers that the CPU has: no GPU waits for it."""
+        """Report how far the training is, from numbers that the CPU has, so no GPU waits for it."""
         if not self.report:
             return
         progress, last = self.progress, next(reversed(self.progress.history), {})
@@ -345,7 +345,7 @@ class _Trainer:
         self.clock = now
 
     def finish(self) -> Trained:
-        """Give the model its best weights, and say how it went."""
+        """Give the model its best weights, and return how it went."""
         progress = self.progress
         self._count_seconds()
         self.model.load_state_dict(progress.best_state, strict=False)
@@ -374,7 +374,7 @@ def _log_validation(row: Mapping[str, Any], *, total: int) -> None:
 
 
 def _must_be_finite(losses: list[Tensor], *, end: int) -> None:
-    """`losses` are those of the steps up to and with `end`."""
+    """`losses` are those of the steps up to and including `end`."""
     bad = torch.nonzero(~torch.isfinite(torch.stack(losses)))
     if len(bad):
         step = end - len(losses) + 1 + int(bad[0])

@@ -1,7 +1,7 @@
 """Tries what comes from outside the package once, on a few random windows, before hours are spent on it.
 
 A forecast [B, H, 1] would be broadcast against the truth [B, H, N], train to the end and give a number that means
-nothing; a metric that fails would fail after the training. What the trial draws or changes is put back.
+nothing; a metric that fails would fail after the training. What the trial draws or changes is restored.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,16 +21,16 @@ from timellama.training.scores.metric_objects import Metric
 from timellama.training.scores.predictions import autocast
 from timellama.training.steps.checkpoint import generator_states, restore_generators
 
-WINDOWS = 2  # our choice: the fewest that tell a batch from a window
+WINDOWS = 2  # our choice: the fewest that distinguish a batch from a window
 BATCHES = (3, 1)  # our choice: windows of the batches that metrics are tried on; the last one of a test may hold one
 
 
 def try_network(model: Forecaster, run: Run, *, device: str) -> None:
     """Forecast two random windows, in training mode and in evaluation mode.
 
-    A network of the package's own is not tried, unless it is another library's.
+    The package's own networks are not tried, unless they come from another library.
 
-    Raises InputError where that fails, where the forecast is no tensor [B, H, N], and where nothing can be trained.
+    Raises InputError if that fails, if the forecast is not a tensor [B, H, N], and if nothing can be trained.
     """
     method = method_of(run.method)
     if is_own(method.network) and not isinstance(method, LibraryMethod):
@@ -47,7 +47,7 @@ def try_network(model: Forecaster, run: Run, *, device: str) -> None:
         for mode in (True, False):
             try:
                 made = model.train(mode).forecast(x)
-            except Exception as error:  # whatever the network does
+            except Exception as error:  # whatever the network raises
                 raise InputError(f"{said} cannot forecast {on}: {failure(error)}; correct its forward") from error
             _check(made, run, said, on)
 
@@ -59,15 +59,15 @@ def _check(made: Any, run: Run, said: str, on: str) -> None:
     if not isinstance(values, Tensor) or values.shape != shape or not values.is_floating_point():
         raise InputError(
             f"{said} gives {_kind(values)} for {on}, but a forecast is a tensor of floats "
-            f"[B {WINDOWS}, H {run.horizon}, N {run.variates}]; return that alone from its forward"
+            f"[B {WINDOWS}, H {run.horizon}, N {run.variates}]; return only that from its forward"
         )
     if run.training and not values.requires_grad:
-        raise InputError(f"{said}: its forecast carries no gradient; take away what detaches it, such as no_grad")
+        raise InputError(f"{said}: its forecast carries no gradient; remove what detaches it, such as no_grad")
 
 
 @contextmanager
 def _untouched(model: nn.Module) -> Iterator[None]:
-    """Afterwards the generators, the buffers and the mode are as they were."""
+    """Restore the generators, the buffers and the mode afterwards."""
     drawn, mode = generator_states(), model.training
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
@@ -83,9 +83,9 @@ def _untouched(model: nn.Module) -> Iterator[None]:
 def try_metrics(metrics: Mapping[str, Metric], *, horizon: int, variates: int, masked: bool = False) -> None:
     """Score random forecasts of three windows and of one by each user-supplied metric, by place.
 
-    masked: whether targets may be missing, for which a metric has to score each value by itself. Raises InputError
-    where that fails, where the scores are no finite tensor [B, ...], and where the metric changes what it is given,
-    which others are scored on.
+    masked: whether targets may be missing, for which a metric has to score each value by itself. Raises InputError if
+    that fails, if the scores are not a finite tensor [B, ...], and if the metric changes its inputs, on which others
+    are scored.
     """
     draw = torch.Generator().manual_seed(0)
     for place, metric in metrics.items():
@@ -97,7 +97,7 @@ def try_metrics(metrics: Mapping[str, Metric], *, horizon: int, variates: int, m
                 _require_a_score_a_value(place, metric.function, *given)
         if len(sizes) > 1:
             raise InputError(
-                f"metrics: {place} gives {sorted(sizes)} scores a window in batches of other sizes; {RETURN}"
+                f"metrics: {place} gives {sorted(sizes)} scores per window in batches of different sizes; {RETURN}"
             )
 
 
@@ -111,16 +111,16 @@ def _scores_a_window(place: str, function: Callable[[Any, Any], Any], forecast: 
     on = f"two float64 tensors [B {windows}, H {horizon}, N {variates}]"
     try:
         scores = function(forecast, truth)
-    except Exception as error:  # whatever the function does
+    except Exception as error:  # whatever the function raises
         raise InputError(
-            f"{said} cannot score {on}: {failure(error)}; its function takes forecast and truth, and is to {RETURN}"
+            f"{said} cannot score {on}: {failure(error)}; its function takes forecast and truth, and must {RETURN}"
         ) from error
     if not isinstance(scores, Tensor) or scores.is_complex() or not scores.ndim or len(scores) != windows:
         raise InputError(f"{said} gives {_kind(scores)} for {on}; {RETURN}")
     if not torch.isfinite(scores).all():
         raise InputError(
-            f"{said} gives scores that are not finite for {on} of random numbers, which are below 0 too; mend what "
-            "divides by nothing or takes a root or a logarithm"
+            f"{said} gives scores that are not finite for {on} of random numbers, some below 0; correct what divides "
+            "by zero or takes a root or a logarithm"
         )
     if not (torch.equal(forecast, before[0]) and torch.equal(truth, before[1])):
         raise InputError(f"{said} changes the tensors that it is given; work on a copy, with operations without `_`")
@@ -128,7 +128,7 @@ def _scores_a_window(place: str, function: Callable[[Any, Any], Any], forecast: 
 
 
 def _require_a_score_a_value(place: str, function: Callable[[Any, Any], Any], forecast: Tensor, truth: Tensor) -> None:
-    """InputError unless every value has a score, which no missing value of the truth changes."""
+    """Raise InputError unless every value has a score that no missing value of the truth changes."""
     before = function(forecast, truth)
     missing = torch.zeros_like(truth, dtype=torch.bool)
     missing[0, 0, 0] = True
@@ -136,8 +136,8 @@ def _require_a_score_a_value(place: str, function: Callable[[Any, Any], Any], fo
     if before.shape != truth.shape or not torch.equal(before[~missing], after[~missing]):
         raise InputError(
             f"metrics: {place} gives scores {list(before.shape)} of a truth {list(truth.shape)}, but the data set has "
-            "missing targets, which must count nowhere; return a tensor [B, H, N] whose every score depends on one "
-            "value alone, or fill the data set (--fill)"
+            "missing targets, which must not count; return a tensor [B, H, N] whose every score depends on only one "
+            "value, or fill the data set (--fill)"
         )
 
 

@@ -1,6 +1,6 @@
 """One run on M4 of a method that is fitted to each whole training series: nothing is trained, all series are scored.
 
-The scores, the files and their form are those of `timellama.training.short_term`. The forecasts shown stand behind the
+The scores, the files and their form are those of `timellama.training.short_term`. The forecasts shown follow the
 look-back that the other runs of their experiment have, so that figures show all methods over the same values.
 """
 
@@ -34,7 +34,7 @@ def run_whole_series(
     source_digest: str,
     memory_gb: float | None = None,
 ) -> dict:
-    """Forecast all series of one frequency, write the run's files and return what stands in `metrics.json`.
+    """Forecast all series of one frequency, write the run's files and return the content of `metrics.json`.
 
     The arguments and the numbers are those of `run_m4_experiment`, and so are the errors raised; `choice` is always
     None, since there is nothing to choose.

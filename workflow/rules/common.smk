@@ -1,4 +1,4 @@
-"""What the rules share: the plan of the active configuration, and where each thing lives. For reports: report_facts.smk."""
+"""What the rules share: the plan of the active configuration, and where each file is. For reports: report_facts.smk."""
 
 import dataclasses
 import os
@@ -20,7 +20,7 @@ from timellama.training.scores.metric_objects import definitions, find_metrics
 
 
 def own_metrics():
-    """The digests of the configuration's own metrics by place."""
+    """The digests of the configuration's own metrics, by location."""
     try:
         return definitions(find_metrics(config.get("metrics", [])))
     except InputError as error:
@@ -35,7 +35,7 @@ def matrix():
         raise WorkflowError(str(error)) from None
 
 
-# Set for a second pass after jobs failed: reports are made of the results that are there.
+# Set for a second pass after jobs failed: reports are made of the existing results.
 PARTIAL = os.environ.get(SWITCH, "") not in ("", "0")
 MATRIX = matrix()
 METRICS = own_metrics()
@@ -60,7 +60,7 @@ wildcard_constraints:
 
 
 def run_of(wildcards):
-    """The run that a result folder belongs to; another configuration's folder is no target of this one."""
+    """The run that a result folder belongs to; another configuration's folder is not a target of this one."""
     folder = layout.IDENTITY.format(**wildcards)
     if folder not in RUNS:
         raise WorkflowError(
@@ -81,18 +81,18 @@ def raw_files(wildcards):
 
 
 def backbone_files(wildcards):
-    """The prepared backbone of a run, where its method has one."""
+    """The prepared backbone of a run, if its method has one."""
     return prepared_files(run_of(wildcards).backbone)
 
 
 def choice_file(wildcards):
-    """Which trial a searched run takes; nothing for any other run."""
+    """The file that names the trial of a searched run; nothing for any other run."""
     run = run_of(wildcards)
     return [layout.choice_of(run.choice)] if run.trials else []
 
 
 def trials_of(wildcards):
-    """The trials that are chosen among."""
+    """The trials that a choice is made from."""
     place = layout.IDENTITY.format(**wildcards)
     if place not in CHOICES:
         raise WorkflowError(f"{layout.choice_of(place)} is no choice of configuration {config['name']!r}")
@@ -112,17 +112,17 @@ def on_a_cluster():
 
 
 def training_threads(wildcards):
-    """Snakemake cores of one training, such that -j8 on two cores does not start eight trainings on them.
+    """Snakemake cores of one training, so that -j8 on two cores does not start eight trainings on them.
 
-    On a cluster it is the scheduler that shares out the cores.
+    On a cluster the scheduler assigns the cores.
     """
     if on_a_cluster():
         return config["threads"]
     cores = workflow.cores or 1
-    # The cores that this process may use: a container or a batch job seldom has the whole machine.
+    # The cores that this process may use: a container or a batch job rarely has the whole machine.
     real = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_once = max(1, real // config["threads"])
-    return max(config["threads"], cores // (at_once + 1) + 1)  # the least number of which at most `at_once` fit
+    return max(config["threads"], cores // (at_once + 1) + 1)  # the smallest number of which at most `at_once` fit
 
 
 def sweep_of(wildcards):
@@ -136,7 +136,7 @@ def sweep_of(wildcards):
 
 
 def all_threads(wildcards):
-    """All cores that Snakemake has, so that nothing runs beside a measurement. On a cluster it has its node to itself."""
+    """All cores that Snakemake has, so that nothing runs beside a measurement; on a cluster it has its own node."""
     threads = sweep_of(wildcards).threads
     return threads if on_a_cluster() else max(workflow.cores or 1, threads)
 
@@ -149,7 +149,7 @@ def sweep_code(wildcards):
 def code_of(*modules):
     """The digest of the code behind a step, as a param: Snakemake itself does not look into the package.
 
-    A function, which Snakemake calls for the jobs that it plans: each job's own process reads all rules and needs one.
+    A function, which Snakemake calls for the jobs that it plans: each job's process reads all rules but needs only one.
     """
     return lambda wildcards: code_digest(*modules)
 
@@ -165,12 +165,12 @@ def calibration_code(wildcards):
 
 
 def training_metrics(wildcards):
-    """The configuration's own metrics, with the digest of each: a run that was not measured by them is made again."""
+    """The configuration's own metrics, with the digest of each: a run that was not measured by them is repeated."""
     return {} if wildcards.task == "short-term" else METRICS
 
 
 def steps_before(run):
-    """The jobs that a run needs, in their order."""
+    """The jobs that a run needs, in order."""
     dataset, backbone = MATRIX.datasets[run.dataset], run.backbone
     for file in dataset.files:
         yield step(f"fetching {file.path}", layout.RAW, layout.FETCH_LOG, path=file.path)
@@ -182,7 +182,7 @@ def steps_before(run):
 
 
 def steps_of_backbone(backbone):
-    """The job that prepares a backbone, where a method has one."""
+    """The job that prepares a backbone, if a method has one."""
     if backbone is not None:
         file = f"{layout.BACKBONE}/{layout.BACKBONE_FILES[0]}"
         fields = {"backbone": backbone.name, "blocks": backbone.blocks, "weights": backbone.weights}
@@ -195,7 +195,7 @@ def step(name, output, log, **fields):
 
 
 def absent():
-    """What has no result of the present code, by its file. Nothing, while results are still to be made."""
+    """What has no result of the present code, by file; empty while results are still to be made."""
     if not PARTIAL:
         return {}
     wanted = [(layout.metrics_of(run.folder), code_of_run(run), steps_before(run)) for run in RUNS.values()]
@@ -216,7 +216,7 @@ def absent():
 
 
 def configuration_given():
-    """The file and the settings that gave Snakemake the configuration, as they are typed."""
+    """The configuration files and settings given to Snakemake, as typed on the command line."""
     files, here = workflow.config_settings.configfiles, Path.cwd()
     shown = [str(file.relative_to(here)) if file.is_relative_to(here) else str(file) for file in files]
     return {"configfiles": shown, "settings": [f"{k}={v}" for k, v in workflow.config_settings.config.items()]}
@@ -226,19 +226,19 @@ ABSENT = absent()
 
 
 def every_result():
-    """Every result that is there, or will be."""
+    """Every result that exists or will be made."""
     return [file for file in PLANNED if file not in ABSENT]
 
 
 def show_time_left():
-    """On the bars of the default profile, where it is used."""
+    """Shows the remaining time on the bars of the default profile, if that profile is used."""
     time_left.show(workflow.logger_manager.get_log_handlers())
 
 
 def report_what_is_there():
-    """After jobs failed, with --keep-going: the reports of what is there, by a Snakemake that computes nothing.
+    """After failed jobs, with --keep-going: makes reports of existing results with a Snakemake that computes nothing.
 
-    Without it, or after Ctrl-C, jobs are left that could still be run, so nothing is made.
+    Without it, or after Ctrl-C, some jobs could still be run, so no reports are made.
     """
     scheduler, wanted = workflow.scheduler, workflow.dag_settings.targets
     if PARTIAL or not workflow.execution_settings.keep_going or scheduler.running or scheduler.open_jobs:
@@ -248,5 +248,5 @@ def report_what_is_there():
         return
     words = [sys.executable, "-m", "snakemake", f"-j{workflow.cores}", "--nolock", "--keep-going", "--quiet", "rules"]
     words += ["--snakefile", workflow.main_snakefile, *options(**configuration_given())]
-    print(f"making the reports of what is there; reports/{REPORT}.md will say what failed", file=sys.stderr)
+    print(f"making the reports of the existing results; reports/{REPORT}.md will list the failures", file=sys.stderr)
     subprocess.run([*words, "--", *(targets or ["all"]), f"reports/{REPORT}.md"], env=os.environ | {SWITCH: "1"})

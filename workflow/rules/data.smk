@@ -8,7 +8,7 @@ rule fetch:
         layout.RAW,
     log:
         layout.FETCH_LOG,
-    # Measured: 30 MB whatever the file's size. An hour lets the largest file, 136 MB, come at 40 kB/s.
+    # Measured: 30 MB whatever the file's size. In an hour the largest file, 136 MB, arrives even at 40 kB/s.
     resources:
         runtime=60,
         mem_mb=megabytes(30),
@@ -48,7 +48,7 @@ rule backbone:
         expand(f"{layout.BACKBONE}/{{file}}", file=layout.BACKBONE_FILES, allow_missing=True),
     log:
         layout.BACKBONE_LOG,
-    # Measured: 19 s for six blocks of SmolLM2-135M. Four hours let the 13.5 GB of Llama-2 7B come at 1 MB/s.
+    # Measured: 19 s for six blocks of SmolLM2-135M. In four hours the 13.5 GB of Llama-2 7B arrive even at 1 MB/s.
     resources:
         runtime=240,
         mem_mb=backbone_memory,

@@ -1,4 +1,4 @@
-"""How long and how much memory: a job a method and backbone, which measures alone."""
+"""Time and memory: one job per method and backbone, with nothing else running beside it."""
 
 
 rule measure:

@@ -13,7 +13,7 @@ rule calibrate:
     log:
         layout.CALIBRATE_LOG,
     threads: training_threads
-    # A forecast takes no more than a training, with whose test this shares its windows.
+    # A forecast takes no more than a training, whose test runs over the same windows.
     resources:
         runtime=training_minutes,
         mem_mb=calibration_memory,

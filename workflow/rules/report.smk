@@ -1,6 +1,6 @@
-"""Results -> tables and figures. `timellama/reports/catalogue.py` says which there are, and what is made of what.
+"""Results -> tables and figures. `timellama/reports/catalogue.py` lists them with what each is made from.
 
-Memory: our choice, several times the 139 MB that a figure of nine plots was measured at; claims read every result.
+Memory: our choice, several times the 139 MB measured for a figure of nine plots; the claims read every result.
 """
 
 
@@ -31,7 +31,7 @@ rule table:
         "../scripts/table.py"
 
 
-# On request alone: `all` needs no LaTeX.
+# Only on request: `all` needs no LaTeX.
 rule table_pdf:
     input:
         "reports/{table}.tex",

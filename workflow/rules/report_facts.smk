@@ -1,6 +1,6 @@
-"""What the rules of the reports share: of a report's wildcard, what `timellama/reports/registry.py` says of it.
+"""What the rules of the reports share: for a report's wildcard, what `timellama/reports/registry.py` says about it.
 
-A slip in what was asked for becomes one message of the workflow.
+A mistake in a request becomes one message of the workflow.
 """
 
 from timellama.reports import report_facts as report_plan
@@ -8,7 +8,7 @@ from timellama.reports import planned, registry
 from timellama.core.shipped import shipped
 from timellama.reports.catalogue import PUBLISHED_CLAIMS
 
-NAMED = 3  # our choice: methods that a label names; of more it says how many
+NAMED = 3  # our choice: the most methods that a label names; of more it gives the number
 
 
 def asked(function, *arguments, **settings):
@@ -34,7 +34,7 @@ def report_of(wildcards):
 
 
 def results_of_report(wildcards):
-    """The results that are there of those that a report is made from."""
+    """The existing results of those that a report is made from."""
     return asked(planned.results_of, report_of(wildcards), MATRIX, absent=ABSENT)
 
 
@@ -45,11 +45,11 @@ def read_by_report(wildcards):
 
 
 def published_of_report(wildcards):
-    """The paper's numbers that a report stands beside."""
+    """The paper's numbers that a report is compared with."""
     return [str(shipped(path)) for path in report_of(wildcards).needs.published]
 
 
-# What a job of a report is given, by the name of its parameter.
+# What a report's job receives, by parameter name.
 params_of_report = {
     "files": lambda wildcards: asked(planned.files_of, report_of(wildcards), MATRIX, absent=ABSENT),
     "published": published_of_report,

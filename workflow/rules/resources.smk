@@ -1,19 +1,19 @@
 """Resource requests of the jobs for a cluster's scheduler; a local Snakemake ignores memory and minutes by default.
 
-Each attempt asks for as much memory again. `timellama/cost/job_limits.py` derives what a training asks for.
+Attempt n requests n times the memory. `timellama/cost/job_limits.py` derives the requests of a training.
 """
 
 from timellama.cost.job_limits import SNAKEMAKE, memory, minutes
 
 GPU = config["device"].startswith("cuda")
 
-# Under workflow/profiles/gpu every job is started through this module, which gives trainings a GPU of their own.
+# Under workflow/profiles/gpu every job is started through this module, which gives each training its own GPU.
 if "local_gpu" in workflow.global_resources:
     shell.prefix(f"exec {sys.executable} -m timellama.core.machine.gpus ")
 
 
 def sizes(run):
-    """What the demands of a run depend on and the run itself does not hold."""
+    """What the demands of a run depend on but the run itself does not contain."""
     width = MATRIX.backbones[run.backbone.name].width if run.backbone else None
     return {"rows": MATRIX.datasets[run.dataset].rows, "width": width, "cuda": GPU}
 
@@ -30,33 +30,33 @@ def training_memory(wildcards, attempt):
 
 
 def calibration_memory(wildcards, attempt):
-    """As a training's, with the 256 MiB of residuals that are held and 64 MiB that are sorted, twice."""
+    """As for a training, with the 256 MiB of residuals that are held and 64 MiB that are sorted, twice."""
     return training_memory(wildcards, attempt) + attempt * 400
 
 
 def training_gpu_memory(wildcards):
-    """Megabytes of the GPU's memory. Slurm grants whole GPUs: this is to choose the partition by, with `snakemake -n`."""
+    """Megabytes of the GPU's memory. Slurm grants whole GPUs: use this to choose the partition, with `snakemake -n`."""
     run = run_of(wildcards)
     return bounded(run)["device"]
 
 
 def training_minutes(wildcards):
-    """Minutes; a training that is cut off goes on from its checkpoint at the next attempt."""
+    """Minutes; a training that is cut off resumes from its checkpoint at the next attempt."""
     run = run_of(wildcards)
     frequency = MATRIX.datasets[run.dataset].frequency
     return minutes(run, **sizes(run), frequency=frequency, threads=config["threads"])
 
 
 def megabytes(measured):
-    """The memory of a job that was measured at `measured` MB, by attempt, with the Snakemakes that carry it."""
+    """The memory of a job measured at `measured` MB, by attempt, including the Snakemake processes that run it."""
     return lambda wildcards, attempt: attempt * (SNAKEMAKE + measured)
 
 
 def backbone_memory(wildcards, attempt):
-    """Megabytes that preparing a backbone takes, whose blocks are held at once.
+    """Megabytes needed to prepare a backbone, whose blocks are all held in memory.
 
     Measured: 220 MB for a tiny one, 973 MB for six blocks of SmolLM2-135M with what reads its file. For the others 27 D^2
-    parameters a block, those of Gemma, which has the most, at 2 bytes.
+    parameters per block, as in Gemma, which has the most, at 2 bytes.
     """
     blocks = 54 * MATRIX.backbones[wildcards.backbone].width ** 2 * int(wildcards.blocks) // 1_000_000
     return attempt * (SNAKEMAKE + 1000 + blocks)

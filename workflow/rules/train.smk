@@ -1,4 +1,4 @@
-"""One job a run: train, choose by validation, evaluate every test window; and a search's choice among its trials."""
+"""One job per run: train, choose by validation, evaluate every test window; and a search's choice among its trials."""
 
 
 rule choose:
@@ -43,7 +43,7 @@ rule train:
         run=lambda wildcards: run_of(wildcards).to_json(),
         code=training_code,
         metrics=training_metrics,
-        # No output: Snakemake deletes the outputs of a job that fails, and this is what the next start goes on from.
+        # Not an output: Snakemake deletes the outputs of a failed job, and the next start resumes from these files.
         checkpoints=layout.CHECKPOINTS,
     script:
         "../scripts/train.py"

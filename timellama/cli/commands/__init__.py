@@ -1,1 +1,1 @@
-"""The commands, one file each and each thin. What they share stands one folder up."""
+"""The commands, one thin file each. Their shared code is one folder up."""

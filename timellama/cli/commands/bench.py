@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from timellama.data.files.detect import Asked
     from timellama.own_data.outcome import Outcome
 
-INTERRUPTED = 130  # as a shell says it of Ctrl-C
+INTERRUPTED = 130  # a shell's exit code for Ctrl-C
 UNITS = {"s": 1, "min": 60, "h": 3600}
-PREFIX = "bench-"  # of the folder that a file gets
+PREFIX = "bench-"  # of the folder for a file
 
 
 @reads_a_file
 def bench(
     *,
-    file: Annotated[Path, typer.Argument(help="A CSV, Parquet or Excel file; a CSV may be packed with gzip.")],
+    file: Annotated[Path, typer.Argument(help="A CSV, Parquet or Excel file; a CSV may be compressed with gzip.")],
     horizon: Annotated[int, typer.Option(min=1, help="H: how many rows to forecast.")],
-    context: Annotated[str, typer.Option(help="T: how many rows a forecast looks back on; auto chooses.")] = "auto",
+    context: Annotated[str, typer.Option(help="T: how many rows a forecast looks back at; auto chooses.")] = "auto",
     methods: Annotated[
-        str | None, typer.Option(help="Methods of the catalogue, parted by commas; else a choice of six.")
+        str | None, typer.Option(help="Methods of the catalogue, separated by commas; else a choice of six.")
     ] = None,
     budget: Annotated[str, typer.Option(help="Time for all trainings together: 90s, 10min, 2h.")] = "3min",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each method, from seed 0 on.")] = 1,
-    folder: Annotated[Path | None, typer.Option(help="Where all of it goes; else bench-<file>.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the configuration, and train nothing.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each method, starting at seed 0.")] = 1,
+    folder: Annotated[Path | None, typer.Option(help="Folder for all output; else bench-<file>.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the configuration and train nothing.")] = False,
     asked: "Asked",
     frequency: Frequency = None,
     season: Season = None,
@@ -41,10 +41,10 @@ def bench(
 ) -> None:
     """Say which method forecasts a file best and by how much, and forecast its next rows.
 
-    The file is read and checked; nothing in it is repaired unless you say how. Its rows are parted in the order of
-    time: most train, some choose between methods, and the last ones test. The configuration stays in the folder as
-    bench.yaml, to be edited; Ctrl-C loses nothing, and the same command goes on. The forecast of the rows after the
-    last one is by the method that the middle part chooses: forecast.csv, forecast.png, and all of it in report.html.
+    The file is read and checked; nothing in it is repaired unless you say how. Its rows are split in order of time:
+    most train, some choose between methods, and the last ones test. The configuration stays in the folder as
+    bench.yaml and can be edited. Ctrl-C loses nothing, and the same command resumes. The method that the middle part
+    chooses forecasts the rows after the last one: forecast.csv, forecast.png, and everything in report.html.
 
     Examples:
       timellama bench sales.csv --horizon 28
@@ -80,11 +80,11 @@ def bench(
     try:
         outcome, code = carried_out(made)
     except KeyboardInterrupt:
-        warn("stopped; the same command goes on")
+        warn("stopped; the same command resumes")
         raise typer.Exit(INTERRUPTED) from None
     if code:
-        warn(f"not all runs ended: see {folder}/reports/table_failures.md and {folder}/results/logs; give the same "
-             "command again to go on")  # fmt: skip
+        warn(f"not all runs ended: see {folder}/reports/table_failures.md and {folder}/results/logs; run the same "
+             "command again to resume")  # fmt: skip
     _show(outcome, as_json=as_json)
     raise typer.Exit(CHECK_FAILED if code else 0)
 
@@ -122,7 +122,7 @@ def _say(made, seconds: float) -> None:
     for line in made.told:
         out.print(line, soft_wrap=True)
     if made.edited:
-        out.print(f"{made.configfile} was edited, and is run as it stands", soft_wrap=True)
+        out.print(f"{made.configfile} was edited, and is run as it is", soft_wrap=True)
     trained = [run for run in runs if run.training]
     out.print(
         f"{len(runs)} runs, {len(trained)} of them trainings: the next {horizon} rows from {context}; "

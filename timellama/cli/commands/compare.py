@@ -10,14 +10,14 @@ VERDICTS = {None: "not tested", True: "differ", False: "no difference shown"}
 
 
 def compare(
-    first: Annotated[str, typer.Argument(help="A run's folder, or a part of its path that no other has.")],
+    first: Annotated[str, typer.Argument(help="A run's folder, or a unique part of its path.")],
     second: Annotated[str, typer.Argument(help="The run to compare it with.")],
     as_json: Json = False,
 ) -> None:
     """Compare two finished runs of one data set and horizon.
 
     One test pairs the two runs' finished siblings seed by seed and gives the 95 % t interval of the mean difference.
-    The other, of Diebold and Mariano, is of these two runs over the windows of the test part, also with one seed.
+    The other, of Diebold and Mariano, compares these two runs over the windows of the test part, also with one seed.
 
     Examples:
       timellama compare 1f2e3d4c5b 0a1b2c3d4e

@@ -12,7 +12,7 @@ FOLDER = Path("build/crate")
 
 def crate(
     configfile: ConfigFile,
-    folder: Annotated[Path, typer.Option(help="Where the crate is written, or lies.")] = FOLDER,
+    folder: Annotated[Path, typer.Option(help="The crate's folder, to write or to check.")] = FOLDER,
     check: Annotated[bool, typer.Option("--check", help="Compare a crate's files with their digests instead.")] = False,
 ) -> None:
     """Write the run behind reports/provenance.json as an RO-Crate, or check one.

@@ -13,7 +13,7 @@ FOLDER = Path("build/croissant")
 
 def croissant(
     names: Names = None,
-    folder: Annotated[Path, typer.Option(help="Where the descriptions are written, one file a data set.")] = FOLDER,
+    folder: Annotated[Path, typer.Option(help="Where the descriptions are written, one file per data set.")] = FOLDER,
 ) -> None:
     """Describe data sets of the catalogue in Croissant 1.0, one file each.
 

@@ -66,12 +66,11 @@ def list_(names: Names = None, as_json: Json = False) -> None:
 
 
 def fetch(names: Names = None, configfile: Config = None, as_json: Json = False) -> None:
-    """Bring the checked files of data sets to where the workflow looks for them.
+    """Fetch the checked files of data sets to where the workflow looks for them.
 
-    The files come from the cache, the mirrors (TIMELLAMA_MIRROR, the configuration's `mirrors`) or their publishers, by
-    the code, to the folders and through the cache of the workflow, which then has nothing left to fetch. Name data
-    sets or a configuration. Of several, those that can be had are brought; each other one is named, and the exit
-    code is 1.
+    The files come from the cache, the mirrors (TIMELLAMA_MIRROR, the configuration's `mirrors`) or their publishers.
+    Code, folders and cache are those of the workflow, which then has nothing left to fetch. Name data sets or a
+    configuration. If some files cannot be fetched, the others still are; each failure is named, and the exit code is 1.
 
     Examples:
       timellama data fetch ETTh1 Weather
@@ -122,7 +121,7 @@ def fetch(names: Names = None, configfile: Config = None, as_json: Json = False)
 def verify(names: Names = None, configfile: Config = None, as_json: Json = False) -> None:
     """Recompute the SHA-256 of every file that is here, in results/raw and in the cache.
 
-    A wrong file makes the exit code 1; so does an absent one of a data set that was named. Nothing is changed.
+    The exit code is 1 if a file is wrong, or if one of a data set that was named is absent. Nothing is changed.
 
     Examples:
       timellama data verify
@@ -152,8 +151,8 @@ def verify(names: Names = None, configfile: Config = None, as_json: Json = False
 @reads_a_file
 def add(
     *,
-    file: Annotated[Path, typer.Argument(help="A CSV, Parquet or Excel file; a CSV may be packed with gzip.")],
-    name: Annotated[str, typer.Option(help="What configurations call it.")],
+    file: Annotated[Path, typer.Argument(help="A CSV, Parquet or Excel file; a CSV may be compressed with gzip.")],
+    name: Annotated[str, typer.Option(help="The name that configurations use.")],
     licence: Annotated[str, typer.Option(help="The terms of the data.")] = "our own",
     domain: Annotated[str, typer.Option(help="What the data are about, in a word or two.")] = "own data",
     prompt: Annotated[
@@ -167,7 +166,7 @@ def add(
     context: Annotated[int, typer.Option(min=1, help="The look-back that must leave windows.")] = CONTEXT,
     horizon: Annotated[int, typer.Option(min=1, help="The horizon that must leave windows.")] = HORIZON,
     pin: Annotated[
-        bool, typer.Option(help="Refuse the file once it has changed; else a change is another run.")
+        bool, typer.Option(help="Refuse the file once it has changed; else a changed file gives another run.")
     ] = True,
     accept_quirks: AcceptQuirks = False,
     dry_run: Annotated[bool, typer.Option(help="Print the entry and write nothing.")] = False,
@@ -175,11 +174,11 @@ def add(
 ) -> None:
     """Check a file of your own and add its entry to config/local/datasets.yaml, which git ignores.
 
-    The form of the file is found out: separator, decimal mark, order of dates, frequency, wide or long. What may mean
-    two things is asked for. Nothing is repaired unless you say how (--sort, --duplicates, --fill or --missing mask,
-    --drop, --align); the repairs are counted in the entry and in quirks.json, and another repair is another run. What
-    is odd but real (repeated stamps, gaps, -9999) is counted, and declared only with --accept-quirks. A name or a file
-    that the catalogues have already is refused.
+    The format of the file is detected: separator, decimal mark, order of dates, frequency, wide or long. If something
+    is ambiguous, an error asks for the option. Nothing is repaired unless you say how (--sort, --duplicates, --fill or
+    --missing mask, --drop, --align); the repairs are counted in the entry and in quirks.json, and another repair gives
+    another run. What is odd but real (duplicate timestamps, gaps, -9999) is counted, and declared only with
+    --accept-quirks. A name or a file that is already in the catalogues is refused.
 
     Examples:
       timellama data add data/shop.csv --name Shop --domain sales --dry-run

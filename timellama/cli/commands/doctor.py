@@ -1,4 +1,4 @@
-"""`timellama doctor`: whether this machine can run a configuration, and what to type where it cannot."""
+"""`timellama doctor`: whether this machine can run a configuration, and what to type if it cannot."""
 
 import os
 
@@ -21,8 +21,8 @@ def doctor(configfile: ConfigFile = DEFAULT_CONFIG, as_json: Json = False) -> No
     """Check what a configuration needs of this machine, and say what to type for each gap.
 
     Python, libraries, torch and device, memory, disk, data and language models (here, in a mirror, or whether their
-    publisher answers), git and LaTeX. Nothing is installed or fetched. The exit code is 1 where the configuration
-    cannot run; warnings do not count.
+    publisher answers), git and LaTeX. Nothing is installed or fetched. The exit code is 1 if the configuration cannot
+    run; warnings do not count.
 
     Examples:
       timellama doctor

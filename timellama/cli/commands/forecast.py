@@ -8,25 +8,26 @@ import typer
 from timellama.cli.console import RESULTS, WRONG_INPUT, Json, fail, print_json, print_table, warn
 from timellama.core.errors import InputError
 
-PLOT = ".png"  # what a plot is called where a folder is given
+PLOT = ".png"  # the suffix of plots if a folder is given
 
 
 def forecast(
-    run: Annotated[str, typer.Option(help="The run's folder, or a part of its path that no other has.")],
+    run: Annotated[str, typer.Option(help="The run's folder, or a unique part of its path.")],
     csv: Annotated[list[Path], typer.Option(help="A file, or a folder with CSV files; may be given several times.")],
     out: Annotated[Path, typer.Option(help="The CSV to write; for several files a folder.")],
     plot: Annotated[Path | None, typer.Option(help="A .png or .pdf to draw; for several files a folder.")] = None,
-    time_column: Annotated[str | None, typer.Option(help="The column of time stamps, where it is not clear.")] = None,
+    time_column: Annotated[str | None, typer.Option(help="The column of timestamps, if it is not clear.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    intervals: Annotated[bool, typer.Option(help="Write prediction intervals too, where the run has them.")] = True,
+    intervals: Annotated[bool, typer.Option(help="Write prediction intervals too, if the run has them.")] = True,
     as_json: Json = False,
 ) -> None:
     """Apply a trained run to the last look-back of your own CSV files.
 
-    A file has the run's columns under their names, in any order, and one column of time stamps; the last rows must be
-    evenly spaced. The forecast has the file's units, and its stamps go on at the file's step. Of several files those
-    that can be read are forecast; each other one is named, and the exit code is 2. A file with missing cells or rows
-    is refused, but for a run whose data set was added with --missing mask: the last value before stands for each.
+    A file has the run's columns under their names, in any order, and one column of timestamps; the last rows must be
+    evenly spaced. The forecast has the file's units, and its timestamps continue at the file's step. If some of several
+    files cannot be read, the others are forecast; each one that cannot is named, and the exit code is 2. A file with
+    missing cells or rows is refused, unless the run's data set was added with --missing mask: then each is filled with
+    the last value before it.
 
     Examples:
       timellama forecast --run 1f2e3d4c5b --csv my.csv --out forecast.csv
@@ -92,12 +93,12 @@ def forecast(
 
 
 def _files(given: list[Path]) -> tuple[list[Path], bool]:
-    """Every file to forecast, and whether folders are to be written."""
+    """Every file to forecast, and whether the outputs are folders."""
     files = []
     for path in given:
         inside = sorted(path.glob("*.csv")) if path.is_dir() else [path]
         if not inside:
-            raise InputError(f"{path}: the folder holds no file that ends in .csv")
+            raise InputError(f"{path}: the folder has no file that ends in .csv")
         files += inside
     return files, len(given) > 1 or given[0].is_dir()
 
@@ -110,17 +111,17 @@ def _targets(file: Path, out: Path, plot: Path | None, many: bool) -> tuple[Path
 
 
 def _check_targets(jobs: list[tuple[Path, Path, Path | None]], files: list[Path]) -> None:
-    """Nothing may be written over a file that is read, over another forecast, or under a name that cannot be."""
+    """Refuse to overwrite a file that is read or another forecast, and to write to an impossible path."""
     read, written = {file.resolve() for file in files}, set()
     for file, target, picture in jobs:
         for option, path in (("--out", target), ("--plot", picture)):
             if not path:
                 continue
             if path.resolve() in read:
-                raise InputError(f"{option} is {path}, one of the files to forecast; write to another place")
+                raise InputError(f"{option} is {path}, one of the files to forecast; write to another path")
             if path.resolve() in written:
                 raise InputError(
-                    f"{option} is {path}, which is written already: it would stand for {file} too; name the files apart"
+                    f"{option} is {path}, which is used for another file already: give {file} or the other a new name"
                 )
             if path.is_dir() or any(parent.is_file() for parent in path.parents):
                 raise InputError(f"{path}: for one file --out and --plot are files, for several they are folders")

@@ -1,4 +1,4 @@
-"""`timellama plan`: what a configuration takes, before anything runs."""
+"""`timellama plan`: the resources that a configuration takes, before anything runs."""
 
 import dataclasses
 import math
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 # NVIDIA A100 80GB, data sheet nvidia-1758950-r4: 312 TFLOP/s of dense bfloat16 products, 80 GB.
 PEAK, GPU_MEMORY = 312.0, 80.0
 SHARE = 0.3  # our choice, not measured: the answer scales with it
-# Microseconds that torch takes on the host to send one operation to a GPU: 57 ms for a step of 1,378 kernels on an H100
-# (docs/reference/gpu).
+# Microseconds that torch takes on the host to launch an operation on a GPU: 57 ms for a step of 1,378 kernels on an
+# H100 (docs/reference/gpu).
 CALL = 40.0
-GPU_START = 30.0  # our choice, seconds: a scheduler's several, Python, CUDA and reading 3 GB of weights
+GPU_START = 30.0  # our choice, seconds: several for the scheduler, Python, CUDA and reading 3 GB of weights
 NO_SMALLER = "its batch is one window already: a step needs a larger device"
 SHOWN = 10  # rows of runs that are shown
 SPREAD = (1, 8, 100)
@@ -45,15 +45,15 @@ def plan(
     peak: Annotated[float, typer.Option(min=0.001, help="TFLOP/s of a device that is not here.")] = PEAK,
     share: Annotated[float, typer.Option(min=0.001, max=1, help="The share of --peak that runs reach.")] = SHARE,
     gpu_memory: Annotated[float, typer.Option(min=0.1, help="GB of a GPU that is not here.")] = GPU_MEMORY,
-    job_overhead: Annotated[float | None, typer.Option(min=0, help="Seconds a job takes beside its work.")] = None,
+    job_overhead: Annotated[float | None, typer.Option(min=0, help="Seconds a job takes besides its work.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say what a configuration takes before anything runs: runs, downloads, disk, memory and time.
 
     Operations and memory are counted from shapes. Time comes from a few timed steps on this machine, on random inputs
-    with random weights that are thrown away; nothing is trained. Where the configuration asks for CUDA and there is
-    none here, or with --no-measure, a GPU is assumed: --peak times --share. Early stopping can only make it less. The
-    exit code is 1 where a run does not fit in memory or the disk is too small.
+    with random weights that are thrown away; nothing is trained. If the configuration requests CUDA and there is none
+    here, or with --no-measure, a GPU is assumed: --peak times --share. Early stopping can only reduce the time. The
+    exit code is 1 if a run does not fit in memory or the disk is too small.
 
     Examples:
       timellama plan
@@ -70,7 +70,7 @@ def plan(
     if not made.every_run():
         remedy = "leave out fewer with --without" if without else "name one that has experiments beside `efficiency`"
         raise InputError(f"{configfile} has no runs to plan: {remedy}")
-    # Whatever the workflow would stop at when it plans stops here too.
+    # Errors that would stop the workflow while it plans stop here too.
     measured = definitions(find_metrics(made.config.get(EXTRA, ())))
     of_configuration(made.config)
     on_progress = progress_line()
@@ -252,9 +252,9 @@ def _answer(
 
 
 def _share(answer: dict[str, Any], estimate: "Estimate", runs: int, *, rate: float | None) -> None:
-    """The hours where so many runs share a GPU: starts and what the host sends go on side by side, products do not.
+    """The hours if `runs` runs share a GPU: their starts and the host's launches run side by side, products do not.
 
-    Without the `rate` of products nothing but the starts is taken to go on side by side.
+    Without the `rate` of products, only the starts are assumed to run side by side.
     """
     from timellama.cost.estimate import BY_TOMORROW
     from timellama.cost.workload import makespan, workers_needed
@@ -271,7 +271,7 @@ def _share(answer: dict[str, Any], estimate: "Estimate", runs: int, *, rate: flo
 
 
 def _heavy(job: "Job", memory: int) -> dict[str, Any]:
-    """A run that needs more than there is, and what of its training would have to be smaller."""
+    """A run that needs more memory than there is, and which of its training settings to lower."""
     sizes = {"batch_size": job.step_bytes, "evaluation_batch_size": job.forecast_bytes}
     over = [name for name, needed in sizes.items() if needed > memory] or [max(sizes, key=lambda name: sizes[name])]
     single = "batch_size" in over and job.run.training and job.run.training.batch_size == 1

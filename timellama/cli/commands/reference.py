@@ -20,19 +20,19 @@ from timellama.cli.console import (
 
 KEPT = Path("docs/reference")
 GPU = "gpu"
-Folder = Annotated[Path | None, typer.Option(help="The folder; docs/reference/<name of the configuration> without it.")]
+Folder = Annotated[Path | None, typer.Option(help="The folder; by default docs/reference/<name of the configuration>.")]
 
 
 def export(
     configfile: ConfigFile,
     results: Annotated[Path, typer.Option(help="Where the runs are.")] = RESULTS,
     folder: Folder = None,
-    drop: Annotated[bool, typer.Option(help="Leave out kept results that are not planned any more.")] = False,
+    drop: Annotated[bool, typer.Option(help="Leave out kept results that are no longer planned.")] = False,
 ) -> None:
     """Make docs/reference/<configuration>/ from finished runs, or add those runs to it.
 
-    What is kept stays; of two results of the same settings the one that ended later counts. Tables are made from all
-    of them, and cells without a result are dashes. No result is computed, and where anything fails nothing is written.
+    Kept results stay; of two results with the same settings, the one that ended later counts. Tables are made from all
+    of them, and cells without a result are dashes. No result is computed, and if anything fails nothing is written.
 
     Examples:
       timellama reference export --configfile config/cpu.yaml
@@ -45,7 +45,7 @@ def export(
         folder, matrix=matrix, configfile=configfile.as_posix(), results=results, root=project(), drop=drop
     )
     for name in done.stayed:
-        warn(f"figure {name} stays as it was: not all runs that it shows lie in {results}")
+        warn(f"figure {name} stays as it was: not all runs that it shows are in {results}")
     console().print(
         f"{folder}: {done.results} of {done.planned} results, {done.added} of them new and {done.replaced} newer; "
         f"{len(done.drawn)} figures drawn; {done.size / 1e6:.1f} MB",
@@ -54,10 +54,10 @@ def export(
 
 
 def check(folder: Folder = None, as_json: Json = False) -> None:
-    """Rebuild the kept tables from the kept numbers, and name each file that is not what they give.
+    """Rebuild the kept tables from the kept numbers, and name each file that does not match.
 
-    Every folder in docs/reference is looked at, or the one that is named. The exit code is 1 where anything differs and
-    2 where there is nothing to check. Needs no results and trains nothing; nothing is changed.
+    Every folder in docs/reference is checked, or only the one that is named. The exit code is 1 if anything differs and
+    2 if there is nothing to check. It needs no results, trains nothing and changes nothing.
 
     Examples:
       timellama reference check
@@ -68,7 +68,7 @@ def check(folder: Folder = None, as_json: Json = False) -> None:
     from timellama.reports.reference import folder as reference_folder
 
     root = project()
-    # docs/reference/gpu is kept by `benchmarks/gpu`, whose page a test compares with its numbers.
+    # docs/reference/gpu belongs to `benchmarks/gpu`; a test compares its page with its numbers.
     configurations = sorted(path for path in KEPT.glob("*") if path.is_dir() and path.name != GPU)
     folders = [folder] if folder else configurations
     if not folders:
@@ -91,7 +91,7 @@ def missing(
     folder: Folder = None,
     experiment: Annotated[str | None, typer.Option(help="Only results of this experiment.")] = None,
 ) -> None:
-    """Print the results that a configuration plans and its reference does not have, one a line, for snakemake.
+    """Print the results that a configuration plans and its reference does not have, one per line, for snakemake.
 
     Examples:
       timellama reference missing --configfile config/cpu.yaml | xargs -r snakemake -j8 --configfile config/cpu.yaml --
@@ -120,7 +120,7 @@ def compare(
 ) -> None:
     """Say how far your runs are from the kept ones of the same settings.
 
-    Beside each difference stands the standard deviation over the kept seeds, where there are several: a difference far
+    If there are several kept seeds, the standard deviation over them is shown beside each difference: a difference far
     below it changes no comparison. Another processor or later code gives other bits. Nothing is changed.
 
     Examples:
@@ -138,7 +138,7 @@ def compare(
     found = repeats(kept, reference.find(kept.results, results=results))
     if not found:
         raise InputError(
-            f"{results} has no run of the settings of one that {folder} keeps, but perhaps those that it was made "
+            f"{results} has no run with the settings of one that {folder} keeps, except perhaps those that it was made "
             "from: run one, its path is a target (`timellama reference missing` lists the others)"
         )
     if as_json:

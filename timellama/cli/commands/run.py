@@ -12,14 +12,14 @@ def run(
         list[str] | None, typer.Argument(help="Files to make; none means all.", show_default=False)
     ] = None,
     configfile: ConfigFile = DEFAULT_CONFIG,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs side by side; without it one a core.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs side by side; by default one per core.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and run nothing.")] = False,
 ) -> None:
     """Make files of the workflow in this folder, as snakemake does in a checkout.
 
-    Results, logs and reports lie in this folder. What is finished is not done again; after Ctrl-C the same command goes
-    on. A file of this folder, such as config/methods.yaml, goes before the one that came with the package. For other
-    options of snakemake, give it the rules with `snakemake -s`, as the first line of the output names them.
+    Results, logs and reports are written to this folder. Finished work is not repeated; after Ctrl-C the same command
+    resumes. A file in this folder, such as config/methods.yaml, takes precedence over the one that came with the
+    package. For other options of snakemake, run `snakemake -s` with the rules that the first line of the output names.
 
     Examples:
       timellama run reports/table_long_term.tex

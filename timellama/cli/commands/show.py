@@ -9,7 +9,7 @@ from timellama.reports.render.markup import spell_time
 
 
 def show(
-    run: Annotated[str, typer.Argument(help="The run's folder, or a part of its path that no other has.")],
+    run: Annotated[str, typer.Argument(help="The run's folder, or a unique part of its path.")],
     as_json: Json = False,
 ) -> None:
     """Show a finished run: its errors, its settings, what its routers chose, and where the number came from.

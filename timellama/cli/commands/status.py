@@ -28,9 +28,9 @@ def status(
 ) -> None:
     """Say which runs of a configuration are done, running, failed and left.
 
-    A running one shows its losses at the last validation and how long its training takes at most; a failed one shows
-    its error, or how far it came before it was killed, and the exit code is 1. Runs on other machines of a cluster show
-    as left.
+    A running run shows its losses at the last validation and how long its training takes at most. A failed run shows
+    its error, or how far it came before it was killed, and the exit code is 1. Runs on other machines of a cluster
+    appear as left.
 
     Examples:
       timellama status
@@ -64,12 +64,14 @@ def status(
         if details:
             console().print(f"{'':8}{details}", soft_wrap=True)
     if outdated:
-        console().print(f"{outdated} done run(s) are of other code than there is now: the workflow makes them again")
+        console().print(
+            f"{outdated} done run(s) were made by other code than the present code: the workflow repeats them"
+        )
     raise typer.Exit(CHECK_FAILED if failed else 0)
 
 
 def _details(each: "Status") -> str:
-    """All that is known of a run, in a line; empty where nothing is."""
+    """All that is known of a run, in one line; empty if nothing is."""
     parts = []
     if each.total is not None:
         parts.append(f"step {each.step} of {each.total}")

@@ -12,11 +12,11 @@ def tensorboard(
     runs: Annotated[
         list[str] | None, typer.Argument(help="Runs, as for show; without any, every finished run.", metavar="[RUN]...")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the event files go, in a folder a run.")] = RESULTS / "tensorboard",
+    out: Annotated[Path, typer.Option(help="Where the event files go, one folder per run.")] = RESULTS / "tensorboard",
 ) -> None:
     """Write the curves of finished trainings as event files: losses, learning rate, and what the routers chose.
 
-    They come from history.csv and router.csv, so this can be done at any time, and again. It needs the extra
+    They come from history.csv and router.csv, so this can be done at any time and repeated. It needs the extra
     `tensorboard`.
 
     Examples:

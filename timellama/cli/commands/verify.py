@@ -1,4 +1,4 @@
-"""`timellama verify`: whether reports, results, data and code still are what the provenance index says."""
+"""`timellama verify`: whether reports, results, data and code still match the provenance index."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +16,8 @@ def verify(
 ) -> None:
     """Recompute every digest behind the reports, and name what no longer matches.
 
-    A report edited by hand, a result that was tampered with, a result of other code than there is now, other data or
-    another language model: each is named with what to do, and the exit code is 1. Nothing is changed.
+    An edited report, a result that was tampered with, a result of other code than the present, other data or another
+    language model: each is named with what to do, and the exit code is 1. Nothing is changed.
 
     Examples:
       timellama verify

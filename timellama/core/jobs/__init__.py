@@ -1,1 +1,1 @@
-"""A job among others: the folder that it holds, how far it is, how it fails, and how it stops when asked to."""
+"""A job among others: the folder that it locks, how far it has got, how it fails, and how it stops when asked to."""

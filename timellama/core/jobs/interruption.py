@@ -1,4 +1,4 @@
-"""Leaves a job in good order when it is asked to stop: Ctrl-C (SIGINT), or a cluster that wants its node (SIGTERM)."""
+"""Stops a job cleanly when asked: by Ctrl-C (SIGINT), or by a cluster that reclaims its node (SIGTERM)."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(SystemExit):
-    """The process was asked to stop; it leaves with the shell's code for that, 128 and the signal's number."""
+    """The process was asked to stop; it exits with the shell's code for that, 128 plus the signal's number."""
 
     def __init__(self, number: int):
         super().__init__(128 + number)
@@ -18,7 +18,7 @@ class Interrupted(SystemExit):
 
     @property
     def signal_name(self) -> str:
-        """Such as SIGTERM."""
+        """The name of the signal, such as SIGTERM."""
         return signal.Signals(self.number).name
 
     def __str__(self) -> str:
@@ -26,9 +26,9 @@ class Interrupted(SystemExit):
 
 
 class Signals:
-    """While entered, a signal raises `Interrupted` where it strikes, or, in `held`, at the next `check`.
+    """While entered, a signal raises `Interrupted` where it arrives or, within `held`, at the next `check`.
 
-    Never entered, or entered outside the main thread (which alone may handle signals), it changes nothing.
+    If never entered, or entered outside the main thread (only that thread may handle signals), it changes nothing.
     """
 
     def __init__(self) -> None:
@@ -51,20 +51,20 @@ class Signals:
             raise Interrupted(number)
 
     def check(self) -> None:
-        """Raises Interrupted if a signal has come."""
+        """Raises Interrupted if a signal has arrived."""
         if self.received is not None:
             raise Interrupted(self.received)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """A block that a signal must not tear apart; what has come meanwhile is raised when it ends well."""
+        """A block that a signal must not interrupt; one that arrives in it is raised when it ends without error."""
         with self._mode(at_once=False):
             yield
         self.check()
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Within `held`: a block that may be left anywhere, and is not begun where a signal has come before."""
+        """Within `held`: a block that a signal may interrupt anywhere; it is not entered if one has already arrived."""
         with self._mode(at_once=True):
             self.check()
             yield

@@ -1,4 +1,4 @@
-"""What a workflow job reports: everything to its log file, and when it fails an error file and a line on stderr."""
+"""What a workflow job reports: everything to its log file and, when it fails, an error file and a line on stderr."""
 
 import logging
 import sys

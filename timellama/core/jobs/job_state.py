@@ -1,6 +1,6 @@
 """What a job leaves for others to read: `progress.json` while a training is under way, an error file when a job fails.
 
-`progress.json` lies in the folder of the training's checkpoints, and the error file beside the job's log, because
+`progress.json` is in the folder of the training's checkpoints, and the error file is beside the job's log, because
 Snakemake deletes the outputs of a job that fails. Both are replaced as a whole, so a reader never sees half a file.
 Neither is part of a result.
 """
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 PROGRESS = "progress.json"
 CHECKPOINT = "checkpoint"  # `timellama.training.steps.checkpoint.NAME`; that module loads torch, which takes seconds
-ERROR_ENDING = ".error.json"  # in the place of a log's `.log`
-SECONDS_BETWEEN = 5.0  # our choice: often enough for a reader, and too seldom to cost a training time
+ERROR_ENDING = ".error.json"  # instead of a log's `.log`
+SECONDS_BETWEEN = 5.0  # our choice: often enough for a reader, too seldom to slow a training down
 RUNNING, TESTING, STOPPED = "running", "testing", "stopped"
 T = TypeVar("T")
 NO_MESSAGE = "it left no error message; often the system ends a process that way when memory is short"
@@ -29,10 +29,10 @@ NO_MESSAGE = "it left no error message; often the system ends a process that way
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a training is. Times are UTC in ISO 8601; what is not known yet is None.
+    """How far a training has got. Times are UTC in ISO 8601; what is not known yet is None.
 
     `state` is running, testing (no step is left) or stopped (by `signal`). `attempt` counts the processes that
-    wrote one, from 1, and `resumed_at` holds the steps after which a later one continued.
+    wrote this file, from 1, and `resumed_at` holds the steps after which a later process continued.
     """
 
     state: str
@@ -53,16 +53,16 @@ class Progress:
     signal: str | None = None
 
     def ending(self, folder: Path) -> str:
-        """How the training in `folder` ended, where no process is at work any more and there is no error file."""
+        """How the training in `folder` ended, if no process is running any more and there is no error file."""
         after = f"after step {self.step} of {self.total}"
-        end = "; it goes on from its checkpoint" if (folder / CHECKPOINT).is_file() else ""
+        end = "; it resumes from its checkpoint" if (folder / CHECKPOINT).is_file() else ""
         if self.state == STOPPED:
             return f"stopped by {self.signal} {after}{end}"
         return f"killed {after}{' while it was tested' if self.state == TESTING else ''}: {NO_MESSAGE}{end}"
 
 
 class ProgressWriter:
-    """Writes `progress.json` in `folder` for this process. Where that fails, a warning says so and training goes on."""
+    """Writes `progress.json` in `folder` for this process. If that fails, a warning says so and training continues."""
 
     def __init__(self, folder: Path):
         before = read_progress(folder)
@@ -79,11 +79,11 @@ class ProgressWriter:
 
     @property
     def due(self) -> bool:
-        """Whether the last file is old enough for a new one that nothing but time asks for."""
+        """Whether the last file is old enough to be replaced for its age only."""
         return time.monotonic() >= self._next
 
     def write(self, state: str, *, step: int, total: int, seconds: float, **facts: Any) -> None:
-        """Replace the file. `seconds` are those of training; `facts` are further fields of `Progress`."""
+        """Replace the file. `seconds` is the time spent training; `facts` are further fields of `Progress`."""
         speed = step / seconds if step and seconds else None
         left = (total - step) / speed if speed and state == RUNNING else None
         self._write(
@@ -107,19 +107,19 @@ class ProgressWriter:
             self._refused = True
 
     def remove(self) -> None:
-        """Delete the file, and what a process killed while writing it has left: the run is finished."""
+        """Delete the file, and what a process killed while writing it left: the run is finished."""
         self.path.unlink(missing_ok=True)
         _staged(self.path).unlink(missing_ok=True)
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """The progress of the training whose checkpoints are in `folder`; None where there is none that can be read."""
+    """The progress of the training whose checkpoints are in `folder`; None if there is none that can be read."""
     return _read(folder / PROGRESS, Progress)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class JobError:
-    """Why a job failed: the error's type and message, the time (UTC), and what it knows of step and parameters."""
+    """Why a job failed: the error's type and message, the time (UTC), and what it knows about step and parameters."""
 
     type: str
     message: str
@@ -133,7 +133,7 @@ class JobError:
 
     @classmethod
     def of(cls, error: BaseException, *, progress: Progress | None = None) -> Self:
-        """From an exception, which may carry `step`, `parameters` and `remedy`, and how far the job was known to be."""
+        """From an exception, which may carry `step`, `parameters` and `remedy`, and the job's last known progress."""
         step = getattr(error, "step", None)
         return cls(
             type=type(error).__name__,
@@ -162,7 +162,7 @@ def write_error(log_file: Path, error: JobError) -> None:
 
 
 def read_error(log_file: Path) -> JobError | None:
-    """The error of the job that logs to `log_file`; None where its last attempt left none that can be read."""
+    """The error of the job that logs to `log_file`; None if its last attempt left none that can be read."""
     return _read(error_file(log_file), JobError)
 
 
@@ -176,7 +176,7 @@ def _now() -> str:
 
 
 def _replace(path: Path, content: dict[str, Any]) -> None:
-    """Whole or as before; not synchronised to disk, since a power cut that loses it loses nothing of a result."""
+    """Replace the whole file or nothing. It is not synchronised to disk: a power cut that loses it loses no result."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = _staged(path)
     try:
@@ -188,7 +188,7 @@ def _replace(path: Path, content: dict[str, Any]) -> None:
 
 
 def _staged(path: Path) -> Path:
-    """One name: what a killed process leaves, the next one replaces. Only one process writes at a time."""
+    """Always the same name: the next process replaces what a killed one left. Only one process writes at a time."""
     return path.with_name(f".{path.name}.new")
 
 

@@ -1,4 +1,4 @@
-"""One process a folder: a second one that would write the same files gets an error that names the one at work there."""
+"""One process per folder: a second one that would write the same files gets an error that names the first."""
 
 import fcntl
 import logging
@@ -18,9 +18,9 @@ NAME = "lock"
 
 @contextmanager
 def locked(folder: Path, *, purpose: str) -> Iterator[None]:
-    """Hold the lock of `folder`, which is made if absent and removed if empty. The lock ends with its process.
+    """Hold the lock of `folder`, which is created if absent and removed if empty. The lock ends with its process.
 
-    `purpose` says in messages what is done there. Raises InputError, naming its process, while another one holds it.
+    `purpose` names the work in messages. Raises InputError while another process holds the lock, naming that process.
     """
     path = folder / NAME
     file = _open_locked(path, purpose)
@@ -30,9 +30,9 @@ def locked(folder: Path, *, purpose: str) -> Iterator[None]:
         file.flush()
         yield
     finally:
-        # Removed while it is held, so that nobody else's is.
+        # Removed while it is held, so that no other process's lock is removed.
         path.unlink(missing_ok=True)
-        with suppress(OSError):  # the folder stays where there is anything else in it
+        with suppress(OSError):  # the folder stays if there is anything else in it
             folder.rmdir()
         file.close()
 
@@ -52,11 +52,11 @@ def _open_locked(path: Path, purpose: str) -> IO[str]:
             holder = file.read() or "a process that has just begun"
             file.close()
             raise InputError(
-                f"{purpose} is being computed already, by {holder}; wait until it has ended, or end it with `kill` "
+                f"{purpose} is already being computed by {holder}; wait until it has ended, or end it with `kill` "
                 "(it keeps its progress), and start again"
             ) from None
         except OSError as error:
-            log.warning("%s offers no locks (%s): take care to start no run twice", path.parent, error)
+            log.warning("%s does not support locks (%s): make sure that no run is started twice", path.parent, error)
             return file
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):

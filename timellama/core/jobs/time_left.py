@@ -1,4 +1,4 @@
-"""The time that is left, on the progress bars of Snakemake's logger `rich`, which by itself shows the time gone by."""
+"""The time left, on the progress bars of Snakemake's logger `rich`, which by itself shows the elapsed time."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,9 +8,9 @@ from rich.text import Text
 
 
 class TimeLeft(ProgressColumn):
-    """What the jobs of a bar still take if they take as long as those that are done.
+    """How long the remaining jobs of a bar take if they take as long as those that are done.
 
-    Rich's own estimate looks at the last 30 seconds, in which no training may end.
+    Rich's own estimate uses the last 30 seconds, in which perhaps no training ends.
     """
 
     def render(self, task: Task) -> Text:
@@ -24,7 +24,7 @@ class TimeLeft(ProgressColumn):
 
 
 def show(handlers: Iterable[Any]) -> None:
-    """Adds the time left to the bars of those of Snakemake's log handlers that have bars."""
+    """Adds the time left to the bars of each of Snakemake's log handlers that has bars."""
     for handler in handlers:
         progress = getattr(handler, "progress", None)
         if isinstance(progress, Progress):

@@ -1,8 +1,8 @@
-"""Tells the C library to keep memory that was freed, for the next array.
+"""Tells the C library to keep freed memory for the next array.
 
-glibc gives large blocks back to the system as soon as they are free, and takes and clears new pages for the next one:
-a pass of the model over 64 windows of 21 variates spends a tenth of its time so, and single operations on larger
-batches take up to five times as long. The peak stays what it is; between passes the process holds on to it.
+glibc returns large blocks to the system as soon as they are free, and requests and clears new pages for the next one.
+A pass of the model over 64 windows of 21 variates spends a tenth of its time on this, and single operations on larger
+batches take up to five times as long. The peak does not change; the process keeps that memory between passes.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Raise both thresholds above which glibc returns memory; False where the C library has no such option."""
+    """Raise both thresholds above which glibc returns memory; False if the C library has no such option."""
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,8 +1,8 @@
 """Whether this machine multiplies bfloat16 faster than float32, for configurations whose precision is `auto`.
 
-A GPU does, and so does a CPU with tiles for it (AMX). A CPU with AVX512-BF16 alone is measured once, and what was found
-is kept, so that every later plan on the machine says the same. `python -m timellama.core.machine.bfloat16` measures.
-Planning reads this module, so torch is imported by the measurement alone.
+A GPU does, and so does a CPU with tiles for it (AMX). A CPU with only AVX512-BF16 is measured once, and the
+result is kept, so that every later plan on the machine agrees. `python -m timellama.core.machine.bfloat16` measures.
+Planning imports this module, so only the measurement imports torch.
 """
 
 import json
@@ -16,13 +16,13 @@ from timellama.core.files import write_json
 from timellama.core.machine.planned_gpu import GPU, plans_for_gpu
 from timellama.core.provenance import CPUINFO, processor, processor_flags
 
-FASTER = 1.2  # our choice: a smaller gain is no reason to give up 16 bits of each product
+FASTER = 1.2  # our choice: a smaller gain does not justify giving up 16 bits of each product
 SIZE = 512  # our choice: rows and columns of the measured product, 0.3 GFLOP
 SECONDS = 0.025  # our choice: how long each of the two types is measured
 
 
 def measured() -> float:
-    """Float32 seconds over bfloat16 seconds of one product, measured in a process of its own."""
+    """Float32 seconds over bfloat16 seconds for one product, measured in a separate process."""
     said = subprocess.run([sys.executable, "-m", __name__], capture_output=True, text=True, check=True)
     return float(said.stdout)
 
@@ -35,9 +35,9 @@ def is_faster(
     gpu: Path = GPU,
     probe: Callable[[], float] = measured,
 ) -> bool:
-    """Whether bfloat16 is the faster type on `device` (auto, cpu or cuda), asking `probe` where the flags do not say.
+    """Whether bfloat16 is the faster type on `device` (auto, cpu or cuda), by `probe` if the flags do not say.
 
-    What a probe found is kept in `cache` by processor.
+    The result of a probe is kept in `cache`, one per processor.
     """
     if plans_for_gpu(device, gpu=gpu):
         return True
@@ -56,14 +56,14 @@ def is_faster(
 
 
 def ratio() -> float:
-    """Float32 seconds over bfloat16 seconds of one product, in this process, on one thread."""
+    """Float32 seconds over bfloat16 seconds for one product, in this process, on one thread."""
     import torch
 
     torch.set_num_threads(1)
     found = []
     for kind in (torch.float32, torch.bfloat16):
         a, b = torch.ones(SIZE, SIZE, dtype=kind), torch.ones(SIZE, SIZE, dtype=kind)
-        a @ b  # the first call prepares
+        a @ b  # warm-up
         fastest, end = float("inf"), time.perf_counter() + SECONDS
         while time.perf_counter() < end:
             begun = time.perf_counter()

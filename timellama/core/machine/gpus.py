@@ -1,11 +1,11 @@
-"""One GPU a training, where several train at once on one machine without a scheduler that shares the GPUs out.
+"""One GPU per training, where several trainings run at once on one machine without a scheduler that assigns GPUs.
 
-`python -m timellama.core.machine.gpus COMMAND...` becomes COMMAND. The script of a training gets a GPU that no other
-has: the first that is free in CUDA_VISIBLE_DEVICES, which becomes all that it sees. It is taken by locking a file, and
-given back when the training and its children have ended, however they end. With TIMELLAMA_RUNS_PER_GPU=4 four trainings
-share a GPU. The script that calibrates intervals counts as a training. Other commands run as they are.
+`python -m timellama.core.machine.gpus COMMAND...` becomes COMMAND. A training script gets a GPU that no other has:
+the first free one in CUDA_VISIBLE_DEVICES, which becomes the only one that it sees. The GPU is taken by locking a file
+and released when the training and its children have ended, however they end. With TIMELLAMA_RUNS_PER_GPU=4 four
+trainings share a GPU. The script that calibrates intervals counts as a training. Other commands run unchanged.
 
-Only the standard library is imported, and this module by nothing that a number depends on.
+Only the standard library is imported, and nothing that a number depends on imports this module.
 """
 
 import fcntl
@@ -20,13 +20,13 @@ from pathlib import Path
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 RUNS = "TIMELLAMA_RUNS_PER_GPU"
-# The ends of Snakemake's copies of the scripts in workflow/scripts that compute on a GPU beside each other.
+# The endings of Snakemake's copies of the scripts in workflow/scripts that compute on a GPU at the same time.
 TRAINING = (".train.py", ".calibrate.py")
-WAIT = 0.5  # our choice, seconds between two looks for a free GPU
+WAIT = 0.5  # our choice: seconds between two checks for a free GPU
 
 
 def visible_gpus() -> list[str]:
-    """The names in CUDA_VISIBLE_DEVICES, or where it is not set the numbers that nvidia-smi lists. Exits if none."""
+    """The names in CUDA_VISIBLE_DEVICES or, if it is not set, the numbers that nvidia-smi lists. Exits if none."""
     if VISIBLE in os.environ:
         names = os.environ[VISIBLE].split(",")
     else:
@@ -44,7 +44,7 @@ def visible_gpus() -> list[str]:
 def take_gpu(gpus: Sequence[str], *, locks: Path, runs: int) -> str:
     """Take a place on a GPU for this process and those that it starts or becomes; a GPU has `runs` places.
 
-    Those of a GPU that has fewer of them taken come first. Waits while others have them all.
+    GPUs with fewer places taken come first. Waits while all places are taken.
     """
     locks.mkdir(exist_ok=True)
     while True:
@@ -55,23 +55,23 @@ def take_gpu(gpus: Sequence[str], *, locks: Path, runs: int) -> str:
             except BlockingIOError:
                 os.close(file)
                 continue
-            os.set_inheritable(file, True)  # it stays open, and so locked, in what this process becomes
+            os.set_inheritable(file, True)  # it stays open, and so locked, in the command that this process becomes
             return gpu
         time.sleep(WAIT)
 
 
 def runs_per_gpu() -> int:
-    """How many trainings share a GPU. Exits where TIMELLAMA_RUNS_PER_GPU is no positive whole number."""
+    """How many trainings share a GPU. Exits if TIMELLAMA_RUNS_PER_GPU is not a positive whole number."""
     asked = os.environ.get(RUNS, "1")
     if not asked.isascii() or not asked.isdigit() or int(asked) < 1:
-        raise SystemExit(f"{RUNS} is {asked!r}, which is no positive whole number: set it to 1, 2, ...")
+        raise SystemExit(f"{RUNS} is {asked!r}, which is not a positive whole number: set it to 1, 2, ...")
     return int(asked)
 
 
 def main(command: Sequence[str]) -> None:
     """Become the command."""
     if command[-1].endswith(TRAINING):
-        # One folder for all workflows of a user, so that two of them share no GPU either.
+        # One folder for all workflows of a user, so that two workflows do not share a GPU either.
         locks = Path(tempfile.gettempdir()) / f"timellama-gpus-{os.getuid()}"
         os.environ[VISIBLE] = take_gpu(visible_gpus(), locks=locks, runs=runs_per_gpu())
     os.execvp(command[0], command)

@@ -1,4 +1,4 @@
-"""Which features of the calendar go with which step of a series.
+"""Which calendar features go with which step of a series.
 
 Reference thuml/Time-Series-Library at a74605f0, utils/timefeatures.py (`embed='timeF'`), which took them from GluonTS:
 those that change from row to row and those that are slower, down to the month. Standard library only: planning counts
@@ -16,8 +16,8 @@ OF_MINUTES = ("minute-of-hour", *OF_HOURS)
 OF_SECONDS = ("second-of-minute", *OF_MINUTES)
 OF_WEEKS = ("day-of-month", "week-of-year")
 OF_MONTHS = ("month-of-year",)
-# By pandas' name of the step. The reference has none for the beginnings of months and quarters, which are steps as long
-# as their ends, nor for what is shorter than a second, which here is taken as seconds.
+# By pandas' name of the step. The reference has no features for the starts of months and quarters, whose steps are as
+# long as those of the ends, nor for anything shorter than a second, which is treated as seconds here.
 FEATURES = {
     **dict.fromkeys(("ns", "us", "ms", "s"), OF_SECONDS),
     "min": OF_MINUTES,
@@ -26,19 +26,18 @@ FEATURES = {
     "W": OF_WEEKS,
     **dict.fromkeys(("ME", "MS", "BME", "BMS", "QE", "QS", "BQE", "BQS"), OF_MONTHS),
 }
-WEEK = 7  # days: rows that are whole weeks apart all have one day of the week, and are taken as weeks
+WEEK = 7  # days: rows that are whole weeks apart all fall on one day of the week, and are treated as weeks
 
 
 def features_of(frequency: str, *, separate: bool = False) -> tuple[str, ...]:
     """The features of rows that are one `frequency` (a pandas alias) apart, the fastest first.
 
-    `separate` says that the data are separate series, as M4's. Raises InputError where there is no calendar.
+    `separate` means that the data are separate series, like M4's. Raises InputError if there is no calendar.
     """
     if separate or frequency == STEP:
         what = "separate series" if separate else "numbered rows"
         raise InputError(
-            f"{what} have no time stamps to take a calendar from; set calendar to false, or give data with a time "
-            "column"
+            f"{what} have no timestamps, which a calendar needs; set calendar to false, or give data with a time column"
         )
     found = re.fullmatch(r"(?P<count>\d*)(?P<unit>[A-Za-z]+)(?:-[A-Z]{3})?", frequency)
     unit = found and found["unit"]
@@ -46,7 +45,7 @@ def features_of(frequency: str, *, separate: bool = False) -> tuple[str, ...]:
         unit = "W"
     if unit not in FEATURES:
         raise InputError(
-            f"a step of {frequency!r} has no features of the calendar, as {', '.join(FEATURES)} have, also several at "
-            "a time (15min, 7D) or anchored (W-SUN); set calendar to false, or write the frequency as one of these"
+            f"a step of {frequency!r} has no calendar features; steps that do are {', '.join(FEATURES)}, also in "
+            "multiples (15min, 7D) or anchored (W-SUN); set calendar to false, or write the frequency as one of these"
         )
     return FEATURES[unit]

@@ -1,8 +1,8 @@
 """Reads the catalogue of data sets, `config/datasets.yaml` and `config/local/datasets.yaml`, into frozen values.
 
-The second file is the user's own and need not be there. No name may stand in both.
+The second file is the user's own and optional. No name may be in both.
 
-Planning needs nothing but this module: it imports neither numpy nor torch. The data sets and their splits are those
+Planning needs only this module, which imports neither numpy nor torch. The data sets and their splits are those
 of the paper's sections 4.1 and 4.2 and its table 6.
 """
 
@@ -20,7 +20,7 @@ from timellama.data.fetch.sources import Artifact
 from timellama.data.splits import Split
 
 LOCAL = Path("local/datasets.yaml")  # beside the catalogue; git ignores the folder
-NO_PARTS = {"train": 0, "validation": 0, "test": 0}  # of a split that is published
+NO_PARTS = {"train": 0, "validation": 0, "test": 0}  # of a published split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +48,18 @@ class Dataset:
     quirks: Quirks
     reading: Reading = field(default_factory=Reading)
     repairs: Repairs = field(default_factory=Repairs)
-    calendar: bool = False  # whether methods that read the calendar are given it, where a configuration says nothing
-    local: bool = False  # whether it is the user's own, of LOCAL
+    calendar: bool = False  # whether methods that read the calendar are given it, if a configuration says nothing
+    local: bool = False  # whether it is the user's own, from LOCAL
 
     @property
     def sha256(self) -> str | None:
-        """The SHA-256 of the raw files, joined by '+'; None where a user-supplied file has none."""
+        """The SHA-256 of the raw files, joined by '+'; None if a user-supplied file has none."""
         digests = [file.sha256 for file in self.files]
         return None if None in digests else "+".join(digests)
 
     @property
     def read_as(self) -> dict[str, object]:
-        """What decides how the raw files are read; another text of prompt or licence is not among it."""
+        """What decides how the raw files are read; the texts of prompt and licence do not."""
         kept = ("reader", "rows", "variates", "columns", "frequency", "time_column")
         counts = {name: value for name, value in dataclasses.asdict(self.quirks).items() if name != "notes"}
         facts = {name: getattr(self, name) for name in kept} | {"quirks": counts, "sha256": self.sha256}
@@ -69,7 +69,7 @@ class Dataset:
 
     @property
     def reading_text(self) -> str | None:
-        """How the file is read and repaired, as part of a run's identity; None where nothing is chosen.
+        """How the file is read and repaired, as part of a run's identity; None if nothing is chosen.
 
         Which rows are missing depends on the frequency.
         """
@@ -83,14 +83,14 @@ class Dataset:
 
 
 def load_datasets(folder: Path = Path()) -> dict[str, Dataset]:
-    """What `load_catalogue` gives for the project in `folder`, or for the published catalogue and the folder's own."""
+    """`load_catalogue` of the project in `folder`, or of the published catalogue and the folder's own."""
     return load_catalogue(shipped(CATALOGUE, folder=folder), own=folder / LOCAL_CATALOGUE)
 
 
 def load_catalogue(path: Path, *, own: Path | None = None) -> dict[str, Dataset]:
     """Every data set of the catalogue at `path`, by name, and then those of the user's `own` file, which is beside it.
 
-    Raises InputError, listing every problem of a file, and for a name or a place of a file that both claim.
+    Raises InputError, listing every problem of a file, and for a name or a file's path that both claim.
     """
     published = load_yaml(path, Datasets).datasets
     found = {name: _dataset(name, entry) for name, entry in published.items()}

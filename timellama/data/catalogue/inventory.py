@@ -1,7 +1,7 @@
-"""Which files of the catalogue are here, and whether they are still what they should be.
+"""Which files of the catalogue are present, and whether they are still what they should be.
 
-The places are those of the workflow: `results/raw` for what it has fetched, `results/cache` for every good file under
-its SHA-256.
+The places are those of the workflow: `results/raw` for what it has fetched, and `results/cache` for every correct file,
+under its SHA-256.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ OK, WRONG, ABSENT = "ok", "wrong", "absent"
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """One file: where it lies, and whether it is right; `problem` says what to do where it is wrong."""
+    """One file: where it is, and whether it is right; `problem` says what to do if it is wrong."""
 
     dataset: str
     path: Path
@@ -29,7 +29,7 @@ class Verified:
 
 
 def state_of(artifact: Artifact, *, results: Path, mirrors: Sequence[str]) -> str:
-    """Where a file is; no network is asked, so a mirror with an address is not looked into."""
+    """Where a file is. The network is not used, so a mirror with an address is not searched."""
     if layout.within(results, layout.RAW, path=artifact.path).is_file():
         return RAW
     if artifact.sha256 and layout.within(results, layout.CACHED, sha256=artifact.sha256).is_file():
@@ -43,7 +43,7 @@ def state_of(artifact: Artifact, *, results: Path, mirrors: Sequence[str]) -> st
 
 
 def verify_files(datasets: Iterable[Dataset], *, results: Path) -> Iterator[Verified]:
-    """The SHA-256 of every file of these data sets, in `results/raw` and in the cache, beside the one it should have.
+    """Compares the SHA-256 of every file of these data sets, in `results/raw` and in the cache, with the expected one.
 
     A user-supplied file that the catalogue does not pin is compared with its source.
     """

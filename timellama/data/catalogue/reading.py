@@ -1,6 +1,6 @@
-"""How the reader `file` takes a file, and what it repaired: the keys `reading` and `repairs` of a catalogue's entry.
+"""How the reader `file` reads a file, and what it repaired: the keys `reading` and `repairs` of a catalogue's entry.
 
-Every choice that changes a number stands here, so that the same entry and the same bytes give the same series.
+Every choice that changes a number is here, so that the same entry and the same bytes give the same series.
 Standard library and pydantic only: planning reads these keys.
 """
 
@@ -13,50 +13,50 @@ from pydantic import Field
 from timellama.core.values import Distinct, Flag, Text, Whole
 from timellama.data.catalogue.reading_choices import Align, Dates, Decimal, Duplicates, Fill, Missing, Separator
 
-STEP = "step"  # the frequency of rows that are numbered and not dated: row i stands at second i of 1970
+STEP = "step"  # the frequency of rows that are numbered and not dated: row i is at second i of 1970
 
 FILLED_OR_MASKED = "missing cells are filled or masked, not both"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How a file is written, and what is to be repaired in it; at the defaults nothing is repaired."""
+    """How a file is written, and what is to be repaired in it; with the defaults nothing is repaired."""
 
-    separator: Annotated[Separator, Field(description="What parts the cells of a text file.")] = ","
+    separator: Annotated[Separator, Field(description="What separates the cells of a text file.")] = ","
     decimal: Annotated[Decimal, Field(description="The decimal mark of a text file's numbers.")] = "."
     dates: Annotated[
         Dates, Field(description="The order of a date's parts - year-first, or which of two numbers before the year.")
     ] = "year-first"
     zone: Annotated[
         Text | None,
-        Field(description="The zone of stamps that name none, for example Europe/Berlin; the series is kept in UTC."),
+        Field(description="The zone of timestamps that name none, such as Europe/Berlin; the series is kept in UTC."),
     ] = None
     sheet: Annotated[Text | None, Field(description="The sheet of an Excel file that has several.")] = None
     id_column: Annotated[
-        Text | None, Field(description="Of a long file (a row is one value): the column that names the series.")
+        Text | None, Field(description="In a long file (one value per row), the column that names the series.")
     ] = None
-    value_column: Annotated[Text | None, Field(description="Of a long file: the column of the values.")] = None
+    value_column: Annotated[Text | None, Field(description="In a long file, the column of the values.")] = None
     align: Annotated[
         Align | None,
         Field(
-            description="Of a long file whose series differ in length - common keeps the time that all of them span, "
-            "all the time that any of them spans, where cells are then missing."
+            description="For a long file whose series differ in length - common keeps the time that all of them span, "
+            "all keeps the time that any of them spans, which leaves cells missing."
         ),
     ] = None
     keep: Annotated[Distinct[Text], Field(description="The only columns of values that are read; none means all.")] = ()
     drop: Annotated[Distinct[Text], Field(description="Columns that are left out.")] = ()
     sort: Annotated[Flag, Field(description="Whether rows are put in order of time.")] = False
     duplicates: Annotated[
-        Duplicates | None, Field(description="What stands for rows of one stamp - the first, the last or their mean.")
+        Duplicates | None, Field(description="What replaces rows of one timestamp - the first, the last or their mean.")
     ] = None
     fill: Annotated[
         Fill | None,
-        Field(description="What stands for missing cells and rows - linear, previous (the last value) or seasonal."),
+        Field(description="What replaces missing cells and rows - linear, previous (the last value) or seasonal."),
     ] = None
     missing: Annotated[
         Missing | None,
         Field(
-            description="In place of `fill` - mask leaves missing cells and rows missing; they count in no loss and "
+            description="Instead of `fill` - mask leaves missing cells and rows missing; they count in no loss and "
             "in no error, and a look-back has the last value before them."
         ),
     ] = None
@@ -79,7 +79,7 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Repairs:
-    """What `reading` changed in a file, counted; a file in which other numbers are repaired is refused."""
+    """What `reading` changed in a file, counted; a file with other counts of repairs is refused."""
 
     moved_rows: Annotated[Whole, Field(description="Rows that stood behind a later one and were put in order.")] = 0
     merged_rows: Annotated[Whole, Field(description="Rows that gave way to another of the same stamp.")] = 0
@@ -104,7 +104,7 @@ class Repairs:
         return counts if self.masked_cells else {name: n for name, n in counts.items() if name != "masked_cells"}
 
     def sentence(self, reading: Reading) -> str | None:
-        """What was repaired, for a person; None where nothing was."""
+        """What was repaired, as text for the user; None if nothing was."""
         parts = (
             (self.moved_rows, "row", "put in order of time"),
             (self.merged_rows, "row", f"of a repeated stamp merged ({reading.duplicates})"),

@@ -1,4 +1,4 @@
-"""What the options of reading a file may be. Nothing is imported, so that the command line starts without the rest."""
+"""What the options for reading a file may be. Nothing is imported, so that the command line starts without the rest."""
 
 from typing import Literal
 

@@ -1,1 +1,1 @@
-"""Brings a file as it was published: from a mirror, an address, a package or the Hugging Face hub, or makes it up."""
+"""Fetches a file as it was published, from a mirror, an address, a package or the Hugging Face hub, or generates it."""

@@ -26,9 +26,9 @@ ATTEMPTS = 5
 FIRST_PAUSE = 1.0  # seconds, doubled after each failure
 TIMEOUT = 30.0  # seconds without a byte before a connection counts as dead
 CHUNK = 1 << 20  # bytes; large enough that the loop costs nothing
-LOGGED_SHARES = 10  # a log gets a line each tenth of a file
-LOGGED_BYTES = 50 << 20  # and each 50 MiB where the size is not known
-PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses that a later try may not meet
+LOGGED_SHARES = 10  # a log gets one line per tenth of a file
+LOGGED_BYTES = 50 << 20  # and one per 50 MiB if the size is not known
+PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses that a later try may not get
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -64,10 +64,10 @@ def download(
     sleep: Callable[[float], None] = time.sleep,
     timeout: float = TIMEOUT,
 ) -> bool:
-    """Brings `address` to the file `part`, which may hold a beginning; returns whether that beginning was used.
+    """Downloads `address` to the file `part`, which may hold a beginning; returns whether that beginning was used.
 
     `size` is the expected number of bytes, if known. Where a partial file came from, and the server's name of its
-    version, stand beside it in `<part>.version`. Raises NotThere after the last try or on a refusal, NoRoom when the
+    version, are kept beside it in `<part>.version`. Raises NotThere after the last try or on a refusal, NoRoom when the
     disk is full.
     """
     failures, furthest, resumed = 0, _length(part), False
@@ -76,7 +76,7 @@ def download(
             resumed |= _attempt(address, part, size, progress, timeout)
             return resumed
         except _TryAgain as failure:
-            if _length(part) > furthest:  # it came further than ever: not the same failure again
+            if _length(part) > furthest:  # it got further than ever: not the same failure again
                 failures, furthest = 0, _length(part)
             failures += 1
             if failures >= ATTEMPTS:
@@ -104,11 +104,11 @@ def _attempt(address: str, part: Path, size: int | None, progress: bool, timeout
     """One request; returns whether it continued a beginning."""
     begin = _length(part)
     if begin and begin == size:
-        return True  # stopped between the last byte and the check of the whole
+        return True  # stopped between the last byte and the check of the whole file
     version = _version(part)
     origin, _, marker = version.read_text().partition("\n") if version.is_file() else ("", "", "")
     if origin != address:
-        begin = 0  # nothing says that this beginning is of this address's file
+        begin = 0  # nothing says that this beginning is from this address
     headers = {"User-Agent": f"timellama/{__version__}"}
     if begin:
         headers["Range"] = f"bytes={begin}-"
@@ -145,7 +145,7 @@ def _receive(
     partial = response.status == http.client.PARTIAL_CONTENT
     if partial and not (response.headers.get("Content-Range") or "").startswith(f"bytes {begin}-"):
         part.unlink(missing_ok=True)
-        raise _TryAgain("the server sent another range than the one asked for")
+        raise _TryAgain("the server sent a range other than the one requested")
     begin = begin if partial else 0
     announced = response.headers.get("Content-Length")
     total = begin + int(announced) if announced is not None else size
@@ -153,7 +153,7 @@ def _receive(
         raise NotThere(f"wrong file: the server announces {total} bytes, expected {size}")
     free = shutil.disk_usage(part.parent).free
     if total is not None and total - begin > free:
-        raise NoRoom(f"needs {total - begin} bytes more, {free} are free")
+        raise NoRoom(f"needs {total - begin} more bytes, {free} are free")
     marker = response.headers.get("ETag", "")
     if not marker or marker.startswith("W/"):  # a weak tag does not promise the same bytes
         marker = response.headers.get("Last-Modified", "")
@@ -180,7 +180,7 @@ def _meter(name: str, total: int | None, begin: int) -> _Meter:
 
 
 class _Lines:
-    """Progress for a log: a line each tenth, or each 50 MiB where the size is not known."""
+    """Progress for a log: one line per tenth, or per 50 MiB if the size is not known."""
 
     def __init__(self, name: str, total: int | None, begin: int) -> None:
         self.name, self.total, self.done = name, total, begin

@@ -1,7 +1,7 @@
-"""Brings a file of the Hugging Face hub, `hub:owner/name@revision!file`, through huggingface_hub.
+"""Fetches a file from the Hugging Face hub, `hub:owner/name@revision!file`, through huggingface_hub.
 
-The library knows gated repositories, the hub's storage and how to resume from it. The revision is pinned by the source,
-and `sources.fetch` checks the SHA-256 of what comes.
+The library handles gated repositories, the hub's storage and resuming from it. The source pins the revision, and
+`sources.fetch` checks the SHA-256 of what arrives.
 """
 
 import errno
@@ -14,8 +14,8 @@ from timellama.core.errors import InputError
 from timellama.data.fetch.download import NoRoom, NotThere
 
 HUB_VARIABLE = "HF_ENDPOINT"  # the variables that huggingface_hub itself reads
-TOKEN_VARIABLE = "HF_TOKEN"  # gated repositories want it
-HUB_ADDRESS = "https://huggingface.co"  # where HF_ENDPOINT is not set
+TOKEN_VARIABLE = "HF_TOKEN"  # gated repositories require it
+HUB_ADDRESS = "https://huggingface.co"  # if HF_ENDPOINT is not set
 SOURCE = re.compile(r"hub:(?P<kind>(datasets|spaces)/)?(?P<repository>[^@!]+)@(?P<revision>[^@!]+)!(?P<file>[^@!]+)")
 KINDS = {"datasets/": "dataset", "spaces/": "space", None: None}  # as huggingface_hub calls them
 
@@ -35,10 +35,10 @@ def address_of(source: str) -> str:
 
 
 def bring(source: str, part: Path, *, environment: Mapping[str, str], progress: bool) -> bool:
-    """Puts the file at `part`; returns whether a beginning of it was there and is used, which is never so.
+    """Puts the file at `part`; returns whether an existing beginning of it was used, which is never the case.
 
     What a broken connection left stays in a folder beside `part` for the next try. Raises InputError for a source of
-    another form, NotThere where the hub does not give the file, and NoRoom where the disk is full.
+    another form, NotThere if the hub does not provide the file, and NoRoom if the disk is full.
     """
     match = _parts(source)
     # Imported here because it takes a second, and most fetches need none of it.
@@ -77,5 +77,5 @@ def bring(source: str, part: Path, *, environment: Mapping[str, str], progress: 
 
 
 def _reason(error: Exception) -> str:
-    """What the library says on one line; where that is only that the file is not here, what kept it from coming."""
+    """The library's message on one line, or its cause, if the message says only that the file is not here."""
     return " ".join(str(error.__cause__ or error).split())

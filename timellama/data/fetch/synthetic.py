@@ -1,9 +1,9 @@
 """Small made-up data sets that need no network, for tests and for trying the whole pipeline within minutes.
 
-In the multivariate one, each variate is a slow trend, a daily and a weekly season with their own strength and phase,
-and noise that remembers a part of itself, all drawn from one seed. The one in M4's form holds separate hourly series
-of unequal length and size, with a daily season or none, and comes as a training and a test file. Values are written
-with four decimals, so the files' bytes, and with them the SHA-256s in the catalogue, depend on nothing finer than that.
+In the multivariate one, each variate is a slow trend, a daily and a weekly season of random strength and phase, and
+autocorrelated noise, all drawn from one seed. The one in M4's form holds separate hourly series of unequal length and
+size, with a daily season or none, and comes as a training and a test file. Values are written with four decimals, so
+the files' bytes, and with them the SHA-256s in the catalogue, depend on nothing finer than that.
 """
 
 import math
@@ -18,8 +18,8 @@ START = datetime(2024, 1, 1)  # a Monday
 DAY, WEEK = 24, 168  # rows
 MEMORY = 0.7  # share of the noise that carries over to the next hour
 
-# Our choices for M4's form: lengths from below the look-back of 96, whose contexts have to be filled up, to above the
-# 252 values from which Naive2 can find a season of 24; sizes over two orders of magnitude; no season in every fifth.
+# Our choices for M4's form: lengths from below the look-back of 96, whose contexts have to be padded, to above the 252
+# values from which Naive2 can find a season of 24; sizes over two orders of magnitude; no season in every fifth series.
 M4_SERIES = 30
 M4_HORIZON = 48  # M4's for hourly series
 M4_LENGTHS = (60, 420)
@@ -42,7 +42,7 @@ def generate(path: Path, *, seed: int) -> None:
 
 
 def generate_m4_train(path: Path, *, seed: int) -> None:
-    """Writes the training values of M4's form to `path`: a row is an id and its values, filled up with empty cells."""
+    """Writes the training values of M4's form to `path`: each row is an id and its values, padded with empty cells."""
     _write_m4(path, [series[:-M4_HORIZON] for series in _m4(seed)])
 
 

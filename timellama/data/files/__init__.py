@@ -1,1 +1,1 @@
-"""Ordinary files of time series: what stands in them is found out, read, and repaired by a named choice."""
+"""Ordinary files of time series: what they hold is detected, read, and repaired by a named choice."""

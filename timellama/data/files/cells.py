@@ -1,4 +1,4 @@
-"""The cells of a file as they stand in it: CSV (packed with gzip or not), Parquet or Excel, told by the first bytes.
+"""The cells of a file as written: CSV (packed with gzip or not), Parquet or Excel, recognised by the first bytes.
 
 Text stays text here; what a cell means is decided in `stamps` and `numbers`.
 """
@@ -21,13 +21,13 @@ PARQUET = b"PAR1"  # the first bytes of a Parquet file (its format's specificati
 ZIP = b"PK\x03\x04"  # the first bytes of a zip archive, which an .xlsx file is
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"  # the first bytes of an .xls file (MS-CFB, section 2.2)
 SEPARATORS = (",", ";", "\t", "|")
-SNIFFED = 20  # our choice: lines that tell the separator
-UNNAMED = "index"  # our choice: the name of a first column without one, as pandas' to_csv leaves its index
+SNIFFED = 20  # our choice: lines from which the separator is detected
+UNNAMED = "index"  # our choice: the name of a first column without one, as pandas' to_csv writes an index
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """A file's cells: a frame of text (CSV) or of values (Parquet, Excel), and where each row stands in the file.
+    """A file's cells: a frame of text (CSV) or of values (Parquet, Excel), and where each row is in the file.
 
     lines: the line or row number of each row, int [rows]. facts: how the file is written, as `quirks.json` keeps it.
     """
@@ -39,7 +39,7 @@ class Cells:
     facts: Mapping[str, Any]
 
     def where(self, row: int, column: str) -> str:
-        """The place of a cell, as messages begin."""
+        """The place of a cell, with which messages begin."""
         return f"{self.path}, {self.word} {self.lines[row]}, column {column!r}"
 
 
@@ -49,7 +49,7 @@ def is_text(raw: bytes) -> bool:
 
 
 def separator_of(raw: bytes) -> str:
-    """The separator that parts the header into most cells and each of the next lines into as many; else a comma."""
+    """The separator that splits the header into most cells and each of the next lines into as many; else a comma."""
     lines = io.StringIO(raw.removeprefix(BOM).decode("utf-8", errors="replace"), newline="")
     first = [line for line in (lines.readline() for _ in range(SNIFFED)) if line.strip()]
     best, most = ",", 1
@@ -62,14 +62,14 @@ def separator_of(raw: bytes) -> str:
             best, most = separator, counts[0]
     if most > 1 or not first:
         return best
-    # No separator fits every line. With the one that the header has most of, the message names the line that differs.
+    # No separator fits every line. With the most frequent one in the header, the message names the line that differs.
     return max(SEPARATORS, key=first[0].count)
 
 
 def read_cells(path: Path, *, separator: str, sheet: str | None, raw: bytes | None = None) -> Cells:
-    """The cells of the file at `path`, of whose unpacked bytes `raw` may be at hand.
+    """The cells of the file at `path`; `raw` holds its unpacked bytes, if already read.
 
-    Raises InputError naming file, place and remedy where it cannot be read.
+    Raises InputError naming file, place and remedy if it cannot be read.
     """
     raw = unpacked(path) if raw is None else raw
     if raw.startswith(PARQUET):
@@ -107,7 +107,7 @@ def _named(path: Path, header: tuple[str, ...]) -> list[str]:
 def _parquet(path: Path, raw: bytes) -> Cells:
     try:
         frame = pd.read_parquet(io.BytesIO(raw), engine="pyarrow")
-    except Exception as error:  # of a damaged file, pyarrow and pandas raise whatever their parts do
+    except Exception as error:  # for a damaged file, pyarrow and pandas raise whatever their parts do
         raise InputError(f"{path}: is Parquet, but cannot be read ({error}); write the file again") from error
     if not isinstance(frame.index, pd.RangeIndex):
         names = [name or UNNAMED for name in frame.index.names]
@@ -127,11 +127,11 @@ def _excel(path: Path, raw: bytes, sheet: str | None) -> Cells:
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of styles and print settings, which say nothing of values
+            warnings.simplefilter("ignore", UserWarning)  # about styles and print settings, not about values
             sheets = pd.read_excel(io.BytesIO(raw), sheet_name=None, dtype=object, engine="openpyxl")
-    except Exception as error:  # of a damaged file, openpyxl and zipfile raise whatever their parts do
+    except Exception as error:  # for a damaged file, openpyxl and zipfile raise whatever their parts do
         raise InputError(
-            f"{path}: is a zip archive, but no Excel file that can be read ({error}); unpack it, or save the file again"
+            f"{path}: is a zip archive, but not a readable Excel file ({error}); unpack it, or save the file again"
         ) from error
     filled = {name: frame for name, frame in sheets.items() if len(frame.columns)}
     if sheet is None and len(filled) == 1:
@@ -156,7 +156,7 @@ def _typed(path: Path, frame: pd.DataFrame, *, first: int) -> Cells:
     for i, name in enumerate(names):
         if not name.strip() or name in names[:i]:
             raise InputError(
-                f"{path}: column {i + 1} is named {name!r}, as another or not at all; give it its own name"
+                f"{path}: column {i + 1} is named {name!r}, like another or not at all; give it its own name"
             )
     frame = frame.set_axis(names, axis="columns").reset_index(drop=True)
     lines = np.arange(first, first + len(frame))

@@ -1,7 +1,7 @@
 """Reads a CSV strictly: every cell is what it should be, or the message says which line and column is not.
 
-A byte order mark and CRLF line ends are read properly and noted; anything that would have to be guessed (another
-encoding, a cell that is no number, a date in a local order) is an InputError.
+A byte order mark and CRLF line endings are read properly and noted; anything that would have to be guessed (another
+encoding, a cell that is not a number, a date in a local order) is an InputError.
 """
 
 import csv
@@ -20,7 +20,7 @@ from timellama.core.errors import InputError
 BOM = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 GZIP = b"\x1f\x8b"  # the first bytes of a gzip file (RFC 1952, section 2.3.1)
-REPLACEMENT = "\ufffd"  # what decoders put for a byte that they could not read
+REPLACEMENT = "\ufffd"  # what decoders put instead of a byte that they could not read
 STAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 
 
@@ -43,10 +43,10 @@ class Text:
 def read_text(
     path: Path, *, raw: bytes | None = None, ragged: bool = False, separator: str = ",", lone: bool = False
 ) -> Text:
-    """Opens a CSV whose cells are parted by `separator`; one that is packed with gzip is unpacked.
+    """Opens a CSV whose cells are separated by `separator`; one that is packed with gzip is unpacked.
 
-    `raw` are its unpacked bytes, where they are at hand. `ragged` lets rows be shorter than the header. `lone` lets the
-    file have one column, and the first column no name.
+    `raw` holds its unpacked bytes, if already read. `ragged` lets rows be shorter than the header. `lone` lets the file
+    have one column, and the first column no name.
     Raises InputError when the file is absent, empty, not UTF-8, without a header or, while `rows` is read, malformed.
     """
     raw = unpacked(path) if raw is None else raw
@@ -67,7 +67,7 @@ def read_text(
 
 
 def unpacked(path: Path) -> bytes:
-    """The bytes of a file, of one packed with gzip those within. Raises InputError where there are none."""
+    """The bytes of a file, unpacked if it is packed with gzip. Raises InputError if it cannot be read or unpacked."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -107,14 +107,14 @@ def numbers(text: Text, line: int, cells: Sequence[str], names: Sequence[str]) -
 
 
 def stamp(text: Text, line: int, cell: str, name: str) -> datetime:
-    """The time stamp in `cell`; InputError unless it is a date of the calendar written YYYY-MM-DD hh:mm:ss."""
+    """The timestamp in `cell`; InputError unless it is a date that exists, written YYYY-MM-DD hh:mm:ss."""
     try:
         if not STAMP.fullmatch(cell):
             raise ValueError("not written YYYY-MM-DD hh:mm:ss")
         return datetime.fromisoformat(cell)
     except ValueError as error:
         raise InputError(
-            f"{text.path}, line {line}, column {name!r}: the time stamp {cell!r} cannot be used ({error}); write it as "
+            f"{text.path}, line {line}, column {name!r}: the timestamp {cell!r} cannot be used ({error}); write it as "
             f"YYYY-MM-DD hh:mm:ss, without a zone"
         ) from error
 
@@ -137,7 +137,7 @@ def _decode(path: Path, raw: bytes) -> str:
 
 
 def _rows(path: Path, reader: Iterator[list[str]], ragged: bool) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the number of the line that each ends on; blank lines may only stand at the end."""
+    """Rows with the number of the line that each ends on; blank lines may only be at the end."""
     blank = None
     try:
         for cells in reader:

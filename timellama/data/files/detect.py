@@ -1,6 +1,6 @@
-"""What shape a file has: found out once, by `data add`, and written into the entry, so that reading guesses nothing.
+"""What shape a file has: detected once, by `data add`, and written into the entry, so that reading guesses nothing.
 
-What a person names is taken; what may mean two things is an InputError that names the option which decides it.
+What the user names is taken as given; anything ambiguous is an InputError that names the option that decides it.
 """
 
 import re
@@ -34,12 +34,12 @@ TIMES += ("period", "when")
 TARGETS = ("y", "value", "target", "values")
 INDEXES = (UNNAMED, "step", "t", "n", "idx", "row", "time_idx", "ds", "time", "timestamp")
 PATTERNS = tuple(re.compile(pattern, re.ASCII) for pattern in FORMS.values())
-REPEATED = 0.5  # our choice: rows of a stamp that was there before, from which on a file looks long: two series or more
+REPEATED = 0.5  # our choice: the share of repeated timestamps from which a file looks long: two series or more
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a person named for reading a file; None and empty are to be found out."""
+    """What the user named for reading a file; None and empty values are detected."""
 
     time_column: str | None = None
     separator: str | None = None
@@ -60,7 +60,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A file's cells, how they are to be read, the column of time (None: rows are numbered as they stand), and whether
+    """A file's cells, how they are to be read, the column of time (None: rows are numbered in file order), and whether
     rows are numbered instead of dated."""
 
     cells: Cells
@@ -101,7 +101,7 @@ def shape_of(path: Path, *, asked: Asked) -> Shape:
     if asked.align and not id_column:
         raise InputError(f"{path}: --align is for long files, but no column names series; name it with --id-column")
     if asked.zone and (steps or time_column is None):
-        raise InputError(f"{path}: --zone is for time stamps, but the rows are numbered; leave it out")
+        raise InputError(f"{path}: --zone is for timestamps, but the rows are numbered; leave it out")
     return Shape(cells=cells, reading=reading, time_column=time_column, steps=steps)
 
 
@@ -110,12 +110,12 @@ def _values(cells: Cells, asked: Asked, without: Sequence[str | None]) -> list[s
 
 
 def _require_header(cells: Cells) -> None:
-    """A first row of a stamp and numbers is data, which would otherwise be taken for names."""
+    """A first row of a timestamp and numbers is data, which would otherwise be taken for names."""
     names = pd.Series(list(cells.frame.columns), dtype="str")
     form = form_of(names.iloc[:1])
     if form and form not in NUMBERS:
         raise InputError(
-            f"{cells.path}, {cells.word} 1: the first column is named {names.iloc[0]!r}, which is a time stamp: the "
+            f"{cells.path}, {cells.word} 1: the first column is named {names.iloc[0]!r}, which is a timestamp: the "
             "file has no header; put a line of names before it"
         )
 
@@ -133,7 +133,7 @@ def _time_column(cells: Cells, asked: Asked) -> tuple[str | None, bool]:
         known = [name for name in dated if name.lower() in TIMES]
         if len(known) != 1:
             raise InputError(
-                f"{cells.path}: several columns hold time stamps, {', '.join(dated)}; name the one that counts with "
+                f"{cells.path}: several columns hold timestamps, {', '.join(dated)}; name the one that counts with "
                 "--time-column, and leave the others out with --drop"
             )
         dated = known
@@ -144,30 +144,30 @@ def _time_column(cells: Cells, asked: Asked) -> tuple[str | None, bool]:
         return numbering[0], True
     unread = [name for name in open_ if name.lower() in TIMES and not is_numeric(cells, name, decimal=".")]
     if unread:
-        return unread[0], False  # reading it says which cell is no stamp, and what it should look like
+        return unread[0], False  # reading it reports which cell is not a timestamp, and what it should look like
     if texts := _texts(cells, open_, asked):
         raise InputError(
-            f"{cells.path}: no column holds time stamps ({READABLE}), and {', '.join(map(repr, texts))} hold(s) text; "
+            f"{cells.path}: no column holds timestamps ({READABLE}), and {', '.join(map(repr, texts))} hold(s) text; "
             "name the column of time with --time-column, or leave text out with --drop to have the rows numbered"
         )
     return None, True
 
 
 def _texts(cells: Cells, names: Sequence[str], asked: Asked) -> list[str]:
-    """Those of the columns that are read and hold no numbers, whatever their decimal mark."""
+    """The columns that are read and hold no numbers, with either decimal mark."""
     read = [name for name in names if not asked.columns or name in asked.columns]
     return [name for name in read if not any(is_numeric(cells, name, decimal=mark) for mark in ".,")]
 
 
 def _dated(cells: Cells, name: str, *, named: bool) -> bool:
-    """Whether a column holds time stamps; a form that numbers have too counts only in a column named for time."""
+    """Whether a column holds timestamps; a form that numbers have too counts only in a column named for time."""
     column = cells.frame[name]
     if pd.api.types.is_datetime64_any_dtype(column):
         return True
     if pd.api.types.is_numeric_dtype(column) and not named:
         return False
-    # `form_of` glances at these cells too, but by pandas, which takes too long for each of thousands of columns. It
-    # stays as it is, since readers use it: a change of it would have every run trained again.
+    # `form_of` checks these cells first too, but with pandas, which takes too long for each of thousands of columns. It
+    # stays as it is, since readers use it: a change to it would retrain every run.
     first = [str(cell).strip() for cell in column.head(GLANCED)]
     if not any(pattern.fullmatch(cell) for pattern in PATTERNS for cell in first):
         return False
@@ -195,9 +195,9 @@ def _dates(cells: Cells, time_column: str | None, steps: bool, day_first: bool |
 
 
 def _id_column(cells: Cells, asked: Asked, time_column: str | None) -> str | None:
-    """The column that names series: one of the usual names, in a file whose stamps repeat; else None.
+    """The column that names series: one of the usual names, in a file whose timestamps repeat; else None.
 
-    Raises InputError where a column of another name may be it.
+    Raises InputError if a column of another name may be it.
     """
     if time_column is None or not cells.frame[time_column].duplicated().any():
         return None
@@ -207,7 +207,7 @@ def _id_column(cells: Cells, asked: Asked, time_column: str | None) -> str | Non
     texts = _texts(cells, names, asked)
     if texts and cells.frame[time_column].duplicated().mean() >= REPEATED:
         raise InputError(
-            f"{cells.path}: most stamps stand more than once, as in a long file, and {', '.join(map(repr, texts))} "
+            f"{cells.path}: most timestamps occur more than once, as in a long file, and {', '.join(map(repr, texts))} "
             f"hold(s) text; name the column of the series, for example --id-column {texts[0]!r}, or leave text out "
             "with --drop"
         )

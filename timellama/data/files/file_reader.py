@@ -1,7 +1,7 @@
 """The reader `file`: one file of any ordinary shape, read and repaired as the entry's `reading` says.
 
-A wide file has a column a variate. A long file has a row for each value, with a column that names the series; it is
-brought into the wide form. `data add` finds out what stands in `reading`; nothing is guessed here.
+A wide file has one column per variate. A long file has one row per value, with a column that names the series; it is
+converted to the wide form. `data add` determines what is in `reading`; nothing is guessed here.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from timellama.data.reader import Rows
 class Ordered:
     """Rows in order of time, before anything is filled; the zone of the file or of `reading`; what was repaired.
 
-    dated: whether stamps with a zone are dates in it, and not moments kept in UTC.
+    dated: whether timestamps with a zone are dates in it, not moments kept in UTC.
     """
 
     timed: Timed
@@ -47,10 +47,10 @@ def read(dataset: Dataset, raw: Sequence[Path]) -> Rows:
 
 
 def ordered_rows(cells: Cells, reading: Reading, *, time_column: str | None, steps: bool) -> Ordered:
-    """The rows of a file in order of time. `steps`: they are numbered, by `time_column` or, without one, as they stand.
+    """The rows of a file in order of time. `steps`: they are numbered, by `time_column` or, without one, in file order.
 
     Raises InputError for a column that is absent, a cell that cannot be read, and whatever only a repair that was not
-    chosen could mend.
+    chosen could fix.
     """
     for name in (time_column, reading.id_column, reading.value_column):
         _require(cells, name)
@@ -74,7 +74,7 @@ def ordered_rows(cells: Cells, reading: Reading, *, time_column: str | None, ste
 
 
 def filled_rows(cells: Cells, ordered: Ordered, reading: Reading, *, frequency: str, season: int) -> Rows:
-    """The rows with what is missing filled, or NaN where it is masked, and all that was repaired among the facts."""
+    """The rows with what is missing filled, or NaN if it is masked, and all repairs among the facts."""
     mask = reading.missing == "mask"
     timed, added, by_column = filled(ordered.timed, fill=reading.fill, mask=mask, frequency=frequency, season=season)
     holes = sum(by_column.values())
@@ -102,7 +102,9 @@ def _require(cells: Cells, name: str | None) -> None:
     if name is not None and name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"{cells.path}: no column {name!r}{hint} The columns are {', '.join(names)}; name one of them")
+        raise InputError(
+            f"{cells.path}: no column {name!r}{hint or '.'} The columns are {', '.join(names)}; name one of them"
+        )
 
 
 def _time(cells: Cells, reading: Reading, *, time_column: str | None, steps: bool, groups: np.ndarray | None) -> Stamps:
@@ -114,7 +116,7 @@ def _time(cells: Cells, reading: Reading, *, time_column: str | None, steps: boo
 
 
 def _from_long(cells: Cells, reading: Reading, *, time_column: str | None, steps: bool) -> Ordered:
-    """The wide form of a long file: a row a stamp, a column a series in the order in which the series come."""
+    """The wide form of a long file: one row per timestamp, one column per series, in the order of their first rows."""
     if time_column is None or reading.value_column is None:
         raise InputError(f"{cells.path}: a long file needs a column of time and one of values; name both")
     ids = cells.frame[reading.id_column].astype("str").str.strip()
@@ -141,8 +143,8 @@ def _from_long(cells: Cells, reading: Reading, *, time_column: str | None, steps
         if repeated.any():
             row = int(repeated.argmax()) + 1
             raise InputError(
-                f"{one.where(row, time_column)}: the series {name!r} has two rows of {shown(one.time[row])} "
-                f"({plural(repeated.sum(), 'such row')}); say --duplicates, or correct the file"
+                f"{one.where(row, time_column)}: the series {name!r} has two rows for {shown(one.time[row])} "
+                f"({plural(repeated.sum(), 'such row')}); use --duplicates, or correct the file"
             )
         series[name], moved, merged = one, moved + late, merged + same
     kept, cut = _aligned(cells, series, align=reading.align)
@@ -161,9 +163,9 @@ def _from_long(cells: Cells, reading: Reading, *, time_column: str | None, steps
 
 
 def _aligned(cells: Cells, series: Mapping[str, Timed], *, align: str | None) -> tuple[dict[str, pd.Series], int]:
-    """Each series by its stamps, within the time that all of them span, or whole; and how many rows are left out.
+    """Each series by its timestamps, within the time that all of them span, or whole; and how many rows are left out.
 
-    Raises InputError where the series begin or end at different times and `align` is None, or share no time.
+    Raises InputError if the series begin or end at different times and `align` is None, or share no time.
     """
     spans = {name: (one.time[0], one.time[-1]) for name, one in series.items()}
     begin, end = max(first for first, _ in spans.values()), min(last for _, last in spans.values())
@@ -175,16 +177,16 @@ def _aligned(cells: Cells, series: Mapping[str, Timed], *, align: str | None) ->
         raise InputError(
             f"{cells.path}: the series differ in length: {other!r} has {len(series[other].time)} rows from "
             f"{shown(spans[other][0])} to {shown(spans[other][1])}, {alike!r} has {len(series[alike].time)} from "
-            f"{shown(usual[0])} to {shown(usual[1])}. Say --align common to keep what all {len(series)} series span "
+            f"{shown(usual[0])} to {shown(usual[1])}. Use --align common to keep what all {len(series)} series span "
             f"({shared}), or --align all --missing mask to keep all rows, with what a series lacks masked; or give a "
-            "file of those of one length. Series of different lengths are not kept apart"
+            "file with series of one length. Series of different lengths are not kept apart"
         )
     if align == "all":
         return {name: pd.Series(one.values[:, 0], index=one.time) for name, one in series.items()}, 0
     if begin > end:
         raise InputError(
-            f"{cells.path}: the {len(series)} series span no common time: one begins at {shown(begin)}, another ends "
-            f"at {shown(end)}; leave some of them out of the file"
+            f"{cells.path}: the {len(series)} series have no time in common: one begins at {shown(begin)}, another "
+            f"ends at {shown(end)}; leave some of them out of the file"
         )
     kept, cut = {}, 0
     for name, one in series.items():

@@ -17,9 +17,9 @@ THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+", re.ASCII)
 
 
 def selected(cells: Cells, *, without: Sequence[str | None], keep: Sequence[str], drop: Sequence[str]) -> list[str]:
-    """The columns of values in the file's order: all but `without` and `drop`, or those of `keep` alone.
+    """The columns of values in the file's order: all but `without` and `drop`, or only those of `keep`.
 
-    Raises InputError for a column that the file does not have, and where none is left.
+    Raises InputError for a column that the file does not have, and if none is left.
     """
     names = list(cells.frame.columns)
     for option, wanted in (("--columns", keep), ("--drop", drop)):
@@ -30,7 +30,7 @@ def selected(cells: Cells, *, without: Sequence[str | None], keep: Sequence[str]
                     f"{cells.path}: no column {name!r}, which {option} names; it has {', '.join(names)}{hint}"
                 )
             if name in without:
-                raise InputError(f"{cells.path}: {option} names {name!r}, which is no column of values; leave it out")
+                raise InputError(f"{cells.path}: {option} names {name!r}, which is not a value column; leave it out")
     found = [name for name in names if name not in without and name not in drop and (not keep or name in keep)]
     if not found:
         raise InputError(f"{cells.path}: no column of values is left of {', '.join(names)}; give one, or drop fewer")
@@ -38,9 +38,9 @@ def selected(cells: Cells, *, without: Sequence[str | None], keep: Sequence[str]
 
 
 def decimal_of(cells: Cells, columns: Sequence[str]) -> str:
-    """The decimal mark of a text file's numbers: a comma where cells have one and read as numbers with it alone.
+    """The decimal mark of a text file's numbers: a comma where cells have one and read as numbers only with it.
 
-    Raises InputError where every comma may as well part thousands.
+    Raises InputError if every comma may instead separate thousands.
     """
     unclear = None
     for name in columns:
@@ -57,15 +57,15 @@ def decimal_of(cells: Cells, columns: Sequence[str]) -> str:
     if unclear:
         row, name = unclear
         raise InputError(
-            f"{cells.where(row, name)}: the comma of {cells.frame[name].iloc[row]!r} may be a decimal mark or part "
-            "thousands, and no cell decides it; say --decimal ',' if it is a decimal mark, else write the numbers "
-            "without it"
+            f"{cells.where(row, name)}: the comma of {cells.frame[name].iloc[row]!r} may be a decimal mark or "
+            "separate thousands, and no cell decides it; use --decimal ',' if it is a decimal mark, else write the "
+            "numbers without it"
         )
     return "."
 
 
 def is_numeric(cells: Cells, name: str, *, decimal: str) -> bool:
-    """Whether at least half of the cells of a column that are not missing are numbers."""
+    """Whether at least half of the nonmissing cells of a column are numbers."""
     column = cells.frame[name]
     if not _is_text(column):
         return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
@@ -79,7 +79,7 @@ def is_numeric(cells: Cells, name: str, *, decimal: str) -> bool:
 def values_of(cells: Cells, columns: Sequence[str], *, decimal: str) -> np.ndarray:
     """The numbers of `columns`, float64 [rows, columns]; NaN stands for a missing cell.
 
-    Raises InputError for a column of text, and naming row and column for a cell that is no finite number.
+    Raises InputError for a column of text and, naming row and column, for a cell that is not a finite number.
     """
     texts = [name for name in columns if not is_numeric(cells, name, decimal=decimal)]
     if texts:
@@ -117,13 +117,13 @@ def _column(cells: Cells, name: str, decimal: str) -> np.ndarray:
         comma = f"; its decimal mark is taken to be {decimal!r}" if "," in str(cell) or "." in str(cell) else ""
         raise InputError(
             f"{cells.where(row, name)}: {cell!r} is not a finite plain number{comma}; correct the cell, leave it empty "
-            f"and say --fill, or leave the column out with --drop {_quoted(name)}"
+            f"and use --fill, or leave the column out with --drop {_quoted(name)}"
         )
     return values
 
 
 def _at_once(column: pd.Series) -> np.ndarray | None:
-    """The numbers of a column of which every cell is one, as nearly all are; None where a cell needs a closer look."""
+    """The numbers of a column in which every cell is one, as in nearly all; None if a cell needs a closer look."""
     cells = column.to_numpy(object)
     try:
         values = cells.astype(np.float64)
@@ -143,7 +143,7 @@ def _plain(column: pd.Series, decimal: str) -> tuple[pd.Series, np.ndarray]:
     text = column.astype("str").str.strip()
     missing = (text.isna() | text.isin(MISSING)).to_numpy(bool)
     if decimal == ",":
-        # A point beside a decimal comma would part thousands, which is not guessed: such a cell is left as no number.
+        # A point beside a decimal comma would separate thousands, which is not guessed: the cell is left as no number.
         text = text.str.replace(".", "?", regex=False).str.replace(",", ".", regex=False)
     return text, missing
 

@@ -1,4 +1,4 @@
-"""Repairs that a person has chosen: order, repeated stamps, missing cells and rows. Each is counted, none is silent."""
+"""Repairs that the user chose: order, duplicate timestamps, missing cells and rows. Each is counted, none is silent."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,14 +11,14 @@ from timellama.core.errors import InputError
 from timellama.data.catalogue.reading import plural
 from timellama.data.files.frequency import offset_of
 
-LISTED = 20  # our choice, as in canonicalise: what was repaired is counted in full and listed up to here
+LISTED = 20  # our choice, as in canonicalise: repairs are counted in full, but at most this many are listed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """Values float64 [rows, N] with NaN for a missing cell, stamps datetime64[ms] [rows], and the N names.
+    """Values float64 [rows, N] with NaN for a missing cell, timestamps datetime64[ms] [rows], and the N names.
 
-    time_column: what messages call the stamps. where: the place of a row and a column in the file, for messages.
+    time_column: what messages call the timestamps. where: the place of a row and a column in the file, for messages.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Timed:
 
 
 def in_order(timed: Timed, *, sort: bool) -> tuple[Timed, int]:
-    """The rows in order of time, and how many stood behind a later one. Raises InputError where it needs `sort`."""
+    """The rows in order of time, and how many came after a later one. Raises InputError if this needs `sort`."""
     late = timed.time < np.maximum.accumulate(timed.time)
     if not late.any():
         return timed, 0
@@ -48,13 +48,13 @@ def in_order(timed: Timed, *, sort: bool) -> tuple[Timed, int]:
         row = int(late.argmax())
         raise InputError(
             f"{timed.where(row, timed.time_column)}: the stamp {shown(timed.time[row])} comes after "
-            f"{shown(timed.time[:row].max())} ({plural(late.sum(), 'such row')}); sort the rows by time, or say --sort"
+            f"{shown(timed.time[:row].max())} ({plural(late.sum(), 'such row')}); sort the rows by time, or use --sort"
         )
     return timed.taken(np.argsort(timed.time, kind="stable")), int(late.sum())
 
 
 def without_repeats(timed: Timed, *, duplicates: str | None) -> tuple[Timed, int]:
-    """One row a stamp, and how many rows gave way; with `duplicates` None all rows stay. The rows are in order.
+    """One row per timestamp, and how many rows were dropped; with `duplicates` None all stay. The rows are in order.
 
     The mean of a column is that of its cells that are not missing.
     """
@@ -76,12 +76,12 @@ def without_repeats(timed: Timed, *, duplicates: str | None) -> tuple[Timed, int
 def filled(
     timed: Timed, *, fill: str | None, mask: bool, frequency: str, season: int
 ) -> tuple[Timed, list[np.datetime64], dict[str, int]]:
-    """The rows without a missing row; the stamps of rows that were added, and by column the cells that were missing.
+    """The rows with none missing, the timestamps of the added rows, and by column how many cells were missing.
 
     `linear` is a line between the neighbours in rows, `previous` the last value, `seasonal` the value one season before
     or, where there is none, one season after. With `mask` missing cells stay NaN. With neither, nothing may be missing.
-    Raises InputError for a missing cell that nothing fills, for a column without any value, and for stamps beside the
-    grid of `frequency`.
+    Raises InputError for a missing cell that nothing fills, for a column without any value, and for timestamps off
+    the grid of `frequency`.
     """
     missing = np.isnan(timed.values)
     if fill is None and not mask:
@@ -128,23 +128,23 @@ def _missing(timed: Timed, missing: np.ndarray) -> str:
 
 
 def _grid(timed: Timed, frequency: str) -> np.ndarray:
-    """Every stamp from the first to the last, datetime64[ms]. Raises InputError for a row that is not among them."""
+    """Every timestamp from the first to the last, datetime64[ms]. Raises InputError for a row that is none of them."""
     time = timed.time
     repeated = time[1:] == time[:-1]
     if repeated.any():
         row = int(repeated.argmax()) + 1
         raise InputError(
-            f"{timed.where(row, timed.time_column)}: the stamp {shown(time[row])} stands twice "
-            f"({plural(repeated.sum(), 'such row')}), so missing rows cannot be told; say --duplicates too"
+            f"{timed.where(row, timed.time_column)}: duplicate timestamp {shown(time[row])} "
+            f"({plural(repeated.sum(), 'such row')}), so missing rows cannot be found; add --duplicates"
         )
     grid = pd.date_range(time[0], time[-1], freq=offset_of(frequency), unit="ms").to_numpy()
     beside = ~np.isin(time, grid)
     if beside.any():
         row = int(beside.argmax())
         raise InputError(
-            f"{timed.where(row, timed.time_column)}: the stamp {shown(time[row])} is not on the grid of {frequency} "
-            f"that begins at {shown(time[0])} ({plural(beside.sum(), 'such row')}), so missing rows cannot be told; "
-            "name the step with --frequency, or correct the stamps"
+            f"{timed.where(row, timed.time_column)}: the timestamp {shown(time[row])} is not on the grid of "
+            f"{frequency} that begins at {shown(time[0])} ({plural(beside.sum(), 'such row')}), so missing rows cannot "
+            "be found; set the step with --frequency, or correct the timestamps"
         )
     return grid
 
@@ -170,10 +170,10 @@ _FILLS = {"linear": _linear, "previous": _previous, "seasonal": _seasonal}
 
 
 def shown(time: np.datetime64) -> str:
-    """A stamp as messages show it: without a fraction of nothing."""
+    """A timestamp as messages show it, without a zero fraction."""
     return str(pd.Timestamp(time))
 
 
 def listed(times: Sequence[np.datetime64]) -> list[str]:
-    """The first stamps, as `quirks.json` lists them."""
+    """The first timestamps, as `quirks.json` lists them."""
     return [shown(time) for time in times[:LISTED]]

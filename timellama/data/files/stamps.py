@@ -1,7 +1,7 @@
-"""What a column of time stamps means: ISO and other orders of a date, quarters, zones, milliseconds, numbered rows.
+"""What a column of timestamps means: ISO and other orders of a date, quarters, zones, milliseconds, numbered rows.
 
 A form is chosen for the whole column, never for a cell. Of two numbers before the year, the column decides which is the
-day; where it cannot, the caller has to.
+day; if it cannot, the caller has to.
 """
 
 import re
@@ -36,18 +36,18 @@ FORMS = {
 NUMBERS = (COMPACT, YEAR)  # forms that a measured value may have too
 READABLE = "2024-01-31, 2024-01-31 13:05:00, 31/01/2024 13:05, 2024Q1, 2024-01 or 2024"
 BETWEEN = ", "  # the offsets of a file that has several
-GLANCED = 20  # our choice: cells of which one must be a stamp before a whole column is looked at
+GLANCED = 20  # our choice: of this many cells one must be a timestamp before the whole column is checked
 WHOLE = re.compile(r"-?\d{1,15}(?:\.0)?", re.ASCII)  # a row's number, also as a float
-NANOSECONDS = 10**6  # of a millisecond
-EPOCH = 10**8  # our choice: whole numbers from here on are seconds since 1970 (from 1973) rather than numbered rows
+NANOSECONDS = 10**6  # in a millisecond
+EPOCH = 10**8  # our choice: whole numbers from here up are seconds since 1970 (from 1973) rather than numbered rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stamps:
     """time: datetime64[ms] [rows], in UTC where the file or the caller names a zone. zone: that zone, or None.
 
-    dated: whether every stamp is a midnight of its zone. Then it is a date, and stays one: in UTC, days of a zone with
-    daylight saving time would have 23 or 25 hours twice a year.
+    dated: whether every timestamp is a midnight in its zone. Then it is a date, and stays one: in UTC, days of a zone
+    with daylight saving time would have 23 or 25 hours twice a year.
     """
 
     time: np.ndarray
@@ -56,9 +56,9 @@ class Stamps:
 
 
 def form_of(column: pd.Series) -> str | None:
-    """The form that most cells of a column of text have, or None where no form has more than half of them."""
+    """The form of most cells of a column of text, or None if no form fits more than half of them."""
     text = column.astype("str").str.strip()
-    few = text.head(GLANCED)  # of thousands of columns, nearly all are told to be no stamps by their first cells
+    few = text.head(GLANCED)  # of thousands of columns, nearly all prove by their first cells to hold no timestamps
     for form, pattern in FORMS.items():
         if few.str.fullmatch(_plain(pattern)).any() and text.str.fullmatch(_plain(pattern)).mean() > 0.5:
             return form
@@ -72,7 +72,7 @@ def _plain(pattern: str) -> re.Pattern:
 def date_order(cells: Cells, name: str) -> str:
     """`year-first`, `day-first` or `month-first`, as every row of the column allows.
 
-    Raises InputError where both of the last two are possible, or neither.
+    Raises InputError if both of the last two are possible, or neither.
     """
     column = cells.frame[name]
     if pd.api.types.is_datetime64_any_dtype(column) or form_of(column) != TWO_FIRST:
@@ -91,14 +91,14 @@ def date_order(cells: Cells, name: str) -> str:
         return "month-first"
     raise InputError(
         f"{cells.where(0, name)}: {column.iloc[0]!r} may be day first or month first, and no row of the column decides "
-        "it; say --day-first or --month-first"
+        "it; use --day-first or --month-first"
     )
 
 
 def read_stamps(cells: Cells, name: str, *, dates: str, zone: str | None, groups: np.ndarray | None = None) -> Stamps:
-    """The stamps of a column. `groups` names the series of each row of a long file, int [rows].
+    """The timestamps of a column. `groups` names the series of each row of a long file, int [rows].
 
-    Raises InputError naming file, row, column, value and remedy for a cell that is no stamp of the column's form.
+    Raises InputError naming file, row, column, value and remedy for a cell that is no timestamp of the column's form.
     """
     column = cells.frame[name]
     if pd.api.types.is_datetime64_any_dtype(column):
@@ -109,7 +109,7 @@ def read_stamps(cells: Cells, name: str, *, dates: str, zone: str | None, groups
     else:
         fine, walls, missing, known = _from_text(cells, name, dates)
     if missing.any():
-        raise InputError(f"{cells.where(int(missing.argmax()), name)}: the time stamp is missing; give it")
+        raise InputError(f"{cells.where(int(missing.argmax()), name)}: the timestamp is missing; add it")
     time = fine.astype("datetime64[ms]")
     if (time.astype(fine.dtype) != fine).any():
         raise _too_fine(cells, name, int((time.astype(fine.dtype) != fine).argmax()))
@@ -130,7 +130,7 @@ def _is_midnight(time: np.ndarray) -> bool:
 
 
 def _local(time: np.ndarray, *, zone: zoneinfo.ZoneInfo) -> np.ndarray:
-    """What clocks of a zone show at stamps in UTC, datetime64[ms] [rows]."""
+    """What clocks in a zone show at timestamps in UTC, datetime64[ms] [rows]."""
     local = pd.DatetimeIndex(time).tz_localize("UTC").tz_convert(zone).tz_localize(None)
     return local.to_numpy().astype("datetime64[ms]")
 
@@ -138,7 +138,7 @@ def _local(time: np.ndarray, *, zone: zoneinfo.ZoneInfo) -> np.ndarray:
 def numbered(cells: Cells, name: str) -> np.ndarray:
     """The numbers of rows that have no date, as seconds of 1970 counted from 0 in steps of 1: datetime64[ms] [rows].
 
-    Raises InputError for a cell that is no whole number, and for numbers that look like seconds since 1970.
+    Raises InputError for a cell that is not a whole number, and for numbers that look like seconds since 1970.
     """
     column = cells.frame[name]
     text = column.astype("str").str.strip()
@@ -146,8 +146,8 @@ def numbered(cells: Cells, name: str) -> np.ndarray:
     if not whole.all():
         row = int((~whole).argmax())
         raise InputError(
-            f"{cells.where(row, name)}: {column.iloc[row]!r} is neither a time stamp nor the whole number of a row; "
-            f"write stamps as {READABLE}"
+            f"{cells.where(row, name)}: {column.iloc[row]!r} is neither a timestamp nor the whole number of a row; "
+            f"write timestamps as {READABLE}"
         )
     numbers = text.str.removesuffix(".0").to_numpy(object).astype(np.int64)
     if np.abs(numbers).max() >= EPOCH:
@@ -166,7 +166,7 @@ def rows_of(groups: np.ndarray) -> list[np.ndarray]:
 
 
 def in_zone(time: np.datetime64, zone: str) -> str:
-    """A stamp in UTC as it reads in a zone, with its offset; in UTC where `zone` is several offsets, which are none."""
+    """A UTC timestamp as it reads in a zone, with its offset; in UTC if `zone` is several offsets, not a zone."""
     stamp = pd.Timestamp(time).tz_localize("UTC")
     return str(stamp if BETWEEN in zone else stamp.tz_convert(zone))
 
@@ -178,15 +178,15 @@ def _parts(cells: Cells, name: str, form: str) -> pd.DataFrame:
     if not fits.all():
         row, other = int((~fits).argmax()), int(fits.argmax())
         raise InputError(
-            f"{cells.where(row, name)}: the time stamp {cells.frame[name].iloc[row]!r} is not written like the others "
-            f"({column.iloc[other]!r}); write every stamp in one form, best YYYY-MM-DD hh:mm:ss"
+            f"{cells.where(row, name)}: the timestamp {cells.frame[name].iloc[row]!r} is not written like the others "
+            f"({column.iloc[other]!r}); write every timestamp in one form, preferably YYYY-MM-DD hh:mm:ss"
         )
     # astype(object): the groups of the pattern are few and the frame is read once.
     return column.astype(object).str.extract(_plain(FORMS[form]))
 
 
 def _from_text(cells: Cells, name: str, dates: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str | None]:
-    """Stamps datetime64[s or ms] [rows], in UTC where they have a zone, and as written; which are missing; the zone."""
+    """Timestamps datetime64[s or ms] [rows], in UTC if they have a zone, and as written; which are missing; zone."""
     column = cells.frame[name]
     missing = column.isna().to_numpy() | (column.astype("str").str.strip() == "").to_numpy()
     if missing.any():
@@ -195,7 +195,7 @@ def _from_text(cells: Cells, name: str, dates: str) -> tuple[np.ndarray, np.ndar
     form = form_of(column)
     if form is None:
         raise InputError(
-            f"{cells.where(0, name)}: the time stamp {column.iloc[0]!r} cannot be used; write it as {READABLE}"
+            f"{cells.where(0, name)}: the timestamp {column.iloc[0]!r} cannot be used; write it as {READABLE}"
         )
     parts = _parts(cells, name, form)
     if form == TWO_FIRST:
@@ -221,7 +221,7 @@ def _from_text(cells: Cells, name: str, dates: str) -> tuple[np.ndarray, np.ndar
     if not exists.all():
         row = int((~exists).argmax())
         raise InputError(
-            f"{cells.where(row, name)}: the time stamp {column.iloc[row]!r} does not exist in the calendar"
+            f"{cells.where(row, name)}: the timestamp {column.iloc[row]!r} does not exist in the calendar"
             f"{f' ({dates})' if form == TWO_FIRST else ''}; correct it"
         )
     seconds = hour * 3600 + number["minute"] * 60 + number["second"]
@@ -247,14 +247,14 @@ def _too_fine(cells: Cells, name: str, row: int) -> InputError:
 
 
 def _whole(parts: pd.DataFrame, part: str) -> np.ndarray:
-    """A part of the stamps as int64 [rows], 0 where a stamp does not have it."""
+    """A part of the timestamps as int64 [rows], 0 where a timestamp does not have it."""
     if part not in parts:
         return np.zeros(len(parts), np.int64)
     return parts[part].fillna("0").to_numpy(object).astype(np.int64)
 
 
 def _hour(parts: pd.DataFrame, hour: np.ndarray) -> np.ndarray:
-    """Hours from 0 to 23; -1 for an hour that a clock of twelve hours does not have."""
+    """Hours from 0 to 23; -1 for an hour that a twelve-hour clock does not have."""
     if "half" not in parts or parts["half"].isna().all():
         return hour
     half = parts["half"].astype("str").str.lower().to_numpy(object)
@@ -263,15 +263,15 @@ def _hour(parts: pd.DataFrame, hour: np.ndarray) -> np.ndarray:
 
 
 def _offsets(cells: Cells, name: str, parts: pd.DataFrame) -> tuple[np.ndarray, str | None]:
-    """Seconds east of Greenwich [rows], and the offsets as text; None where no stamp has one."""
+    """Seconds east of Greenwich [rows], and the offsets as text; None if no timestamp has one."""
     if "offset" not in parts or parts["offset"].isna().all():
         return np.zeros(len(parts), np.int64), None
     without = parts["offset"].isna().to_numpy()
     if without.any():
         row = int(without.argmax())
         raise InputError(
-            f"{cells.where(row, name)}: the time stamp {cells.frame[name].iloc[row]!r} has no zone, but others have "
-            "one; give every stamp its zone, or none"
+            f"{cells.where(row, name)}: the timestamp {cells.frame[name].iloc[row]!r} has no zone, but others have "
+            "one; give every timestamp its zone, or none"
         )
     seconds = {text: _seconds(text) for text in parts["offset"].unique()}
     zone = BETWEEN.join(map(_shown, sorted(set(seconds.values()))))
@@ -303,7 +303,7 @@ def _zone(zone: str) -> zoneinfo.ZoneInfo:
 def _in_utc(
     cells: Cells, name: str, time: np.ndarray, zone: zoneinfo.ZoneInfo, groups: np.ndarray | None
 ) -> np.ndarray:
-    """Local stamps in UTC; of an hour that comes twice in autumn, the first rows are those of summer time."""
+    """Local timestamps in UTC; of an hour that occurs twice in autumn, the first rows are in summer time."""
     found = np.empty_like(time)
     for group in [np.arange(len(time))] if groups is None else rows_of(groups):
         local = pd.DatetimeIndex(time[group])
@@ -311,9 +311,9 @@ def _in_utc(
             utc = local.tz_localize(zone, ambiguous="infer", nonexistent="raise").tz_convert("UTC").tz_localize(None)
         except ValueError as error:
             raise InputError(
-                f"{cells.path}, column {name!r}: the stamps are not the local time of {zone.key} ({error}); of the "
-                "hour that comes twice in autumn both must be there, in order, and the hour that is left out in spring "
-                "must not; else write the offset (+01:00) behind every stamp"
+                f"{cells.path}, column {name!r}: the timestamps are not local time in {zone.key} ({error}); the hour "
+                "that occurs twice in autumn must be there both times, in order, and the hour skipped in spring must "
+                "not be there; else write the offset (+01:00) after every timestamp"
             ) from error
         found[group] = utc.to_numpy().astype("datetime64[ms]")
     return found

@@ -1,6 +1,6 @@
 """The M4 competition's series: from the published CSVs to one canonical file for each frequency.
 
-Each row of a file is a series: its id, then its values; rows are of unequal length and filled up with empty cells. The
+Each row of a file is a series: its id, then its values; rows are of unequal length and padded with empty cells. The
 training and the test file list the same series in the same order.
 """
 
@@ -20,8 +20,8 @@ from timellama.data.m4.series import load_m4
 def normalise(dataset: Dataset, raw: Sequence[Path], out: Path, quirks: Path) -> None:
     """Checks the training and the test file, writes the canonical file `out` (.npz) and what was found to `quirks`.
 
-    Raises InputError for a cell that is no number, a hole within a series, a test row of another length than the
-    horizon, a training series too short to hold a target out, other ids, another order, or another number of series.
+    Raises InputError for a cell that is not a number, a gap within a series, a test row whose length is not the
+    horizon, a training series too short to hold out a target, other ids, another order, or another number of series.
     """
     if dataset.frequency not in FREQUENCIES:
         raise InputError(

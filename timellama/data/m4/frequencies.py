@@ -26,8 +26,8 @@ FREQUENCIES = {  # by pandas alias
     "h": Frequency(horizon=48, season=24),
 }
 # How many horizons before its end a training series is cut into windows: M4Meta.history_size of N-BEATS and
-# Time-Series-Library (data_provider/m4.py). It keeps long series from outnumbering short ones. Theirs draw one cut a
-# series and epoch at random; here each cut whose targets are complete is one window.
+# Time-Series-Library (data_provider/m4.py). It keeps long series from outnumbering short ones. Both draw one cut
+# per series and epoch at random; here each cut whose targets are complete is one window.
 RECENT_HORIZONS = {"YE": 1.5, "QE": 1.5, "ME": 1.5, "W": 10.0, "D": 10.0, "h": 10.0}
 
 

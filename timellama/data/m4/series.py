@@ -46,7 +46,7 @@ def load_m4(path: Path) -> M4Series:
     values, offsets, test, ids = arrays["values"], arrays["offsets"], arrays["test"], arrays["ids"]
     fits = offsets.shape == (len(ids) + 1,) and test.shape[:1] == ids.shape and offsets[-1] == len(values)
     if not fits or not np.isfinite(values).all() or not np.isfinite(test).all():
-        raise InputError(f"{path}: its arrays do not belong together; delete the file and let it be made again")
+        raise InputError(f"{path}: its arrays do not belong together; delete the file so that it is rebuilt")
     return M4Series(
         values=values,
         offsets=offsets,

@@ -1,9 +1,9 @@
 """Serves windows of M4's series, in the same form as `timellama.data.windows`: x [B, T, 1] and y [B, H, 1].
 
 Model selection never sees the test part: the last H values of every training series are held out for it, and training
-windows end before them. (The published libraries stop early on the test part.) Test contexts end with the whole
-training series. A context longer than what lies before it is filled up on the left with the series' first value:
-zeros, as Time-Series-Library has them, would be far from the series' level and rule the instance norm's mean and
+windows end before them. (The published libraries stop early on the test part.) Test contexts end where the
+training series ends. A context that reaches back before the series is padded on the left with the series' first value:
+zeros, as in Time-Series-Library, would be far from the series' level and dominate the instance norm's mean and
 deviation. There is no scaler; models that need one scale normalise each window.
 """
 
@@ -19,7 +19,7 @@ from timellama.data.m4.series import M4Series
 
 
 class M4Windows:
-    """Windows given by where each context ends and where its targets begin.
+    """Windows defined by where each context ends and where its targets begin.
 
     `history` and `future` float32 are flat; window i has its context in `history` up to (not including) `cuts[i]`, not
     reaching before its series' first value at `starts[i]`, and its H targets in `future` from `firsts[i]` on.

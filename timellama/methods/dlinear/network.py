@@ -1,4 +1,4 @@
-"""DLinear: a moving average parts the look-back into trend and remainder, each with a linear layer over time.
+"""DLinear: a moving average splits the look-back into trend and remainder, each with a linear layer over time.
 
 Zeng et al., AAAI 2023 (arXiv 2205.13504), section 4; reference cure-lab/LTSF-Linear, models/DLinear.py.
 """
@@ -29,9 +29,9 @@ class DLinear(Forecaster):
         self.trend = nn.ModuleList(averaging_linear(context, horizon) for _ in range(layers))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x [B, T, N] to the forecast [B, H, N]; raises InputError for another N than `variates` if `individual`."""
+        """x [B, T, N] to the forecast [B, H, N]; if `individual`, raises InputError unless N is `variates`."""
         x = x.transpose(1, 2)  # [B, N, T]
-        # Nothing is normalised here: of M4's levels, which are thousands, bfloat16 would keep two digits.
+        # Nothing is normalised here, and bfloat16 would keep two digits of M4's levels, which are in the thousands.
         with torch.autocast(x.device.type, enabled=False):
             trend = moving_average(x, self.kernel)
             if not self.individual:

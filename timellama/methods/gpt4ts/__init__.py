@@ -18,7 +18,7 @@ class GPT4TSOptions:
 
 
 def stack(options: GPT4TSOptions, sizes: Sizes) -> Stack:
-    """Every patch of every variate through the blocks."""
+    """Every patch of every variate passes through the blocks."""
     patches = patch_count(options, sizes.context)
     trained = (options.patch_length + patches * sizes.horizon) * sizes.width
     block = BLOCK * sizes.width**2
@@ -27,7 +27,7 @@ def stack(options: GPT4TSOptions, sizes: Sizes) -> Stack:
 
 
 def obstacles(options: GPT4TSOptions, setting: Setting) -> Iterator[Obstacle]:
-    """A patch that the look-back does not hold, and more patches than the language model has positions."""
+    """A patch that is longer than the look-back, and more patches than the language model has positions."""
     yield from long_patch(options, setting)
     yield from few_positions(patch_count(options, setting.context), setting)
 

@@ -1,9 +1,9 @@
-"""GPT4TS: patches of each variate pass through a language model of which only norms and positions are trained.
+"""GPT4TS: patches of each variate pass through a language model in which only norms and positions are trained.
 
 Zhou et al., NeurIPS 2023 (arXiv 2302.11939), section 3; reference DAMO-DI-ML/NeurIPS2023-One-Fits-All,
 Long-term_Forecasting/models/GPT4TS.py. The paper's backbone is the first 6 blocks of GPT-2, whose learned positions
 are trained too. Any other backbone of this project works; those with rotary positions have none to train. The
-reference leaves GPT-2's dropout of 0.1 on while it trains; the backbone here has none.
+reference leaves GPT-2's dropout of 0.1 on during training; the backbone here has none.
 """
 
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ class GPT4TS(Forecaster):
     """
 
     def __init__(self, *, context: int, horizon: int, backbone: Backbone, patch_length: int, patch_stride: int) -> None:
-        """Raises InputError when the context is shorter than one patch."""
+        """Raises InputError if the context is shorter than one patch."""
         super().__init__()
         self.patch_length, self.patch_stride = patch_length, patch_stride
         patches = patch_count(context=context, length=patch_length, stride=patch_stride)

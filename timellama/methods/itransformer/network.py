@@ -19,7 +19,7 @@ class ITransformer(Forecaster):
     Embed is one linear layer R^T -> R^D and Projection one R^D -> R^H, both shared by all variates. A block
     normalises after each sublayer, as the original Transformer does, and a last layer norm follows the blocks.
     Tokens have no positions: variates have no order. As in the reference, each of the C features of the calendar is one
-    more token, as it is and by the same Embed; what comes out at those tokens is no forecast and is dropped.
+    more token, not normalised, through the same Embed; the outputs at those tokens are no forecasts and are dropped.
     """
 
     def __init__(
@@ -34,10 +34,10 @@ class ITransformer(Forecaster):
         feed_forward: int,
         dropout: float,
     ) -> None:
-        """Raises InputError when the heads do not divide the width."""
+        """Raises InputError if the heads do not divide the width."""
         super().__init__()
         if width % heads:
-            raise InputError(f"width is {width}, no multiple of {heads} heads; change width or heads")
+            raise InputError(f"width is {width}, not a multiple of {heads} heads; change width or heads")
         self.embed = nn.Sequential(nn.Linear(context, width), nn.Dropout(dropout))
         self.calendar = calendar
         # nn.TransformerEncoder would start every layer with copies of the same weights.

@@ -2,8 +2,8 @@
 
 Makridakis, Spiliotis and Assimakopoulos 2020, The M4 Competition, International Journal of Forecasting 36, table 1;
 their code, Mcompetitions/M4-methods at 74e0279d, "Benchmarks and Evaluation.R", `Benchmarks`. All but Naive 1 divide a
-multiplicative season out where one is found, and put it back. The ninth, the seasonal naive, is a method of the
-package for any data set (`timellama.methods.naive`).
+multiplicative season out if one is found, and put it back. The ninth, the seasonal naive, is a method of the package
+for any data set (`timellama.methods.naive`).
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ class Naive1(SeriesForecaster):
 
 
 class Seasonal(SeriesForecaster):
-    """One that knows the length of a season."""
+    """A forecaster that knows the length of a season."""
 
     def __init__(self, *, horizon: int, season: int) -> None:
         super().__init__(horizon=horizon)
@@ -33,7 +33,7 @@ class Naive2(Seasonal):
     """Naive 1 of the seasonally adjusted series: what OWA divides by."""
 
     def of_series(self, values: np.ndarray) -> np.ndarray:
-        """[n] to [H]. Raises InputError as `naive2`."""
+        """[n] to [H]. Raises InputError as `naive2` does."""
         return naive2(values, season=self.season, horizon=self.horizon)
 
 
@@ -45,7 +45,7 @@ class Adjusted(Seasonal):
         raise NotImplementedError
 
     def of_series(self, values: np.ndarray) -> np.ndarray:
-        """[n] to [H]. Raises InputError as `divided_out` and `ses`."""
+        """[n] to [H]. Raises InputError as `divided_out` and `ses` do."""
         adjusted, factors = divided_out(values, season=self.season, horizon=self.horizon)
         return self.of_adjusted(adjusted) * factors
 

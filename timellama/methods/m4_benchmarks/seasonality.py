@@ -11,13 +11,13 @@ import numpy as np
 from timellama.core.errors import InputError
 
 CRITICAL = 1.645  # two-sided 90 % of the normal distribution, as the organisers write it
-LEAST_PERIODS = 3  # fewer whole seasons are never called seasonal
+LEAST_PERIODS = 3  # a series of fewer whole seasons is never called seasonal
 
 
 def is_seasonal(values: np.ndarray, *, season: int) -> bool:
     """Whether |r_m| > 1.645 sqrt((1 + 2 sum_{i<m} r_i^2) / n), r being autocorrelations about the mean, divisor n.
 
-    False for a season of one step, for fewer than three seasons, for a constant series, and where m lies beyond the
+    False for a season of one step, for fewer than three seasons, for a constant series, and if m is beyond the
     10 log10(n) lags that R's `acf` gives by default: the organisers' code then compares with a missing value. So an
     hourly series needs 252 values to be called seasonal.
     """
@@ -42,7 +42,7 @@ def seasonal_indices(values: np.ndarray, *, season: int) -> np.ndarray:
     weights = np.ones(season) if season % 2 else np.concatenate([[0.5], np.ones(season - 1), [0.5]])
     half = season // 2
     trend = np.convolve(values, weights / season, mode="valid")
-    with np.errstate(divide="ignore", invalid="ignore"):  # what is not finite is refused by those who use them
+    with np.errstate(divide="ignore", invalid="ignore"):  # callers refuse what is not finite
         ratios = values[half : len(values) - half] / trend
         positions = np.arange(half, len(values) - half) % season
         indices = np.array([ratios[positions == position].mean() for position in range(season)])
@@ -50,9 +50,9 @@ def seasonal_indices(values: np.ndarray, *, season: int) -> np.ndarray:
 
 
 def naive2(values: np.ndarray, *, season: int, horizon: int) -> np.ndarray:
-    """The last value, seasonally adjusted where `is_seasonal`, times the indices of the steps ahead: [n] to [H].
+    """The last value, seasonally adjusted if `is_seasonal`, times the indices of the steps ahead: [n] to [H].
 
-    Raises InputError where the adjustment divides by 0, which positive values never do.
+    Raises InputError if the adjustment divides by 0, which never happens with positive values.
     """
     if not is_seasonal(values, season=season):
         return np.full(horizon, values[-1], dtype=np.float64)
@@ -68,8 +68,8 @@ def naive2(values: np.ndarray, *, season: int, horizon: int) -> np.ndarray:
 def divided_out(values: np.ndarray, *, season: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
     """The values without their season, float64 [n], and what puts it back into the next `horizon` steps, [H].
 
-    The values themselves and ones where `is_seasonal` finds none. Raises InputError where the season divides by 0,
-    which positive values never do.
+    The values themselves and ones if `is_seasonal` finds none. Raises InputError if the season divides by 0, which
+    never happens with positive values.
     """
     if not is_seasonal(values, season=season):
         return values, np.ones(horizon)

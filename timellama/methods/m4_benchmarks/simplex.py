@@ -1,8 +1,8 @@
 """Minimisation without derivatives: the simplex of Nelder and Mead (1965) in the form of Nash's algorithm 19.
 
-J. C. Nash 1990, Compact Numerical Methods for Computers, 2nd edition, chapter 14. R's `optim` uses it, and the ETS
-models of R's package forecast with it. Where a sum of squares has several minima, its size at the start and the order
-of its steps decide which one is found, so both are Nash's.
+J. C. Nash 1990, Compact Numerical Methods for Computers, 2nd edition, chapter 14. R's `optim` uses it, and with it the
+ETS models of R's package forecast. If a sum of squares has several minima, the simplex's size at the start and the
+order of its steps decide which one is found, so both are Nash's.
 """
 
 import math
@@ -10,16 +10,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-RELATIVE_STEP = 0.1  # of the largest parameter: from the start to each other vertex (Nash, algorithm 19, step 1)
+RELATIVE_STEP = 0.1  # of the largest parameter: the start's distance to each other vertex (Nash, algorithm 19, step 1)
 TOLERANCE = math.sqrt(
     np.finfo(np.float64).eps
 )  # of the values at the vertices (R/ets.R of robjhyndman/forecast at 077b5be2, `etsmodel`)
 MOST_CALLS = 2000  # of the function (the same, `maxit`)
-INFINITE = 1e35  # what stands for a value outside the bounds (Nash: `big`)
+INFINITE = 1e35  # the value outside the bounds (Nash: `big`)
 
 
 def minimise(function: Callable[[np.ndarray], float], start: np.ndarray) -> np.ndarray:
-    """The best vertex that was found from `start` [P], where `function` must be finite; elsewhere it may be infinite.
+    """The best vertex found from `start` [P], where `function` must be finite; elsewhere it may be infinite.
 
     Reflection by 1, expansion by 2, contraction and shrinkage by 1/2.
     """
@@ -77,7 +77,7 @@ def minimise(function: Callable[[np.ndarray], float], start: np.ndarray) -> np.n
 
 
 def _ends(values: np.ndarray, low: int) -> tuple[int, int]:
-    """The places of the lowest and the highest value; among equal ones those that the last lowest comes to first."""
+    """The indices of the lowest and the highest value; among equal ones `low`, the last lowest, else the first."""
     high = low
     best = worst = values[low]
     for i, value in enumerate(values):

@@ -1,8 +1,8 @@
-"""Exponential smoothing, and the theta method on it, fitted to one series as the M4 competition's benchmarks are.
+"""Exponential smoothing, and the theta method built on it, fitted to one series like the M4 competition's benchmarks.
 
 Those call `ses` and `holt` of R's package forecast 8.2 ("Benchmarks and Evaluation.R" of Mcompetitions/M4-methods at
 74e0279d), which fit the models ANN, AAN and AAdN of Hyndman et al. 2008 (Forecasting with Exponential Smoothing, table
-2.2) to the mean squared error of one step ahead, the initial states with them. Everything is float64.
+2.2) by the mean squared error of one step ahead, together with the initial states. Everything is float64.
 """
 
 import numpy as np
@@ -18,8 +18,8 @@ LOWEST_PHI, HIGHEST_PHI = 0.8, 0.98
 ALPHA = LOWEST + 0.5 * (HIGHEST - LOWEST)
 BETA = LOWEST + 0.1 * (ALPHA - LOWEST)
 PHI = LOWEST_PHI + 0.99 * (HIGHEST_PHI - LOWEST_PHI)
-FIRST = 10  # values that the initial level and trend start from
-LEAST = 10  # values: below, `ets` fits another model
+FIRST = 10  # values from which the initial level and trend are computed
+LEAST = 10  # values: with fewer, `ets` fits another model
 
 
 def ses(values: np.ndarray, *, horizon: int) -> np.ndarray:
@@ -44,7 +44,7 @@ def ses(values: np.ndarray, *, horizon: int) -> np.ndarray:
 
 
 def holt(values: np.ndarray, *, horizon: int, damped: bool) -> np.ndarray:
-    """Holt's linear trend, damped by phi where `damped` (else phi = 1): [n] to [H].
+    """Holt's linear trend, damped by phi if `damped` (else phi = 1): [n] to [H].
 
     l_t = l_{t-1} + phi b_{t-1} + alpha e_t and b_t = phi b_{t-1} + beta e_t with e_t = y_t - l_{t-1} - phi b_{t-1};
     f_h = l_n + (phi + ... + phi^h) b_n. Raises InputError for fewer than 10 values.

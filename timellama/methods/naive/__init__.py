@@ -1,4 +1,4 @@
-"""Forecasts that train nothing: the mean of the look-back, the last season again, and the mean of several."""
+"""Forecasts that train nothing: the mean of the look-back, the last season repeated, and the mean of several."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class LookBackMeanOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SeasonalNaiveOptions:
-    """Repeats the last season, or the last value where the look-back holds no season; trains nothing."""
+    """Repeats the last season, or the last value if the look-back holds no season; trains nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Forecasts that train nothing: the floor that a trained method has to beat.
 
 The seasonal naive forecast is the textbook's (Hyndman and Athanasopoulos 2021, Forecasting: Principles and Practice,
-section 5.2), and so is the mean, here of the look-back alone. The mean by position in the season is our addition:
+section 5.2), and so is the mean, here of the look-back only. The mean by position in the season is our addition:
 trained methods with few rows find it hard to beat.
 """
 
@@ -54,7 +54,7 @@ class HourOfDayMean(Forecaster):
     """
 
     def __init__(self, *, context: int, horizon: int, season: int, days: int) -> None:
-        """Raises InputError when the context is shorter than one season, or `days` is below 1."""
+        """Raises InputError if the context is shorter than one season, or `days` is below 1."""
         super().__init__()
         require_season(context=context, season=season)
         if days < 1:

@@ -31,7 +31,7 @@ def stack(options: PatchTSTOptions, sizes: Sizes) -> Stack:
 
 
 def obstacles(options: PatchTSTOptions, setting: Setting) -> Iterator[Obstacle]:
-    """A patch that the look-back does not hold, and heads that do not divide the width."""
+    """A patch that is longer than the look-back, and heads that do not divide the width."""
     yield from long_patch(options, setting)
     yield from uneven_heads(options, options.width)
 

@@ -1,16 +1,16 @@
-"""PatchTST: each variate alone becomes patches, a Transformer encoder reads them, a linear head forecasts.
+"""PatchTST: each variate is cut into patches by itself, a Transformer encoder reads them, and a linear head forecasts.
 
-Nie et al., ICLR 2023 (arXiv 2211.14730); reference yuqinie98/PatchTST, PatchTST_supervised. The network is the one of
-the `transformers` library, set up to match the reference where the library allows it:
+Nie et al., ICLR 2023 (arXiv 2211.14730); reference yuqinie98/PatchTST, PatchTST_supervised. The network is that of the
+`transformers` library, set up to match the reference where the library allows it:
 
 - learned positions, batch norm after each sublayer, GELU, no dropout on attention weights, one head for all variates;
-- one more patch: the reference repeats the last value `patch_stride` times before it cuts patches, the library does
+- one more patch: the reference repeats the last value `patch_stride` times before it cuts patches; the library does
   not. We append those values and mask them out of mean and deviation, so 512 steps give 64 patches (hence
   PatchTST/64);
 - where patches do not fit evenly, the oldest steps are left out, as the library does; the reference drops the newest;
 - torch's own initialisation of linear layers and the reference's uniform positions, not the library's normal ones.
 
-One difference stays: the reference adds the attention scores of a layer to those of the next, the library does not.
+One difference remains: the reference adds the attention scores of a layer to those of the next; the library does not.
 """
 
 from collections.abc import Callable
@@ -49,16 +49,16 @@ class PatchTST(Forecaster):
         dropout: float,
         head_dropout: float,
     ) -> None:
-        """Raises InputError when the context is shorter than a patch, or the heads do not divide the width."""
+        """Raises InputError if the context is shorter than a patch, or the heads do not divide the width."""
         super().__init__()
         if context < patch_length:
             raise InputError(f"context is {context}, shorter than a patch of {patch_length}; shorten patch_length")
         if width % heads:
-            raise InputError(f"width is {width}, no multiple of {heads} heads; change width or heads")
+            raise InputError(f"width is {width}, not a multiple of {heads} heads; change width or heads")
         self.padding = patch_stride
         self.network = PatchTSTForPrediction(
             PatchTSTConfig(
-                num_input_channels=1,  # a variate is a series of its own
+                num_input_channels=1,  # each variate is a separate series
                 context_length=context + self.padding,
                 prediction_length=horizon,
                 patch_length=patch_length,
@@ -99,13 +99,13 @@ class PatchTST(Forecaster):
         return y.squeeze(2).unflatten(0, (x.shape[0], -1)).transpose(1, 2)
 
     def recompute(self, on: bool) -> None:
-        """Keep of each encoder layer its input alone, where it is `on`."""
+        """Keep only the input of each encoder layer if `on` is true."""
         for layer in self.network.model.encoder.layers:
             of_class = partial(type(layer).forward, layer)
             layer.forward = partial(_recomputing, layer, of_class) if on else of_class
 
 
 def _recomputing(layer: nn.Module, forward: Callable, hidden_state: Tensor, output_attentions: bool) -> tuple[Tensor]:
-    """An encoder layer's `forward`, without the attention weights, which nothing asks for."""
+    """An encoder layer's `forward`, without the attention weights, which nothing uses."""
     norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm1d)]
     return (recomputed(lambda h: forward(hidden_state=h)[0], hidden_state, on=True, norms=norms),)

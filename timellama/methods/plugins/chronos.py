@@ -1,8 +1,8 @@
-"""Chronos, Chronos-Bolt and Chronos-2: foundation models of time series, which forecast data that they never saw.
+"""Chronos, Chronos-Bolt and Chronos-2: foundation models for time series, which forecast data that they never saw.
 
-Nothing is trained. The forecast is the median that the library's `predict_quantiles` gives for each variate alone, also
-where H is more than the model forecasts at once, which each of the three continues in its own way. Chronos's own
-quantiles are of samples, which are drawn from the same seed for every batch (`methods.forecaster.Asked`).
+Nothing is trained. The forecast is the median that the library's `predict_quantiles` gives for each variate alone. If H
+is more than the model forecasts at once, each of the three continues in its own way. Chronos itself takes quantiles of
+samples, which are drawn from the same seed for every batch (`methods.forecaster.Asked`).
 
 Ansari et al. 2024 (arXiv 2403.07815) and 2025 (Chronos-2, arXiv 2510.15821); github.com/amazon-science/
 chronos-forecasting, version 2.3.2: `chronos/base.py`, `chronos.py`, `chronos_bolt.py`, `chronos2/pipeline.py`. Only
@@ -32,13 +32,13 @@ EXTRA = "timellama[chronos]"
 FILES = ("*.json", "*.safetensors")  # what a model is read from
 COMMIT = 40  # characters of a hub's commit; a SHA-256 has 64
 SERIES = 256  # series that pass at once: the library's own default, `predict_df` of chronos/base.py
-# For the memory of a pass, sizes of the largest Chronos-Bolt: T5-base's width and feed-forward, patches of 16 steps.
+# For a pass's memory, the sizes of the largest Chronos-Bolt: T5-base's width and feed-forward, patches of 16 steps.
 PATCH, WIDTH, FEED_FORWARD, BLOCKS = 16, 768, 3072, 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChronosOptions:
-    """A Chronos model: a folder of this machine or a repository of the hub; trains nothing.
+    """A Chronos model: a folder on this machine or a repository of the hub; trains nothing.
 
     pin: the digest of the folder's files, which the first run reports, or the hub's commit.
     """
@@ -48,7 +48,7 @@ class ChronosOptions:
 
 
 def stack(_: ChronosOptions, sizes: Sizes) -> Stack:
-    """Encoder blocks over the patches of each variate; the weights, which planning does not see, are no part."""
+    """Encoder blocks over the patches of each variate; the weights do not count: planning does not see them."""
     patches = math.ceil(sizes.context / PATCH)
     kept = 10 * WIDTH + 4 * FEED_FORWARD
     return Stack(tokens=sizes.variates * patches, layers=BLOCKS, parameters=0, kept=kept, trained=0)
@@ -66,10 +66,10 @@ METHOD = LibraryMethod(
 
 
 def network(*, horizon: int, model: str, pin: str) -> "Forecaster":
-    """The model with its published weights, of which none is trained.
+    """The model with its published weights, none of which is trained.
 
-    Raises InputError where the library is not installed, where the model is not there, is no Chronos model or has no
-    safetensors, and where a folder's files are not those of the pin.
+    Raises InputError if the library is not installed, if the model is missing, is not a Chronos model or has no
+    safetensors, and if a folder's files do not match the pin.
     """
     try:
         from chronos import BaseChronosPipeline
@@ -99,7 +99,7 @@ def network(*, horizon: int, model: str, pin: str) -> "Forecaster":
 def median(pipeline: Any, horizon: int, _: "nn.Module", x: "Tensor") -> "Tensor":
     """x [B, T, N] to the forecast [B, H, N], the median for each variate alone, of at most `SERIES` series at once.
 
-    Raises InputError for x without numbers, with which operations are counted.
+    Raises InputError for x without numbers, which is used to count operations.
     """
     import torch
     from chronos import Chronos2Pipeline
@@ -107,7 +107,7 @@ def median(pipeline: Any, horizon: int, _: "nn.Module", x: "Tensor") -> "Tensor"
     if x.is_meta:
         raise InputError("the operations of Chronos cannot be counted; leave it out with --without and its name")
     batch, _, variates = x.shape
-    together = isinstance(pipeline, Chronos2Pipeline)  # reads groups of series: here each is its own
+    together = isinstance(pipeline, Chronos2Pipeline)  # reads groups of series: here each series is its own group
     made = []
     for part in x.float().cpu().transpose(1, 2).flatten(0, 1).split(SERIES):
         asked = {"prediction_length": horizon, "quantile_levels": [0.5]}
@@ -117,7 +117,7 @@ def median(pipeline: Any, horizon: int, _: "nn.Module", x: "Tensor") -> "Tensor"
 
 
 def digest_of(folder: Path) -> str:
-    """What pins a folder: the SHA-256 over the names and SHA-256s of the files that a model is read from."""
+    """The pin of a folder: the SHA-256 over the names and SHA-256s of the files that a model is read from."""
     files = sorted({file for form in FILES for file in folder.glob(form)})
     return hashlib.sha256("".join(f"{sha256_of(file)}  {file.name}\n" for file in files).encode()).hexdigest()
 
@@ -125,7 +125,7 @@ def digest_of(folder: Path) -> str:
 def _pinned(folder: Path, pin: str) -> Path:
     if not folder.is_dir():
         raise InputError(
-            f"the model {folder} is no folder here; name one, or a repository of the hub with its commit as pin"
+            f"the model {folder} is not a folder here; name one, or a repository of the hub with its commit as pin"
         )
     if (digest := digest_of(folder)) != pin:
         raise InputError(f"the pin is {pin}, the files of {folder} give {digest}; set the pin that you mean")
@@ -137,8 +137,8 @@ def _of_hub(model: str, commit: str) -> Path:
 
     try:
         return Path(snapshot_download(model, revision=commit, allow_patterns=list(FILES)))
-    except Exception as error:  # of the library, of the network and of the disk
+    except Exception as error:  # from the library, the network or the disk
         raise InputError(
-            f"{model} at {commit} cannot be fetched from the hub ({error}); fetch it by hand with `hf download {model} "
+            f"{model} at {commit} cannot be fetched from the hub ({error}); fetch it with `hf download {model} "
             f"--revision {commit} --local-dir FOLDER`, name the folder as the model, and pin its files"
         ) from error

@@ -1,8 +1,8 @@
-"""Networks of Nixtla's neuralforecast by name, such as NHITS, TiDE and TSMixer, trained as every method here is.
+"""Networks of Nixtla's neuralforecast by name, such as NHITS, TiDE and TSMixer, trained like every method here.
 
-Of the library the network alone is used: what its `forward` makes of a batch of windows. Loss, steps, learning rate,
-early stopping and the scaling of the data are those of the run, and settings that the library has for them are refused.
-So a network is trained on standardised variates and not, as the library does for some, on windows scaled one by one.
+Only the library's network is used: what its `forward` makes of a batch of windows. Loss, steps, learning rate, early
+stopping and the scaling of the data are those of the run, and the library's settings for them are refused. So a network
+is trained on standardised variates and not, as the library does for some, on windows scaled one by one.
 
 Source: github.com/Nixtla/neuralforecast, version 3.3.0: `common/_base_model.py` for the batch that `forward` takes
 (`_parse_windows`, `_predict_step_direct_batch`) and `models/` for the networks. Planning loads neither torch nor the
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 LIBRARY = "neuralforecast"
 EXTRA = "timellama[neuralforecast]"
-# The networks that forecast each variate alone and those that read all of them at once, its class's MULTIVARIATE in
-# 3.3.0, each with the numbers that a pass keeps for a step of a variate: measured by `timellama.cost.flops` at the
-# library's sizes, T 512, H 96, N 7, 32 windows a step and 64 a forecast, the larger of the two. Those of Autoformer,
-# KAN, xLSTM and SOFTSSharp, whose operations cannot be counted, are their nearest relatives'.
+# The networks that forecast each variate alone and those that read all of them at once (the class's MULTIVARIATE in
+# 3.3.0), each with the numbers that a pass keeps per step of a variate: measured by `timellama.cost.flops` at the
+# library's sizes, T 512, H 96, N 7, 32 windows per step and 64 per forecast, the larger of the two. Autoformer, KAN,
+# xLSTM and SOFTSSharp, whose operations cannot be counted, have the numbers of their nearest relatives.
 ALONE = {
     **{"RNN": 588, "GRU": 3290, "LSTM": 2124, "TCN": 995, "DilatedRNN": 4742, "MLP": 19, "NHITS": 36, "NBEATS": 35},
     **{"NBEATSx": 35, "DLinear": 6, "NLinear": 5, "TFT": 15551, "VanillaTransformer": 6016, "Informer": 6389},
@@ -42,8 +42,8 @@ TOGETHER = {
     **{"SOFTSSharp": 71, "TimeMixer": 330, "RMoK": 987, "TimeXer": 1791, "XLinear": 9},
 }
 MEASURED = 512  # T
-WIDTH, LAYERS = 512, 16  # of a stack with more weights than any of them has at its own sizes, but for StemGNN's T^2
-# The others of the library, and what each needs that a run does not give.
+WIDTH, LAYERS = 512, 16  # of a stack with more weights than any of them has at its own sizes, except StemGNN's T^2
+# The library's other networks, and what each needs that a run does not provide.
 NEEDS = {
     "DeepAR": "is trained on distributions, one step ahead, where a run trains a forecast of H steps",
     "HINT": "needs the hierarchy of its series, which no data set here has",
@@ -76,7 +76,7 @@ class NeuralForecastOptions:
 def stack(options: NeuralForecastOptions, sizes: Sizes) -> Stack:
     """One layer over the steps of each variate, whatever sizes the settings choose.
 
-    A look-back below the measured one counts as that: what some keep grows with their width alone.
+    A look-back below the measured one counts as the measured one: what some networks keep grows only with their width.
     """
     return Stack(
         tokens=sizes.variates * max(sizes.context, MEASURED),
@@ -101,8 +101,8 @@ METHOD = LibraryMethod(
 def network(*, context: int, horizon: int, variates: int, model: str, settings: str) -> "Forecaster":
     """The network `model` with its initial weights.
 
-    Raises InputError where the library is not installed or is another version that lacks the network, for a setting
-    that the network does not have or that the run decides, and for settings that the library refuses.
+    Raises InputError if the library is not installed or is another version that lacks the network, for a setting that
+    the network does not have or that the run decides, and for settings that the library refuses.
     """
     from timellama.methods.forecaster import Asked
 
@@ -112,7 +112,7 @@ def network(*, context: int, horizon: int, variates: int, model: str, settings: 
     for name in chosen.keys() - allowed:
         hint = did_you_mean(name, allowed) or f"; they are {', '.join(sorted(allowed))}"
         what = "is decided by the run" if name in inspect.signature(kind).parameters else "is unknown"
-        raise InputError(f"settings of {model}: {name!r} {what}; take it out, or set one that the network has{hint}")
+        raise InputError(f"settings of {model}: {name!r} {what}; remove it, or set one that the network has{hint}")
     sizes = {"h": horizon, "input_size": context} | ({"n_series": variates} if model in TOGETHER else {})
     try:
         made = kind(**sizes, **chosen, random_seed=_seed())
@@ -122,7 +122,7 @@ def network(*, context: int, horizon: int, variates: int, model: str, settings: 
             f"{type(error).__name__}: {error}; correct its settings"
         ) from error
     if made.RECURRENT:
-        raise InputError(f"settings of {model}: recurrent {NEEDS['DeepAR'].partition(', ')[2]}; take it out")
+        raise InputError(f"settings of {model}: recurrent {NEEDS['DeepAR'].partition(', ')[2]}; remove it")
     return Asked(made, forecast)
 
 
@@ -130,7 +130,7 @@ def forecast(made: "nn.Module", x: "Tensor") -> "Tensor":
     """x [B, T, N] to the forecast [B, H, N].
 
     The library's batch holds windows [B N, T, 1] of single variates, or [B, T, N] for a network that reads all at once.
-    A training's last batch of an epoch may be a single one, which has no statistics of a batch (BatchNorm refuses it,
+    In training, the last batch of an epoch may be a single window, which has no batch statistics (BatchNorm refuses it,
     and the library never makes one): it is normalised by the running ones.
     """
     import torch
@@ -150,7 +150,7 @@ def _class(model: str) -> Any:
         from neuralforecast import models
     except ImportError as error:
         raise InputError(
-            f"the network {model} is neuralforecast's, which cannot be imported ({error}); "
+            f"the network {model} needs neuralforecast, which cannot be imported ({error}); "
             f"install it with pip install '{EXTRA}'"
         ) from error
     kind = getattr(models, model, None)
@@ -172,7 +172,7 @@ def _settings_of(kind: Any) -> set[str]:
 
 
 def _seed() -> int:
-    """The seed that torch's generator was given, cut to what the library takes: a constructor seeds it again."""
+    """The seed that torch's generator was given, in the library's range: a constructor seeds the generator again."""
     import torch
 
     return torch.initial_seed() % 2**32

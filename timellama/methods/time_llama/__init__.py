@@ -1,4 +1,4 @@
-"""Time-LlaMA (arXiv 2502.13725, section 3), one module a part of the model; `network.py` is the forward pass.
+"""Time-LlaMA (arXiv 2502.13725, section 3), one module per part of the model; `network.py` is the forward pass.
 
 There is no public reference implementation.
 """
@@ -14,8 +14,8 @@ from timellama.methods.space import Choices, Interval
 from timellama.methods.time_llama.prompts import Descriptive, PromptName, prompt_kind
 
 ALIGNMENT = 5  # square layers of the cross-attention, `alignment.py`
-LEAST_STEPS = 3  # of AdaLoRA: one to measure the importance, one to prune, one to go on training
-MODULES = 7  # LoRA modules of a block at most, each between widths of 8 D at most
+LEAST_STEPS = 3  # of AdaLoRA: one to measure the importance, one to prune, one to continue training
+MODULES = 7  # the most LoRA modules of a block, each between widths of at most 8 D
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ class TimeLlamaOptions:
     rank: Count = 8  # r: table 7 (section 4.3 also says 4, for Llama-3.2 1B)
     heads: Count = 8  # K: table 7; also the heads of `blocks` "attention"
     active: Count = 4  # n: table 7
-    # TSEmb (eq. 2): the paper calls it an MLP; its depth is open, and two layers are the least that is one
+    # TSEmb (eq. 2): the paper calls it an MLP; its depth is open, and an MLP has at least two layers
     token_embedding: Literal["linear", "mlp"] = "mlp"
-    # what the aligned tokens are multiplied by before the blocks; the paper has no such factor, which is 1
+    # factor on the aligned tokens before the blocks; 1 as in the paper, which has no such factor
     token_scale: Annotated[Positive, ADDED] = 1.0
     # open; "uniform" is torch's, "zero" makes the untrained forecast the mean of the look-back
     head_init: Annotated[Literal["uniform", "zero"], ADDED] = "uniform"
@@ -35,11 +35,11 @@ class TimeLlamaOptions:
     alignment: Literal["cross-attention", "none", "prefix"] = "cross-attention"
     # eq. 1; "static" is Time-LlaMA-4, "none" -3, "adalora" -5, "moelora" -6
     adapter: Literal["dynamic", "static", "none", "adalora", "moelora"] = "dynamic"
-    # LoRA experts a module of "moelora", open: experts of rank 2, as in liuqidong07/MOELoRA-peft@2d9efa4e (16 / 8).
+    # LoRA experts per module of "moelora", open: experts of rank 2, as in liuqidong07/MOELoRA-peft@2d9efa4e (16 / 8).
     mixture_experts: Count = 4
     # open; literal means that the forecast loss never reaches the router
     gate_gradient: Literal["literal", "straight-through", "scaled"] = "literal"
-    balance_weight: NotNegative = 0.01  # lambda_lb, open; keeps the router from collapsing without ruling the gradient
+    balance_weight: NotNegative = 0.01  # lambda_lb, open; prevents router collapse without dominating the gradient
     # g in eq. 10, open; bounded, since |h| of a pooled token, 173 after block 3, saturates a softmax
     router_activation: Literal["tanh", "gelu", "relu", "identity"] = "tanh"
     pooling: Literal["last", "mean", "max", "first"] = "last"  # section 3.5
@@ -53,7 +53,7 @@ class TimeLlamaOptions:
 
 
 def stack(options: TimeLlamaOptions, sizes: Sizes) -> Stack:
-    """A token a variate through the blocks."""
+    """One token per variate passes through the blocks."""
     width, blocks = sizes.width, sizes.blocks
     lora = MODULES * blocks * options.rank * (1 + 8) * width
     trained = ALIGNMENT * width**2 + (sizes.context + sizes.horizon) * width + lora
@@ -124,7 +124,7 @@ def _of_prompt(options: TimeLlamaOptions, setting: Setting) -> Iterator[Obstacle
 
 
 def has_prompts_of_samples(options: TimeLlamaOptions) -> bool:
-    """Whether each sample has a prompt of its own, whose words depend on its numbers."""
+    """Whether each sample has its own prompt, whose words depend on its numbers."""
     return options.alignment != "none" and prompt_kind(options.prompt).extra > 0
 
 
@@ -139,7 +139,7 @@ METHODS = (
         power=2,  # attends over the variates
         stack=stack,
         obstacles=obstacles,
-        # from the paper's to where the blocks add a tenth of what leaves them (docs/depth)
+        # from the paper's to where the blocks add a tenth of their output (docs/depth)
         space={
             "token_scale": Interval(low=1.0, high=300.0, logarithmic=True),
             "token_embedding": Choices(values=("mlp", "linear")),

@@ -1,8 +1,8 @@
-"""AdaLoRA in place of dynamic LoRA (variant Time-LlaMA-5): ranks are moved to the modules that need them.
+"""AdaLoRA instead of dynamic LoRA (variant Time-LlaMA-5): ranks are moved to the modules that need them.
 
 Zhang et al. 2023 (arXiv 2303.10512), with peft's own layers and rank allocator wrapped around the backbone's linears;
-imported for this variant only. A pruned rank is a zero in a module's singular values (`lora_E`), not a smaller tensor,
-so saving and restoring weights needs nothing else.
+peft is imported for this variant only. A pruned rank is a zero in a module's singular values (`lora_E`), not a smaller
+tensor, so saving and restoring weights needs nothing else.
 
 What peft does only inside its own training loop or forward pass is done here: the schedule of the budget is set when
 the number of steps is known (`after_step`), and the penalty is handed to the training loop (`penalty`).
@@ -32,7 +32,7 @@ PENALTY_WEIGHT = 0.1
 class AdaLoRA:
     """x W + x P diag(E) Q with Q = `lora_A` [r', in], E = `lora_E` [r', 1] and P = `lora_B` [out, r'].
 
-    Training starts at r' = ceil(1.5 r) ranks a matrix and ends with r ranks a matrix on average. The update has no
+    Training starts at r' = ceil(1.5 r) ranks per matrix and ends with r per matrix on average. The update has no
     factor, as in equation 1: peft divides by r', so alpha is r'. `backbone` is changed in place: its linears become
     peft's layers, whose new parameters are the only ones that train.
     """
@@ -45,11 +45,11 @@ class AdaLoRA:
             lora_alpha=first,
             target_modules=list(backbone.letters),
             orth_reg_weight=PENALTY_WEIGHT,
-            total_step=LEAST_STEPS,  # a stand-in: the first `after_step` sets it
+            total_step=LEAST_STEPS,  # a placeholder: the first `after_step` sets it
         )
         self.backbone = backbone
         self.tuner = AdaLoraModel(backbone, self.config, ADAPTER)
-        # Where the frozen weights are bfloat16, peft 0.21 makes its own so too and has the constant r' train.
+        # If the frozen weights are bfloat16, peft 0.21 makes its own so too, and makes the constant r' trainable.
         for name, parameter in backbone.named_parameters():
             if "lora_" in name or "ranknum" in name:
                 parameter.data = parameter.data.float()
@@ -77,13 +77,13 @@ class AdaLoRA:
         self.tuner.update_and_allocate(step)
 
     def schedule_state(self) -> dict:
-        """What the next pruning depends on beside the weights: the importances so far and the ranks kept."""
+        """What the next pruning depends on besides the weights: the importances so far and the ranks kept."""
         allocator = self.tuner.rankallocator
         state = {name: getattr(allocator, name) for name in ("ipt", "exp_avg_ipt", "exp_avg_unc")}
         return state | {"rank_pattern": self.config.rank_pattern}
 
     def load_schedule_state(self, state: dict) -> None:
-        """The inverse of `schedule_state`; tensors go where the weights are."""
+        """The inverse of `schedule_state`; tensors are moved to the weights' device."""
         places = {name: p.device for name, p in self.tuner.model.named_parameters()}
         for average in ("ipt", "exp_avg_ipt", "exp_avg_unc"):
             kept = {name: t.to(places[name]) for name, t in state[average].items()}

@@ -1,7 +1,7 @@
-"""Modality alignment: time-series tokens look at the prompt (section 3.4, equation 3).
+"""Modality alignment: time-series tokens attend to the prompt (section 3.4, equation 3).
 
 The prompt is a text about the data set and the task, embedded by the language model's own frozen embedding table. It
-gives keys and values only and never passes through the blocks, so it adds no tokens to them. Reference: multi-head
+provides only keys and values and never passes through the blocks, so it adds no tokens to them. Reference: multi-head
 attention as in Vaswani et al. 2017.
 """
 
@@ -16,7 +16,7 @@ class Alignment(nn.Module):
         A_k = Softmax(Q_k K_k^T / sqrt(D / K)) V_k,    H <- Proj(H + Concat(A_1 .. A_K) W^O)
 
     The paper prints A_k without V_k although it defines V_k just above: a misprint. An empty prompt gives nothing to
-    look at: its attention is zero, which leaves H <- Proj(H).
+    attend to: its attention is zero, which leaves H <- Proj(H).
     """
 
     def __init__(self, *, width: int, heads: int):
@@ -32,7 +32,7 @@ class Alignment(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, h: Tensor, prompt: Tensor, keep: Tensor | None) -> Tensor:
-        """Tokens h [B, N, D] and prompt embeddings [P, D] (or [B, P, D], one prompt a sample) -> [B, N, D].
+        """Tokens h [B, N, D] and prompt embeddings [P, D] (or [B, P, D], one prompt per sample) -> [B, N, D].
 
         `keep` [B, P] is True for the prompt tokens that count, each sample having at least one; None keeps them all.
         """
@@ -63,7 +63,7 @@ class Alignment(nn.Module):
         return self._kept[2]
 
     def train(self, mode: bool = True) -> "Alignment":
-        """Also forgets what was kept: torch's fused optimisers change weights without counting up their versions."""
+        """Also forgets what was kept: torch's fused optimisers change weights but not their version counters."""
         self._kept = None
         return super().train(mode)
 

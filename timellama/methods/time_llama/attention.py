@@ -1,8 +1,8 @@
-"""One trainable attention layer in place of the language model's blocks: a control, not a part of the paper.
+"""One trainable attention layer instead of the language model's blocks: a control, not a part of the paper.
 
 Tan et al. 2024 (arXiv 2406.16964), "LLM2Attn"; reference BennyTMT/LLMsForTimeSeries, OFA/models/Attention.py: 8 heads,
-no biases, a residual and a layer norm behind it. The reference drops out 10 % while it trains; nothing in this model
-has dropout, so this layer has none either.
+no biases, a residual and a layer norm after it. The reference drops out 10 % in training; nothing in this model has
+dropout, so this layer has none either.
 """
 
 import torch.nn.functional as F

@@ -1,12 +1,12 @@
-"""Dynamic LoRA: a router per block decides, per sample, which LoRA modules are on (section 3.5, equations 7 and 9 to
-11).
+"""Dynamic LoRA: a router per block decides, per sample, which LoRA modules are active (section 3.5, equations 7 and 9
+to 11).
 
 The ACL version calls it DynaLoRA, the arXiv version D-LoRA. References: LoRA (Hu et al. 2021, arXiv 2106.09685) and the
 balance loss of Switch Transformers (Fedus et al. 2022, arXiv 2101.03961). E is the number of modules of a block (N_mod
 in the paper).
 
-Gates are values that are passed down with the tokens and never kept on a module: a gate left over from another forward
-pass would broadcast into the next one unnoticed.
+Gates are values that are passed along with the tokens and never stored on a module: a gate left over from another
+forward pass would broadcast into the next one unnoticed.
 """
 
 import math
@@ -32,7 +32,7 @@ class Routing(NamedTuple):
     """What one block's router decided for a batch."""
 
     probabilities: Tensor  # [B, E], rows sum to 1
-    gates: Tensor  # [B, E]; 0 or 1 but for the "scaled" gate. [B, E, r] in a mixture (mixture.py)
+    gates: Tensor  # [B, E]; 0 or 1 except for the "scaled" gate. [B, E, r] in a mixture (mixture.py)
 
 
 class LoRA(nn.Module):
@@ -50,11 +50,12 @@ class LoRA(nn.Module):
 
 
 class Router(nn.Module):
-    """Equations 9 to 11: p = Softmax(g(Pooler(H)) W_r), gates = Top-n of p; one decision a sample and block.
+    """Equations 9 to 11: p = Softmax(g(Pooler(H)) W_r), gates = Top-n of p; one decision per sample and block.
 
     How the gradient passes the binary gate is open in the paper:
       literal           the gate is a constant: the forecast loss gives the router no gradient, only the balance loss
-      does; straight-through  forward 0 or 1, backward as if the gate were p (Bengio et al. 2013, arXiv 1308.3432);
+                        does;
+      straight-through  forward 0 or 1, backward as if the gate were p (Bengio et al. 2013, arXiv 1308.3432);
       scaled            the gate is E p on the chosen modules, so that a uniform router has gates of 1.
     """
 
@@ -75,7 +76,7 @@ class Router(nn.Module):
 
     def forward(self, h: Tensor) -> Routing:
         """The block's input h [B, N, D] -> probabilities and gates, each [B, E]."""
-        # In float32 whatever the precision of the rest: Top-n must not depend on rounding.
+        # In float32, whatever the precision of the rest: Top-n must not depend on rounding.
         with torch.autocast(h.device.type, enabled=False):
             p = torch.softmax(self.weight(self.activate(self.pool(h).float())), dim=-1)
         chosen = torch.zeros_like(p).scatter(1, p.topk(self.active, dim=-1).indices, 1.0)
@@ -106,11 +107,11 @@ class BlockAdapter(nn.Module):
         return Routing(everything / len(self.lora), everything)
 
     def forward(self, group: str, x: Tensor, frozen: Frozen, gates: Tensor) -> tuple[Tensor, ...]:
-        """The outputs of a group of linears with their LoRA: x [B, S, in], gates [B, E], or [B, E, r] for one a rank.
+        """The outputs of a group of linears with their LoRA: x [B, S, in], gates [B, E], or [B, E, r] for one per rank.
 
-        `frozen` holds weights [in, out] and biases of the group's modules. One [B, S, out] a module.
+        `frozen` holds weights [in, out] and biases of the group's modules. Returns one [B, S, out] per module.
         """
-        first = list(self.lora).index(group[0])  # the letters of a group stand side by side
+        first = list(self.lora).index(group[0])  # the letters of a group are adjacent
         gates = gates[:, first : first + len(group)]
         mask = gates[:, :, None].expand(-1, -1, self.rank) if gates.dim() == 2 else gates
         lora = [self.lora[m] for m in group]
@@ -122,7 +123,7 @@ class BlockAdapter(nn.Module):
 
 
 def balance_loss(routings: list[Routing]) -> Tensor:
-    """Equation 7: L_lb = E * sum over blocks and modules of f_i pbar_i, 1 a block for a uniform router.
+    """Equation 7: L_lb = E * sum over blocks and modules of f_i pbar_i, 1 per block for a uniform router.
 
     f_i is the share of the batch's samples whose most probable module is i, pbar_i the mean probability of i.
     """

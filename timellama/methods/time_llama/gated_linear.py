@@ -1,9 +1,9 @@
 """Frozen linear modules that share an input, with their gated LoRA added (section 3.5, equation 1), as one operation.
 
-Written out as an autograd function for speed: the A matrices of a group are one product, each B matrix adds into the
-frozen product where it lies, and the gradients of the input are summed in place. Equation 1 as it stands, module by
-module, is what tests/model/test_gated_linear.py holds this against. Reference for the idea: the fused LoRA of torchtune
-and Unsloth, which have no gates.
+Written out as an autograd function for speed: the A matrices of a group form one product, each B matrix adds into the
+frozen product in place, and the gradients of the input are summed in place. tests/model/test_gated_linear.py compares
+this with equation 1, module by module. Reference for the idea: the fused LoRA of torchtune and Unsloth, which have no
+gates.
 """
 
 import torch
@@ -22,9 +22,9 @@ def gated_linears(
 ) -> tuple[Tensor, ...]:
     """Equation 1 for each module m of a group: y_m = x W_m + bias_m + ((x A) * mask)_m B_m.
 
-    x [B, S, in], weights each [in, out_m] and biases each [out_m], a [in, G r] with the columns of module m from
-    m r on, b each [r, out_m], mask [B, 1, G r] holding the gates -> one [B, S, out_m] a module. Everything is computed
-    in the type of the weights, under autocast in autocast's, which would not reach the products made in place.
+    x [B, S, in], weights each [in, out_m] and biases each [out_m], a [in, G r] with the columns of module m starting
+    at m r, b each [r, out_m], mask [B, 1, G r] holding the gates -> one [B, S, out_m] per module. Everything is
+    computed in the dtype of the weights, or in autocast's if that is on: autocast would not reach in-place products.
     """
     kind = x.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights[0].dtype
@@ -65,7 +65,7 @@ class _GatedLinears(torch.autograd.Function):
             for dy, weight in zip(flat, weights, strict=True):
                 d_x.addmm_(dy, weight.T)
             d_x = d_x.view(*reduced.shape[:2], -1)
-        # None for a frozen weight or bias: only the control with a trained backbone asks for these two.
+        # None for a frozen weight or bias: only the control with a trained backbone needs these two.
         d_weights = [rows.T @ dy if wanted else None for dy, wanted in zip(flat, needed[3:], strict=False)]
         d_biases = [dy.sum(dim=0) if wanted else None for dy, wanted in zip(flat, needed[3 + modules :], strict=False)]
         return None, d_x, rows.T @ d_reduced, d_mask, *d_weights, *d_biases, *d_b

@@ -1,9 +1,9 @@
-"""MOELoRA in place of dynamic LoRA (variant Time-LlaMA-6): every module is a mixture of LoRA experts.
+"""MOELoRA instead of dynamic LoRA (variant Time-LlaMA-6): every module is a mixture of LoRA experts.
 
 Liu et al. 2024 (arXiv 2310.18339); reference liuqidong07/MOELoRA-peft, src/MLoRA/peft/tuners/mmoelora.py: one LoRA of
-rank r cut into experts of rank r / E_m, and a softmax gate over them for each module, without a bias. Two things differ
-because they must: the reference's gate reads the embedding of a task, of which there is none here, so ours reads the
-pooled input of the block, as dynamic LoRA's router does; and there is no factor alpha / r, as in equation 1.
+rank r cut into experts of rank r / E_m, and a softmax gate over them for each module, without a bias. Two things have
+to differ: the reference's gate reads the embedding of a task, which does not exist here, so ours reads the pooled input
+of the block, as dynamic LoRA's router does; and there is no factor alpha / r, as in equation 1.
 """
 
 import torch
@@ -16,7 +16,7 @@ class Mixture(nn.Module):
     """w_m = Softmax(g(Pooler(H)) W_m) over the E_m experts of module m; its LoRA becomes sum_e w_m,e x A_m,e B_m,e.
 
     Expert e is columns e r / E_m onwards of the module's W^A and the same rows of its W^B, so the sum over experts is
-    one LoRA whose gate is w_m,e at each rank of expert e. Raises ValueError where the experts do not divide the rank.
+    one LoRA whose gate is w_m,e at each rank of expert e. Raises ValueError if the experts do not divide the rank.
     """
 
     def __init__(self, *, width: int, modules: int, rank: int, mixture_experts: int, activation: str, pooling: str):

@@ -1,4 +1,4 @@
-"""Time-LlaMA: the forward pass, one line an equation (arXiv 2502.13725, section 3; ACL 2025 SRW, 2025.acl-srw.90).
+"""Time-LlaMA: the forward pass, one line per equation (arXiv 2502.13725, section 3; ACL 2025 SRW, 2025.acl-srw.90).
 
 Reading order: tokens.py (equation 2), alignment.py (3), backbone.py (the frozen blocks), gated_linear.py (1),
 dynamic_lora.py (7 and 9 to 11), this. There is no public reference implementation; what the paper leaves open is a
@@ -23,12 +23,12 @@ from timellama.methods.time_llama.tokens import TokenEmbedding, instance_normali
 class TimeLlama(Forecaster):
     """Instance norm -> TSEmb (eq. 2) -> alignment (eq. 3) -> L frozen blocks with gated LoRA (eq. 1, 9-11) -> head.
 
-    `prompt` [P, D] holds the prompt's embeddings, or makes them for each sample.
+    `prompt` [P, D] holds the prompt's embeddings, or is a module that makes them for each sample.
     `alignment`: "cross-attention", "none", or "prefix": the prompt's tokens pass through the blocks before the
     variates' and are dropped before the head.
-    `adapter`: "dynamic" (a router a block), "static" (every gate at 1), "moelora" (a mixture of LoRA a module),
+    `adapter`: "dynamic" (a router per block), "static" (every gate at 1), "moelora" (a mixture of LoRA per module),
     "adalora" (its ranks move between modules) or "none" (the blocks stay as they are).
-    `blocks`: "pretrained"; "attention" or "none" have one trainable attention layer or nothing in place of the blocks,
+    `blocks`: "pretrained"; "attention" or "none" have one trainable attention layer or nothing instead of the blocks,
     their positions and their final norm. `token_scale` multiplies the variates' tokens on their way into either.
     `head_init`: "uniform" (torch's), or "zero", with which the untrained forecast is the mean of the look-back.
     `train_backbone` trains every weight of the blocks.
@@ -76,7 +76,7 @@ class TimeLlama(Forecaster):
         if alignment == "prefix" and blocks == "none":
             raise ValueError("alignment is 'prefix' and blocks is 'none': a prefix acts in the blocks; choose another")
         if alignment == "prefix" and isinstance(prompt, nn.Module):
-            raise ValueError("alignment is 'prefix': prompts of a sample's own differ in length; choose another prompt")
+            raise ValueError("alignment is 'prefix': prompts made for each sample differ in length; choose another")
         width, sizes = backbone.width, backbone.sizes()
         self.causal, self.positions = attention == "causal", positions == "backbone"
         self.token_scale = token_scale
@@ -153,7 +153,7 @@ class TimeLlama(Forecaster):
         return self.backbone.letters
 
     def router_parameters(self) -> list[nn.Parameter]:
-        """The routers' weights, whose gradients are clipped apart from the rest."""
+        """The routers' weights, whose gradients are clipped separately from the rest."""
         return [p for adapter in self.adapters if self.routed for p in adapter.router.parameters()]
 
     def penalty(self) -> Tensor | None:
@@ -166,7 +166,7 @@ class TimeLlama(Forecaster):
             self.adalora.after_step(step=step, total_steps=total_steps)
 
     def schedule_state(self) -> dict:
-        """What `after_step` goes by beside the weights: a checkpoint holds it."""
+        """What `after_step` depends on besides the weights; checkpoints include it."""
         return self.adalora.schedule_state() if self.adalora else {}
 
     def load_schedule_state(self, state: dict) -> None:

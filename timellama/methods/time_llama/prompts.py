@@ -4,7 +4,7 @@ The paper's prompt describes the data set and the task; its wording is open, and
 of prompt is a subclass of `Prompt`. The option `prompt` names one: by its `name`, as `module:Class` from outside the
 package, or by an entry point of the group `timellama.prompts`.
 
-Importing this module needs the standard library alone: planning calls `Prompt.text`.
+Importing this module needs only the standard library: planning calls `Prompt.text`.
 """
 
 import functools
@@ -25,8 +25,8 @@ GENERIC = "Numbers that were measured one after another. Task: forecast the numb
 class Prompt:
     """A kind of prompt: the data set's description, from config/datasets.yaml, unless a subclass says otherwise.
 
-    name: what the option `prompt` calls it. of_another: its description is that of another data set. extra: characters
-    that each sample adds to the text, at most; 0 where one prompt serves all samples. least_context: steps of look-back
+    name: its name in the option `prompt`. of_another: its description is that of another data set. extra: the most
+    characters that a sample adds to the text; 0 if one prompt serves all samples. least_context: steps of look-back
     that it needs.
     """
 
@@ -57,7 +57,7 @@ class Descriptive(Prompt):
 
 
 class Generic(Prompt):
-    """One sentence that knows nothing of the data set."""
+    """One sentence that knows nothing about the data set."""
 
     name = "generic"
 
@@ -147,10 +147,10 @@ def own_prompts() -> dict[str, type[Prompt]]:
 
 @functools.cache
 def prompt_kind(name: str) -> type[Prompt]:
-    """The kind of prompt of a name, or of `module:Class`. Raises InputError where there is none."""
+    """The kind of prompt of a name, or of `module:Class`. Raises InputError if there is none."""
     kind = chosen(name, own_prompts(), group=GROUP, of="prompt", kind=type)
     if not (isinstance(kind, type) and issubclass(kind, Prompt)):
-        raise InputError(f"prompt {name!r} is no subclass of {Prompt.__module__}.Prompt; name one")
+        raise InputError(f"prompt {name!r} is not a subclass of {Prompt.__module__}.Prompt; name one")
     return kind
 
 
@@ -166,8 +166,8 @@ def prompt_code(name: str) -> str:
 def other_dataset(name: str, *, domains: Mapping[str, str]) -> str:
     """The data set whose description misleads `name`: the next one of another domain, in the catalogue's order.
 
-    `domains` maps every data set of the catalogue to its domain; after the last comes the first. Raises InputError
-    where all are of one domain.
+    `domains` maps every data set of the catalogue to its domain; the first follows the last. Raises InputError if all
+    are of one domain.
     """
     names = list(domains)
     place = names.index(name)
@@ -175,6 +175,6 @@ def other_dataset(name: str, *, domains: Mapping[str, str]) -> str:
         if domains[candidate] != domains[name]:
             return candidate
     raise InputError(
-        f"the prompt of another data set was asked for, but all data sets are of the domain {domains[name]!r}: "
+        f"the prompt of another data set was requested, but all data sets are of the domain {domains[name]!r}: "
         "add one of another domain to the catalogue"
     )

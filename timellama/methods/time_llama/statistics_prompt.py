@@ -1,8 +1,8 @@
-"""A prompt of each sample's own: the data set's description and statistics of the sample's look-back.
+"""A prompt for each sample: the data set's description and statistics of the sample's look-back.
 
-Not in the paper, whose figure 1 shows a description alone; Time-LLM (Jin et al. 2024, arXiv 2310.01728) and the
-reference code around it put statistics in. Time-LLM has one prompt a variate. Here one prompt serves all variate tokens
-of a sample, so its statistics are over all of them.
+Not in the paper, whose figure 1 shows only a description; Time-LLM (Jin et al. 2024, arXiv 2310.01728) and the
+reference code around it put statistics in. Time-LLM has one prompt per variate. Here one prompt serves all variate
+tokens of a sample, so its statistics are over all of them.
 """
 
 from collections.abc import Callable
@@ -53,12 +53,12 @@ class StatisticsPrompt(nn.Module):
         return F.embedding(ids, self.embedding_table).float() * self.scale * keep[..., None], keep
 
     def texts(self, x: Tensor) -> list[str]:
-        """One text a sample of x [B, T, N]."""
+        """One text per sample of x [B, T, N]."""
         values = x.flatten(1)  # [B, T N]
         facts = zip(
             values.amin(dim=1).tolist(),
             values.amax(dim=1).tolist(),
-            values.median(dim=1).values.tolist(),  # the lower of the two middle values where their number is even
+            values.median(dim=1).values.tolist(),  # the lower of the two middle values if their number is even
             ((x[:, -1] - x[:, 0]).sum(dim=1) > 0).tolist(),
             strongest_lags(x).tolist(),
             strict=True,
@@ -75,7 +75,8 @@ def strongest_lags(x: Tensor) -> Tensor:
     """The 5 lags from 1 to T / 2 with the highest autocorrelation, strongest first: x [B, T, N] -> [B, 5].
 
     The autocorrelation is the circular one, by FFT, in double precision, as the mean over variates; of equal lags the
-    smaller comes first. Lag 0 always leads and lag k ties with T - k, so neither is asked (Time-LLM's reference does).
+    smaller comes first. Lag 0 always leads and lag k ties with T - k, so neither is considered (Time-LLM's reference
+    considers both).
     """
     steps = x.shape[1]
     spectrum = torch.fft.rfft(x.double(), dim=1)

@@ -36,7 +36,7 @@ class TokenEmbedding(nn.Module):
     """Equation 2: h_i = TSEmb(x_i), one map R^T -> R^D shared by all variates.
 
     The paper calls TSEmb an MLP and says no more. `mlp` is the least that the word allows, two layers with a GELU
-    between them; `linear` is the first layer alone.
+    between them; `linear` is only the first layer.
     """
 
     def __init__(self, *, context: int, width: int, kind: str):

@@ -27,7 +27,7 @@ STATISTICS = 100  # our choice: tokens that the statistics of a window add to a 
 
 
 def stack(options: TimeLLMOptions, sizes: Sizes) -> Stack:
-    """Every patch of every variate behind a prompt, through the blocks."""
+    """Every patch of every variate passes through the blocks, after a prompt."""
     tokens = sizes.variates * (patch_count(options, sizes.context) + sizes.words + STATISTICS)
     trained = options.prototypes * VOCABULARY + 3 * options.heads * options.features * sizes.width
     block = BLOCK * sizes.width**2

@@ -1,14 +1,14 @@
-"""What stands in for the prompts of Time-LLM where operations are counted without numbers."""
+"""What stands in for the prompts of Time-LLM when operations are counted without numbers."""
 
 from typing import Any
 
 from torch import Tensor
 
-FACTS = 150  # our choice, characters: what the prompt says of a sample beside its description
+FACTS = 150  # our choice, characters: what the prompt says about a sample besides its description
 
 
 def fixed_prompts(model: Any, series: Tensor) -> list[str]:
-    """Prompts of one length; theirs differ by a few per cent."""
+    """Prompts of one length; the real ones differ by a few per cent."""
     return ["." * (len(model.description) + FACTS)] * len(series)
 
 

@@ -3,16 +3,16 @@
 Jin et al., ICLR 2024 (arXiv 2310.01728), section 3; reference KimMeen/Time-LLM, models/TimeLLM.py and
 layers/Embed.py. Where this differs from the reference:
 
-- the prompt says the same in other words, and gives statistics with 3 decimals: at full float precision a rounding
-  error of another machine would change tokens;
+- the prompt says the same in other words, and gives statistics with 3 decimals: at full float precision another
+  machine's rounding errors would change tokens;
 - the reference pads the prompts of a batch to one length and does not mask the padding, so a forecast depends on
   its neighbours in the batch. Here series of equal prompt length pass through the backbone together, which needs no
   padding;
 - lags are ranked by their autocorrelation to 6 decimals and ties go to the smaller lag. On a circle lag k always ties
   with T - k, and the reference leaves their order to rounding errors;
-- all prompts of a run begin with the same tokens, to which no later token reaches back through causal attention: their
-  keys and values are computed once a batch;
-- the reference casts to bfloat16 inside the model; here the run's precision holds.
+- all prompts of a run begin with the same tokens, which under causal attention do not depend on later ones: their keys
+  and values are computed once per batch;
+- the reference casts to bfloat16 inside the model; here the run's precision applies.
 """
 
 import itertools
@@ -37,7 +37,7 @@ DECIMALS = 3  # our choice: normalised values of about 1, distinguished as finel
 class TimeLLM(Forecaster):
     """y = W_out Flatten(Blocks([prompt; Reprogram(Embed(patches(x_norm)))])), read at the patch tokens (figure 2).
 
-    Each variate of each sample is a series of its own. The head reads the first `features` features of each patch
+    Each variate of each sample is a separate series. The head reads the first `features` features of each patch
     token, as the reference does.
     """
 
@@ -126,7 +126,7 @@ class TimeLLM(Forecaster):
         return F.embedding(ids, self.embedding_table) * self.embedding_scale
 
     def _after_prompts(self, prompts: list[str], tokens: Tensor) -> Tensor:
-        """The backbone's output for the patch tokens [S, patches, D], each series behind its own prompt."""
+        """The backbone's output for the patch tokens [S, patches, D], each series after its own prompt."""
         rows = [self.tokenise(prompt) for prompt in prompts]
         shared = _opening([self.tokenise(self.task), *rows])
         before = self.backbone.remember(self._embedded([shared], tokens.device)) if shared else ()
@@ -183,15 +183,15 @@ class Reprogramming(nn.Module):
         return self.out(z.transpose(0, 1).flatten(1)).unflatten(0, tokens.shape[:2])
 
     def train(self, mode: bool = True) -> "Reprogramming":
-        """Change the mode, and forget: the version counters do not show a change made through `.data`."""
+        """Change the mode, and forget what was kept: version counters do not show a change made through `.data`."""
         self._remembered = None
         return super().train(mode)
 
     def keys_and_values(self, embedding_table: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of the text prototypes, each [heads, prototypes, head width].
 
-        They do not depend on the input, and cost V * prototypes * D products. Outside training and without gradient
-        they are computed once and kept until a weight changes, which its version counter tells.
+        They do not depend on the input, and cost V * prototypes * D products. Outside training and without gradients
+        they are computed once and kept until a weight changes, which its version counter shows.
         """
         if self.training or torch.is_grad_enabled():
             return self._compute(embedding_table)
@@ -212,11 +212,11 @@ class Reprogramming(nn.Module):
 
 
 class Facts(NamedTuple):
-    """What a prompt says of each of S series."""
+    """What a prompt says about each of S series."""
 
     minimum: Tensor  # [S]
     maximum: Tensor  # [S]
-    median: Tensor  # [S], the lower of the two middle values where T is even
+    median: Tensor  # [S], the lower of the two middle values if T is even
     rising: Tensor  # [S], whether the last value is above the first: the sign of the summed differences
     lags: Tensor  # [S, 5], strongest autocorrelation first; lag 0 always leads
 

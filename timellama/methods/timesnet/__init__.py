@@ -20,7 +20,7 @@ class TimesNetOptions:
     dropout: Probability = 0.1
 
 
-INCEPTION = sum((2 * i + 1) ** 2 for i in range(6))  # places of the six kernels
+INCEPTION = sum((2 * i + 1) ** 2 for i in range(6))  # positions in the six kernels
 
 
 def stack(options: TimesNetOptions, sizes: Sizes) -> Stack:
@@ -54,7 +54,7 @@ METHODS = (
         network="timellama.methods.timesnet.network:TimesNet",
         calendar=True,
         reads_back=True,  # the periods
-        # All variates are in one embedding: what its convolutions take depends on the periods, which N does not change.
+        # All variates share one embedding: what its convolutions cost depends on the periods, which N does not change.
         power=0,
         stack=stack,
         obstacles=obstacles,

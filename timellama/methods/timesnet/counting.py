@@ -1,4 +1,4 @@
-"""What stands in for the choices of TimesNet where operations are counted without numbers."""
+"""What stands in for the choices of TimesNet when operations are counted without numbers."""
 
 from typing import Any
 

@@ -1,9 +1,9 @@
-"""TimesNet: a series is folded into tables, one row a period, and 2-D convolutions read within and across periods.
+"""TimesNet: a series is folded into tables, one row per period, and 2-D convolutions read within and across periods.
 
 Wu et al., ICLR 2023 (arXiv 2210.02186), section 3; reference thuml/Time-Series-Library, models/TimesNet.py and
-layers/Conv_Blocks.py, layers/Embed.py. Where paper and reference differ, or the reference would break a promise:
+layers/Conv_Blocks.py, layers/Embed.py. Where paper and reference differ, or the reference would break our promises:
 
-- the paper rounds a period T/f up, the reference down: down, as the published numbers were made;
+- the paper rounds a period T/f up, the reference down: here it is down, as for the published numbers;
 - the reference looks for periods in the mean spectrum of the whole batch, so that a forecast depends on its
   neighbours in the batch. Equation 1 has no batch: each sample has its own periods, and samples of equal period are
   convolved together.
@@ -44,7 +44,7 @@ class TimesNet(Forecaster):
         kernels: int,
         dropout: float,
     ) -> None:
-        """Raises InputError when T + H steps have fewer than `periods` frequencies, or the width is odd."""
+        """Raises InputError if T + H steps have fewer than `periods` frequencies, or the width is odd."""
         super().__init__()
         steps = context + horizon
         if periods > steps // 2:
@@ -96,7 +96,7 @@ class TimesBlock(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """h [B, S, D] to float32 [B, S, D]."""
-        h = h.float()  # under autocast it may be bfloat16, of which there is no FFT
+        h = h.float()  # under autocast it may be bfloat16, for which there is no FFT
         amplitudes, periods = strongest_periods(h, self.periods)
         weights = amplitudes.softmax(dim=1)
         total = h
@@ -109,7 +109,7 @@ class TimesBlock(nn.Module):
         return total
 
     def _at_period(self, h: Tensor, period: int) -> Tensor:
-        """Fill h [B, S, D] up with zeros to whole rows of `period` steps, convolve the table, unfold to [B, S, D]."""
+        """Pad h [B, S, D] with zeros to whole rows of `period` steps, convolve the table, unfold to [B, S, D]."""
         steps = h.shape[1]
         padded = F.pad(h, (0, 0, 0, -steps % period))
         table = padded.unflatten(1, (-1, period)).permute(0, 3, 1, 2)  # [B, D, rows, period]
@@ -119,8 +119,9 @@ class TimesBlock(nn.Module):
 class Inception(nn.Module):
     """The mean of `kernels` square convolutions of sizes 1, 3, 5, ..., each keeping the table's size.
 
-    Convolution is linear in its kernel, so the mean of the outputs is one convolution with the mean kernel, small ones
-    filled up with zeros, and what reaches past the table on both sides is cut off: the same result for less work.
+    Convolution is linear in its kernel, so the mean of the outputs is one convolution with the mean kernel. Small
+    kernels are padded with zeros, and what extends past the table on both sides is cut off: the same result for less
+    work.
     """
 
     def __init__(self, *, width_in: int, width_out: int, kernels: int) -> None:

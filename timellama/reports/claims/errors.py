@@ -1,6 +1,6 @@
 """The effect of a statement on errors: log ratios of paired runs, and how far chance could move their mean.
 
-`docs/claims.md` has the rules in words, and `results/statistics/uncertainty.py` the statistics.
+`docs/claims.md` states the rules in prose, and `results/statistics/uncertainty.py` has the statistics.
 """
 
 import math
@@ -53,9 +53,9 @@ class Cell:
 
 
 def log_ratios(frame: pd.DataFrame, others: Sequence[str], metric: str) -> dict[str, pd.DataFrame]:
-    """By each of `others` that has runs, a row a pair with `ratio`, the log of ours / theirs, and both files.
+    """For each of `others` that has runs, one row per pair with `ratio`, the log of ours / theirs, and both files.
 
-    All have the same pairs. A language model is compared with the same where the other method has one.
+    All have the same pairs. Runs are compared on the same language model where the other method has one.
     """
     found = {}
     for other in others:
@@ -97,7 +97,7 @@ def cells_of(table: pd.DataFrame, metric: str) -> list[Cell]:
 
 
 def _kept(paths: pd.Series, metric: str) -> list[np.ndarray] | None:
-    """The errors by window of each run; None where one kept none, or of a task whose windows have no order in time."""
+    """Each run's errors by window; None where a run kept none, or for a task whose windows have no order in time."""
     files = [Path(path).with_name(WINDOWS) for path in paths]
     if metric not in ("mse", "mae") or not all(file.is_file() for file in files):
         return None
@@ -106,7 +106,7 @@ def _kept(paths: pd.Series, metric: str) -> list[np.ndarray] | None:
 
 
 def mean_of(cells: Sequence[Cell]) -> Estimate:
-    """The mean of the cells' log ratios, with the chance of the seeds and, where all keep it, of the test period."""
+    """The mean of the cells' log ratios, with variation over seeds and, where all cells keep it, the test period."""
     value, groups = math.fsum(cell.mean for cell in cells) / len(cells), by_dataset(cells)
     means = [seed_means([cell.ratios for cell in of]) for of in groups]
     seeds = of_seeds(means, [len(of) / len(cells) for of in groups])
@@ -116,7 +116,7 @@ def mean_of(cells: Sequence[Cell]) -> Estimate:
 
 
 def period_of(cells: Sequence[Cell]) -> list[Part] | None:
-    """The chance of the test period of each data set; None where a cell lacks its windows, or has too few of them."""
+    """Each data set's variation over the test period; None where a cell lacks its windows, or has too few of them."""
     if any(cell.windows is None for cell in cells):
         return None
     parts = []
@@ -130,7 +130,7 @@ def period_of(cells: Sequence[Cell]) -> list[Part] | None:
 
 
 def of_datasets(cells: Sequence[Cell]) -> Estimate:
-    """The mean over data sets, each of which has the mean of its cells."""
+    """The mean over data sets of the mean of their cells."""
     return over_datasets([math.fsum(cell.mean for cell in of) / len(of) for of in by_dataset(cells)])
 
 
@@ -143,7 +143,7 @@ def by_dataset(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def share_of(methods: Mapping[str, Sequence[Cell]]) -> tuple[float, float, float]:
-    """Per cent of the cells in which ours is lower than every method, and what is decided of it, Holm-corrected."""
+    """Per cent of cells in which ours is lower than every method, with bounds from the significant cells by Holm."""
     better, worse, lower = [], [], 0
     for of_cell in zip(*methods.values(), strict=True):
         against = [mean_of([cell]) for cell in of_cell]
@@ -156,7 +156,7 @@ def share_of(methods: Mapping[str, Sequence[Cell]]) -> tuple[float, float, float
 
 
 def effect_of(statement: Statement, methods: Mapping[str, Sequence[Cell]]) -> tuple[float, float, float]:
-    """Effect and interval; NaN ends where nothing is known of the chance."""
+    """Effect and interval; the ends are NaN where the uncertainty is unknown."""
     if statement.measure == claims.SHARE:
         return share_of(methods)
     if statement.measure == claims.MARGIN:
@@ -168,11 +168,11 @@ def effect_of(statement: Statement, methods: Mapping[str, Sequence[Cell]]) -> tu
 
 
 def per_cent(ratio: float) -> float:
-    """The change, in per cent, that a log ratio stands for."""
+    """A log ratio as a change in per cent."""
     return math.expm1(ratio) * 100
 
 
 def chance_of(methods: Mapping[str, Sequence[Cell]]) -> str:
-    """Which chance an interval about these cells has."""
+    """Which variation an interval about these cells covers."""
     both = all(period_of(cells) is not None for cells in methods.values())
-    return "chance of seeds and test period" if both else "chance of seeds alone"
+    return "interval over seeds and test period" if both else "interval over seeds only"

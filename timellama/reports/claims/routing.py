@@ -1,7 +1,7 @@
 """The effect of a statement on the router's selections, and how far the seeds could move it.
 
-A cell's number is a mean over pairs of seeds. Pairs share seeds, so the chance of the mean is that of the jackknife: a
-seed's pseudo-value is n times the mean of all less n - 1 times the mean without it (Efron and Stein 1981, Annals of
+A cell's number is a mean over pairs of seeds. Pairs share seeds, so the variance of the mean comes from the jackknife:
+a seed's pseudo-value is n times the mean of all minus n - 1 times the mean without it (Efron and Stein 1981, Annals of
 Statistics 9).
 """
 
@@ -17,13 +17,13 @@ from timellama.reports.claims import rules as claims
 from timellama.reports.claims.errors import CELL
 from timellama.results.statistics.uncertainty import Estimate, highest, of_seeds
 
-LEAST_SEEDS = 3  # of two there is one pair, and none is left without one of them
+LEAST_SEEDS = 3  # two seeds give one pair, and without either of them none is left
 Entry = tuple[frozenset[int], float]  # the seeds of a pair of runs, and its number
 
 
 @dataclass(frozen=True, kw_only=True)
 class Router:
-    """Selection rates [L, E] of a run's E modules in its L routed blocks, `active` of which are on at a time."""
+    """Selection rates [L, E] of a run's E modules in its L routed blocks; `active` modules are on at a time."""
 
     active: int
     rates: np.ndarray
@@ -60,7 +60,7 @@ def _mean(cells: Sequence[Sequence[float]]) -> Estimate:
 
 
 def pseudo_values(entries: Sequence[Entry]) -> list[float]:
-    """A number a seed, whose mean is the mean of all entries and whose spread over seeds is that of the jackknife."""
+    """One number per seed: their mean is the mean of all entries, and their spread over seeds is the jackknife's."""
     seeds = sorted(frozenset.union(*(of for of, _ in entries)))
     whole = float(np.mean([value for _, value in entries]))
     without = [float(np.mean([value for of, value in entries if seed not in of])) for seed in seeds]
@@ -68,11 +68,11 @@ def pseudo_values(entries: Sequence[Entry]) -> list[float]:
     return [whole + (len(seeds) - 1) * (centre - part) for part in without]
 
 
-Cells = tuple[list[list[Entry]], set[str]]  # the entries by cell, and the runs that these are of
+Cells = tuple[list[list[Entry]], set[str]]  # the entries by cell, and the runs that they come from
 
 
 def _highest(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
-    """The largest share of a module in all selections of each run."""
+    """Each run's largest share of one module in all selections."""
     cells = [
         [
             (frozenset([seed]), float(_shares(routers[identity].rates).max()))
@@ -84,7 +84,7 @@ def _highest(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
 
 
 def _between_blocks(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
-    """How much farther blocks are from each other than from themselves, for each two seeds of a cell."""
+    """How much farther apart different blocks are than the same block, for each two seeds of a cell."""
     cells, used = [], set()
     for _, cell in runs.groupby(CELL):
         if cell["seed"].nunique() < LEAST_SEEDS:
@@ -104,7 +104,7 @@ def _between_blocks(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
 
 
 def _between_datasets(runs: pd.DataFrame, routers: Mapping[str, Router]) -> Cells:
-    """How much farther two data sets are from each other than from themselves, for each two seeds of both."""
+    """How much farther apart two data sets are than each is from itself, for each two seeds of both."""
     cells, used = [], set()
     for _, group in runs.groupby(["train_percent", "backbone", "horizon", "context"]):
         by_dataset = {name: rows.set_index("seed")["identity"] for name, rows in group.groupby("dataset")}
@@ -130,12 +130,12 @@ ROUTING: Mapping[str, Measure] = {
 
 
 def _shares(rates: np.ndarray) -> np.ndarray:
-    """Each module's part of all selections in these blocks, in per cent."""
+    """Each module's share of all selections in these blocks, in per cent."""
     return rates.sum(axis=0) / rates.sum() * 100
 
 
 def _variation(one: np.ndarray, other: np.ndarray) -> float:
-    """Total variation between two distributions, in the points that they are given in."""
+    """Total variation between two distributions, in their own units."""
     return float(np.abs(one - other).sum() / 2)
 
 

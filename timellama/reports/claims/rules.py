@@ -1,11 +1,11 @@
-"""The paper's claims as data: what each says of which results, and which effects bear it out. Rules, no results.
+"""The paper's claims as data: what each says about which results, and which effects support it. Rules, no results.
 
 A claim is split into statements. Each has one number, its effect (`measure`), and the region between `low` and `high`
 in which the statement is true. `verdicts.py` computes the effect with an interval and compares the two;
-`docs/claims.md` says the same in words, and which verdicts were known when a rule was written.
+`docs/claims.md` says the same in prose, and which verdicts were known when a rule was written.
 
-What an interval has to hold depends on what a statement is `about`: the cells that the paper has numbers for, which are
-fixed, or any data set, of which the paper's are a few.
+What an interval has to cover depends on what a statement is `about`: the cells that the paper has numbers for, which
+are fixed, or any data set, of which the paper's are a few.
 """
 
 import math
@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from timellama.training.scores.metric_objects import M4, MSE
 
 OURS = "time-llama"
-# "Here" is with what was run: a verdict on another language model than the paper's is none on the paper's runs.
+# "Here" means with what was run: a verdict on a language model other than the paper's is none on the paper's runs.
 HOLDS, DOES_NOT_HOLD, INCONCLUSIVE = "holds here", "does not hold here", "inconclusive"
 NOT_RUN, CANNOT_FAIL = "not run", "cannot fail"
 VERDICTS = (HOLDS, DOES_NOT_HOLD, INCONCLUSIVE, NOT_RUN, CANNOT_FAIL)
 
 DIFFERENCE, MARGIN, SHARE = "difference", "margin", "share"  # of errors, against other methods
 HIGHEST, BLOCKS, DATASETS = "highest", "between blocks", "between data sets"  # of the router's selections
-SPEED = "speed"  # samples a second as a multiple of another method's
+SPEED = "speed"  # samples per second as a multiple of another method's
 
 CELLS, BEYOND = "these cells", "any data set"  # what a statement is about
-# Why it is about that. The second kind is for statements that no table bounds, and that the paper's own part can test.
+# Why it is about that. The second kind is for statements that no table limits, and that the paper's part can test.
 COUNTED = "it counts the cells of one of the paper's tables"
 RANKED = "it sets one method above another, and table 1 has five data sets"
 TWO_SETS = "its table or figure has two data sets, which cannot speak for others"
@@ -32,11 +32,11 @@ OF_M4 = "it is about M4, which is one collection"
 OF_RUNS = "it describes the router of the paper's own runs"
 OF_SIZE = "it is about one size, which is measured"
 
-LEAST_PAIRS = 6  # of six fair coins all fall alike in 1 of 32 throws; of five in 1 of 16, which is more than 5 %
+LEAST_PAIRS = 6  # six fair coins all land alike in 1 of 32 throws; five in 1 of 16, which is more than 5 %
 # Per cent of MSE. Table 5's prefix prompt, "about as good", is 0.2 % off on average, and the nearest variant that the
 # paper calls worse, MOELoRA, 2.3 %.
 ALIKE = 1.0
-# Percentage points of total variation: what reading seven bars of figure 3 to 0.3 points each leaves open.
+# Percentage points of total variation: the uncertainty of reading seven bars of figure 3 to 0.3 points each.
 SAME_SHARES = 1.0
 EVERY = 99.9  # per cent of cells: more than this is all of them, as the paper has fewer than a thousand
 NEARLY_AS_FAST = 0.75  # our choice: a little below the paper's own 10.47 / 13.24 = 0.79
@@ -45,9 +45,9 @@ ABOUT_THREE = (2.0, 4.5)  # our choice: the paper's 10.47 / 3.51 = 2.98, or thre
 PAPER_CONTEXT = 512  # look-back of tables 1, 3, 4 and 5
 PAPER_DATASETS = frozenset(("ETTh1", "ETTm1", "Weather", "ECL", "Traffic"))  # of tables 1, 3, 4 and 5, and figure 2
 M4_PREFIX = "M4-"  # of the data sets of table 2
-PAPER_VARIATES = 862  # Traffic, which the paper's speeds are of
+PAPER_VARIATES = 862  # of Traffic, for which the paper gives speeds
 PAPER_BACKBONE = "Llama-2 7B, 8 blocks"  # appendix A.1 and table 7
-PAPER_SIZE = "Llama-2-7B x8"  # the same in the catalogue; a cost is that of this size, whatever the weights
+PAPER_SIZE = "Llama-2-7B x8"  # its name in the catalogue; costs are those of this size, whatever the weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,8 @@ class Statement:
     """One thing that can be true or not: an effect strictly between `low` and `high`.
 
     `about` is `CELLS` or `BEYOND`, for the reason in `because`. `others` are the variants that Time-LlaMA is compared
-    with. Where `all_of_them` is set, a missing one leaves room for doubt: without it the statement can be found not to
-    hold, but not to hold.
+    with. Where `all_of_them` is set, a missing one leaves room for doubt: without it the statement can be refuted, but
+    not confirmed.
     """
 
     number: str
@@ -78,7 +78,7 @@ class Statement:
 
     @property
     def least(self) -> int:
-        """Pairs below which nothing is concluded; of `BEYOND`, data sets. Speeds have repeated calls and no seeds."""
+        """Pairs below which nothing is concluded; for `BEYOND`, data sets. Speeds have repeated calls and no seeds."""
         if self.about == BEYOND:
             # Imported here, since the catalogue of reports reads this module and loads no NumPy.
             from timellama.results.statistics.uncertainty import LEAST_DATASETS
@@ -89,7 +89,7 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What of an experiment the paper has numbers for: the cells of `published`, at this share of the training rows."""
+    """What the paper has numbers for in an experiment: the cells of `published`, at this share of the training rows."""
 
     published: str
     train_percent: int

@@ -1,4 +1,4 @@
-"""The table of claims: a group a claim of the paper, and for each statement its effect, rule and verdict."""
+"""The table of claims: one group per claim of the paper, and for each statement its effect, rule and verdict."""
 
 import math
 import textwrap
@@ -21,20 +21,20 @@ from timellama.results.aggregate import summarise
 from timellama.results.read.documents import FORECAST_ERRORS, M4_ERRORS
 
 READING = (
-    "About: these cells, or any data set. The first has the chance of the seeds and, where each run keeps its errors "
-    "by window, of the test period; the second has that of which data sets were taken, and needs five.",
+    "About: these cells, or any data set. The interval of the first is over seeds and, where each run keeps its errors "
+    "by window, over the test period; that of the second is over the choice of data sets, and needs five.",
     "Here: with the language model, data sets and horizons that were run; no verdict is on the paper's own runs. "
-    "Inconclusive: neither of them, or too few pairs. Cannot fail: it would hold whatever the runs had been.",
-    "Only the paper's data sets, horizons and look-back count. Of them only what was run counts, which stands below "
+    "Inconclusive: undecided by the interval, or too few pairs. Cannot fail: it would hold whatever the runs gave.",
+    "Only the paper's data sets, horizons and look-back count, and of these only what was run, which is listed below "
     f"each statement. The paper's language model is {claims.PAPER_BACKBONE}.",
-    "Effect: of errors, the geometric mean of Time-LlaMA / other as a change in per cent, of runs with the same data "
-    "set, horizon, look-back and seed; it is below 0 where Time-LlaMA is better. Against several methods it is that to "
-    "the strongest, or the share of cells in which Time-LlaMA is better than all. Of speeds, the ratio of samples a "
-    "second. Of the router, parts of the selections.",
-    "Interval: Student's t; of shares, the cells that are decided, Holm-corrected; of speeds, from the slowest calls "
+    "Effect: for errors, the geometric mean of Time-LlaMA / other as a change in per cent, over runs with the same "
+    "data set, horizon, look-back and seed; it is below 0 where Time-LlaMA is better. Against several methods it is "
+    "the one against the strongest, or the share of cells in which Time-LlaMA is better than all. For speeds, the "
+    "ratio of samples per second. For the router, shares of the selections.",
+    "Interval: Student's t; for shares, from the significant cells, Holm-corrected; for speeds, from the slowest calls "
     "of one to those of the other.",
 )
-LINE = 110  # our choice: characters of a line below a statement, which then is no wider than the line above it
+LINE = 110  # our choice: characters of a line below a statement, so that it is no wider than the line above it
 BETWEEN = (claims.BLOCKS, claims.DATASETS)
 
 
@@ -64,8 +64,8 @@ def to_table(found: Sequence[Finding], *, origin: str) -> Table:
         columns="llllllll",
         blocks=(Block(header=(tuple(Cell(text=name) for name in names),), groups=tuple(groups)),),
         caption="The paper's claims, by the rules of docs/claims.md, which says what was known when they were written. "
-        "A statement holds here where its whole 95 % interval lies where it is true, and does not hold here where the "
-        "interval lies outside.",
+        "A statement holds here if its 95 % interval is entirely where it is true, and does not hold here if it is "
+        "entirely outside.",
         label="tab:claims",
         notes=(f"Verdicts: {count(found)}.", *READING, origin),
     )
@@ -78,7 +78,7 @@ def count(found: Sequence[Finding]) -> str:
 
 
 def _entry(finding: Finding) -> Entry:
-    """The statement's line, and below it what was run of it."""
+    """The statement's row, and below it which part of it was run."""
     statement, effect = finding.statement, finding.effect
     numbers = [Cell(text=MISSING)] * 3
     if effect is not None:
@@ -96,7 +96,7 @@ def _entry(finding: Finding) -> Entry:
 
 
 def what_was_run(finding: Finding) -> str:
-    """Which part of the paper's cells a verdict is of, what it lacks, and why it concludes nothing."""
+    """Which of the paper's cells a verdict covers, what is missing, and why it is inconclusive."""
     effect = finding.effect
     if effect is None:
         return finding.why
@@ -107,7 +107,7 @@ def what_was_run(finding: Finding) -> str:
 
 
 def interval(finding: Finding) -> str:
-    """`-2.1 to +0.2`; a dash where nothing is known of the chance."""
+    """`-2.1 to +0.2`; a dash where the uncertainty is unknown."""
     if math.isnan(finding.effect.low):
         return MISSING
     return f"{number(finding.effect.low, finding.statement)} to {number(finding.effect.high, finding.statement)}"
@@ -132,7 +132,7 @@ def number(value: float, statement: Statement) -> str:
 
 
 def unit(statement: Statement) -> str:
-    """What the effect is counted in."""
+    """The unit of the effect."""
     if statement.measure == claims.SPEED:
         return "times"
     if statement.measure == claims.SHARE:
@@ -152,7 +152,7 @@ def region(statement: Statement) -> str:
 
 
 def origin(results: Results, *, published: Path, configuration: str, generated: Collection[str]) -> str:
-    """Where the numbers come from; where no run bears on the paper, that this is so."""
+    """Where the numbers come from, or that no run bears on the paper."""
     used = []
     for name, frame in results.frames.items():
         part = verdicts.papers_part(frame, name, published=published)
@@ -168,7 +168,7 @@ def origin(results: Results, *, published: Path, configuration: str, generated: 
             describe_commits({commit for commits in runs["commits"] for commit in commits}),
         ]
     else:
-        sentences.append("None of its trainings is on a data set, horizon and look-back of the paper's tables.")
+        sentences.append("None of its trainings has a data set, horizon and look-back of the paper's tables.")
     measured = [
         row
         for statement in claims.STATEMENTS
@@ -184,7 +184,7 @@ def origin(results: Results, *, published: Path, configuration: str, generated: 
     made_up = sorted({name for frame in results.frames.values() for name in frame["dataset"]} & set(generated))
     if made_up:
         sentences.append(
-            f"The data of {listed(made_up)} are generated: they test the code, and say nothing of the paper's claims."
+            f"The data of {listed(made_up)} are generated: they test the code and say nothing about the paper's claims."
         )
     return " ".join(sentence for sentence in sentences if sentence)
 

@@ -1,6 +1,6 @@
-"""From results to a verdict on each statement of `rules.py`: the effect, its interval, what was run of it.
+"""From results to a verdict on each statement of `rules.py`: the effect, its interval and which part was run.
 
-`errors.py` has the effects on errors and `routing.py` those on the router; `docs/claims.md` has the rules in words.
+`errors.py` has the effects on errors and `routing.py` those on the router; `docs/claims.md` states the rules in prose.
 """
 
 import dataclasses
@@ -25,12 +25,12 @@ from timellama.reports.render.markup import listed
 from timellama.results.aggregate import OTHER_NAMES, RANDOM, collect, published_cells, read_metrics
 
 EFFICIENCY = "efficiency"
-ONE_SEED = "no interval, as a data set has one seed"
+ONE_SEED = "no interval, as a data set has only one seed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What verdicts are reached from.
+    """What verdicts are based on.
 
     `frames` holds the rows of `aggregate.collect` by experiment, `routers` those of Time-LlaMA's runs by identity, and
     `sweeps` the rows of `efficiency_rows.read_sweeps`. What is absent was not run.
@@ -45,8 +45,8 @@ class Results:
 class Effect:
     """An effect with its interval, from `pairs` pairs of runs (speeds: batch sizes) on `datasets` data sets.
 
-    The ends are NaN where nothing is known of its chance. `run` says which of the paper's cells it covers, `missing`
-    the methods that it lacks, and `possible` the values that it could have had, whatever the runs were.
+    The ends are NaN where its uncertainty is unknown. `run` says which of the paper's cells it covers, `missing` the
+    methods that it lacks, and `possible` the range of values that it could have had with any runs.
     """
 
     value: float
@@ -61,7 +61,7 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A statement with its verdict; `why` says more of one that concludes nothing."""
+    """A statement with its verdict; `why` explains a verdict that concludes nothing."""
 
     statement: Statement
     verdict: str
@@ -87,14 +87,14 @@ def read_results(files: Mapping[str, Sequence[Path]], *, methods: Mapping[str, M
 
 
 def papers_cells(experiment: str, *, published: Path) -> list[tuple[str, int]]:
-    """The (data set, horizon) that the paper has numbers for; `published` is the folder of its tables."""
+    """The (data set, horizon) pairs that the paper has numbers for; `published` is the folder of its tables."""
     if experiment == "short_term":
         return [("M4", frequency.horizon) for frequency in FREQUENCIES.values()]
     return published_cells(published / PARTS[experiment].published)
 
 
 def papers_part(frame: pd.DataFrame, experiment: str, *, published: Path) -> pd.DataFrame:
-    """The rows that bear on the paper: its cells, look-back and share of training rows, and learned language models."""
+    """The rows that bear on the paper: its cells, look-back and share of training rows, no random language models."""
     cells = set(papers_cells(experiment, published=published))
     names = [_papers_name(name) for name in frame["dataset"]]
     found = [
@@ -102,7 +102,7 @@ def papers_part(frame: pd.DataFrame, experiment: str, *, published: Path) -> pd.
         for name, horizon in zip(names, frame["horizon"], strict=True)
     ]
     kept = pd.Series(found, index=frame.index, dtype=bool) & (frame["train_percent"] == PARTS[experiment].train_percent)
-    if experiment != "short_term":  # whose look-back depends on the horizon
+    if experiment != "short_term":  # its look-back depends on the horizon
         kept &= frame["context"] == claims.PAPER_CONTEXT
     return frame[kept & ~frame["backbone"].map(_unlearned)]
 
@@ -113,15 +113,15 @@ def _papers_name(dataset: str) -> str:
 
 
 def _of_papers_size(backbone: str) -> bool:
-    """No language model, or one of the paper's size: what a smaller one costs says nothing of the paper's."""
+    """No language model, or one of the paper's size: the cost of a smaller one says nothing about the paper's."""
     return backbone.removesuffix(RANDOM) in ("", claims.PAPER_SIZE)
 
 
 def _other_sizes(sweeps: Sequence[Mapping[str, Any]]) -> str:
-    """Which measurements of Time-LlaMA there are, where none is of the paper's size."""
+    """The sizes that Time-LlaMA was measured at, where none is the paper's."""
     models = sorted({row["backbone"].removesuffix(RANDOM) for row in sweeps if row["variant"] == OURS})
     return (
-        f"this configuration measured {listed(models)} alone; the paper's is {claims.PAPER_BACKBONE}" if models else ""
+        f"this configuration measured only {listed(models)}; the paper's is {claims.PAPER_BACKBONE}" if models else ""
     )
 
 
@@ -158,7 +158,7 @@ def findings(
 
 
 def decide(statement: Statement, effect: Effect | None) -> Finding:
-    """The verdict that the rules give an effect."""
+    """The verdict of the rules on an effect."""
 
     def finding(verdict: str, why: str = "") -> Finding:
         return Finding(statement=statement, verdict=verdict, effect=effect, why=why)
@@ -171,7 +171,7 @@ def decide(statement: Statement, effect: Effect | None) -> Finding:
     beyond = statement.about == claims.BEYOND
     count, units = (effect.datasets, "data sets") if beyond else (effect.pairs, "pairs")
     if count < statement.least:
-        found = "; what stands here is about these data sets alone" if beyond else ""
+        found = "; the effect shown is about these data sets only" if beyond else ""
         found += f"; {ONE_SEED}" if beyond and math.isnan(effect.low) else ""
         return finding(claims.INCONCLUSIVE, f"{count} of the {statement.least} {units} that are needed{found}")
     if math.isnan(effect.low):
@@ -221,7 +221,7 @@ def _routing(statement: Statement, parts: Mapping[str, pd.DataFrame], routers: M
     frames = [parts[name] for name in statement.experiments if name in parts]
     if not frames:
         return None
-    # Experiments share runs; what is drawn must not depend on which of them brought a run.
+    # Experiments share runs; the effect must not depend on which of them a run came from.
     runs = pd.concat(frames).drop_duplicates("identity").sort_values([*errors.CELL, "seed"])
     found = routing.effect_of(statement.measure, runs[runs["variant"] == OURS], routers)
     if found is None:
@@ -242,7 +242,7 @@ def _routing(statement: Statement, parts: Mapping[str, pd.DataFrame], routers: M
 
 
 def speed_pairs(statement: Statement, sweeps: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping, Mapping]]:
-    """The measured rows that a statement on speed compares: Time-LlaMA's and the other method's of the same batch."""
+    """The measured rows that a statement on speed compares: Time-LlaMA's and the other method's at the same batch."""
     (other,) = statement.others
     rows = [
         row
@@ -261,7 +261,7 @@ def speed_pairs(statement: Statement, sweeps: Sequence[Mapping[str, Any]]) -> li
 
 
 def _speed(statement: Statement, sweeps: Sequence[Mapping[str, Any]]) -> Effect | None:
-    """Samples a second as a multiple of the other method's; None where the two were not measured alike."""
+    """Samples per second as a multiple of the other method's; None where the two were not measured alike."""
     found = speed_pairs(statement, sweeps)
     if not found:
         return None

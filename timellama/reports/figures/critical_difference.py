@@ -1,6 +1,6 @@
 """A critical-difference diagram (Demsar 2006, Journal of Machine Learning Research 7): mean ranks on one line.
 
-A bar joins methods no two of which can be told apart by Wilcoxon's test with Holm's correction.
+A bar joins methods of which no two differ significantly by Wilcoxon's test with Holm's correction.
 """
 
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ from timellama.results.statistics.ranking import cliques
 from timellama.training.scores.metric_objects import MSE
 
 ROW, TOP, BAR = 0.2, 0.45, 0.1  # inches: a method's line, the axis, a bar
-SIDE = 0.32  # our choice: of the axis's length that the names take on each side
+SIDE = 0.32  # our choice: share of the axis's length that the names take on each side
 
 
 def figure(given: ReportContext) -> tuple[Figure, str]:
@@ -30,7 +30,7 @@ def figure(given: ReportContext) -> tuple[Figure, str]:
 
 
 def drawn(shown: Standing) -> Figure:
-    """The best method stands at the left; each name is joined to its mean rank."""
+    """The best method is at the left; each name is joined to its mean rank."""
     order = [one.method for one in shown.ranked]
     if not order:
         return style.blank("critical_difference: no method has a result on every data set")

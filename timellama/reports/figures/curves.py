@@ -1,6 +1,6 @@
-"""The figures of the benchmark, drawn from the files that runs leave; `render/style.py` holds their look.
+"""The figures of the benchmark, drawn from the files that runs write; `render/style.py` has their style.
 
-Names of data sets, variates and methods are drawn as they are: none is read as a formula.
+Names of data sets, variates and methods are drawn as they are: none is parsed as a formula.
 """
 
 import json
@@ -25,7 +25,7 @@ PANELS_ACROSS = 3  # our choice: panels of 2.3 inches on a page
 
 
 def _legend(figure: Figure, axis: Axes, *, title: str | None = None) -> None:
-    """One legend above all panels, of what `axis` shows; an entry that comes twice is shown once."""
+    """One legend above all panels, of what `axis` shows; a repeated entry is shown once."""
     handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     legend = figure.legend(
         handles.values(), handles.keys(), title=title, loc="outside upper center", ncols=min(len(handles), 4)
@@ -35,7 +35,7 @@ def _legend(figure: Figure, axis: Axes, *, title: str | None = None) -> None:
 
 
 def _panels(count: int, *, height: float, across: int = PANELS_ACROSS) -> tuple[Figure, list[Axes]]:
-    """A page-wide figure of `count` panels; places that are left over stay empty."""
+    """A page-wide figure of `count` panels; leftover places stay empty."""
     across = min(count, across)
     down = math.ceil(count / across)
     figure = style.canvas(style.PAGE if across > 1 else style.COLUMN, 0.7 + height * down)
@@ -46,10 +46,10 @@ def _panels(count: int, *, height: float, across: int = PANELS_ACROSS) -> tuple[
 
 
 def forecasts(runs: Sequence[tuple[str, Path]], *, dataset: str) -> Figure:
-    """Forecasts of several methods for the same test windows: a row a window, a column a variate.
+    """Forecasts of several methods for the same test windows: one row per window, one column per variate.
 
-    The end of the look-back, half as long as the horizon, stands to the left of the forecast's origin. A label that
-    several runs share is followed by the name of the run's folder.
+    The end of the look-back, half as long as the horizon, is drawn left of the forecast's origin. A label that several
+    runs share is followed by the name of the run's folder.
 
     Raises:
         InputError: there is no run, or the runs do not show the same windows and truth.
@@ -65,7 +65,7 @@ def forecasts(runs: Sequence[tuple[str, Path]], *, dataset: str) -> Figure:
         if not (same and all(np.array_equal(arrays[name], first[name]) for name in ("columns", "start"))):
             raise InputError(
                 f"{path} and {runs[0][1]} do not show the same windows and variates, so they cannot share a figure. "
-                "Give runs of one data set and horizon, and run those of an older version again."
+                "Give runs of one data set and horizon, and rerun those of an older version."
             )
     windows, horizon, variates = first["truth"].shape
     shown = min(max(horizon // 2, 1), first["context"].shape[1])
@@ -82,7 +82,7 @@ def forecasts(runs: Sequence[tuple[str, Path]], *, dataset: str) -> Figure:
                 axis.plot(future, first["truth"][window, :, variate], color=style.TRUTH, linewidth=1.2, label="truth")
                 for number, (name, arrays) in enumerate(zip(names, loaded, strict=True)):
                     look = looks[name]
-                    # The first method lies on top, where it can be followed.
+                    # The first method is drawn on top, where it can be followed.
                     line = {"color": look.color, "linestyle": look.linestyle, "zorder": 4 - number / 99}
                     axis.plot(future, arrays["forecast"][window, :, variate], label=name, linewidth=0.9, **line)
                 if window == 0:
@@ -102,7 +102,7 @@ def _routers(paths: Sequence[Path]) -> dict[tuple[str, int, str], tuple[list[str
         metrics = read_metrics(path)
         router: Mapping[str, Any] | None = metrics.get("router")
         if not router:
-            raise InputError(f"{path} is of a run without a router. Give runs with dynamic adapters only.")
+            raise InputError(f"{path} is from a run without a router. Give runs with dynamic adapters only.")
         run = metrics["run"]
         key = (run["dataset"], run["horizon"], describe_backbone(run["backbone"]))
         if modules.setdefault(key, router["modules"]) != router["modules"]:
@@ -121,7 +121,7 @@ def _router_title(key: tuple[str, int, str]) -> str:
 
 
 def router_heatmap(paths: Sequence[Path]) -> Figure:
-    """How often each block's router selects each module on the test windows, a panel a data set; mean over the runs.
+    """How often each block's router selects each module on the test windows, a panel per data set; mean over the runs.
 
     Raises:
         InputError: there is no run, or one has no router.
@@ -149,7 +149,7 @@ def lora_distribution(paths: Sequence[Path], *, published: Path | None = None) -
     """Above: each module's share of all selections, beside the paper's figure 3. Below: how often it is selected.
 
     With n of E modules active, no share can be above 1/n, which is drawn: a share of at most 25 % at n = 4 says nothing
-    of the router. The selection rate, which can be anything from 0 to 100 %, does.
+    about the router. The selection rate, which can be anything from 0 to 100 %, does.
 
     Raises:
         InputError: there is no run, or one has no router.
@@ -172,7 +172,7 @@ def lora_distribution(paths: Sequence[Path], *, published: Path | None = None) -
             if not all(map(math.isnan, paper)):
                 above.plot(places, paper, "D", color=style.ORANGE, markeredgecolor="black", label="paper, figure 3")
             above.axhline(
-                100 / active, color="black", linestyle="--", linewidth=0.8, label="highest share there can be: 1/n"
+                100 / active, color="black", linestyle="--", linewidth=0.8, label="highest possible share: 1/n"
             )
             above.set_title(_router_title(key), parse_math=False)
             below.bar(places, rate * 100, color=style.SKY, width=0.7)
@@ -180,7 +180,7 @@ def lora_distribution(paths: Sequence[Path], *, published: Path | None = None) -
             below.errorbar(places, rate * 100, yerr=spread, fmt="none", color="black", linewidth=0.7, capsize=2)
             below.axhline(100 * active / len(modules), color="black", linestyle=":", linewidth=0.8)
             below.set_ylim(0, 105)
-            below.set_xlabel(f"module (dotted: all alike, {active:.0f} of {len(modules)})")
+            below.set_xlabel(f"module (dotted: all equal, {active:.0f} of {len(modules)})")
             for axis in (above, below):
                 axis.set_xticks(places, modules)
         axes[0, 0].set_ylabel("share of the selections, %")
@@ -193,9 +193,9 @@ def lora_distribution(paths: Sequence[Path], *, published: Path | None = None) -
 def _against(
     frame: pd.DataFrame, *, setting: tuple[str, str], axis_label: str, published: Mapping, paper: str
 ) -> Figure:
-    """MSE over a numeric setting, a panel a (data set, horizon), a line a backbone, dashed the paper's.
+    """MSE against a numeric setting: one panel per (data set, horizon), one line per backbone, the paper's dashed.
 
-    `setting` is where the number stands in a run; `published` maps (data set, horizon) to numbers and MSE.
+    `setting` is where the number is in a run; `published` maps (data set, horizon) to numbers and MSE.
     """
     rows, kept = [], []
     for row in frame.to_dict("records"):
@@ -207,7 +207,7 @@ def _against(
         backbone = settings["backbone"] or {}
         name = describe_backbone({"blocks": "L", **backbone}) if backbone else row["label"]
         kept.append({"": name, **settings["options"]})
-    # Runs are joined to one line where they differ in nothing but the setting; what else differs names the line.
+    # Runs that differ only in the setting are joined to one line; whatever else differs names the line.
     differing = [key for key in kept[0] if key == "" or len({str(options.get(key)) for options in kept}) > 1]
     lines = [", ".join(f"{key} {options.get(key)}".strip() for key in differing) for options in kept]
     table = pd.DataFrame(rows).assign(line=lines)
@@ -235,7 +235,7 @@ def _against(
 
 
 def active_loras(frame: pd.DataFrame, *, published: Path | None = None) -> Figure:
-    """The paper's figure 2: test MSE over n, the active modules of a block; mean and standard deviation over seeds.
+    """The paper's figure 2: test MSE against n, the active modules of a block; mean and standard deviation over seeds.
 
     `frame` comes from `aggregate.collect`; the dashed line is read off the paper's plot.
 
@@ -255,7 +255,7 @@ def active_loras(frame: pd.DataFrame, *, published: Path | None = None) -> Figur
 
 
 def depth(frame: pd.DataFrame) -> Figure:
-    """Test MSE over L, the number of backbone blocks; mean and standard deviation over seeds.
+    """Test MSE against L, the number of backbone blocks; mean and standard deviation over seeds.
 
     Raises:
         InputError: a run has no backbone.
@@ -266,9 +266,9 @@ def depth(frame: pd.DataFrame) -> Figure:
 
 
 def prompts(frame: pd.DataFrame) -> Figure:
-    """Test MSE of each variant, a dot a seed and a bar at the mean; a panel a (data set, horizon).
+    """Test MSE of each variant, one dot per seed and a bar at the mean; one panel per (data set, horizon).
 
-    The scale does not start at 0: a prompt's effect is small against the error.
+    The scale does not start at 0: a prompt's effect is small compared with the error.
     """
     several = frame["backbone"].nunique() > 1
     names = [f"{row.label}, {row.backbone}" if several and row.backbone else row.label for row in frame.itertuples()]
@@ -290,14 +290,14 @@ def prompts(frame: pd.DataFrame) -> Figure:
                 text.set_parse_math(False)
             axis.set_ylim(len(order) - 0.5, -0.5)
             axis.xaxis.set_major_locator(MaxNLocator(3))
-            axis.ticklabel_format(axis="x", useOffset=False)  # an offset would stand on the label
+            axis.ticklabel_format(axis="x", useOffset=False)  # an offset would overlap the label
             axis.set_title(f"{dataset}, H {horizon}", parse_math=False)
             axis.set_xlabel(f"test {MSE.label}")
     return figure
 
 
 def learning_curves(runs: Sequence[tuple[str, Path]], *, title: str) -> Figure:
-    """Training loss, validation loss and learning rate over the steps, a colour a label; runs of a label are its seeds.
+    """Training loss, validation loss and learning rate over the steps, a colour per label; its runs are its seeds.
 
     The lowest validation loss, whose weights are tested, is marked. Methods that train nothing have no line.
 
@@ -327,14 +327,14 @@ def learning_curves(runs: Sequence[tuple[str, Path]], *, title: str) -> Figure:
 
 
 def router_training(path: Path, *, title: str) -> Figure:
-    """How a router changes while it trains: a panel a block with each module's selection rate, and the entropies.
+    """How a router changes while it trains: one panel per block with each module's selection rate, and the entropies.
 
     Raises:
         InputError: the file cannot be read, or the run had no router.
     """
     rows = read_rows(path, ["step", "block", "module", "selection_rate", "entropy"])
     if rows.empty:
-        raise InputError(f"{path} is of a run without a router. Give a run with dynamic adapters.")
+        raise InputError(f"{path} is from a run without a router. Give a run with dynamic adapters.")
     blocks, modules = sorted(set(rows["block"])), list(dict.fromkeys(rows["module"]))
     looks = style.looks([f"module {module}" for module in modules])
     with style.theme():

@@ -1,4 +1,4 @@
-"""Latency and peak memory over the number of variates N, a panel a batch size, a line a method.
+"""Latency and peak memory by the number of variates N, one panel per batch size, one line per method.
 
 Filled markers are measured, hollow ones predicted from smaller cells, since they would have taken too much memory (a
 cross) or time; a dotted line leads to them. Both axes are logarithmic.
@@ -20,7 +20,7 @@ MEGABYTE = 1e6
 
 
 class _Plain(LogFormatter):
-    """Labels what `LogFormatter` labels, as 0.03 and not as 3e-02."""
+    """Labels the ticks that `LogFormatter` labels, as 0.03 instead of 3e-02."""
 
     def __call__(self, value: float, position: int | None = None) -> str:
         return f"{value:g}" if super().__call__(value, position) else ""
@@ -51,7 +51,7 @@ def _over_variates(
         axes = list(figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0])
         for axis, size in zip(axes, sizes, strict=True):
             here = [row for row in rows if row["batch_size"] == size]
-            for name in reversed(names):  # the first, which the others are compared with, comes to lie on top
+            for name in reversed(names):  # the first, which the others are compared with, is drawn on top
                 line = sorted((row for row in here if row["name"] == name), key=lambda row: row["variates"])
                 _draw(axis, line, looks[name], name=name, field=field, scale=scale)
             if limit is not None:

@@ -1,4 +1,4 @@
-"""The picture of a forecast of a user-supplied file: the end of the look-back, and what comes after it."""
+"""The plot of a forecast for a user-supplied file: the end of the look-back, and what follows."""
 
 import io
 import math
@@ -14,15 +14,15 @@ from timellama.core.files import atomic
 from timellama.reports.render import style
 from timellama.results.forecasts.forecasting import Forecast
 
-METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}  # no dates: the same picture, the same bytes
+METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}  # no dates: same picture, same bytes
 SHOWN_VARIATES = 6  # our choice: panels that can still be read on one page
 ACROSS = 2
-SHADE = 0.2  # our choice: three bands can be told apart, and the line on them seen
-HISTORY = 3  # our choice: as many horizons of look-back, so that the forecast fills a quarter of the width
+SHADE = 0.2  # our choice: three bands can be distinguished, and the line on them seen
+HISTORY = 3  # our choice: horizons of look-back, so that the forecast fills a quarter of the width
 
 
 def require_format(path: Path) -> None:
-    """Raises InputError for a file name that no picture can have."""
+    """Raises InputError for a file name without a picture's ending."""
     if path.suffix.lower() not in METADATA:
         raise InputError(f"{path}: a plot's name must end in {' or '.join(METADATA)}")
 
@@ -32,7 +32,7 @@ def draw_forecast(
 ) -> None:
     """Draw the first variates of a forecast by the method `label` and write `path`, atomically.
 
-    `bounds` are the ends [H, N] of intervals by level in per cent, which become bands; one that is infinite is left
+    `bounds` are the ends [H, N] of intervals by level in per cent, which become bands; an infinite one is left
     out.
     """
     require_format(path)
@@ -66,7 +66,7 @@ def draw_forecast(
 def _bands(
     axis: Axes, forecast: Forecast, bounds: Mapping[int, tuple[np.ndarray, np.ndarray]], *, place: int, color: str
 ) -> None:
-    """The widest band first. A narrower one lies on it and is darker, in the legend too, so none is transparent."""
+    """Draw the widest band first. A narrower one is on top of it and darker, in the legend too; none is transparent."""
     for depth, (percent, (lower, upper)) in enumerate(sorted(bounds.items(), reverse=True), start=1):
         if np.isfinite(lower[:, place]).all():
             paper = (1 - SHADE) ** depth

@@ -1,8 +1,8 @@
 """What the language model is worth: the error with it, without it, and with something else in its place.
 
 The controls are those of Tan et al. 2024, arXiv 2406.16964: no blocks at all, one attention layer, or the same blocks
-with random weights, frozen. iTransformer stands beside them, since its tokens are variates too, and it has no language
-model. `docs/open_questions.md` says what can be read off.
+with random weights, frozen. iTransformer is shown beside them, since its tokens are variates too, and it has no
+language model. `docs/open_questions.md` says what can be concluded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from timellama.training.scores.metric_objects import MSE
 SHOWN = (OURS, *CONTROLS, OTHER)
 PLACE = ["train_percent", "dataset", "horizon", "context"]
 LEAST, MARK, MARGIN = 0.3, 0.085, 0.6  # inches: of a row, of a mark in it, of a panel's title and axis
-SPREAD = 0.64  # our choice: of a row's height over which its methods stand, one below the other
+SPREAD = 0.64  # our choice: share of a row's height over which its methods are stacked
 READING = (
     f"Mark: mean test {MSE.label} over seeds; thin line: a seed. A row is a data set and horizon at which Time-LlaMA "
     "and one of its controls were run."
@@ -47,8 +47,8 @@ def figure(given: ReportContext) -> tuple[Figure, str]:
 def compared(files: Mapping[str, Sequence[Path]], *, methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """The runs of each place (share of rows, data set, horizon, look-back) that has ours and a control.
 
-    Experiments may give a method other settings. So a place is of one experiment: of that with the most of these
-    methods there, and of the first of such. `name` is what the legend calls a run.
+    Experiments may give a method different settings, so each place uses one experiment: the one with the most of these
+    methods there, or the first of several such. `name` is what the legend calls a run.
     """
     frames = [
         collect(paths, methods=methods).assign(experiment=experiment) for experiment, paths in files.items() if paths
@@ -70,7 +70,7 @@ def compared(files: Mapping[str, Sequence[Path]], *, methods: Mapping[str, Mappi
 
 
 def llm_worth(runs: pd.DataFrame) -> Figure:
-    """A panel a share of the training rows, a row a data set and horizon, a mark a method at its mean error."""
+    """One panel per share of the training rows, a row per data set and horizon, a mark at each method's mean error."""
     if runs.empty:
         return style.blank("llm_worth: Time-LlaMA has no result beside one of its controls")
     order = [name for variant in SHOWN for name in first_seen(runs.loc[runs["variant"] == variant, "name"])]

@@ -17,14 +17,14 @@ from timellama.reports.render.origin import describe_commits, first_seen
 from timellama.results import aggregate
 from timellama.results.read import run_files
 
-WITH_STEPS = ("learning_curves", "router_training")  # figures of a CSV file with a line, or several, a validation
+WITH_STEPS = ("learning_curves", "router_training")  # figures of a CSV file with one or more lines per validation
 
-WHISKERS = "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none where there is one."
-DRAWN = {  # figure: what of it is not said by its axes and its legend
+WHISKERS = "Whiskers: standard deviation over seeds (n \N{MINUS SIGN} 1); none with one seed."
+DRAWN = {  # figure: what its axes and its legend do not say
     "active_loras": WHISKERS,
     "depth": WHISKERS,
     "prompts": "A dot is a seed; the bar is their mean.",
-    "learning_curves": "A line a seed; the marker is at the weights that are tested.",
+    "learning_curves": "One line per seed; the marker is at the weights that are tested.",
 }
 
 
@@ -59,11 +59,11 @@ def figure(
         return figures.depth(frame)
     if name == "prompts":
         return figures.prompts(frame)
-    raise InputError(f"there is no figure {name!r}; see timellama/reports/figures/curves.py for those that there are")
+    raise InputError(f"there is no figure {name!r}; see timellama/reports/figures/curves.py for those that exist")
 
 
 def _require_every_step(path: Path, steps: int | None) -> None:
-    """Raises InputError for a CSV file whose end is missing: a run's last validation comes after its last step."""
+    """Raises InputError for a CSV file whose end is missing: a run's last validation is after its last step."""
     rows = run_files.read_rows(path, ["step"])
     last = rows["step"].max() if len(rows) else 0
     if last != steps or rows["step"].value_counts().nunique() > 1:
@@ -74,10 +74,10 @@ def _require_every_step(path: Path, steps: int | None) -> None:
 
 
 def origin(name: str, files: Sequence[Path], *, configuration: str, generated: Collection[str]) -> str:
-    """The remark on a figure, a line each: its marks, test windows and seeds by data set and horizon, and the code.
+    """The remark on a figure, one line each: its marks, test windows and seeds by data set and horizon, and the code.
 
-    Each file stands beside the `metrics.json` of its run. Curves over training steps are not of the test windows, so
-    those figures name none. Raises InputError where a file cannot be read.
+    Each file is beside the `metrics.json` of its run. Curves over training steps are not about the test windows,
+    so those figures name none. Raises InputError where a file cannot be read.
     """
     documents = [aggregate.read_metrics(path.with_name(layout.METRICS)) for path in files]
     cells: dict[tuple[str, int], list[dict[str, Any]]] = {}
@@ -102,7 +102,7 @@ def origin(name: str, files: Sequence[Path], *, configuration: str, generated: C
 
 
 def _seeds(documents: Sequence[Mapping[str, Any]]) -> str:
-    """The seeds of what was trained; whether some method has fewer of them."""
+    """The seeds of what was trained, and whether some method has fewer of them."""
     seeds: dict[tuple, set[int]] = {}
     for run in (document["run"] for document in documents if document["run"]["training"] is not None):
         settings = (run["variant"], run["context"], aggregate.describe_backbone(run["backbone"]))
@@ -110,7 +110,7 @@ def _seeds(documents: Sequence[Mapping[str, Any]]) -> str:
     if not seeds:
         return "nothing trained"
     every = set().union(*seeds.values())
-    fewer = " (some of fewer)" if any(own != every for own in seeds.values()) else ""
+    fewer = " (some with fewer)" if any(own != every for own in seeds.values()) else ""
     return f"seed{'s' if len(every) > 1 else ''} {listed(sorted(every))}{fewer}"
 
 

@@ -21,13 +21,13 @@ TITLES = {
     "ablation": "Table 5: ablation, 5 %",
 }
 MARK, LEAST, MARGIN = 0.075, 0.23, 0.55  # inches: of a mark in a row, of a row, of a panel's title and axis
-SPREAD = 0.62  # our choice: of a row's height over which its methods stand, one below the other
+SPREAD = 0.62  # our choice: share of a row's height over which its methods are stacked
 
 
 def read_parts(
     files: Mapping[str, Sequence[Path]], *, published: Path, methods: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, pd.DataFrame]:
-    """The cells of each experiment of `TITLES` that the paper has an MSE of, with both.
+    """The cells of each experiment of `TITLES` for which the paper has an MSE, with both numbers.
 
     `files` are the runs' `metrics.json` by experiment, `published` is the folder of the paper's tables.
     Raises InputError as `aggregate` does.
@@ -37,7 +37,7 @@ def read_parts(
 
 
 def beside_paper(frame: pd.DataFrame, experiment: str, *, published: Path) -> pd.DataFrame:
-    """The summary of the rows of `aggregate.collect`, cut to the cells that the paper has an MSE of."""
+    """The summary of the rows of `aggregate.collect`, limited to the cells for which the paper has an MSE."""
     part = PARTS[experiment]
     frame = frame[frame["train_percent"] == part.train_percent]
     if frame.empty:
@@ -47,22 +47,22 @@ def beside_paper(frame: pd.DataFrame, experiment: str, *, published: Path) -> pd
 
 
 def paper_vs_ours(parts: Mapping[str, pd.DataFrame]) -> Figure:
-    """A panel a table of the paper, a row a data set and horizon, a mark a method at its gap to the paper's MSE.
+    """A panel per table of the paper, a row per data set and horizon, a mark at each method's gap to the paper's MSE.
 
     `parts` are the rows of `beside_paper` by experiment. The whisker is the standard deviation over seeds.
     """
     shown = {name: _named(parts[name]) for name in TITLES if name in parts and len(parts[name])}
     if not shown:
-        return style.blank("paper_vs_ours: no run has a result in a cell that the paper has a number of")
+        return style.blank("paper_vs_ours: no run has a result in a cell for which the paper has a number")
     looks = _looks(list(shown.values()))
     with style.theme():
-        # The first panel to the left; the others, which are lower, one below the other to its right.
+        # The first panel is on the left; the others, which are shorter, are stacked to its right.
         first, *rest = shown
         heights = [_height(shown[name]) for name in rest]
         height = max(_height(shown[first]), sum(heights))
         figure = style.canvas(style.PAGE if rest else style.COLUMN + 1, height + 0.5)
         left, *right = figure.subfigures(1, 2 if rest else 1, squeeze=False)[0]
-        # What the first panel leaves below it stays empty, so that its rows are no higher than those of the others.
+        # The space below the first panel stays empty, so that its rows are no higher than those of the others.
         empty = height - _height(shown[first])
         places = [height - empty, empty] if empty > LEAST else [height]
         above = left.subplots(len(places), 1, squeeze=False, height_ratios=places)
@@ -88,7 +88,7 @@ def paper_vs_ours(parts: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def _named(part: pd.DataFrame) -> pd.DataFrame:
-    """With the name of each mark: the table's column, with the look-back where it is not the data set's usual one."""
+    """Adds the name of each mark: the table's column, with the look-back where it is not the data set's usual one."""
     usual = part.groupby("dataset")["context"].transform(lambda contexts: contexts.mode().iloc[0])
     unusual = part["context"] != usual
     names = name_columns(part)

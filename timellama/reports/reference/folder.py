@@ -1,8 +1,8 @@
 """The folder `docs/reference/<configuration>/`: made from results, added to, and checked without them.
 
-`check` rebuilds every table from the numbers that the folder keeps, by the code that there is now, and compares it
-byte for byte. Figures are not made again, since their bytes depend on the machine's libraries: they are compared with
-their digest.
+`check` rebuilds every table from the numbers that the folder keeps, with the current code, and compares it byte for
+byte. Figures are not redrawn, since their bytes depend on the machine's libraries: they are compared with their
+digests.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ INDEX = "provenance.json"
 README = "README.md"
 FIGURES = "figures"
 PNG = b"\x89PNG\r\n\x1a\n"  # how every PNG file begins
-LARGEST = 10_000_000  # our choice, bytes: a repository that is cloned for its code stays small
-SHOWN = 160  # our choice: characters of a line that differs
+LARGEST = 10_000_000  # our choice, bytes: a repository that is cloned for its code should stay small
+SHOWN = 160  # our choice: characters shown of a line that differs
 EXPORT = "if the results are right, `timellama reference export` rebuilds the folder; if not, restore it"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What an export did: results in all, planned, new and replaced ones; figures drawn, and those that stayed."""
+    """What an export did: results in all, planned, new and replaced; figures drawn, and figures that stayed."""
 
     results: int
     planned: int
@@ -50,9 +50,9 @@ class Exported:
 def export(
     folder: Path, *, matrix: Matrix, configfile: str, results: Path, root: Path = Path(), drop: bool = False
 ) -> Exported:
-    """Make the folder, or add the results below `results` to it. Nothing is written where anything fails.
+    """Make the folder, or add the results below `results` to it. Nothing is written if anything fails.
 
-    With `drop`, kept results that the configuration does not plan any more are left out; without, they are an error.
+    With `drop`, kept results that the configuration no longer plans are left out; without it, they are an error.
     Raises InputError where a result cannot be read, and as tables and figures do.
     """
     made_by = commit()  # before anything is written
@@ -61,13 +61,13 @@ def export(
     gone = reference.without(kept, facts) if kept else []
     if gone and not drop:
         raise InputError(
-            f"{len(gone)} results that {folder} keeps are not planned by {configfile} any more, the first is "
+            f"{len(gone)} results that {folder} keeps are no longer planned by {configfile}, the first is "
             f"{gone[0]}. Their settings changed: restore the configuration, or leave them out with --drop"
         )
     found = reference.find(reference.planned_results(facts), results=results)
     new = reference.merged(kept, found, matrix=facts, logs=results / "logs")
     if not new.results:
-        raise InputError(f"no result of {configfile} lies in {results}: run some first ({facts['command']})")
+        raise InputError(f"no result of {configfile} is in {results}: run some first ({facts['command']})")
     names = [name for name, report in registry.reports(matrix.config["experiments"]).items() if not report.is_table]
     old = {name: entry for name, entry in _read_index(folder)["figures"].items() if name in names} if kept else {}
     drawn = reference_reports.figures(
@@ -102,7 +102,7 @@ def export(
 
 
 def check(folder: Path, *, root: Path = Path()) -> list[Mismatch]:
-    """What in the folder is not what its numbers give. Nothing is changed.
+    """What in the folder differs from what its numbers give. Nothing is changed.
 
     Raises InputError where the folder or its index is absent, or its numbers cannot be read.
     """
@@ -111,7 +111,7 @@ def check(folder: Path, *, root: Path = Path()) -> list[Mismatch]:
     kept, index = reference.read(folder), _read_index(folder)
     planned = reference.planned_results(kept.matrix)
     if odd := [path for path in planned if (path in kept.results) == (path in kept.reasons)]:
-        problem = f"and the files of numbers do not hold each planned result exactly once: {odd[0]} is one such"
+        problem = f"and the files of numbers do not hold each planned result exactly once, for example {odd[0]}"
         return [Mismatch(path=str(folder / reference.ABSENT_CSV), problem=problem, remedy=EXPORT)]
     problems = []
     there = _files(folder)
@@ -144,7 +144,7 @@ def check(folder: Path, *, root: Path = Path()) -> list[Mismatch]:
 def _texts(
     kept: Kept, *, figures: Mapping[str, Mapping[str, Any]], made_by: Mapping[str, Any], root: Path
 ) -> dict[str, bytes]:
-    """Every file of the folder but the figures, by its name; of `figures` their digests and results."""
+    """Every file of the folder except the figures, by name; `figures` has the digests and results of those."""
     numbers, tables = reference.to_files(kept), reference_reports.tables(kept, root=root)
     index = {
         "format": reference.FORMAT,
@@ -176,7 +176,7 @@ def _origin(kept: Kept, tables: Mapping[str, str], name: str) -> dict[str, Any]:
 
 
 def _readme(kept: Kept, tables: Mapping[str, str], figures: Mapping[str, Any]) -> str:
-    """What a person who opens the folder reads first."""
+    """What somebody who opens the folder reads first."""
     matrix, origins = kept.matrix, [document["provenance"] for document in kept.results.values()]
     planned = len(kept.results) + len(kept.reasons)
     seconds = sum(document["seconds"]["total"] for document in kept.results.values() if "seconds" in document)
@@ -184,7 +184,7 @@ def _readme(kept: Kept, tables: Mapping[str, str], figures: Mapping[str, Any]) -
     lines = [
         f"# Reference: `{matrix['configfile']}`",
         f"What `{matrix['command']}` gave: {len(kept.results)} of {planned} results"
-        + ("; [why the others are absent](table_failures.md). Theirs are dashes." if kept.reasons else ".")
+        + ("; [why the others are absent](table_failures.md). They are shown as dashes." if kept.reasons else ".")
         + " Made by `timellama reference export`; nothing here is written by hand. [How to read, check and extend"
         " it](../README.md).",
         "\n".join(
@@ -222,7 +222,7 @@ def _difference(kept: bytes, made: bytes) -> str:
             return f"is not what the numbers give. Line {number}: {(theirs or '')[place]!r}, from the numbers: " + repr(
                 (ours or "")[place]
             )
-    return "is not what the numbers give: its lines end in another way"
+    return "is not what the numbers give: its line endings differ"
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -2,10 +2,10 @@
 
 A folder `docs/reference/<configuration>/` holds, beside tables and figures (`folder.py`):
 
-- `metrics.csv`: a line a run, which is the whole of its `metrics.json` (`core/flat_rows.py`);
-- `efficiency.csv`: a line a measured cell, which together are the sweeps' files;
-- `absent.csv`: the planned results that there are not, each with its reason;
-- `plan.json`: which results each report is made from, and what else it has to know.
+- `metrics.csv`: one line per run, with all of its `metrics.json` (`core/flat_rows.py`);
+- `efficiency.csv`: one line per measured cell, which together are the sweeps' files;
+- `absent.csv`: the planned results that are absent, each with its reason;
+- `plan.json`: which results each report is made from, and what else it needs.
 
 So tables can be rebuilt without `results/`, and results of later sessions, on other machines, can be added.
 """
@@ -31,7 +31,7 @@ from timellama.training.scores.metric_objects import BUILT_IN
 FORMAT = 1  # raised when a reader of the old layout would misread the new one
 METRICS_CSV, EFFICIENCY_CSV, ABSENT_CSV, PLAN_JSON = "metrics.csv", "efficiency.csv", "absent.csv", "plan.json"
 RESULT = "result"  # the column that names a line's result by its path
-FIRST = (  # the columns that a person looks for, before all others
+FIRST = (  # the columns that a reader looks for, before all others
     RESULT,
     *(f"run/{key}" for key in ("task", "dataset", "variant", "context", "horizon", "seed", "train_percent")),
     *("run/backbone/name", "run/backbone/blocks", *BUILT_IN, "n_windows"),
@@ -53,7 +53,7 @@ class Kept:
 
 
 def planned(matrix: Matrix, *, configfile: str) -> dict[str, Any]:
-    """What stands in `plan.json`; what follows from the results, as the remark on absent ones, does not."""
+    """The content of `plan.json`, without what follows from the results, such as the remark on absent ones."""
     experiments = {}
     for name in matrix.config["experiments"]:
         facts = report_plan.report_facts(matrix, name, absent=())
@@ -78,13 +78,13 @@ def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def planned_results(matrix: Mapping[str, Any], *, without: Collection[str] = ()) -> list[str]:
-    """Every result of the experiments of a `plan.json`, once; of those `without` none that no other has."""
+    """Every result of the experiments of a `plan.json`, once; without those that only experiments in `without` have."""
     entries = [entry for name, entry in matrix["experiments"].items() if name not in without]
     return list(dict.fromkeys(path for entry in entries for path in entry["results"]))
 
 
 def find(paths: Iterable[str], *, results: Path) -> dict[str, dict[str, Any]]:
-    """Those of the results `results/...` that lie below the folder `results`.
+    """Those of the results `results/...` that exist below the folder `results`.
 
     Raises InputError where a file cannot be read, or is not of the settings that its path names.
     """
@@ -94,12 +94,12 @@ def find(paths: Iterable[str], *, results: Path) -> dict[str, dict[str, Any]]:
         if file.is_file():
             found[path] = read_metrics(file)
             if path != path_of(found[path]):
-                raise InputError(f"{file} is of other settings than its path says: delete it and run again")
+                raise InputError(f"{file} has settings other than its path says: delete it and run again")
     return found
 
 
 def path_of(document: Mapping[str, Any]) -> str:
-    """Where a result lies, by the digest of the settings that it holds. Raises InputError for one that holds none."""
+    """Where a result is, by the digest of the settings that it holds. Raises InputError for one that holds none."""
     try:
         if "sweep" in document:
             sweep = document["sweep"]
@@ -118,7 +118,7 @@ def path_of(document: Mapping[str, Any]) -> str:
 
 
 def canonical(value: Mapping[str, Any]) -> str:
-    """As `Run.to_json` and `Sweep.to_json`; of settings as they were, whatever settings there are now."""
+    """Like `Run.to_json` and `Sweep.to_json`, of the settings as they were, whatever settings exist now."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
@@ -127,10 +127,10 @@ def _digest(text: str) -> str:
 
 
 def merged(kept: Kept | None, found: Mapping[str, Mapping], *, matrix: Mapping[str, Any], logs: Path) -> Kept:
-    """What was kept with what was found: of two results of the same settings, the one that ended later.
+    """What was kept, merged with what was found: of two results with the same settings, the one that ended later.
 
-    A result that is absent gets its reason from its error file in the folder `logs`, or keeps the one that it had. A
-    kept result that `plan` does not have any more is left out.
+    An absent result gets its reason from its error file in the folder `logs`, or keeps the one that it had. A kept
+    result that `plan` no longer has is left out.
     """
     old = kept.results if kept else {}
     results = {}
@@ -168,7 +168,7 @@ def to_files(kept: Kept) -> dict[str, str]:
 def read(folder: Path) -> Kept:
     """The inverse of `to_files`.
 
-    Raises InputError where a file is absent or damaged, or a line is not of the settings that its path names.
+    Raises InputError where a file is absent or damaged, or a line does not have the settings that its path names.
     """
     try:
         matrix = json.loads((folder / PLAN_JSON).read_text(encoding="utf-8"))
@@ -199,7 +199,7 @@ def _documents(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _lines(path: Path, *, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    """The lines of a CSV file; none where it is absent, as without runs or sweeps."""
+    """The lines of a CSV file; none where it is absent, as it is without runs or sweeps."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -213,7 +213,7 @@ def _lines(path: Path, *, needed: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def facts_of(kept: Kept, experiment: str) -> dict[str, Any]:
-    """What the report of an experiment has to know, as `report_plan.report_facts` gives it for these results."""
+    """What the report of an experiment needs, as `report_plan.report_facts` gives it for these results."""
     entry = kept.matrix["experiments"][experiment]
     planned_cells = [tuple(cell) for cell in entry["facts"]["planned"]]
     remark = report_plan.remark_on(entry["results"], kept.reasons)
@@ -224,7 +224,7 @@ def facts_of(kept: Kept, experiment: str) -> dict[str, Any]:
 def facts_of_several(
     kept: Kept, experiments: Iterable[str], *, files: Mapping[str, Path]
 ) -> tuple[dict[str, Any], dict[str, list[Path]]]:
-    """As `report_plan.facts_of_several`, but for the results: these come second, as those of `files` by experiment."""
+    """As `report_plan.facts_of_several`, except the results: these come second, those of `files` by experiment."""
     planned = {
         name: kept.matrix["experiments"][name]["results"] for name in experiments if name in kept.matrix["experiments"]
     }

@@ -1,7 +1,7 @@
-"""How far results of one's own are from the kept ones of the same settings.
+"""How far your own results are from the kept ones with the same settings.
 
-On another processor, or by later code, a run ends in other bits. Whether that matters shows beside the spread over the
-seeds, which is what the tables call chance.
+On another processor, or with later code, a run ends in different bits. Whether that matters shows in comparison
+with the spread over the seeds, which is what the tables call chance.
 """
 
 import math
@@ -19,7 +19,7 @@ from timellama.results.read.documents import FORECAST_ERRORS, M4_ERRORS
 class Repeat:
     """One run, kept and repeated.
 
-    `error` is the first of the run's task, MSE or on M4 SMAPE. `same_bits` is of all its errors, `same_code` of the
+    `error` is the first of the run's task: MSE, or SMAPE on M4. `same_bits` covers all its errors, `same_code` the
     digests of the code that they depend on. `spread` is the standard deviation (divisor n - 1) over the kept seeds,
     None with one seed.
     """
@@ -36,19 +36,19 @@ class Repeat:
 
     @property
     def difference(self) -> float:
-        """Here less kept, in the error's unit."""
+        """Here minus kept, in the error's unit."""
         return self.here - self.kept
 
     @property
     def share(self) -> float:
-        """The difference as a share of the kept error; where that is 0, infinite or, without a difference, 0."""
+        """The difference as a share of the kept error; infinite where that is 0, and 0 without a difference."""
         if not self.difference:
             return 0.0
         return self.difference / self.kept if self.kept else math.copysign(math.inf, self.difference)
 
 
 def repeats(kept: Kept, found: Mapping[str, Mapping[str, Any]]) -> list[Repeat]:
-    """The runs of `found`, by their results' paths, that are kept and ended at another time than the kept one.
+    """The runs of `found`, by their results' paths, that are also kept and ended at a different time than the kept one.
 
     Measurements of time and memory are left out: they differ each time.
     """
@@ -77,7 +77,7 @@ def repeats(kept: Kept, found: Mapping[str, Mapping[str, Any]]) -> list[Repeat]:
 
 
 def errors_of(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of the errors of a run's task, the first of which stands for it."""
+    """The names of the errors of a run's task, the first of which represents it."""
     return M4_ERRORS if M4_ERRORS[0] in document else FORECAST_ERRORS
 
 
@@ -90,7 +90,7 @@ def _errors_by_cell(kept: Kept) -> dict[str, list[float]]:
 
 
 def _cell(document: Mapping[str, Any]) -> str:
-    """What the runs have in common that differ in nothing but the seed."""
+    """What runs that differ only in the seed have in common."""
     return numbers.canonical({key: value for key, value in document["run"].items() if key != "seed"})
 
 

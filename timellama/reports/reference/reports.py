@@ -1,4 +1,4 @@
-"""Tables and figures from kept numbers (`numbers.py`), by the functions that the workflow makes them with."""
+"""Tables and figures from kept numbers (`numbers.py`), by the functions that the workflow uses."""
 
 import dataclasses
 import tempfile
@@ -34,7 +34,7 @@ def tables(kept: Kept, *, root: Path) -> dict[str, str]:
 
 
 def _given(report: Report, kept: Kept, *, files: Mapping[str, Path], root: Path) -> ReportContext:
-    """What a builder is called with; `files` are those at hand by result."""
+    """What a builder is called with; `files` are the available ones by result."""
     names = registry.experiments_of(report, kept.matrix["experiments"])
     facts, found = facts_of_several(kept, names, files=files)
     if report.is_table and len(report.needs.experiments) == 1 and len(names) == 1:
@@ -59,7 +59,7 @@ def _absent(kept: Kept) -> dict[str, failures.Failure]:
 
 
 def _failures(kept: Kept) -> dict[str, Any]:
-    """What the table of absent results is told of them."""
+    """The facts for the table of absent results."""
     return {
         "configuration": kept.matrix["configuration"],
         "failures": [dataclasses.asdict(failure) for failure in _absent(kept).values()],
@@ -72,9 +72,9 @@ def figures(
 ) -> dict[str, tuple[bytes, str, list[str]]]:
     """The PNG of each figure that can be drawn, the remark on it, and the results that it was drawn from.
 
-    Curves and forecasts are not kept as numbers, so a figure of them is drawn from the runs whose folders lie below
-    `results`. `old` names the results that each figure at hand was drawn from: where one of them has no folder any
-    more, the old figure says more and stays, and is left out here. Raises InputError as the figures do.
+    Curves and forecasts are not kept as numbers, so a figure of them is drawn from the runs whose folders are below
+    `results`. `old` names the results that each existing figure was drawn from: where one of them no longer has a
+    folder, the old figure shows more; it stays, and is left out here. Raises InputError as the figures do.
     """
     drawn = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +92,7 @@ def figures(
 def _sources(
     report: Report, kept: Kept, *, matrix: Matrix, files: Mapping[str, Path], results: Path
 ) -> dict[str, Path]:
-    """By result, the files at hand that a figure is drawn from."""
+    """By result, the available files that a figure is drawn from."""
     found = {}
     for of in planned.wanted(report, matrix).values():
         for result, path in of.items():
@@ -115,7 +115,7 @@ def _draw(
     wanted = planned.wanted(report, matrix)
     there = len(planned.results_of(report, matrix, absent=kept.reasons))
     if len(sources) < there:
-        others = f"Drawn from {len(sources)} of {there} runs; of the others numbers are kept, but no curves."
+        others = f"Drawn from {len(sources)} of {there} runs; for the others, numbers are kept but no curves."
         facts["remark"] = f"{facts['remark']} {others}".strip()
         every = {result for of in wanted.values() for result in of}
         facts["mark"] = failures.mark(len(every) - len(sources), len(every))

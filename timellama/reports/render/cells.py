@@ -1,4 +1,4 @@
-"""What a table is made of, whatever it is written as: cells, rows, entries, blocks. `markup.py` renders it."""
+"""What a table is made of, whatever its output format: cells, rows, entries, blocks. `markup.py` renders it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 class Cell:
     """One cell: plain text, and a spread (a standard deviation) printed small behind it. `span` counts columns.
 
-    `value` is the number that the text prints, unrounded: what a page sorts by. NaN and None are none.
+    `value` is the unrounded number behind the text, which a page sorts by. NaN and None mean no number.
     """
 
     text: str = ""
@@ -26,7 +26,7 @@ Entry = tuple[Row, ...]  # the rows about one thing, such as ours, the paper's a
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Header rows, and groups of entries that rules part. A block with a title starts with a line that says it."""
+    """Header rows, and groups of entries separated by rules. A block with a title starts with a line that shows it."""
 
     header: tuple[Row, ...]
     groups: tuple[tuple[Entry, ...], ...]
@@ -35,12 +35,12 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of blocks that share their columns. `columns` has one letter a column: l, r or c.
+    """A table of blocks that share their columns. `columns` has one letter per column: l, r or c.
 
     The caption is what a reader needs at once, in two or three sentences; `notes` below the table have the rest.
 
-    `landscape` is for one that is wider than high; a vertical rule stands before the column `rule`, counted from 0.
-    `numbers` are the unrounded numbers behind the cells, a mapping a number (`results/numbers.py`), where it has them.
+    `landscape` is for a table that is wider than high; a vertical rule precedes the column `rule`, counted from 0.
+    `numbers` are the unrounded numbers behind the cells, one mapping per number (`results/numbers.py`), if it has any.
     """
 
     columns: str
@@ -79,7 +79,7 @@ def _each(value: Any, what: str) -> Any:
 
 
 def require_table(table: Table) -> None:
-    """Raises TypeError, with the place, where a table is not nested as it must be, and ValueError for a wrong width.
+    """Raises TypeError, with the place, where a table is not nested correctly, and ValueError for a wrong width.
 
     The four levels below a block's `groups`: groups, entries, rows, cells.
     """

@@ -1,7 +1,7 @@
 """Why cells of a table have no result: each dash has a reason, and a note gives equal reasons once.
 
-A cell is impossible (the plan says why), too heavy, without a result so far (failed, or not run yet), or nobody asked
-for it: a method that a configuration runs on one data set alone has a column all the same.
+A cell is impossible (the plan says why), too heavy, without a result so far (failed, or not run yet), or was not
+requested: a method that a configuration runs on only one data set still has a column.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,10 +17,10 @@ Planned = Sequence[tuple[str, int, int, str]]  # (data set, context, horizon, va
 
 @dataclass(frozen=True, kw_only=True)
 class Reasons:
-    """What the plan and the failed jobs say of an experiment's cells.
+    """What the plan and the failed jobs say about an experiment's cells.
 
     impossible: the cells that cannot be run. lacking: (data set, context, horizon, variant, why) of planned runs that
-    have no result. labels: of every method by variant, since one without any result goes by its label.
+    have no result. labels: of every method by variant, since one without any result is named by its label.
     """
 
     impossible: Sequence[ImpossibleCell] = ()
@@ -29,7 +29,7 @@ class Reasons:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Reasons":
-        """Those in what a report has to know beside its results."""
+        """The reasons in the facts of a report."""
         return cls(
             impossible=tuple(ImpossibleCell(**cell) for cell in facts.get("impossible", ())),
             lacking=tuple(tuple(cell) for cell in facts.get("lacking", ())),
@@ -69,10 +69,10 @@ def notes(
     rows: Sequence[Place],
     variants: Mapping[str, str],
 ) -> list[str]:
-    """Notes on the cells of a table that have no result, which `dashes` names as (place, what the table calls it).
+    """Notes on the cells of a table that have no result, which `dashes` names as (place, name in the table).
 
-    `planned` are the cells of the experiment, `rows` the places that the table has, `variants` what is behind a name;
-    one that no result has stands for itself.
+    `planned` are the cells of the experiment, `rows` the places that the table has, `variants` the variant behind each
+    name; a name without a result is its own variant.
     """
     wanted = {(dataset, horizon, context, variant) for dataset, context, horizon, variant in planned}
     without: dict[str, dict[str, list[Place]]] = {}
@@ -94,8 +94,8 @@ def notes(
     found = [reasons.note()]
     if count:
         found.append(
-            f"Not complete: {count} of {len(possible)} planned cells have no result. {' '.join(said)} table_failures "
-            "says more."
+            f"Not complete: {count} of {len(possible)} planned cells have no result. {' '.join(said)} See "
+            "table_failures."
         )
     if unplanned:
         found.append(f"Not in this configuration: {_grouped(unplanned, rows)}.")
@@ -113,7 +113,7 @@ def _grouped(of: Mapping[str, Collection[Place]], rows: Sequence[Place]) -> str:
 
 
 def _spelled(places: Collection[Place], rows: Sequence[Place]) -> str:
-    """Each data set, with horizons and look-backs where these are not all that the table has of it."""
+    """Each data set, with horizons and look-backs where these are not all that the table has for it."""
     said = []
     for dataset in dict.fromkeys(place[0] for place in places):
         mine = [place for place in places if place[0] == dataset]

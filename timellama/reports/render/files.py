@@ -1,4 +1,4 @@
-"""Which text a table's file has, by its ending."""
+"""The text of a table's file, by its ending."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ RENDERINGS = {".tex": to_latex, ".md": to_markdown, ".html": to_html, ".csv": to
 
 
 def write(table: Table | Mapping[str, str], *paths: Path) -> None:
-    """Writes the table to each path, rendered as its ending says; of texts by ending, the one of the path's ending.
+    """Writes the table to each path, rendered as its ending says; from texts by ending, the one for the path's ending.
 
     Raises:
         InputError: an ending is none of those.

@@ -1,8 +1,8 @@
-"""Whether any model of a table beats its floor: the forecasts so simple that a trained model has to be below them.
+"""Whether any model of a table beats its floor: forecasts so simple that a trained model has to be better.
 
 A table whose models all lose says so in its caption, from its numbers. We count a data set where this holds at each of
-its horizons and look-backs, by the means over seeds of the table's first metric: one cell that is won would leave room
-for a choice among horizons, and an average over horizons would hide it.
+its horizons and look-backs, by the means over seeds of the table's first metric: one won cell would leave room for a
+choice among horizons, and an average over horizons would hide it.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Unbeaten:
     metric: Metric
 
     def titled(self, title: str) -> str:
-        """The first sentence of a caption, which says so where there is such a data set."""
+        """The first sentence of a caption, which says so if there is such a data set."""
         if not self.datasets:
             return title
         where = "" if self.all else f"on {listed(self.datasets)} "
@@ -45,7 +45,7 @@ class Unbeaten:
 
 
 def unbeaten(summary: pd.DataFrame, *, metric: Metric) -> Unbeaten:
-    """Of the rows of `aggregate.summarise`, the data sets on which each floor's best is no worse than each model's.
+    """Of the rows of `aggregate.summarise`, the data sets on which the best model is never better than the best floor.
 
     A place (data set, horizon, look-back) counts where both a model and a floor have a number.
     """

@@ -1,7 +1,7 @@
 r"""A table (`cells.py`) as LaTeX and as Markdown, and the file of each rendering; `web_table.py` has the HTML.
 
 All renderings come from one `Table`, so they say the same. The LaTeX file compiles alone with pdflatex, and can be
-taken into a paper with `\input` (its preamble needs booktabs and graphicx): it asks whether \documentclass has been
+included in a paper with `\input` (its preamble needs booktabs and graphicx): it checks whether \documentclass has been
 used. Parts of at most `PART_LINES` lines become one float each, and a part that is wider or higher than the page is
 scaled down, so nothing runs off the page of any class, one column or two.
 """
@@ -29,7 +29,7 @@ _LATEX = {
     "$": r"\$",
     "#": r"\#",
     "_": r"\_",
-    "[": "{[}",  # behind the end of a row it would begin an argument
+    "[": "{[}",  # after the end of a row it would begin an argument
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
@@ -99,7 +99,7 @@ _ACCENTS = {
 
 
 def _latex_character(character: str) -> str:
-    """ASCII LaTeX for one character; its code point where plain LaTeX has no sign for it."""
+    """ASCII LaTeX for one character; its code point where plain LaTeX has no symbol for it."""
     if character in _LATEX:
         return _LATEX[character]
     if character in _MATHS:
@@ -115,19 +115,19 @@ def _latex_character(character: str) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """`text` as ASCII LaTeX that prints it: white space becomes a blank, and hyphens do not join into dashes."""
+    """`text` as ASCII LaTeX that prints it: white space becomes one space, and hyphens do not join into dashes."""
     plain = re.sub("-(?=-)", "-\N{ZERO WIDTH NON-JOINER}", _one_line(text))
-    plain = re.sub(r"^\*", "\N{ZERO WIDTH NON-JOINER}*", plain)  # a star there would belong to the row before
+    plain = re.sub(r"^\*", "\N{ZERO WIDTH NON-JOINER}*", plain)  # a star there would belong to the previous row
     return "".join(map(_latex_character, plain))
 
 
 def _one_line(text: str) -> str:
-    """NFC text with every run of white space as one blank."""
+    """NFC text with every run of white space as one space."""
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", text))
 
 
 def escape_markdown(text: str) -> str:
-    """`text` as GitHub Markdown that prints it, inside a table too. A paragraph of it is `markdown_paragraph`."""
+    """`text` as GitHub Markdown that prints it, inside a table too. For a paragraph use `markdown_paragraph`."""
     text = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\|*_`\[\]~$#])", r"\\\1", text)
 
@@ -138,7 +138,7 @@ def markdown_paragraph(text: str) -> str:
 
 
 def significant(value: float | None, digits: int = SIGNIFICANT) -> str:
-    """A number with so many digits that count, never in powers of ten; a dash for None."""
+    """A number with this many significant digits, never in scientific notation; a dash for None."""
     if value is None:
         return MISSING
     if value == 0:
@@ -158,7 +158,7 @@ def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
 
 
 def spread(value: float, decimals: int) -> str:
-    """A standard deviation or half width as it stands behind a mean; empty for NaN."""
+    """A standard deviation or half width as printed after a mean; empty for NaN."""
     return "" if math.isnan(value) else f"\N{PLUS-MINUS SIGN}{value:.{decimals}f}"
 
 
@@ -169,7 +169,7 @@ def listed(items: Iterable[Any]) -> str:
 
 
 def spell_time(seconds: float | None) -> str:
-    """`3 h 5 min`, in the two largest units, `0.4 s` below ten seconds; a question mark for what is not known."""
+    """`3 h 5 min`, in the two largest units, `0.4 s` below ten seconds; a question mark for None."""
     if seconds is None:
         return "?"
     if 0 < seconds < 0.05:
@@ -227,7 +227,7 @@ def _latex_parts(table: Table) -> list[list[str]]:
         bodies = [_latex_group(group) for group in block.groups]
         whole = len(header) + sum(len(body) for body in bodies)
         if length + whole > PART_LINES >= whole:
-            length = PART_LINES  # a block that fits a part of its own is not torn
+            length = PART_LINES  # a block that fits in one part is not split
         opens = True
         for body in bodies:
             lines = [*header, r"\midrule", *body] if opens else body
@@ -322,7 +322,7 @@ def to_markdown(table: Table) -> str:
 
 
 def write_files(texts: Mapping[Path, str]) -> None:
-    """Writes each text to its path; a reader sees a whole file, old or new, and never a part of one."""
+    """Writes each text to its path; a reader sees a whole file, old or new, never a partial one."""
     with staged(*texts) as names:
         for name, text in zip(names, texts.values(), strict=True):
             name.write_text(text, encoding="utf-8", newline="\n")

@@ -1,4 +1,4 @@
-"""What a report says of where its numbers come from: configuration, language models, seeds, precision and code."""
+"""What a report says about where its numbers come from: configuration, language models, seeds, precision and code."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -17,15 +17,15 @@ def first_seen(items: Iterable[Any]) -> list[Any]:
 
 
 def with_backbone(label: str, backbone: str) -> str:
-    """`GPT4TS (GPT-2 x6)`, with `, random weights` behind the blocks where they are; the label alone without one."""
+    """`GPT4TS (GPT-2 x6)`, with `, random weights` after the blocks where they are; just the label without one."""
     model = backbone.removesuffix(RANDOM)
     return f"{label} ({model}{', random weights' if model != backbone else ''})" if backbone else label
 
 
 def name_columns(summary: pd.DataFrame) -> pd.Series:
-    """The name of each row's column: its label, with the backbone where a reader could take it for another one.
+    """The name of each row's column: its label, with the backbone where a reader could mistake it for another.
 
-    That is where a variant was run with several, and wherever methods with different ones stand side by side. A control
+    That is where a variant was run with several, and wherever methods with different ones are side by side. A control
     with random weights says so in its label.
     """
     several = summary.groupby("variant")["backbone"].transform("nunique") > 1
@@ -34,7 +34,7 @@ def name_columns(summary: pd.DataFrame) -> pd.Series:
     pairs = zip(summary["label"], summary["backbone"], strict=True)
     named = pd.Series([with_backbone(*pair) for pair in pairs], index=summary.index, dtype=object)
     alone = summary["label"].where(~several, named)
-    # Two variants may carry one label; their columns must not be taken for one.
+    # Two variants may share a label; their columns must not be mistaken for one.
     variants = summary.groupby(alone)["variant"].transform("nunique")
     return alone.where(variants == 1, alone + " (" + summary["variant"] + ")")
 
@@ -54,7 +54,7 @@ def describe_backbones(summary: pd.DataFrame) -> str:
 def describe_seeds(summary: pd.DataFrame) -> str:
     """A sentence about the seeds: one list, or which data set or column has which.
 
-    What trains nothing has no chance in it, so its seed is not told where anything else is trained.
+    A method that trains nothing has no randomness, so its seed is not shown where anything else is trained.
     """
     trained = summary[summary["method"].map(trains)]
     summary = summary if trained.empty else trained
@@ -79,7 +79,7 @@ def describe_seeds(summary: pd.DataFrame) -> str:
 
 
 def describe_commits(commits: Collection[str]) -> str:
-    """A sentence about the code that ran; a reader must see where it is not one committed version."""
+    """A sentence about the code that ran; a reader must see if it is not one committed version."""
     names = sorted(commits)
     if len(names) == 1:
         return f"Code: commit {names[0]}."
@@ -100,7 +100,7 @@ def describe_compiled(summary: pd.DataFrame) -> str:
 def provenance(summary: pd.DataFrame, *, configuration: str, generated: Collection[str]) -> str:
     """The note on where numbers come from."""
     made_up = [name for name in first_seen(summary["dataset"]) if name in generated]
-    contexts = sorted(set(summary["context"]) - {0})  # 0 stands for a row over several data sets
+    contexts = sorted(set(summary["context"]) - {0})  # 0 is a row over several data sets
     shares = sorted(set(summary["train_percent"]))
     devices = sorted({device for devices in summary["devices"] for device in devices})
     sentences = [

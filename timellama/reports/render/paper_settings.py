@@ -1,7 +1,7 @@
-"""The settings at which the paper's numbers were taken, where they are known to be others than those of our rows.
+"""The settings of the paper's numbers, where they are known to differ from those of our rows.
 
 `config/published/settings.csv` has a line for each such method of a table, with the evidence: a look-back, or a
-language model and its blocks. A line without a data set is of all. Where the paper is silent there is no line, and no
+language model and its blocks. A line without a data set is for all. Where the paper is silent there is no line, and no
 mark.
 """
 
@@ -20,7 +20,7 @@ COLUMNS = ("table", "method", "dataset", "look_back", "backbone", "blocks", "evi
 
 @dataclass(frozen=True, kw_only=True)
 class PaperSetting:
-    """What one method's numbers in one table of the paper were taken at; nothing or None is as the paper states."""
+    """The settings of one method's numbers in one table of the paper; empty or None is as the paper states."""
 
     method: str
     dataset: str
@@ -29,7 +29,7 @@ class PaperSetting:
     evidence: str
 
     def differs(self, *, method: str, dataset: str, look_back: int, backbone: str | None) -> bool:
-        """Whether a row of ours is at other settings; `backbone` is None where we have no run to hold against it."""
+        """Whether a row of ours has different settings; `backbone` is None where we have no run to compare."""
         if method != self.method or self.dataset not in ("", dataset, OTHER_NAMES.get(dataset, dataset)):
             return False
         if self.look_back is not None and look_back != self.look_back:
@@ -45,7 +45,7 @@ class PaperSetting:
 
 
 def read_paper_settings(path: Path, *, table: str) -> list[PaperSetting]:
-    """The lines of a table, called by the name of its file without ending.
+    """The lines of a table, which is named by its file without ending.
 
     Raises InputError where the file cannot be read, lacks a column, or a line names no setting.
     """
@@ -60,7 +60,7 @@ def read_paper_settings(path: Path, *, table: str) -> list[PaperSetting]:
         if bool(line["look_back"]) == bool(line["backbone"]) or bool(line["backbone"]) != bool(line["blocks"]):
             raise InputError(
                 f"{path}: the line of {line['method']} must name a look_back, or a backbone with its blocks. Give one "
-                "of the two, or a line each."
+                "of the two, or one line for each."
             )
         found.append(
             PaperSetting(
@@ -77,4 +77,4 @@ def read_paper_settings(path: Path, *, table: str) -> list[PaperSetting]:
 def note(met: Sequence[PaperSetting]) -> str:
     """The note on the marks of a table."""
     told = "; ".join(dict.fromkeys(setting.told for setting in met))
-    return f"{MARK}: the paper's number was taken at other settings than ours: {told}." if told else ""
+    return f"{MARK}: the paper's number was obtained at settings other than ours: {told}." if told else ""

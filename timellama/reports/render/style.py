@@ -1,8 +1,8 @@
-"""One look for all figures: sizes, fonts, and a colour, line and marker of its own for each method.
+"""One style for all figures: sizes, fonts, and a distinct colour, line and marker for each method.
 
-Colours are those of seaborn's colour-blind safe palette that stand out on white, and two more. They are written here,
-since importing seaborn takes longer than drawing a figure. Line style and marker differ too, so a grey print can be
-read. Figures are made without pyplot: nothing global changes, and no display is needed.
+Colours are those of seaborn's colour-blind safe palette that stand out on white, and two more. They are listed here,
+since importing seaborn takes longer than drawing a figure. Line style and marker differ too, so a greyscale print can
+be read. Figures are made without pyplot: nothing global changes, and no display is needed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,9 +24,9 @@ TRUTH, CONTEXT = "black", "0.6"
 BLUE, ORANGE, GREEN, RED = "#0173b2", "#de8f05", "#029e73", "#d55e00"
 PURPLE, BROWN, SKY = "#cc78bc", "#ca9161", "#56b4e9"
 # Our choice: that palette's pink and yellow are too pale for a line on white. Of a grid of colours these two are the
-# furthest from the others and from each other, for an eye with and without each kind of colour blindness.
+# furthest from the others and from each other, for eyes with and without each kind of colour blindness.
 VIOLET, UMBER = "#9900ff", "#662900"
-MARK = "#b00020"  # our choice: a red that is seen on white, for what is missing from a figure
+MARK = "#b00020"  # our choice: a red that is visible on white, for what is missing from a figure
 METADATA = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}  # no date or version
 DARK = "0.35"  # our choice: a tenth colour that is not the grey of the look-back
 SOLID, DASHED, DOTTED, MIXED = "-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1))
@@ -86,7 +86,7 @@ METHODS = {
 }
 COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, BROWN, VIOLET, SKY)
 LINES = (SOLID, DASHED, MIXED, DOTTED)
-MARKERS = ("os^D", "dph8", "os^D", "dph8")  # by turn; the second are of no known method
+MARKERS = ("os^D", "dph8", "os^D", "dph8")  # by turn; no known method has the second ones
 # Every colour with every line; neighbours differ in colour, line and marker.
 OTHERS = tuple(
     Look(color=color, linestyle=LINES[(number + turn) % 4], marker=MARKERS[turn][(number + turn) % 4])
@@ -96,9 +96,9 @@ OTHERS = tuple(
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """A look for each label: the fixed one of a known method, and for others one that nobody here has.
+    """A look for each label: the fixed one of a known method, and for others one that no label here has.
 
-    It differs in colour from all before it, and in line and marker, for as long as there are such.
+    It differs in colour from all before it, and in line and marker, for as long as possible.
 
     Raises:
         InputError: there are more labels than looks.
@@ -111,7 +111,7 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
         raise InputError(f"{len(others)} lines cannot be told apart in one figure: give at most {len(free)} at a time.")
     for label in others:
         colors = {look.color for look in found.values()}
-        marks = {(look.linestyle, look.marker) for look in found.values()}  # what a grey print tells apart
+        marks = {(look.linestyle, look.marker) for look in found.values()}  # what a greyscale print distinguishes
         found[label] = min(free, key=lambda look: (look.color in colors, (look.linestyle, look.marker) in marks))
         free.remove(found[label])
     return {label: found[label] for label in dict.fromkeys(labels)}
@@ -132,7 +132,7 @@ def canvas(width: float, height: float) -> Figure:
 
 
 def blank(text: str) -> Figure:
-    """A figure that shows nothing, with its title: what stands in place of one that has no results to draw."""
+    """An empty figure with a title, shown instead of one that has no results to draw."""
     with theme():
         figure = canvas(PAGE, 0.5)
         figure.text(0.01, 0.5, text, va="center", parse_math=False)
@@ -140,18 +140,18 @@ def blank(text: str) -> Figure:
 
 
 def save(figure: Figure, *files: Path, mark: str = "") -> None:
-    """Writes files, `.pdf` or `.png`, all whole or none; one figure always gives the same bytes, as no date is in them.
+    """Writes files, `.pdf` or `.png`, all whole or none; a figure always gives the same bytes, since they hold no date.
 
-    A `mark`, a few words, stands in the figure's lower right corner; its size is the same with it and without.
+    A `mark`, a few words, is in the figure's lower right corner; the figure's size is the same with and without it.
     """
     with theme(), staged(*files) as names:
         if mark:
-            if figure.get_layout_engine() is None:  # of a builder from outside
+            if figure.get_layout_engine() is None:  # from a user-supplied builder
                 figure.set_layout_engine("constrained")
-            # A legend of no line, since the layout makes room for legends.
+            # A legend without lines, since the layout makes room for legends.
             corner = figure.legend([], [], title=mark, loc="outside lower right", borderpad=0, borderaxespad=0.2)
             corner.get_title().set(color=MARK, fontsize=7, fontweight="bold", parse_math=False)
-        # The layout begins where the last one ended: PNG first, so that it is the same with a PDF and without.
+        # The layout begins where the last one ended: PNG first, so that it is the same with and without a PDF.
         for name, file in sorted(zip(names, files, strict=True), key=lambda pair: pair[1].suffix == ".pdf"):
             kind = file.suffix
             figure.savefig(name, format=kind.removeprefix("."), metadata=METADATA[kind])

@@ -1,4 +1,4 @@
-"""A table as CSV: the numbers behind it where it has them, and else what it shows, a line a row."""
+"""A table as CSV: the numbers behind it where it has them, else what it shows, one line per row."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from timellama.reports.render.cells import Block, Row, Table
 
 
 def to_csv(table: Table) -> str:
-    """`Table.numbers` under their columns; of a table without them, each printed row under its headings."""
+    """`Table.numbers` under their columns; for a table without them, each printed row under its headings."""
     return written(table.numbers or [line for block in table.blocks for line in _lines(block, len(table.columns))])
 
 
@@ -25,9 +25,9 @@ def written(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _lines(block: Block, width: int) -> list[dict[str, str]]:
-    """The printed rows by heading; those below a row's first in one entry keep its first cell.
+    """The printed rows by heading; a row with an empty first cell takes that of the row above in its group.
 
-    A row that is one cell over all columns heads those below it, as a block's title does.
+    A row that is one cell over all columns is the heading of those below it, like a block's title.
     """
     headings, above = _headings(block.header, width), block.title
     lines = []
@@ -45,7 +45,7 @@ def _lines(block: Block, width: int) -> list[dict[str, str]]:
 
 
 def _headings(header: Sequence[Row], width: int) -> list[str]:
-    """A name a column: its headings from top to bottom; a number behind one that occurs again."""
+    """One name per column: its headings from top to bottom, with a number after a repeated one."""
     parts = [_spread_out(row) for row in header]
     names: list[str] = []
     for column in range(width):
@@ -61,5 +61,5 @@ def _spread_out(row: Row) -> list[str]:
 
 
 def _texts(row: Row) -> list[str]:
-    """A text a column, with its spread; a cell over several columns stands in the first of them."""
+    """One text per column, with its spread; a cell over several columns is in the first of them."""
     return [text for cell in row for text in (f"{cell.text} {cell.spread}".strip(), *[""] * (cell.span - 1))]

@@ -1,8 +1,8 @@
 """The tables of the benchmark, built from summaries of runs (`results/aggregate.py`) and rendered by `markup.py`.
 
-A table of methods has the layout of the paper's tables 1 and 3: a row for each data set and horizon, two columns a
-method; below each of our rows the paper's number and our gap to it, and in a block of its own the floor: models so
-simple that a trained Transformer has to beat them. Printed to the paper's decimals; marks compare what is printed.
+A table of methods has the layout of the paper's tables 1 and 3: a row for each data set and horizon, two columns per
+method; below each of our rows the paper's number and our gap to it, and in a separate block the floor: models so simple
+that a trained Transformer has to beat them. Printed to the paper's decimals; marks compare what is printed.
 """
 
 import itertools
@@ -26,7 +26,7 @@ from timellama.training.scores.metric_objects import FORECAST, M4, Metric
 ALL = "all"  # stands for horizon and context 0: a row over several data sets
 Published = Mapping[tuple[str, int, str], Mapping[str, float]]  # (data set, horizon, label) -> the paper's numbers
 NO_NUMBERS: Published = MappingProxyType({})
-VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page takes at a size to read
+VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page fits at a readable size
 NOT_RUN = "not run"
 NO_REASONS = Reasons()
 FEW_ROWS = "errors on standardised values, trained on {percent} % of the rows."
@@ -40,7 +40,7 @@ OF_ERRORS = {  # by experiment: the caption's first sentence, the label, and the
 
 
 def marks(values: Sequence[str], *, direction: str = "lower") -> list[str]:
-    """`best` for each best of the printed values, `second` for each next; nothing where there are not two."""
+    """`best` for each best printed value, `second` for each second best; nothing with fewer than two values."""
     numbers = [math.nan if text == MISSING else float(text.replace("\N{MINUS SIGN}", "-")) for text in values]
     ranks = sorted({number for number in numbers if not math.isnan(number)}, reverse=direction == "higher")
     if sum(not math.isnan(number) for number in numbers) < 2:
@@ -63,7 +63,7 @@ def reading_of(metrics: Sequence[Metric]) -> str:
 
 
 def whole(number: int | None, *, absent: str) -> Cell:
-    """A count, or what stands where there is none."""
+    """A count, or `absent` where there is none."""
     return Cell(text=absent if number is None else str(number), value=number)
 
 
@@ -90,7 +90,7 @@ class Grid:
             (row["dataset"], row["horizon"], row["context"], row["column"]): row for row in named.to_dict("records")
         }
         self.windows = {key[:2]: row["n_windows"] for key, row in self.cells.items()}
-        # The plan gives the order; a variant without any result has no label yet, so its own name stands for it.
+        # The plan gives the order; a variant without any result has no label yet, so its own name is used.
         labels = named.groupby("variant")["column"].unique().to_dict()
         wanted = [
             (dataset, horizon, context, name)
@@ -114,7 +114,7 @@ class Grid:
         self.floor = {name for name, floor in zip(named["column"], named["floor"], strict=True) if floor}
 
     def dashes(self, columns: Sequence[str]) -> Iterator[tuple[Place, str]]:
-        """The cells of a panel of these columns that have a dash in place of a result, each as (row, column)."""
+        """The cells of a panel of these columns that have a dash instead of a result, each as (row, column)."""
         for row, column in itertools.product(self.rows_of(columns), columns):
             if (*row, column) not in self.cells and (*row, column) not in self.not_run:
                 yield row, column
@@ -134,7 +134,7 @@ class Grid:
         return self.value(row, column, f"{metric}_paper")
 
     def other_settings(self, row: tuple[str, int, int], column: str) -> list[PaperSetting]:
-        """The settings at which the paper has this cell, where they are others than ours."""
+        """The settings of the paper's number in this cell, where they differ from ours."""
         dataset, _, context = row
         method, cell = self.labels.get(column, column), self.cells.get((*row, column))
         ours = {"method": method, "dataset": dataset, "look_back": context, "backbone": cell and cell["backbone"]}
@@ -207,7 +207,7 @@ class Grid:
 
 
 def panels(columns: Sequence[str], size: int) -> list[list[str]]:
-    """The columns in the fewest runs of at most `size`, of nearly equal length."""
+    """The columns in the fewest groups of at most `size`, of nearly equal length."""
     count = math.ceil(len(columns) / size)
     return [list(columns[i * len(columns) // count : (i + 1) * len(columns) // count]) for i in range(count)]
 
@@ -227,12 +227,12 @@ def comparison(
     published: Published = NO_NUMBERS,
     settings: Sequence[PaperSetting] = (),
 ) -> Table:
-    """Methods side by side, with the paper's numbers, in panels, and the floor in a block of its own.
+    """Methods side by side, with the paper's numbers, in panels, and the floor in a separate block.
 
     `title` is the caption's first sentence and `source` names the paper's table. A cell of `planned` without a result
     is a dash, and so is a method that is not part of a row, each with its reason in a note; those of a method in
-    `not_run` (labels) say so. `reasons` are what the plan and the failed jobs say.
-    `published`: the paper's numbers for such cells. `settings` are those of the paper's numbers that get a mark.
+    `not_run` (labels) say so. `reasons` are what the plan and the failed jobs say. `published` has the paper's numbers
+    for such cells. `settings` are those of the paper's numbers that get a mark.
 
     Raises:
         InputError: the summary is of more than one training share.
@@ -254,7 +254,7 @@ def comparison(
             "Each value is the mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation (n \N{MINUS SIGN} 1)."
         )
     blocks = tuple(grid.block(part, width=width, title=heading) for part, heading in parts)
-    reading.append(marking(blocks, "What prints alike is marked alike."))
+    reading.append(marking(blocks, "Equal printed values are marked alike."))
     places = list(itertools.product(grid.rows, grid.columns, [metric.name for metric in metrics]))
     printed = [place[:2] for place in places if not math.isnan(grid.paper(*place))]
     other = note([setting for place in printed for setting in grid.other_settings(*place)])
@@ -264,7 +264,7 @@ def comparison(
         reading.append("Gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse.")
     lowest = "lowest" if all(metric.direction == "lower" for metric in metrics) else "best"
     over = " over all panels" if len(blocks) > 1 else ""
-    best = marking(blocks, f" Bold is the {lowest} mean of a row{over}, which is no test; underlined the next.")
+    best = marking(blocks, f" Bold is the {lowest} mean of a row{over} (not tested); underlined the next.")
     origin = provenance(summary, configuration=configuration, generated=generated)
     return Table(
         columns="lrrrl" + "l" * width,

@@ -13,7 +13,7 @@ COMPILER = "pdflatex"
 PASSES = 2  # the second knows where the parts of a long table are
 LONGEST = 120  # seconds, our choice: a table takes a few
 SHOWN = 1500  # our choice: characters of the log's end, which hold the error
-# A PDF of the same table has the same bytes: its dates and its identifier follow the clock that these set.
+# A PDF of the same table has the same bytes: its dates and its identifier follow the clock set by these.
 CLOCK = {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
 
 
@@ -43,7 +43,7 @@ def compiled(tex: Path, pdf: Path) -> None:
                     timeout=LONGEST,
                 )
             except subprocess.TimeoutExpired as error:
-                raise InputError(f"{COMPILER} took more than {LONGEST} s over {tex}: run it there by hand") from error
+                raise InputError(f"{COMPILER} took more than {LONGEST} s over {tex}: run it there yourself") from error
             if done.returncode:
                 raise InputError(f"{COMPILER} cannot compile {tex}: {done.stdout[-SHOWN:]}")
         with staged(pdf) as [name]:

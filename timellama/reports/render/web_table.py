@@ -1,8 +1,8 @@
-"""A table as one HTML file that a person can sort: it needs no network, no library and, to be read, no script.
+"""A table as one HTML file that a reader can sort: it needs no network, no library and, to be read, no script.
 
-An entry (ours, the paper's number, the gap) is a `tbody`, which moves as a whole; it is placed by its first row. A
-click on a heading sorts ascending, a second descending, a third gives the order of the table back. A cell is placed by
-its `value`, the unrounded number that the CSV file has too, and without one by its text; empty cells and dashes stand
+An entry (ours, the paper's number, the gap) is a `tbody`, which moves as a whole and is sorted by its first row. A
+click on a heading sorts ascending, a second descending, a third restores the order of the table. A cell is sorted by
+its `value`, the unrounded number that the CSV file has too, or without one by its text; empty cells and dashes come
 last either way. Headings are buttons, the sorted one carries `aria-sort`, and each change is announced.
 """
 
@@ -13,7 +13,7 @@ from html import escape
 
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 
-# Our choice: dark text on white at a size to read (no contrast below 4.5), and digits of one width.
+# Our choice: dark text on white at a readable size (no contrast below 4.5), and digits of one width.
 STYLE = """
   :root { color-scheme: light; }
   body { margin: 1.5rem; background: #fff; color: #1f2933; font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; }
@@ -85,7 +85,7 @@ SCRIPT = """
     }
   }
 """
-HINT = "Click a heading to sort by it, again to turn the order round, and once more for the order of the table."
+HINT = "Click a heading to sort by it, again to reverse the order, and once more for the order of the table."
 LONG = 60  # our choice: characters above which a cell's text is wrapped
 
 
@@ -104,7 +104,7 @@ def to_html(table: Table) -> str:
 
 
 def _text(text: str) -> str:
-    """`text` so that a browser prints it: white space becomes a blank, and other control characters a question mark."""
+    """`text` so that a browser prints it: white space becomes a space, and other control characters a question mark."""
     return escape(re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", re.sub(r"\s+", " ", text)))
 
 
@@ -113,14 +113,14 @@ def _block(block: Block, columns: str) -> str:
     title = f"<h2>{_text(block.title)}</h2>\n" if block.title else ""
     head = "".join(_over(row, columns, used) for row in block.header[:-1]) + _headings(block.header, columns, used)
     bodies = "".join(_group(group, columns, used) for group in block.groups)
-    # Who reaches a table by the keyboard can then scroll it.
+    # So that keyboard users can scroll the table.
     opening = '<div class="scroll" tabindex="0" role="region" aria-labelledby="caption">\n'
     table = f'<table aria-labelledby="caption">\n<thead>\n{head}</thead>\n{bodies}</table>\n'
     return f"{title}{opening}{table}</div>\n"
 
 
 def _used(block: Block, width: int) -> list[bool]:
-    """Which columns say anything: a block that has fewer than the table's is filled up with empty ones."""
+    """Which columns have content: a block that has fewer than the table is padded with empty ones."""
     used = [False] * width
     for row in (*block.header, *(row for group in block.groups for entry in group for row in entry)):
         for first, cell in _placed(row):
@@ -153,7 +153,7 @@ def _over(row: Row, columns: str, used: Sequence[bool]) -> str:
     """A header row above the last: names of several columns."""
     cells = []
     for first, cell in _shown(row, used):
-        # What stands over one column is the first line of its heading, not a name of several.
+        # A cell over one column is the first line of its heading, not a name of several.
         kind, scope = ("over", "colgroup") if cell.span > 1 else (f"part {columns[first]}", "col")
         span = _span(first, cell, used)
         name = f'<th class="{kind}" scope="{scope}"{span}>{_text(cell.text)}</th>'
@@ -162,7 +162,7 @@ def _over(row: Row, columns: str, used: Sequence[bool]) -> str:
 
 
 def _headings(header: Sequence[Row], columns: str, used: Sequence[bool]) -> str:
-    """The last header row: a button a column, which says in full what it sorts by."""
+    """The last header row: one button per column, which says in full what it sorts by."""
     above = [""] * len(columns)
     for row in header[:-1]:
         for first, cell in _placed(row):
@@ -182,7 +182,7 @@ def _headings(header: Sequence[Row], columns: str, used: Sequence[bool]) -> str:
 
 
 def _group(group: Sequence[Entry], columns: str, used: Sequence[bool]) -> str:
-    """The entries of a group. A name that stands once for several is repeated, so that it moves with each."""
+    """The entries of a group. A name given once for several is repeated, so that it moves with each."""
     lines, name = [], ""
     for number, entry in enumerate(group):
         lines.append('<tbody class="first">\n' if number == 0 else "<tbody>\n")

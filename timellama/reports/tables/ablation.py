@@ -1,7 +1,8 @@
 """Tables of variants: how far each is from one reference, seed by seed (the paper's table 5, and tables of our own).
 
-Two variants with one seed see the same batches in the same order, so their errors move together, and the difference of
-each pair has less noise than the difference of two means. The interval is Student's, of the mean difference.
+Two variants with the same seed see the same batches in the same order, so their errors move together, and the
+difference of each pair has less noise than the difference of two means. The interval is Student's t, of the mean
+difference.
 """
 
 import itertools
@@ -69,7 +70,7 @@ def trainable(frame: pd.DataFrame) -> Column:
 
 
 def speed(frame: pd.DataFrame) -> Column:
-    """A column for `variants`: test windows forecast a second in the fastest run, which other work slowed least."""
+    """A column for `variants`: test windows forecast per second in the fastest run, which other work slowed least."""
     timed = frame[frame["seconds_evaluate"] > 0]
     fastest = (timed["n_windows"] / timed["seconds_evaluate"]).groupby([timed[key] for key in ROW]).max()
     return {row: Cell(text=f"{windows:.0f}", value=windows) for row, windows in fastest.items()}
@@ -102,7 +103,7 @@ def pooled(frame: pd.DataFrame, *, reference: str, backbone: str | None = None, 
 
 
 def _over_cells(change: pd.Series) -> Estimate:
-    """The mean over cells of the changes by `PAIR`, with the chance of the seeds of each data set."""
+    """The mean over cells of the changes by `PAIR`, with the variation over the seeds of each data set."""
     by_dataset: dict[str, list[dict[int, float]]] = {}
     for cell, pairs in change.groupby([name for name in PAIR if name != "seed"]):
         by_dataset.setdefault(cell[0], []).append(dict(zip(pairs.index.get_level_values("seed"), pairs, strict=True)))
@@ -113,7 +114,7 @@ def _over_cells(change: pd.Series) -> Estimate:
 
 
 def _starred(found: Mapping[Any, Estimate]) -> set[Any]:
-    """Those whose difference from 0 holds in the whole family."""
+    """Those significantly different from 0, Holm-corrected over the whole family."""
     adjusted = holm([estimate.p() for estimate in found.values()])
     return {key for key, p in zip(found, adjusted, strict=True) if p <= 1 - CONFIDENCE}
 
@@ -186,7 +187,7 @@ class _Variants:
         return dict(zip(self.rows, marks(texts), strict=True))
 
     def differences(self) -> dict[tuple[Place, Variant], Estimate]:
-        """Ours - reference of each cell with two common seeds; none of the reference itself."""
+        """Ours - reference for each cell with two common seeds; none for the reference itself."""
         found = {}
         for place, row in itertools.product(self.places, self.rows):
             ours, theirs = (*place, *row), (*place, *self.opposite(row))
@@ -232,7 +233,7 @@ class _Variants:
 
 
 def _two_lines(heading: str) -> tuple[Cell, Cell]:
-    """A heading broken at the blank nearest to its middle, so that its column is no wider than need be."""
+    """A heading broken at the space nearest to its middle, so that its column is no wider than necessary."""
     blanks = [number for number, character in enumerate(heading) if character == " "]
     if not blanks:
         return Cell(), Cell(text=heading)
@@ -265,7 +266,7 @@ def ablation_table(
     a dash below two such seeds. A variant is compared with the reference on `backbone` or, where that is None, on its
     own backbone, or on the only one that the reference has. `frame` comes from `collect`; `published` is the paper's
     table, called `source` in the notes; `extras` are more columns: heading to row to cell; `explained` are the notes on
-    them; `labels` are the names of variants that have no run; `floors` are those that stand last, behind a rule;
+    them; `labels` are the names of variants that have no run; `floors` are those that come last, below a rule;
     `reasons` are why cells have no result.
 
     Raises:
@@ -306,9 +307,9 @@ def ablation_table(
     starred = any(text.endswith("*") or "* " in text for text in texts)
     star = ""
     if starred:
-        star = ", a star says that it is not 0, with 5 % for all differences of a table together"
+        star = ", a star means significantly different from 0 at a family-wise level of 5 %"
     elif any(cell.spread for row in lines for cell in row[3::2]):
-        star = ", and no difference is told from 0, with 5 % for all of them together"
+        star = ", and no difference is significant at a family-wise level of 5 %"
     caption = f"{said.titled(title)} Difference: from {name} with the same seeds; above 0 is worse{star}."
     named = {grid.names.get(row, row[0]): row[0] for row in grid.rows}
     without = [
@@ -320,12 +321,12 @@ def ablation_table(
         *dashes.notes(without, reasons=reasons, planned=planned, rows=grid.places, variants=named),
         f"{BUILT_IN[metric].label}: mean over the seeds, \N{PLUS-MINUS SIGN} their standard deviation "
         "(n \N{MINUS SIGN} 1)."
-        + marking(blocks, " Bold: the lowest mean of a column, which is no test; underlined: the next."),
+        + marking(blocks, " Bold: the lowest mean of a column (not tested); underlined: the next."),
         "Difference: the mean over the seeds that both have, \N{PLUS-MINUS SIGN} half the width of its 95 % t "
         "interval. A dash: fewer than two such seeds. Stars are Holm-corrected over the table, so an interval may "
-        "leave out 0 without one.",
+        "exclude 0 without one.",
         *explained,
-        "Behind the rule: the floor, which a trained model has to beat."
+        "Below the rule: the floor, which a trained model has to beat."
         if any(row[0] in floors for row in grid.rows)
         else "",
         *said.notes,

@@ -6,5 +6,5 @@ from timellama.reports.report import ReportContext
 
 
 def table(given: ReportContext) -> Table:
-    """A line a claim. Raises InputError as `claims_table.of_files` does."""
+    """One line per claim. Raises InputError as `claims_table.of_files` does."""
     return claims_table.of_files(given.files, published=given.published[0].parent, facts=given.facts)

@@ -25,7 +25,7 @@ FREQUENCIES = {  # pandas aliases of the catalogue, in the paper's words
 
 
 def table(given: ReportContext) -> Table:
-    """A line a data set. Raises InputError as `dataset_table` does."""
+    """One line per data set. Raises InputError as `dataset_table` does."""
     return dataset_table(given.facts["datasets"], published=given.published[0])
 
 
@@ -75,12 +75,12 @@ def dataset_table(rows: Sequence[Mapping[str, Any]], *, published: Path, notes: 
     return Table(
         columns="llrlrrrll",
         blocks=(Block(header=header, groups=(tuple(entries),)),),
-        caption="Data sets: number of variates, horizons and sizes of the parts. Below ours stands the line of the "
+        caption="Data sets: number of variates, horizons and sizes of the parts. Below ours is the line of the "
         "paper's table 6.",
         label="tab:datasets",
         notes=(
             "The counts of the long-term sets are windows of 96 rows; those of validation and test begin up to 96 rows "
-            "before the part. The paper's counts of ILI are of 60 rows. A dash: not in this configuration.",
+            "before the part. The paper's counts of ILI are windows of 60 rows. A dash: not in this configuration.",
             *notes,
         ),
     )

@@ -1,8 +1,8 @@
-"""The table of time, memory and operations: a block a batch size, a group a number of variates, a row a method.
+"""The table of time, memory and operations: a block per batch size, a group per number of variates, a row per method.
 
-Beside Time-LlaMA, PatchTST and Time-LLM at Traffic's 862 variates stand the paper's samples a second (config/published/
-efficiency_traffic.csv, measured on an NVIDIA L20). Another machine's samples a second say little; how many times
-Time-LlaMA's they are is what the paper claims and what can be compared.
+Time-LlaMA, PatchTST and Time-LLM at Traffic's 862 variates have the paper's samples per second below them
+(config/published/efficiency_traffic.csv, measured on an NVIDIA L20). Another machine's samples per second say little;
+their ratio to Time-LlaMA's is what the paper claims and what can be compared.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from timellama.reports.render.origin import describe_commits, first_seen
 from timellama.results.aggregate import read_published
 
 REFERENCE = "time-llama"
-PAPER_SHAPE = {"variates": PAPER_VARIATES, "context": PAPER_CONTEXT}  # the paper's batch is not told
+PAPER_SHAPE = {"variates": PAPER_VARIATES, "context": PAPER_CONTEXT}  # the paper does not state its batch
 PAPER_DEVICE = "NVIDIA L20"
 PAPER_ROW = f"paper, {PAPER_DEVICE}"
 SHORT = {NO_MEMORY: "no memory", TOO_SLOW: "too slow", IMPOSSIBLE: "impossible"}
@@ -55,14 +55,14 @@ def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, publish
         columns="ll" + "r" * (len(header[1]) - 2),
         blocks=tuple(blocks),
         caption="Efficiency: time, memory and operations of one forecast of a batch, and of one training step."
-        + (" Numbers in parentheses were predicted and not measured." if predicted else ""),
+        + (" Numbers in parentheses were predicted, not measured." if predicted else ""),
         label="tab:efficiency",
         notes=(*_reading(rows, cuda=cuda, paper=paper), *_notes(rows), _origin(rows, configuration)),
     )
 
 
 def _published(path: Path) -> dict[str, float]:
-    """The paper's samples a second by label."""
+    """The paper's samples per second by label."""
     frame = read_published(path)
     return dict(zip(frame["method"], frame["samples_per_second"], strict=True))
 
@@ -102,7 +102,7 @@ def _entry(row: Mapping[str, Any], peers: Sequence[Mapping], theirs: Mapping[str
 
 
 def _speed(row: Mapping[str, Any], peers: Sequence[Mapping]) -> tuple[Cell, ...]:
-    """Median, 95th percentile, samples a second and their ratio; or why there are none, over all four."""
+    """Median, 95th percentile, samples per second and their ratio; or why there are none, over all four."""
     if row["forward_status"] == MEASURED:
         speed, reference = row["samples_per_second"], _reference(row, peers)
         ratio = speed / reference if reference else None
@@ -120,7 +120,7 @@ def _speed(row: Mapping[str, Any], peers: Sequence[Mapping]) -> tuple[Cell, ...]
 
 
 def _reference(row: Mapping[str, Any], peers: Sequence[Mapping]) -> float | None:
-    """Samples a second of Time-LlaMA on the row's backbone, or on the first one for a method without."""
+    """Samples per second of Time-LlaMA on the row's backbone, or on the first one for a method without."""
     found = {peer["backbone"]: peer.get("samples_per_second") for peer in peers if peer["variant"] == REFERENCE}
     return found.get(row["backbone"], next(iter(found.values()), None))
 
@@ -162,36 +162,36 @@ def _reading(rows: Sequence[Mapping[str, Any]], *, cuda: bool, paper: bool) -> t
     peaks = [row["matmul_flops_per_second"] / 1e9 for row in rows if "matmul_flops_per_second" in row]
     calls = sorted(row["forward"]["calls"] for row in rows if row["forward_status"] == MEASURED)
     memory = (
-        "Memory: the highest that CUDA's allocator gave out, and what it reserved."
+        "Memory: the peak allocated by CUDA's allocator, and what it reserved."
         if cuda
-        else "Memory: the highest resident size of the process, libraries and model with it, loading left out."
+        else "Memory: the peak resident size of the process, including libraries and model, excluding loading."
     )
     stopped = any({row["forward_status"], row.get("training_status")} & {NO_MEMORY, TOO_SLOW} for row in rows)
     ends = [significant(end(row["limit_bytes"] for row in rows) / 1e9) for end in (min, max)]
     limits = (
-        "Out of memory, too slow: not run, or stopped, since more than the limits was predicted or needed. Memory "
+        "Out of memory, too slow: not run, or stopped, since it was predicted to exceed a limit, or did. Memory "
         f"limit: {' to '.join(dict.fromkeys(ends))} GB."
     )
     above = any(row.get("peak_share", 0) > 1 for row in rows)
     ours = any(row["variant"] == REFERENCE for row in rows)
     return (
         f"T {first['context']}, H {first['horizon']}; random inputs of the shape, not data; options as published for "
-        f"{first['settings_of']} at every N. Each cell is a process of its own with no other job of the workflow "
+        f"{first['settings_of']} at every N. Each cell is a separate process with no other job of the workflow "
         "beside it.",
         "Latency: after warm-up, "
         + (f"{calls[0]} to {calls[-1]} calls; " if calls else "")
-        + "p95 is the nearest rank, below 20 calls the slowest.",
-        "\N{MULTIPLICATION SIGN}: samples a second as a multiple of Time-LlaMA's"
+        + "p95 is the nearest rank, with fewer than 20 calls the slowest.",
+        "\N{MULTIPLICATION SIGN}: samples per second as a multiple of Time-LlaMA's"
         + ("" if ours else ", which was not measured here")
-        + (f"; paper: the same of its numbers on an {PAPER_DEVICE}, batch not told." if paper else "."),
+        + (f"; paper: the same for its numbers on an {PAPER_DEVICE}, batch not stated." if paper else "."),
         memory,
-        "GFLOP: by torch's counter, which leaves out the calculations named below; % peak: GFLOP a second in per cent "
-        f"of a {'GPU' if cuda else 'CPU'} matmul timed in the same process"
-        + (f" ({significant(min(peaks))} to {significant(max(peaks))} GFLOP a second" if peaks else "")
+        "GFLOP: by torch's counter, which leaves out the calculations named below; % peak: GFLOP per second in per "
+        f"cent of a {'GPU' if cuda else 'CPU'} matmul timed in the same process"
+        + (f" ({significant(min(peaks))} to {significant(max(peaks))} GFLOP per second" if peaks else "")
         + (")." if peaks else ".")
         + (
-            " Above 100, the machine was slower when it was timed, or the counter has a convolution's products with "
-            "padding, which nobody makes."
+            " Above 100, the machine was slower when it was timed, or the counter includes a convolution's products "
+            "with padding, which are never computed."
             if above
             else ""
         ),
@@ -231,9 +231,9 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         f"{row['name']} at N {row['variates']}: {row['impossible']}" for row in rows if "impossible" in row
     )
     periods = first_seen(row["name"] for row in rows if row["variant"] == "timesnet")
-    found = f"{listed(periods)} works on the periods that it finds, here in random inputs: its GFLOP do not follow N."
+    found = f"{listed(periods)} uses the periods that it finds, here in random inputs: its GFLOP do not scale with N."
     return (
         *([found] if periods else []),
-        *(["Calculations not among the GFLOP: " + "; ".join(notes) + "."] if notes else []),
+        *(["Calculations not counted in the GFLOP: " + "; ".join(notes) + "."] if notes else []),
         *(f"Impossible: {reason}." for reason in reasons),
     )

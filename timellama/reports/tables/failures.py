@@ -1,4 +1,4 @@
-"""Which runs have no result, why, and the command that runs each alone."""
+"""Which runs have no result, why, and the command that runs each on its own."""
 
 from timellama.reports import failures
 from timellama.reports.render.table_csv import written

@@ -1,4 +1,4 @@
-"""Prediction intervals of the long-term runs: how often they hold the truth, how wide they are, what they cost."""
+"""Prediction intervals of the long-term runs: how often they cover the truth, how wide they are, and their losses."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ from timellama.results.read.documents import IntervalScores, read_scores
 from timellama.results.statistics.conformal import QUANTILES, REPORTED
 
 WIDTH = 80  # per cent: the interval whose width has a column; the .csv has the others
-OFF = "*"  # behind a coverage that is off by more than its sampling error
+OFF = "*"  # after a coverage that is off by more than its sampling error
 LOSSES = ("pinball", "crps")
 PLACE = ["dataset", "context", "horizon"]
 HEADINGS = ("Data set", "H", "T", "Calibr.", "Test", "Method")
 
 
 def table(given: ReportContext) -> Table:
-    """A line a data set, horizon, look-back and method, means over seeds. Raises InputError as `collect` does."""
+    """One line per data set, horizon, look-back and method; means over seeds. Raises InputError as `collect` does."""
     facts = given.facts
     if not given.paths and facts["remark"]:
         return failures.without_results("intervals", text=facts["remark"])
@@ -47,17 +47,17 @@ def table(given: ReportContext) -> Table:
         columns="lrrrrl" + "r" * len(names),
         blocks=(block,),
         caption=f"Prediction intervals of {listed(REPORTED)} % around each forecast, calibrated on validation windows "
-        "and counted on every test window. Widths and losses are of standardised values.",
+        "and checked on every test window. Widths and losses are of standardised values.",
         label="tab:intervals",
         notes=(
             *_absences(summary, facts["planned"], facts["methods"]),
             "Means over seeds. Covered: the share of all values of the test part, in per cent, that lie within the "
-            "interval; the nearer to its name, the better. "
+            "interval; the closer to its level, the better. "
             f"Pinball: the mean loss of the {2 * len(REPORTED)} ends of these intervals. CRPS: twice the mean pinball "
-            f"loss of {QUANTILES} quantiles, 5 % apart; of a forecast without intervals it would be the MAE. Bold: the "
-            "lowest CRPS, which is no test.",
-            "Split-conformal by step and variate, on absolute errors over the spread of the look-back. Calibr., Test: "
-            "windows. Overlapping windows are "
+            f"loss of {QUANTILES} quantiles, 5 % apart; for a forecast without intervals it would be the MAE. Bold: "
+            "the lowest CRPS (not tested).",
+            "Split-conformal per step and variate, on absolute errors divided by the spread of the look-back. Calibr., "
+            "Test: numbers of windows. Overlapping windows are "
             "not exchangeable, so the coverage is measured here and not guaranteed.",
             *_judged(summary),
             provenance(summary, configuration=facts["configuration"], generated=facts["generated"]),
@@ -72,7 +72,7 @@ def table(given: ReportContext) -> Table:
 
 
 def _with_scores(frame: pd.DataFrame, scores: Mapping[str, IntervalScores]) -> pd.DataFrame:
-    """The runs with what `intervals.json` has of each; NaN where a number is infinite or cannot be told."""
+    """The runs with what `intervals.json` has of each; NaN where a number is infinite or unknown."""
     rows = []
     for path in frame["path"]:
         of = scores[path]
@@ -93,7 +93,7 @@ def _number(value: float | None) -> float:
 
 
 def _in_planned_order(summary: pd.DataFrame, planned: Sequence[tuple]) -> pd.DataFrame:
-    """Data sets and methods as they are planned, those that train next to nothing last."""
+    """Data sets and methods in the order of the plan, those that train next to nothing last."""
     order = {cell: number for number, cell in enumerate(dict.fromkeys(map(tuple, planned)))}
     places = {place: number for number, place in enumerate(dict.fromkeys(cell[:3] for cell in order))}
     last = len(order)
@@ -137,7 +137,7 @@ def _line(row: Mapping[str, Any], *, first: bool, best: bool) -> Row:
 
 
 def is_off(row: Mapping[str, Any], percent: int) -> bool:
-    """Whether a mean coverage is off by more than its sampling error; no where that cannot be told."""
+    """Whether a mean coverage is off by more than its sampling error; False where that is unknown."""
     low, high = row[f"end_low_{percent}_mean"], row[f"end_high_{percent}_mean"]
     return bool(percent < low or percent > high)
 
@@ -149,16 +149,16 @@ def _judged(summary: pd.DataFrame) -> list[str]:
     off = [(row, percent) for row, percent in told if is_off(row, percent)]
     if told:
         notes.append(
-            f"{OFF}: off by more than its sampling error, {len(off)} of {len(told)} coverages. That is by the 95 % "
-            "interval from the spread of blocks of windows in the calibration and in the test part, which see no "
-            "change from the one to the other."
+            f"{OFF}: off by more than its sampling error, {len(off)} of {len(told)} coverages. This uses the 95 % "
+            "interval from the spread of blocks of windows within the calibration and the test part, which does not "
+            "cover a change from one to the other."
         )
     for dataset in first_seen(row["dataset"] for row, _ in off):
         highest = max(percent for row, percent in off if row["dataset"] == dataset)
         rows = [row for row, percent in off if row["dataset"] == dataset and percent == highest]
         thirds = [sum(row[f"third_{n}_{highest}_mean"] for row in rows) / len(rows) for n in range(3)]
         notes.append(
-            f"{dataset}: in the first, second and last third of the test part these intervals of {highest} % held "
+            f"{dataset}: in the first, second and last third of the test part these intervals of {highest} % covered "
             f"{listed(fixed(share, 1) for share in thirds)} % (mean over the starred lines)."
         )
     if len(told) < len(cells):
@@ -166,11 +166,11 @@ def _judged(summary: pd.DataFrame) -> list[str]:
             f"{row['dataset']} at H {row['horizon']}" for row, p in cells if math.isnan(row[f"end_low_{p}_mean"])
         )
         notes.append(
-            f"No sampling error of {listed(short)}: the calibration or the test part has less than two horizons of "
+            f"No sampling error for {listed(short)}: the calibration or the test part has less than two horizons of "
             "windows."
         )
     if summary["crps_mean"].isna().any():
-        notes.append("A dash: too few validation windows for a finite interval of some level.")
+        notes.append("A dash: too few validation windows for a finite interval at some level.")
     return notes
 
 

@@ -1,6 +1,6 @@
 """The paper's table 1 in its own layout: every method side by side on one page, ours only.
 
-Numbers of the paper stand beside ours in `table_reproduction`.
+The paper's numbers are beside ours in `table_reproduction`.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ HEADINGS = ("Data set", "H", "T")
 
 
 def table(given: ReportContext) -> Table:
-    """MSE and MAE of each method; controls that train next to nothing stand last, behind a rule.
+    """MSE and MAE of each method; controls that train next to nothing come last, right of a rule.
 
     Raises InputError as `aggregate.collect` and `aggregate.summarise` do.
     """
@@ -56,13 +56,13 @@ def table(given: ReportContext) -> Table:
     names = [column.removeprefix(f"{parts[column]}, ") for column in columns]
     block = Block(header=_header(names, metrics), groups=tuple(_groups(grid, columns)))
     ruled = 0 < trained < len(columns)
-    reading = f"Means over seeds, of every window of the test part. {tables.reading_of(metrics)}"
+    reading = f"Means over seeds, on every window of the test part. {tables.reading_of(metrics)}"
     if any(row[1].text == AVERAGE for group in block.groups for entry in group for row in entry):
         reading += f" {AVERAGE}: the mean over the horizons above it, where each has a result."
     if ruled:
-        reading += " Behind the rule: controls, which a trained model has to beat."
+        reading += " Right of the rule: controls, which a trained model has to beat."
     if whose := sorted({part for part in parts.values() if part}):
-        reading += f" Those first are {listed(whose)} with another part, or none, in place of the language model."
+        reading += f" The first ones are {listed(whose)} with another part, or none, instead of the language model."
     places = list(itertools.product(grid.rows, columns, [metric.name for metric in metrics]))
     elsewhere = [
         text
@@ -78,7 +78,7 @@ def table(given: ReportContext) -> Table:
         columns="lrr" + "r" * len(columns) * len(metrics),
         blocks=(block,),
         caption=said.titled("Long-term forecasting: errors on standardised values.")
-        + tables.marking((block,), " Bold is the best mean of a row, which is no test; underlined the next."),
+        + tables.marking((block,), " Bold is the best mean of a row (not tested); underlined the next."),
         label="tab:long-term",
         notes=(
             *tables.absences(grid, planned, [columns], Reasons.of(facts)),
@@ -95,7 +95,7 @@ def table(given: ReportContext) -> Table:
 
 def reproduction(given: ReportContext) -> Table:
     """Ours with deviations, the paper's number and the gap. Raises InputError as `of_experiments.table` does."""
-    # Both tables may be taken into one paper, where a label can stand once.
+    # Both tables may be included in one paper, where a label must be unique.
     return dataclasses.replace(methods(given), label="tab:reproduction")
 
 
@@ -111,7 +111,7 @@ def _header(columns: Sequence[str], metrics: Sequence[Metric]) -> tuple[Row, ...
 
 
 def _groups(grid: tables.Grid, columns: Sequence[str]) -> Iterator[tuple[Entry, ...]]:
-    """A group of rows a data set; the average over the horizons of a look-back stands below them."""
+    """One group of rows per data set; the average over the horizons of a look-back is below them."""
     for dataset in first_seen(row[0] for row in grid.rows):
         lines = []
         for context in first_seen(row[2] for row in grid.rows if row[0] == dataset):

@@ -1,7 +1,7 @@
 """Which table an experiment of a configuration becomes.
 
-Tables 1 to 4 of the paper set methods side by side; the others set variants of Time-LlaMA against the full model, seed
-by seed, with table 5's numbers where the paper has the variant.
+Tables 1 to 4 of the paper compare methods side by side; the others compare variants of Time-LlaMA with the full model,
+seed by seed, with table 5's numbers where the paper has the variant.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ EXPLAINED = {  # heading of a column: the note on it
     POOLED: "All cells: (ours \N{MINUS SIGN} reference) / reference in per cent, the mean over seeds, then over these "
     "cells, with its 95 % t interval over the seeds of each data set; none where one has a single seed. Stars are "
     "Holm-corrected over the column.",
-    SPEED: "Windows a second: forecasts of the test part in the fastest run of a row; other work of the machine slows "
+    SPEED: "Windows a second: forecasts of the test part in the fastest run of a row; other work on the machine slows "
     "them.",
 }
 
@@ -56,8 +56,8 @@ def table(
     `facts` holds `configuration`, `planned` cells, `not_run` (labels of methods that are too heavy), `methods` (label
     and floor by variant), `generated` data sets, `impossible` cells and planned ones that are `lacking` where there are
     some, and in `remark` what the caption ends with, empty where all runs have a result. With a `title` variants of
-    Time-LlaMA are compared, which it names. `settings` is the file of those of the paper's numbers, for the table of
-    long-term forecasting. Raises InputError for an experiment without a table, and as `aggregate` does.
+    Time-LlaMA are compared, which it names. `settings` is the file with the settings of the paper's numbers, for the
+    table of long-term forecasting. Raises InputError for an experiment without a table, and as `aggregate` does.
     """
     if not metrics and facts["remark"]:
         return failures.without_results(name, text=facts["remark"])
@@ -90,7 +90,7 @@ def _table(
     common = {key: facts[key] for key in ("configuration", "planned", "generated")}
     if title:
         backbone = _reference_backbone(frame, facts) if name == "depth" else None
-        # What a floor that trains nothing differs by, and how much it trains, says nothing of a part of the model.
+        # How a floor that trains nothing differs, and how much it trains, says nothing about a part of the model.
         extras = _extras(name, frame[~frame["floor"].astype(bool)], backbone)
         return ablation.ablation_table(
             frame,
@@ -131,7 +131,7 @@ def _table(
     if name in tables.OF_ERRORS:
         return explained(tables.errors_table(summary, experiment=name, **common), summary, common.get("extra", ()))
     raise InputError(
-        f"there is no table of methods of {name!r}; there are those of short_term, {', '.join(tables.OF_ERRORS)}"
+        f"there is no table of methods for {name!r}; there are those for short_term, {', '.join(tables.OF_ERRORS)}"
     )
 
 
@@ -143,7 +143,7 @@ def explained(table: Table, summary: pd.DataFrame, extra: Sequence[Metric]) -> T
         note = f"{metric.label} is a metric of the configuration, not of the paper; unit: {metric.unit}."
         if lacking:
             note += (
-                f" {lacking} of {len(summary)} cells have none: a run of theirs was not measured by its present "
+                f" {lacking} of {len(summary)} cells have none: one of their runs was not measured by its current "
                 "definition, or its value is not finite."
             )
         notes.append(note)
@@ -152,7 +152,7 @@ def explained(table: Table, summary: pd.DataFrame, extra: Sequence[Metric]) -> T
 
 def of_whole_series(table: Table, frame: pd.DataFrame) -> Table:
     """With a note that names the methods which were given whole series, whatever look-back their row has."""
-    runs = frame[frame["settings"] != ""]  # those that were made up have none
+    runs = frame[frame["settings"] != ""]  # constructed rows have none
     names = first_seen(runs.loc[[_is_whole(name) for name in runs["method"]], "label"])
     note = f"{listed(names)} {'sees' if len(names) == 1 else 'see'} each whole training series, not the look-back T."
     return dataclasses.replace(table, notes=(*table.notes, note)) if names else table
@@ -161,22 +161,22 @@ def of_whole_series(table: Table, frame: pd.DataFrame) -> Table:
 def _is_whole(name: str) -> bool:
     try:
         return reads_whole_series(method_of(name))
-    except InputError:  # a method of another machine's, which cannot be asked here
+    except InputError:  # a method of another machine, which is not available here
         return False
 
 
 def _named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:
-    """The planned cells, those of a variant that has no result at all under its label."""
+    """The planned cells; a variant that has no result at all goes by its label."""
     labels = {variant: entry["label"] for variant, entry in methods.items() if variant not in set(frame["variant"])}
     return [(*cell, labels.get(variant, variant)) for *cell, variant in planned]
 
 
 def with_overall(frame: pd.DataFrame, documents: Sequence[Mapping]) -> tuple[pd.DataFrame, list[tuple]]:
-    """Add Naive2, where no run of it is, the scores over all frequencies that every method was run on, and the cells
-    that these are.
+    """Add Naive2, where it has no run, and each method's scores over all frequencies, if it was run on all; return
+    the cells of these scores too.
 
     The overall row is called M4 where all six frequencies are in it and by its frequencies otherwise, so that only the
-    former stands beside the paper's numbers. Horizon and context 0 mean: over several.
+    former is beside the paper's numbers. Horizon and context 0 mean: over several.
     """
     naive2 = {document["run"]["dataset"]: document["naive2"] for document in documents}
     run = frame.loc[frame["variant"] == NAIVE2, "dataset"]

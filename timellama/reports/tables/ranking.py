@@ -1,4 +1,4 @@
-"""Many methods on many data sets: mean ranks, win rates and skill scores, and which two can be told apart."""
+"""Many methods on many data sets: mean ranks, win rates and skill scores, and which pairs differ significantly."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ def standing(given: ReportContext) -> Standing:
 
 
 def table(given: ReportContext) -> Table:
-    """A line a method and, where data sets are enough, one a pair. Raises InputError as `standing` does."""
+    """One line per method and, with enough data sets, one per pair. Raises InputError as `standing` does."""
     facts = given.facts
     if not given.paths and facts["remark"]:
         return failures.without_results("ranking", text=facts["remark"])
@@ -55,8 +55,8 @@ def table(given: ReportContext) -> Table:
     made = Table(
         columns="l" + "r" * (len(METHODS) - 1),
         blocks=tuple(blocks),
-        caption=f"Ranking of the methods of table 1 by {MSE.label}, on {described(shown.units)}. A rank of 1 is best; "
-        "skill is 1 less the geometric mean of the error relative to the seasonal naive.",
+        caption=f"Ranking of the methods of table 1 by {MSE.label}, on {described(shown.units)}. Rank 1 is best; "
+        "skill is 1 minus the geometric mean of the error relative to the seasonal naive.",
         label="tab:ranking",
         notes=(
             *tested(shown),
@@ -71,11 +71,11 @@ def table(given: ReportContext) -> Table:
 
 
 def described(units: Units) -> str:
-    """`5 data sets`, or `16 cells, which describe themselves alone`."""
+    """`5 data sets`, or `16 cells, which describe only themselves`."""
     if units.tested:
         return f"{len(units.names)} data sets"
     cells = "cell" if len(units.names) == 1 else "cells"
-    return f"{len(units.names)} {cells} (data set x horizon), which describe themselves alone"
+    return f"{len(units.names)} {cells} (data set x horizon), which describe only themselves"
 
 
 def tested(shown: Standing) -> list[str]:
@@ -87,20 +87,20 @@ def tested(shown: Standing) -> list[str]:
         "A data set has one error, the geometric mean over its horizons. Intervals: Student's t over data sets.",
     ]
     told = ""
-    if errors.shape[1] > 2:  # of two methods their pair says it all
+    if errors.shape[1] > 2:  # of two methods the pair says it all
         statistic, p = statistics.friedman(errors)
-        told = f"Friedman's statistic: {statistic:.1f} (p {p:.3f} by chi-square of {errors.shape[1] - 1} degrees). "
+        told = f"Friedman's statistic: {statistic:.1f} (p {p:.3f}, chi-square with {errors.shape[1] - 1} df). "
     if shown.pairs:
         pairs = f"{len(shown.pairs)} pair{'s' if len(shown.pairs) > 1 else ''}"
         notes.append(
             f"{told}Wilcoxon's p is exact; with {len(errors)} data sets and {pairs} none can be below "
-            f"{min(1.0, 2 * len(shown.pairs) / 2 ** len(errors)):.3f} by Holm's correction."
+            f"{min(1.0, 2 * len(shown.pairs) / 2 ** len(errors)):.3f} after Holm's correction."
         )
     return notes
 
 
 def absences(units: Units) -> list[str]:
-    """Which methods and cells no rank is of."""
+    """Which methods and cells are not ranked."""
     notes = []
     if units.left_out:
         notes.append(f"Not ranked, as they lack a data set or have another look-back: {listed(units.left_out)}.")
@@ -119,7 +119,7 @@ def _line(one: Ranked) -> Row:
     if one.log_ratio is None:
         return (Cell(text=one.method), *cells, Cell(text=MISSING), Cell(text=MISSING))
     value = statistics.skill(one.log_ratio.value) * 100
-    # The lower error is the higher skill.
+    # A lower error is a higher skill.
     ends = [statistics.skill(end) * 100 for end in reversed(one.log_ratio.ends())]
     return (Cell(text=one.method), *cells, Cell(text=fixed(value, 1, signed=True), value=value), _ends(ends, 1))
 

@@ -1,4 +1,4 @@
-"""Published settings beside searched ones: what the search chose of each method, and the test errors of both."""
+"""Published settings beside searched ones: what the search chose for each method, and the test errors of both."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, stdev
@@ -28,7 +28,7 @@ SHORT = {  # what the table calls the parameters of a search
 
 
 def table(given: ReportContext) -> Table:
-    """A group a data set and horizon, a line a method.
+    """One group per data set and horizon, one line per method.
 
     Raises InputError as `results.search.found` does.
     """
@@ -38,7 +38,7 @@ def table(given: ReportContext) -> Table:
     cells = search.found(given.paths, trials=facts.get("trials", ()))
     order = first_seen((dataset, horizon, variant) for dataset, _, horizon, variant in facts["planned"])
     places = first_seen(key[:2] for key in order)
-    # Floors stand last in their group, as in the other tables.
+    # Floors come last in their group, as in the other tables.
     cells.sort(
         key=lambda cell: (
             places.index((cell.dataset, cell.horizon)),
@@ -69,7 +69,7 @@ def table(given: ReportContext) -> Table:
 
 
 def _counts(trials: int) -> list[int]:
-    """The numbers of trials of which the expected best stands in the table: doublings, and all."""
+    """The numbers of trials whose expected best is in the table: doublings, and all."""
     doubled = [2**power for power in range(trials.bit_length()) if 2**power < trials]
     return [*doubled, trials] if trials else []
 
@@ -99,7 +99,7 @@ def _entries(cells: Sequence[Found], *, counts: Sequence[int], methods: Mapping[
 
 
 def _searched(cell: Found) -> tuple[Mapping[str, Any], ...]:
-    """The searched runs; of a method that trains nothing, and so has nothing to search for, its one run."""
+    """The searched runs; for a method that trains nothing, and so has nothing to search for, its one run."""
     trains = any(document["run"]["training"] for document in cell.published)
     return cell.searched if cell.trials or cell.searched or trains else cell.published
 
@@ -143,27 +143,27 @@ def _protocol(cells: Sequence[Found], facts: Mapping[str, Any]) -> str:
     )
     return (
         f"Each trained method has {listed(sorted(counts)) or 'no'} trials, at the points of one scrambled Sobol "
-        f"sequence, on one seed. Each trial sees {listed(sorted(windows)) or 'no'} training windows and is chosen by "
+        f"sequence, with one seed. Each trial sees {listed(sorted(windows)) or 'no'} training windows and is chosen by "
         "validation loss; the chosen settings are then trained with every seed. Published: the settings of "
         f"config/methods.yaml{_changed(facts)}. Budgets differ between methods."
     )
 
 
 def _changed(facts: Mapping[str, Any]) -> str:
-    """Which of the published settings the configuration has others for, and of which methods."""
+    """Which published settings the configuration replaces, and for which methods."""
     alike: dict[str, list[str]] = {}
     changed = facts.get("changed", {})
     for variant in first_seen(variant for *_, variant in facts["planned"] if variant in changed):
         alike.setdefault(listed(changed[variant]), []).append(facts["methods"][variant]["label"])
     said = "; ".join(f"{names} ({'; '.join(labels)})" for names, labels in alike.items())
-    return f", but for those that this configuration sets: {said}" if said else ""
+    return f", except those that this configuration sets: {said}" if said else ""
 
 
 def _reading(counts: Sequence[int]) -> str:
     return (
-        "Best of k: the validation loss to be expected of the best of k trials (Dodge et al. 2019); where it still "
+        "Best of k: the expected validation loss of the best of k trials (Dodge et al. 2019); where it still "
         "falls at the last k, more trials would help. Flags. Edge: the chosen number is the lowest or highest tried. "
-        "First validation: no step bettered the untrained model. Last validation: a longer training may be better."
+        "First validation: no step improved on the untrained model. Last validation: longer training may be better."
         if counts
         else "No search is complete yet."
     )
@@ -178,7 +178,7 @@ def _origin(cells: Sequence[Found], facts: Mapping[str, Any]) -> str:
 
 
 def _numbers(cells: Sequence[Found], *, methods: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """A row a run: which part of the search it is, its settings and its errors."""
+    """One row per run: which part of the search it is, its settings and its errors."""
     rows = []
     for cell in cells:
         for part in ("published", "trials", "searched"):

@@ -1,1 +1,1 @@
-"""A trained run applied to rows that it never saw, and the intervals around what it forecasts."""
+"""A trained run applied to unseen rows, and the intervals around its forecasts."""

@@ -1,10 +1,10 @@
-"""The step after a training that calibrates intervals around its forecasts, and says how often they hold the truth.
+"""The step after a training that calibrates intervals around its forecasts and measures how often they hold the truth.
 
 The scores are those of validation windows: none of them was trained on, and all of their targets come before the
 test part. Every test window is counted. `conformal.py` has the method and its references.
 
-Memory: the scores of at most `MOST_WINDOWS` windows, in a mapped file where they are many; of the test part sums
-alone, and a few numbers a window.
+Memory: the scores of at most `MOST_WINDOWS` windows, in a mapped file if they are large; for the test part only sums,
+and a few numbers per window.
 """
 
 import dataclasses
@@ -48,12 +48,12 @@ from timellama.training.scores.predictions import predictions, spread
 
 log = logging.getLogger(__name__)
 
-# Our choice: windows side by side share all but one of their targets, so that more of them say little more. Were 1000
-# apart, the coverage of an 80 % interval would still be within 1.3 points of 80 two times in three (Beta(801, 200)).
+# Our choice: neighbouring windows share all but one of their targets, so more of them add little. If 1000 were
+# independent, the coverage of an 80 % interval would be within 1.3 points of 80 two times in three (Beta(801, 200)).
 MOST_WINDOWS = 1000
-HELD_BYTES = 2**28  # our choice: 256 MiB of scores are held in memory, more of them in a file
-# Our choice: how far the test error that comes out again may be from the run's own, as a part of it. Float32 repeats
-# itself to 1e-8 on another machine (docs/protocol.md), bfloat16 to less; other weights or data are further off.
+HELD_BYTES = 2**28  # our choice: up to 256 MiB of scores are held in memory, more of them in a file
+# Our choice: how far the recomputed test error may be from the run's own, relative to it. Float32 is reproduced to 1e-8
+# on another machine (docs/protocol.md), bfloat16 less closely; other weights or data are further off.
 SAME_ERROR = 0.01
 THIRDS = 3  # parts of the test period, whose coverage shows whether it drifts
 
@@ -85,22 +85,22 @@ class Coverage:
         self._of_variates += torch.stack([each.mean(dim=1).sum(dim=0) for each in held]).cpu()
 
     def of_windows(self) -> np.ndarray:
-        """The share of each window's values that is held [W, reported levels]."""
+        """The share of each window's values within the intervals [W, reported levels]."""
         return torch.cat(self._of_windows).numpy()
 
     def widths(self) -> dict[str, float | None]:
-        """The mean width of each reported interval; None where it is infinite."""
+        """The mean width of each reported interval; None if it is infinite."""
         mean = self._scale / self.windows
         of = {percent: self.q[place].double().cpu() for percent, place in zip(REPORTED, self._reported, strict=True)}
         return {str(percent): _finite(float((2 * mean * q).mean())) for percent, q in of.items()}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The share that is held by step [reported levels, H] and by variate [reported levels, N]."""
+        """The covered share by step [reported levels, H] and by variate [reported levels, N]."""
         found = {"coverage_of_steps": self._of_steps, "coverage_of_variates": self._of_variates}
         return {name: (sums / self.windows).float().numpy() for name, sums in found.items()}
 
     def losses(self) -> dict[str, float | None]:
-        """`pinball`, the mean over the ends of the reported intervals, and `crps`; None where they are infinite."""
+        """`pinball`, the mean over the ends of the reported intervals, and `crps`; None if they are infinite."""
         count = self.windows * math.prod(self.q.shape[1:])
         ends = [total / count for total in self._ends]
         of_reported = sum(ends[place] for place in self._reported) / len(REPORTED)
@@ -112,22 +112,22 @@ def calibrate(
 ) -> dict:
     """Calibrate the intervals of the finished run in `folder`; write `widths` and `scores`, and return the latter.
 
-    `widths` gets q as `quantiles` float32 [levels, H, N] at the `levels` in per cent, infinite where the windows are
-    too few, the `floor` of s, and the coverage by step and by variate. `memory_gb` as for a training.
-    Raises InputError for a run on M4, or whose data have missing values, as `load_forecaster`, and where the run's test
-    error does not come out again.
+    `widths` gets q as `quantiles` float32 [levels, H, N] at the `levels` in per cent, infinite where there are too few
+    windows, the `floor` of s, and the coverage by step and by variate. `memory_gb` as for a training.
+    Raises InputError for a run on M4 or whose data have missing values, as `load_forecaster`, and if the run's test
+    error is not reproduced.
     """
     started, commit = datetime.now(UTC), provenance.commit()
     finished = read_run(folder)
     run, origin = finished.used, finished.metrics["provenance"]
     if run.task == "short-term":
         raise InputError(
-            f"{folder} is a run on M4, of which no intervals are made: its series have one validation window each, and "
-            "levels of their own (docs/intervals.md); name a run on a data set with validation rows"
+            f"{folder} is a run on M4, for which no intervals are made: each series has one validation window and its "
+            "own level (docs/intervals.md); name a run on a data set with validation rows"
         )
     if run.grid:
         raise InputError(
-            f"{folder} is a run whose data have missing values, of which no intervals are made (docs/intervals.md); "
+            f"{folder} is a run whose data have missing values, for which no intervals are made (docs/intervals.md); "
             "name a run on the same file with --fill"
         )
     torch.set_num_threads(threads)
@@ -148,7 +148,7 @@ def calibrate(
     coverage, errors = covered(forecaster, parts, q, fit=fit)
     _require_same(errors[MSE.name], finished.metrics[MSE.name], run.folder)
     arrays = {"levels": np.array(KEPT), "quantiles": q, "floor": np.array([FLOOR]), **coverage.arrays()}
-    # Windows of the calibration are further apart than those of the test part, which are one step from each other.
+    # Windows of the calibration are further apart than those of the test part, which are one step apart.
     stride = max(1.0, (len(parts.validation) - 1) / max(1, len(chosen) - 1))
     found = {
         "run": run.folder,
@@ -186,7 +186,7 @@ def calibrate(
 def residuals(
     forecaster: Forecaster, windows: SplitWindows, chosen: Tensor, *, fit: Fit, beside: Path
 ) -> Iterator[np.ndarray]:
-    """|y - y'| / s float32 [windows, H N] of the windows `chosen`, in a file beside `beside` where they are many."""
+    """|y - y'| / s float32 [windows, H N] of the windows `chosen`, in a file next to `beside` if they are large."""
     shape = (len(chosen), forecaster.run.horizon * windows.variates)
     with tempfile.TemporaryDirectory(dir=_made(beside.parent), prefix=".residuals-") as folder:
         if math.prod(shape) * np.dtype(np.float32).itemsize > HELD_BYTES:
@@ -208,12 +208,12 @@ def covered(forecaster: Forecaster, parts: Parts, q: np.ndarray, *, fit: Fit) ->
         coverage.add(forecast, truth, s)
         errors.add(forecast, truth)
     if coverage.windows != len(parts.test):
-        raise RuntimeError(f"{coverage.windows} windows were counted, the test part has {len(parts.test)}")
+        raise RuntimeError(f"{coverage.windows} windows were counted, but the test part has {len(parts.test)}")
     return coverage, errors.means()
 
 
 def _forecasts(forecaster: Forecaster, windows: SplitWindows, chosen: Tensor, fit: Fit) -> Iterator[tuple]:
-    """(forecast, truth, s) of each batch: two of [B, H, N], and s [B, 1, N]."""
+    """(forecast, truth, s) of each batch: forecast and truth [B, H, N], and s [B, 1, N]."""
     windows = windows.to(forecaster.device)
     run, device = forecaster.run, forecaster.device
     for indices, forecast, truth, _ in predictions(
@@ -226,11 +226,11 @@ def _forecasts(forecaster: Forecaster, windows: SplitWindows, chosen: Tensor, fi
         fit=fit,
     ):
         context, _ = windows.batch(indices)
-        yield forecast, truth, scale(context[..., : windows.variates])  # behind them is the calendar
+        yield forecast, truth, scale(context[..., : windows.variates])  # the calendar follows them
 
 
 def _fit(forecaster: Forecaster, backbone: Path | None, *, threads: int, memory_gb: float | None) -> Fit:
-    """What passes through the model at once, as in the training."""
+    """How much passes through the model at once, as in the training."""
     run = forecaster.run
     return fit_of(
         run,
@@ -247,11 +247,11 @@ def _held(distances: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def _coverages(test: np.ndarray, calibration: np.ndarray, *, horizon: int, stride: float) -> dict[str, dict]:
-    """Of shares by window [W, reported levels]: the coverage, its 95 % interval, and that of each third of the period.
+    """From shares by window [W, reported levels]: coverage, its 95 % interval, and coverage by third of the period.
 
-    Two parts could have been others: the test period, and the period that the intervals were calibrated on, whose q is
-    off by as much as the share within it is, to first order. Windows that share targets make a block. No interval
-    (None) where a part holds less than two blocks.
+    There are two sources of chance: the test period, and the period on which the intervals were calibrated, whose q is
+    off by as much as the share within it is, to first order. Windows that share targets form a block. The interval is
+    None if a part has fewer than two blocks.
     """
     found: dict[str, dict] = {"coverage": {}, "coverage_interval": {}, "coverage_of_thirds": {}}
     for place, percent in enumerate(map(str, REPORTED)):
@@ -273,11 +273,11 @@ def _sum(parts: list[Part | None]) -> Part | None:
 
 
 def _require_same(found: float, kept: float, run: str) -> None:
-    """The run's own test error has to come out again, or these are not its forecasts."""
+    """Raise InputError unless the run's own test error is reproduced: otherwise these are not its forecasts."""
     if not abs(found - kept) <= SAME_ERROR * kept:
         raise InputError(
             f"{run}: its weights give a test MSE of {found:.6g} now, but {kept:.6g} when it was trained; more than "
-            f"{SAME_ERROR:.0%} apart they are not its forecasts: train the run again"
+            f"{SAME_ERROR:.0%} apart, these are not its forecasts: train the run again"
         )
 
 

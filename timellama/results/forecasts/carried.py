@@ -1,7 +1,7 @@
 """Rows of a CSV in which cells and rows may be missing, for a run that was trained with missing values.
 
-What is missing stays so. The last number of each column is kept of the rows that pass by, since in training too the
-value before a gap may lie above the look-back.
+Missing values stay missing. The last number of each column is kept from the rows that pass by, since in training too
+the value before a gap may come from above the look-back.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from timellama.data.files.measured import MISSING
 
 
 def last_numbers(values: np.ndarray) -> np.ndarray:
-    """The last number of each column of rows float64 [rows, N], of which there may be none; NaN where it has none."""
+    """The last number of each column of rows float64 [rows, N], possibly no rows; NaN where a column has no number."""
     return pd.DataFrame(values).ffill().reindex([len(values) - 1]).to_numpy()[0]
 
 
@@ -27,7 +27,7 @@ class Carried:
         self.values = np.full(len(names), np.nan)
 
     def pass_by(self, line: int, cells: Sequence[str]) -> None:
-        """Keep what is observed of a row. Raises InputError for a cell that is neither a number nor missing."""
+        """Keep the observed values of a row. Raises InputError for a cell that is neither a number nor missing."""
         row = self._row(line, cells)
         self.values = np.where(np.isnan(row), self.values, row)
 
@@ -40,10 +40,10 @@ class Carried:
         context: int,
         step: pd.offsets.BaseOffset,
     ) -> tuple[np.ndarray, pd.DatetimeIndex, int]:
-        """The last `context` steps that end with the last of some rows: values [T, N] with NaN for what is missing, the
-        T stamps, and how many rows were missing. Rows of earlier steps pass by.
+        """The last `context` steps up to the last of the given rows: values [T, N] with NaN for what is missing, the T
+        timestamps, and how many rows were missing. Rows of earlier steps pass by.
 
-        Raises InputError for too few steps, for a stamp between the steps, and for two rows of one.
+        Raises InputError for too few steps, for a timestamp between the steps, and for two rows with one timestamp.
         """
         path = self.text.path
         whole = pd.date_range(end=time[-1], periods=context, freq=step, unit="s")
@@ -53,7 +53,7 @@ class Carried:
             row = int(odd.argmax())
             what = "a duplicate timestamp" if twice[row] else f"between the steps of {step.freqstr}"
             raise InputError(
-                f"{path}, line {lines[row]}: {time[row]} is {what}; give one row a step, or none where it is missing"
+                f"{path}, line {lines[row]}: {time[row]} is {what}; give one row per step, or none where it is missing"
             )
         if time[0] > whole[0]:
             raise InputError(

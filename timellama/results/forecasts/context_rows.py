@@ -1,8 +1,8 @@
-"""The last look-back of a user-supplied CSV file, read strictly, and the time stamps that come after it.
+"""The last look-back of a user-supplied CSV file, read strictly, and the timestamps that come after it.
 
-What a forecast reads are the last T rows; of the rows before, the stamps alone are looked at. Nothing is sorted or
-repaired: a file that would need it is refused with line and column. What is missing is refused too, but for a run that
-was trained with missing values; there it stays missing, and `before` has the last values that were observed earlier.
+A forecast reads the last T rows; of the rows before them, only the timestamps are checked. Nothing is sorted or
+repaired: a file that needs it is refused with line and column. Missing values are refused too, except for a run that
+was trained with missing values: there they stay missing, and `before` has the last values that were observed earlier.
 """
 
 import difflib
@@ -23,7 +23,7 @@ from timellama.data.files.frequency import offset_of
 from timellama.results.forecasts.carried import Carried
 
 DATE = len("2024-06-01")
-SHORTEST_MONTH = np.timedelta64(28, "D")  # from here on two stamps do not distinguish days from a calendar step
+SHORTEST_MONTH = np.timedelta64(28, "D")  # from here on, two timestamps do not distinguish days from a calendar step
 NAMED = 8  # our choice: columns named in a message
 
 
@@ -31,11 +31,11 @@ NAMED = 8  # our choice: columns named in a message
 class ContextRows:
     """The last T rows of a file.
 
-    `values` float64 [T, N] and `columns` in the file's order; `time` the T stamps, in UTC where there is a `zone`, in
-    which they are then shown; `step` leads from a row to the next; `dates` says whether the file writes its stamps
-    without a time of day, `numbered` that rows are counted instead of dated, row i at second i of 1970. Where values
-    may be missing, they are NaN, `before` [N] has the last number of each column above the T rows, or NaN, and `added`
-    rows are not in the file.
+    `values` float64 [T, N] and `columns` are in the file's order. `time` has the T timestamps, in UTC if there is a
+    `zone`, in which they are then shown. `step` leads from one row to the next. `dates` says whether the file writes
+    its timestamps without a time of day, `numbered` that rows are counted instead of dated, row i at second i of 1970.
+    If values may be missing, they are NaN, `before` [N] has the last number of each column above the T rows, or NaN,
+    and `added` rows are not in the file.
     """
 
     path: Path
@@ -51,16 +51,16 @@ class ContextRows:
     added: int = 0
 
     def following(self, rows: int) -> pd.DatetimeIndex:
-        """The next `rows` stamps."""
+        """The next `rows` timestamps."""
         return pd.date_range(self.time[-1], periods=rows + 1, freq=self.step)[1:]
 
     def in_order(self, columns: Sequence[str], values: np.ndarray | None = None) -> np.ndarray:
-        """The values [T, N], or others [rows, N], with the columns in the order that is given."""
+        """The values [T, N], or others [rows, N], with the columns in the given order."""
         values = self.values if values is None else values
         return values[:, [self.columns.index(name) for name in columns]]
 
     def written(self, time: pd.DatetimeIndex) -> list[str]:
-        """Stamps as text, as the file writes its own: without a time of day where it has none."""
+        """Timestamps as text, in the file's own format: without a time of day if the file has none."""
         if self.numbered:
             return [str(step) for step in time.astype("datetime64[s]").astype("int64")]
         if self.zone:
@@ -74,13 +74,13 @@ def read_context_rows(
 ) -> ContextRows:
     """The last `context` rows of the CSV at `path`.
 
-    grid: the frequency of a run that was trained with missing values, which may be missing here too; the rows are then
-    those of the last `context` steps.
+    grid: the frequency of a run that was trained with missing values. Values may then be missing here too, and the rows
+    are those of the last `context` steps.
 
-    columns: the value columns that have to be there, in any order; None takes one column of any name. time_column: its
-    name, or None for the one column that is left (the first one where `columns` is None).
-    Raises InputError, naming file, line or column and the remedy, for wrong columns, too few rows, a cell that is no
-    number, and stamps that are out of order or not evenly spaced.
+    columns: the required value columns, in any order; None takes one column of any name. time_column: the name of the
+    time column, or None for the one column that is left (the first one if `columns` is None).
+    Raises InputError, naming file, line or column and the remedy, for wrong columns, too few rows, a cell that is not a
+    number, and timestamps that are out of order or not evenly spaced.
     """
     text = read_text(path)
     time_column = _time_column(text, columns, time_column)
@@ -92,7 +92,7 @@ def read_context_rows(
         cell = cells.pop(at)
         when = stamp(text, line, cell, time_column)
         if stamps and when < stamps[-1]:
-            raise InputError(f"{path}, line {line}: the stamp {when} comes after {stamps[-1]}; sort the rows by time")
+            raise InputError(f"{path}, line {line}: timestamp {when} comes after {stamps[-1]}; sort the rows by time")
         stamps.append(when)
         dates = dates and len(cell) == DATE
         if carried and len(kept) == context:
@@ -106,8 +106,8 @@ def read_context_rows(
         return ContextRows(path=path, time_column=time_column, time=whole, step=step, **facts)
     if len(kept) < context:
         raise InputError(
-            f"{path}: has {len(kept)} rows, but this run looks back on {context}; give a longer file, or take a run "
-            "with a shorter look-back"
+            f"{path}: has {len(kept)} rows, but the look-back of this run is {context}; give a longer file, or "
+            "take a run with a shorter look-back"
         )
     values = np.array([_finite(text, line, cells, names, context) for line, cells in kept])
     time = pd.DatetimeIndex(np.array(stamps, dtype="datetime64[s]"))
@@ -123,7 +123,7 @@ def read_context_rows(
 
 
 def _time_column(text: Text, columns: Sequence[str] | None, given: str | None) -> str:
-    """The name of the time column, once all columns are found to be as they must be."""
+    """The name of the time column, after checking that all columns are as required."""
     if given is not None and given not in text.header:
         raise InputError(
             f"{text.path}, line 1: no column {given!r}{_near(given, text.header)} The columns are "
@@ -148,7 +148,7 @@ def _time_column(text: Text, columns: Sequence[str] | None, given: str | None) -
         if len(others) == 1:
             return others[0]
         if not others:
-            raise InputError(f"{text.path}, line 1: has no column of time stamps; add one")
+            raise InputError(f"{text.path}, line 1: has no column of timestamps; add one")
     if others:
         hint = "; remove them" if given else ": remove all but the time column, or name it with --time-column"
         raise InputError(f"{text.path}, line 1: columns that this run does not know: {_listed(others)}{hint}")
@@ -182,7 +182,7 @@ def _finite(text: Text, line: int, cells: list[str], names: Sequence[str], conte
 
 
 def _step(path: Path, time: pd.DatetimeIndex, context: int, lines: Sequence[int]) -> pd.offsets.BaseOffset:
-    """The step of all rows, or where they have none, as after a gap long ago, that of the last `context` rows."""
+    """The step of all rows or, if they have none in common, as after an old gap, that of the last `context` rows."""
     tail = time[-context:]
     if repeated := np.flatnonzero(tail[1:] == tail[:-1]).tolist():
         raise InputError(
@@ -194,23 +194,23 @@ def _step(path: Path, time: pd.DatetimeIndex, context: int, lines: Sequence[int]
         if step is not None and pd.date_range(tail[0], periods=len(tail), freq=step).equals(tail):
             return step
     if len(tail) < 3:
-        raise InputError(f"{path}: {len(time)} rows do not determine the step from row to row; give a longer file")
+        raise InputError(f"{path}: {len(time)} rows do not determine the step between rows; give a longer file")
     steps = np.diff(tail.to_numpy())
     kinds, counts = np.unique(steps, return_counts=True)
     usual = kinds[counts.argmax()]
     [odd, *_] = np.flatnonzero(steps != usual)
     raise InputError(
         f"{path}, line {lines[odd + 1]}: {tail[odd + 1]} follows {tail[odd]} after {pd.Timedelta(steps[odd])}, where "
-        f"{pd.Timedelta(usual)} is usual; the last {context} rows must be evenly spaced, since the forecast's stamps "
-        "go on from them"
+        f"{pd.Timedelta(usual)} is usual; the last {context} rows must be evenly spaced, since the forecast's "
+        "timestamps continue from them"
     )
 
 
 def even_step(time: pd.DatetimeIndex) -> pd.offsets.BaseOffset | None:
-    """What leads from each stamp to the next: a fixed time or a calendar's step; None where nothing does."""
+    """The step from each timestamp to the next: a fixed time or a calendar step; None if there is none."""
     if len(time) > 2:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pandas 4 gives the step itself in place of its name; both are read here
+            warnings.simplefilter("ignore")  # pandas 4 gives the step itself instead of its name; both are read here
             found = pd.infer_freq(time)
         return None if found is None else to_offset(found)
     if len(time) < 2 or time[1] - time[0] >= SHORTEST_MONTH:

@@ -1,7 +1,7 @@
-"""A trained run applied to the last look-back of a file that it never saw.
+"""A trained run applied to the last look-back of an unseen file.
 
-The model is built as for training and given the run's weights; its scaler is fitted again on the training rows of the
-run's own series. Whatever would make these differ from what was trained (another series, another language model, other
+The model is built as for training and given the run's weights; its scaler is refitted on the training rows of the run's
+own series. Whatever would make these differ from what was trained (another series, another language model, other
 weights) is an error; other code is a warning, since most edits change no forecast.
 """
 
@@ -40,17 +40,17 @@ from timellama.training.run import calendar_of, in_order
 from timellama.training.scores.predictions import autocast
 from timellama.training.train import trainable_state
 
-DIGITS = 9  # what a float32 needs to be read back as it was
-STEP_TOLERANCE = 0.1  # our choice: months differ by 10 % in length, and are one step
+DIGITS = 9  # enough to read a float32 back unchanged
+STEP_TOLERANCE = 0.1  # our choice: months differ by 10 % in length, and count as one step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecaster:
-    """A trained model with what it takes to use it.
+    """A trained model with everything needed to use it.
 
     `columns` are the variates in the model's order, None for a run on single series, which has no scaler either.
-    `calendar` is what the model reads of time stamps, which may be nothing; None where there are no stamps.
-    `seconds` is the mean step of the training series, None where it has no stamps. `warnings` are for a person.
+    `calendar` is what the model reads of timestamps, which may be nothing; None if there are no timestamps.
+    `seconds` is the mean step of the training series, None if it has no timestamps. `warnings` are for the user.
     """
 
     run: Run
@@ -65,7 +65,7 @@ class Forecaster:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """Forecast `values` float64 [H, N] in the file's units and its order of columns, and the H stamps `time`."""
+    """Forecast `values` float64 [H, N] in the file's units and order of columns, and the H timestamps `time`."""
 
     context_rows: ContextRows
     values: np.ndarray
@@ -75,7 +75,7 @@ class Forecast:
 def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
     """The run's model, ready to forecast on `device` (`auto`, `cpu` or `cuda`).
 
-    Raises InputError where a file that it needs is absent, damaged or not the one that the run was made with.
+    Raises InputError if a file that it needs is absent, damaged or not the one that the run was made with.
     """
     run, origin = finished.used, finished.metrics["provenance"]
     single = run.task == "short-term"
@@ -101,7 +101,7 @@ def load_forecaster(finished: Finished, *, device: str) -> Forecaster:
 
 
 def forecast(forecaster: Forecaster, context_rows: ContextRows) -> Forecast:
-    """The H rows after `context_rows`. Raises InputError where the model gives a value that is not finite."""
+    """The H rows after `context_rows`. Raises InputError if the model gives a value that is not finite."""
     columns = forecaster.columns or context_rows.columns
     values = context_rows.in_order(columns)
     given = values if forecaster.scaler is None else forecaster.scaler.transform(values)
@@ -126,7 +126,7 @@ def forecast(forecaster: Forecaster, context_rows: ContextRows) -> Forecast:
 
 
 def step_warning(forecaster: Forecaster, context_rows: ContextRows) -> str | None:
-    """A warning where a file has another step than the training data."""
+    """A warning if a file has another step than the training data."""
     if forecaster.seconds is None:
         return None
     mean = (context_rows.following(1)[-1] - context_rows.time[0]).total_seconds() / len(context_rows.time)
@@ -140,7 +140,7 @@ def step_warning(forecaster: Forecaster, context_rows: ContextRows) -> str | Non
 
 
 def gap_warning(context_rows: ContextRows) -> str | None:
-    """What a forecast made of missing cells and rows; None where nothing is missing."""
+    """How a forecast replaced missing cells and rows; None if nothing is missing."""
     cells = int(np.isnan(context_rows.values).sum())
     if not cells:
         return None
@@ -152,7 +152,7 @@ def gap_warning(context_rows: ContextRows) -> str | None:
 
 
 def write_forecast(path: Path, forecast: Forecast, *, more: Mapping[str, np.ndarray] | None = None) -> None:
-    """Write a CSV like the file's own, one row a forecast step, atomically; columns [H] of `more` come last."""
+    """Write a CSV in the file's own format atomically, one row per forecast step; columns [H] of `more` come last."""
     context_rows = forecast.context_rows
     frame = pd.DataFrame(forecast.values, columns=list(context_rows.columns))
     frame = pd.concat([frame, pd.DataFrame(more)], axis=1) if more else frame
@@ -164,7 +164,7 @@ def write_forecast(path: Path, forecast: Forecast, *, more: Mapping[str, np.ndar
 
 
 def _read_as(quirks: Path) -> dict[str, object]:
-    """How the series beside `quirks.json` was read and repaired; empty where nothing was chosen."""
+    """How the series beside `quirks.json` was read and repaired; empty if nothing was chosen."""
     if not quirks.is_file():
         return {}
     remedy = "Delete it and let snakemake prepare the data again."
@@ -176,13 +176,13 @@ def _read_as(quirks: Path) -> dict[str, object]:
 def training_series(finished: Finished) -> Series:
     """The series that a run was trained and tested on, with the columns in the run's order.
 
-    Raises InputError where it is absent, or not the one that the run was made with.
+    Raises InputError if it is absent, or not the one that the run was made with.
     """
     digest = finished.metrics["provenance"]["data_sha256"]
     path = layout.within(finished.results, layout.SERIES, dataset=finished.run.dataset)
     if not path.is_file():
         raise InputError(
-            f"{path} is missing, from which the run's scale is taken; make it again: snakemake -j1 "
+            f"{path}, from which the run's scale is taken, is missing; make it again: snakemake -j1 "
             f"{layout.SERIES.format(dataset=finished.run.dataset)}"
         )
     data = load_series(path)
@@ -209,11 +209,11 @@ def backbone_of(finished: Finished) -> Path | None:
     folder = layout.within(finished.results, name)
     if not (folder / RECORD).is_file():
         raise InputError(
-            f"{folder} is missing, the language model of this run; make it again: snakemake -j1 {name}/{RECORD}"
+            f"{folder}, the language model of this run, is missing; make it again: snakemake -j1 {name}/{RECORD}"
         )
     found = load_prepared(folder).sha256
     if found != digest:
-        raise InputError(f"{folder} is another language model than the run was trained with; train the run again")
+        raise InputError(f"{folder} is not the language model that the run was trained with; train the run again")
     for file, expected in found.items():
         if sha256_of(folder / file) != expected:
             raise InputError(
@@ -224,20 +224,20 @@ def backbone_of(finished: Finished) -> Path | None:
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:
-    """Put the trained weights in their places; every one that training changes has to be there."""
+    """Load the trained weights into the model; every weight that training changes must be there."""
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read ({error}); train the run again") from error
     wanted = {name: tensor.shape for name, tensor in trainable_state(model).items()}
     if wanted != {name: tensor.shape for name, tensor in state.items()}:
-        raise InputError(f"{path} does not hold the weights of this model; train the run again")
+        raise InputError(f"{path} does not have the weights of this model; train the run again")
     model.load_state_dict(state, strict=False)
 
 
 @contextmanager
 def _as_input_error() -> Iterator[None]:
-    """A device that is not there is a person's slip here."""
+    """Report a missing device as the user's error."""
     try:
         yield
     except ValueError as error:

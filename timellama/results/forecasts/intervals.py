@@ -1,10 +1,10 @@
-"""The intervals of a run, read back and put around a forecast, in the units of the file that was forecast.
+"""The intervals of a run, read back and applied to a forecast, in the units of the forecast file.
 
     finished = find_run("NYCWeather/dlinear/H96-T512-s0", results=Path("results"))
     intervals = read_intervals(finished)
     lower, upper = intervals.bounds(forecaster, made, 80)
 
-`calibration.py` makes them, a step of the workflow after the training.
+`calibration.py` makes them, in a step of the workflow after the training.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ ENDS = ("lo", "hi")  # in the names of columns
 class Intervals:
     """Intervals y' +- q s of `levels` in per cent: `q` float32 [L, H, N], with the variates in the order of the run.
 
-    s is the standard deviation of a look-back and `floor` times that of the training rows. `coverage` is the share of
-    the test part that each reported level held.
+    s is the standard deviation of a look-back plus `floor` times that of the training rows. `coverage` is the share of
+    the test part that each reported level covered.
     """
 
     levels: tuple[int, ...]
@@ -38,9 +38,9 @@ class Intervals:
     coverage: dict[str, float]
 
     def bounds(self, forecaster: Forecaster, forecast: Forecast, percent: int) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper ends float64 [H, N] of the interval of `percent`, as `forecast.values` in units and order.
+        """Lower and upper ends float64 [H, N] of the interval of `percent`, in units and order of `forecast.values`.
 
-        Infinite where the run had too few validation windows for it. Raises InputError for a level that is not kept.
+        Infinite if the run had too few validation windows for it. Raises InputError for a level that is not kept.
         """
         if percent not in self.levels:
             raise InputError(f"there is no interval of {percent} %; take one of {', '.join(map(str, self.levels))}")
@@ -53,9 +53,9 @@ class Intervals:
     def quantiles(
         self, forecaster: Forecaster, forecast: Forecast, percents: Sequence[int] | None = None
     ) -> dict[int, np.ndarray]:
-        """Quantiles float64 [H, N] by level in per cent, in rising order; all that there are where none are named.
+        """Quantiles float64 [H, N] by level in per cent, in ascending order; all of them if none are named.
 
-        The median is the forecast. Raises InputError for a level that is no end of a kept interval.
+        The median is the forecast. Raises InputError for a level that is not an end of a kept interval.
         """
         ends = {MEDIAN: forecast.values}
         for percent in self.levels:
@@ -71,7 +71,7 @@ class Intervals:
 def columns_of(bounds: Mapping[int, tuple[np.ndarray, np.ndarray]], forecast: Forecast) -> dict[str, np.ndarray]:
     """The ends [H] of intervals by level, each [H, N], under the names of columns: `load_lo80`, `load_hi80`.
 
-    Raises InputError where the file has a column of such a name.
+    Raises InputError if the file has a column with such a name.
     """
     context_rows = forecast.context_rows
     found = {}
@@ -81,16 +81,16 @@ def columns_of(bounds: Mapping[int, tuple[np.ndarray, np.ndarray]], forecast: Fo
                 found[f"{name}_{end}{percent}"] = values[:, place]
     if taken := sorted(set(found) & {*context_rows.columns, context_rows.time_column}):
         raise InputError(
-            f"{context_rows.path}: has a column {taken[0]!r}, which is what an end of an interval would be called; "
-            "leave the intervals out with --no-intervals"
+            f"{context_rows.path}: has a column {taken[0]!r}, the name that an end of an interval would have; leave "
+            "the intervals out with --no-intervals"
         )
     return found
 
 
 def read_intervals(finished: Finished) -> Intervals | None:
-    """The intervals of a finished run; None where there are none of its present weights.
+    """The intervals of a finished run; None if there are none for its present weights.
 
-    Raises InputError where the files cannot be read, or are not of one run.
+    Raises InputError if the files cannot be read or do not belong to one run.
     """
     place = finished.folder / layout.INTERVALS
     if not place.is_file():
@@ -103,19 +103,19 @@ def read_intervals(finished: Finished) -> Intervals | None:
     wanted = (len(levels), finished.run.horizon, finished.run.variates)
     if q.shape != wanted:
         raise InputError(
-            f"{finished.folder / layout.INTERVAL_WIDTHS} holds quantiles of shape {q.shape}, but the run has "
+            f"{finished.folder / layout.INTERVAL_WIDTHS} has quantiles of shape {q.shape}, but the run has "
             f"{wanted}; {remedy(finished)}"
         )
     return Intervals(levels=levels, q=q, floor=float(arrays["floor"][0]), coverage=found.coverage)
 
 
 def remedy(finished: Finished) -> str:
-    """What a person types to have a run's intervals made."""
+    """The command that makes a run's intervals."""
     return f"snakemake -j1 {layout.intervals_of(finished.run.folder)} with the run's --configfile makes them"
 
 
 def without_intervals(finished: Finished) -> str | None:
-    """Why a run that `read_intervals` finds none of has none, and how to make them; None where none can be made."""
+    """Why `read_intervals` finds no intervals of a run, and how to make them; None if none can be made."""
     if finished.run.task == "short-term" or finished.run.grid:
         return None
     there = (finished.folder / layout.INTERVALS).is_file()

@@ -1,1 +1,1 @@
-"""Reads what a run left: finds it by what a person types, and checks its documents, arrays and rows."""
+"""Reads the files of a run: finds the run by what the user types, and checks its documents, arrays and rows."""

@@ -1,7 +1,7 @@
-"""The documents that runs leave and reports read back: what each reader needs of them, checked before it is used.
+"""The documents that runs write and reports read back: what each reader needs from them, checked before it is used.
 
-A document may hold more than its model names: what a run writes grows, and a result outlives the version that wrote it.
-What a reader needs and does not find is an InputError with the file, the key, the rule and the remedy.
+A document may have more keys than its model names: runs write more over time, and a result outlives the version that
+wrote it. If a reader does not find what it needs, an InputError names the file, the key, the rule and the remedy.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ Number = AsWritten[Annotated[float, Field(strict=True)]]
 
 
 class Document(BaseModel):
-    """A JSON object that is read, and may hold more than is read."""
+    """A JSON object, which may have more keys than are read."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -37,7 +37,7 @@ class UsedBackbone(Document):
 
 
 class RunFacts(Document):
-    """What a run was, as far as tables say it."""
+    """What a run was, as far as tables show it."""
 
     task: str
     dataset: str
@@ -76,13 +76,13 @@ class Router(Document):
 
 
 class Device(Document):
-    """What computed."""
+    """The device that computed."""
 
     device: str
 
 
 class Commit(Document):
-    """The code that a number is of."""
+    """The code that computed a number."""
 
     git_commit: str
     git_dirty: bool | None
@@ -96,7 +96,7 @@ class Provenance(Commit):
 
 
 class Metrics(Document):
-    """`metrics.json`: the result of a run. An untrained method has no steps; a method without router has none."""
+    """`metrics.json`: the result of a run. An untrained method has no steps, a method without a router no `router`."""
 
     run: RunFacts
     identity: Text
@@ -134,11 +134,11 @@ class Machine(Document):
     cores: Whole | None
     memory_gib: Whole
     system: str
-    device: str = ""  # a sweep's rows say it
+    device: str = ""  # a sweep has it in its rows
 
 
 class Environment(Commit):
-    """On what a result was computed, and when."""
+    """Where and when a result was computed."""
 
     started: str
     ended: str
@@ -153,22 +153,22 @@ class OfDataset(Document):
 
 
 class Computed(Document):
-    """What a run or a sweep says of where and when it was computed."""
+    """What a run or a sweep records about where and when it was computed."""
 
-    run: Maybe[OfDataset] = None  # a sweep's is of no data
+    run: Maybe[OfDataset] = None  # a sweep's run has no data
     seconds: Maybe[Seconds] = None
     provenance: Environment
 
 
 class Described(Document):
-    """A result with all that defines its run, which `Run.from_json` reads."""
+    """A result with everything that defines its run, which `Run.from_json` reads."""
 
     run: dict[str, Any]
     identity: Text
 
 
 class CalibrationWindows(Document):
-    """How many validation windows intervals were calibrated on, of how many."""
+    """How many validation windows intervals were calibrated on, and of how many."""
 
     windows: Count
     of: Count
@@ -182,9 +182,9 @@ class OfWeights(Commit):
 
 
 class IntervalScores(Document):
-    """`intervals.json`: what the intervals around a run's forecasts are worth, by level in per cent.
+    """`intervals.json`: the quality of the intervals around a run's forecasts, by level in per cent.
 
-    None stands for what is infinite, and for an interval of a coverage that cannot be told.
+    None means infinite or, as the interval of a coverage, unknown.
     """
 
     run: Text
@@ -243,7 +243,7 @@ class Index(Document):
 
     @model_validator(mode="after")
     def _is_whole(self) -> "Index":
-        """What one part names is in the other."""
+        """Check that everything that one part names is in the other."""
         problems = [
             (("reports", report, "results", number), path, "must be one of `results`")
             for report, entry in self.reports.items()
@@ -265,7 +265,7 @@ D = TypeVar("D", bound=Document)
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """The content of a result, unchecked. Raises InputError where it is absent, or is not a JSON object."""
+    """The content of a result, unchecked. Raises InputError if it is absent or not a JSON object."""
     return read_json(path, absent="Run the run that writes it first.", damaged="Delete it and run again.")
 
 
@@ -276,7 +276,7 @@ def as_result(document: dict[str, Any], kind: type[D], path: Path) -> D:
 
 
 def read_scores(path: Path) -> IntervalScores:
-    """The content of an `intervals.json`. Raises InputError where it is absent or damaged."""
+    """The content of an `intervals.json`. Raises InputError if it is absent or damaged."""
     again = "Delete it and let snakemake make it again."
     found = read_json(path, absent="Let snakemake make it.", damaged=again)
     return check_json(found, IntervalScores, path=path, remedy=again)

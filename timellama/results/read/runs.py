@@ -1,4 +1,4 @@
-"""Finished runs on disk: finding one by what a person types, reading it, and its siblings of other seeds."""
+"""Finished runs on disk: finding one by what the user types, reading it, and its siblings with other seeds."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from timellama.experiments.run import Run
 from timellama.results.read.documents import Described, as_result, read_metrics
 
 LEVELS = 4  # task, data set, variant, identity: the folders between results/ and a run's files
-LISTED = 5  # our choice: candidates named when a text fits several runs
+LISTED = 5  # our choice: candidates named when a text matches several runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,17 +25,17 @@ class Finished:
 
     @property
     def used(self) -> Run:
-        """The run with the settings that it was trained with; those of a searched run were chosen among its trials."""
+        """The run with the settings that it was trained with; a searched run's were chosen among its trials."""
         return self.run.settled(**self.metrics["chosen"]) if self.run.trials else self.run
 
     @property
     def results(self) -> Path:
-        """The folder `results/` that the run lies in."""
+        """The folder `results/` that contains the run."""
         return self.folder.resolve().parents[LEVELS - 1]
 
 
 def read_run(folder: Path) -> Finished:
-    """The finished run in `folder`. Raises InputError where there is none, or none that this version can read."""
+    """The finished run in `folder`. Raises InputError if there is none, or none that this version can read."""
     metrics = read_metrics(folder / METRICS)
     described = as_result(metrics, Described, folder / METRICS)
     try:
@@ -58,14 +58,14 @@ def _folders(results: Path) -> list[Path]:
 
 
 def every_run(*, results: Path) -> list[Finished]:
-    """All finished runs below `results`. Raises InputError as `read_run`."""
+    """All finished runs under `results`. Raises InputError as `read_run`."""
     return [read_run(folder) for folder in _folders(results)]
 
 
 def find_run(text: str, *, results: Path) -> Finished:
-    """The finished run that `text` names: its folder, its `metrics.json`, or a part of its path that no other has.
+    """The finished run that `text` names: its folder, its `metrics.json`, or a unique part of its path.
 
-    Raises InputError where none or several fit.
+    Raises InputError if none or several match.
     """
     path = Path(text)
     folder = path.parent if path.name == METRICS else path
@@ -81,13 +81,13 @@ def find_run(text: str, *, results: Path) -> Finished:
     if found:
         more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
         listed = ", ".join(names[folder] for folder in found[:LISTED])
-        raise InputError(f"{text!r} fits {len(found)} runs: {listed}{more}. Give more of the name")
+        raise InputError(f"{text!r} matches {len(found)} runs: {listed}{more}. Give more of the name")
     known = ", ".join([*list(names.values())[:LISTED], "..."][: len(names)]) if names else "none is finished yet"
     raise InputError(f"{text!r} is neither a run's folder nor a part of a finished run's name below {results}: {known}")
 
 
 def same_but_seed(finished: Finished) -> list[Finished]:
-    """The finished runs beside this one, itself included, whose settings differ from its own in the seed alone."""
+    """The finished runs beside this one, itself included, whose settings differ from its own only in the seed."""
 
     def settings(run: Run) -> Run:
         return dataclasses.replace(run, seed=0)

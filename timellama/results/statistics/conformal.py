@@ -1,14 +1,14 @@
 """Split-conformal intervals around a forecast, and the scores of intervals.
 
-With n scores of windows that were not trained on, the interval y' +- q s has q the k-th smallest of |y - y'| / s, k =
-ceil((n + 1) c): for a new window that is exchangeable with them it holds y with a probability of at least c, whatever
-the model and whatever s makes of the look-back (Vovk, Gammerman, Shafer 2005, Algorithmic Learning in a Random World;
-Lei et al. 2018, JASA 113, theorem 2.2 and, for s, section 5.2). As in CF-RNN (Stankeviciute et al. 2021, NeurIPS 34)
-there is a q for each step of the horizon, here also for each variate. CF-RNN divides the miss rate by H, so that all
-steps are held together; here each step is on its own.
+With n scores of windows that were not trained on, the q of the interval y' +- q s is the k-th smallest of |y - y'| / s,
+k = ceil((n + 1) c). For a new window that is exchangeable with them, the interval contains y with a probability of at
+least c, whatever the model and however s depends on the look-back (Vovk, Gammerman, Shafer 2005, Algorithmic Learning
+in a Random World; Lei et al. 2018, JASA 113, theorem 2.2 and, for s, section 5.2). As in CF-RNN (Stankeviciute et al.
+2021, NeurIPS 34) there is a q for each step of the horizon, here also for each variate. CF-RNN divides the miss rate by
+H, so that all steps are covered together; here each step is covered on its own.
 
-s is the standard deviation of the variate's look-back and a part of that of the training rows: a restless look-back
-gets a wider interval. `docs/intervals.md` has what constant s and signed residuals gave, on validation windows.
+s is the standard deviation of the variate's look-back plus a part of that of the training rows: a volatile look-back
+gets a wider interval. `docs/intervals.md` shows what constant s and signed residuals gave, on validation windows.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from torch import Tensor  # tables, which do not wait for torch, import this module
+    from torch import Tensor  # only for types: tables import this module without waiting for torch
 
-REPORTED = (50, 80, 90)  # per cent: the intervals whose coverage is told
+REPORTED = (50, 80, 90)  # per cent: the intervals whose coverage is reported
 # Per cent of each interval that is kept. Our choice: with the median, the ends are the quantiles 0.05, 0.10, ..., 0.95,
-# of which GluonTS's MultivariateEvaluator makes the CRPS of Rasul et al. 2021 (arXiv 2101.12072) and others.
+# from which GluonTS's MultivariateEvaluator computes the CRPS of Rasul et al. 2021 (arXiv 2101.12072) and others.
 KEPT = tuple(range(10, 100, 10))
 QUANTILES = 2 * len(KEPT) + 1
 # How many standard deviations of the training rows are added to that of a look-back, which may be 0. Our choice among
@@ -31,8 +31,8 @@ BLOCK_BYTES = 2**26  # our choice: 64 MiB of residuals are sorted at a time
 
 
 def rank(count: int, percent: int) -> int | None:
-    """k = ceil((n + 1) c), counted from 1, of n = `count` residuals; None where it is above n, and q infinite."""
-    k = -(-(count + 1) * percent // 100)  # in whole numbers: as a float, 30 * 0.1 is above 3
+    """k = ceil((n + 1) c), counted from 1, for n = `count` residuals; None if it is above n, and q is infinite."""
+    k = -(-(count + 1) * percent // 100)  # in integers: as a float, 30 * 0.1 is above 3
     return k if k <= count else None
 
 
@@ -44,7 +44,7 @@ def scale(context: "Tensor") -> "Tensor":
 def quantiles(distances: np.ndarray, percents: Sequence[int]) -> np.ndarray:
     """q [L, M] float32 of each of L levels in per cent, from |y - y'| / s [n, M]; infinite where n is too small.
 
-    The columns are sorted a few at a time, so the residuals may lie in a file that is mapped.
+    The columns are sorted a few at a time, so the residuals may be in a mapped file.
     """
     count, columns = distances.shape
     ranks = {place: rank(count, percent) for place, percent in enumerate(percents)}
@@ -77,8 +77,8 @@ def pinball_of_ends(distance: "Tensor", half_width: "Tensor", percent: int) -> "
 
 
 def crps(of_median: float, of_ends: Sequence[float]) -> float:
-    """The CRPS from mean pinball losses: twice the mean over the quantiles, `of_ends` being means of two each.
+    """The CRPS from mean pinball losses: twice the mean over the quantiles, where each of `of_ends` is a mean of two.
 
-    Of a forecast of one value, whose ends are all at the median, it is the MAE.
+    For a point forecast, whose ends are all at the median, it is the MAE.
     """
     return 2 * (of_median + 2 * sum(of_ends)) / (1 + 2 * len(of_ends))

@@ -1,9 +1,9 @@
-"""Many methods over many units: ranks, win rates, skill scores, and which two of them can be told apart.
+"""Many methods over many units: ranks, win rates, skill scores, and which pairs of methods differ significantly.
 
 Win rate and skill score are those of fev's leaderboard (Shchur et al. 2025, arXiv 2509.26468), which reads the same
 results (`results/numbers.py`). Tests: Friedman 1937 (Journal of the American Statistical Association 32); Wilcoxon 1945
 (Biometrics Bulletin 1), exact, over all pairs with Holm's correction, as Benavoli, Corani and Mangili 2016 (Journal of
-Machine Learning Research 17) recommend in the place of tests on mean ranks.
+Machine Learning Research 17) recommend instead of tests on mean ranks.
 """
 
 import itertools
@@ -18,16 +18,16 @@ import scipy
 from timellama.results.statistics.inference import CONFIDENCE
 from timellama.results.statistics.uncertainty import LEAST_DATASETS, Estimate, holm, over_datasets
 
-CLIPPED = (0.01, 100.0)  # fev's: a relative error beyond them counts as them
+CLIPPED = (0.01, 100.0)  # fev's: relative errors are clipped to this range
 
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
-    """What methods are ranked on: `errors` [U, M], geometric means over the horizons where a unit is a data set.
+    """What methods are ranked on: `errors` [U, M], geometric means over the horizons if a unit is a data set.
 
-    `tested` says that the units are data sets, and enough of them; else they are the cells of an experiment, which are
-    fixed, and every number describes them alone. `rows` are those of the summary that the errors come from; `left_out`
-    are methods, and `without` cells, that no rank is of.
+    `tested` says that the units are data sets, and enough of them. Otherwise they are the cells of an experiment, which
+    are fixed, and every number describes only them. `rows` are the rows of the summary that the errors come from;
+    `left_out` are the methods, and `without` the cells, that are not ranked.
     """
 
     methods: tuple[str, ...]
@@ -41,7 +41,7 @@ class Units:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """A method's mean rank (1 is best), its win rate and, where there is a baseline, the mean log relative error."""
+    """A method's mean rank (1 is best), its win rate and, if there is a baseline, the mean log relative error."""
 
     method: str
     rank: Estimate
@@ -60,10 +60,10 @@ class Pair:
 
 
 def units_of(summary: pd.DataFrame, column: pd.Series, *, metric: str) -> Units:
-    """The units of the rows of `aggregate.summarise`; `column` names their methods.
+    """The units from the rows of `aggregate.summarise`; `column` names their methods.
 
-    A data set's look-back is the one that most rows have. A method that lacks a data set is left out; so is a cell in
-    which one of the others has no result.
+    A data set's look-back is the one that most rows have. A method that lacks a data set is left out, and so is a cell
+    in which one of the other methods has no result.
     """
     rows = summary.assign(column=column)
     kept = []
@@ -95,20 +95,20 @@ def units_of(summary: pd.DataFrame, column: pd.Series, *, metric: str) -> Units:
 
 
 def ranks(errors: np.ndarray) -> np.ndarray:
-    """Of each unit [U, M] the ranks of the methods from the lowest error; equal errors share their mean rank."""
+    """The methods' ranks on each unit [U, M], from the lowest error; equal errors share their mean rank."""
     return scipy.stats.rankdata(errors, axis=1)
 
 
 def wins(errors: np.ndarray) -> np.ndarray:
-    """Of each unit and method [U, M] the share of the other methods that it is better than; a draw is half a win."""
+    """For each unit and method [U, M], the share of the other methods that it is better than; a tie is half a win."""
     others = errors.shape[1] - 1
     return (others + 1 - ranks(errors)) / others if others else np.full(errors.shape, np.nan)
 
 
 def ranking(units: Units, *, baseline: str | None) -> list[Ranked]:
-    """The methods from the best mean rank; `baseline` is the method that skill is relative to.
+    """The methods in order of mean rank, best first; `baseline` is the method that skill is relative to.
 
-    Where nothing is tested, the estimates have no interval.
+    If nothing is tested, the estimates have no interval.
     """
     of_rank, of_wins = ranks(units.errors), wins(units.errors)
     relative = None
@@ -134,8 +134,8 @@ def skill(log_ratio: float) -> float:
 
 
 def friedman(errors: np.ndarray) -> tuple[float, float]:
-    """Friedman's statistic of [U, M], M > 2, corrected for ties, and its p by chi-square of M - 1 degrees."""
-    if not np.ptp(errors, axis=1).any():  # all methods alike on every unit: no ranks to test
+    """Friedman's statistic of [U, M], M > 2, corrected for ties, and its p by chi-square with M - 1 degrees."""
+    if not np.ptp(errors, axis=1).any():  # all methods equal on every unit: no ranks to test
         return 0.0, 1.0
     found = scipy.stats.friedmanchisquare(*errors.T)
     return float(found.statistic), float(found.pvalue)
@@ -147,13 +147,13 @@ def wilcoxon(differences: Sequence[float]) -> float:
     if not len(values):
         return 1.0
     exact = "exact"
-    if len(np.unique(np.abs(values))) < len(values):  # SciPy tabulates ranks without ties; else all signs are tried
+    if len(np.unique(np.abs(values))) < len(values):  # SciPy tabulates ranks without ties, else tries all signs
         exact = scipy.stats.PermutationMethod(n_resamples=2 ** len(values))
     return float(scipy.stats.wilcoxon(values, method=exact).pvalue)
 
 
 def pairs(units: Units, order: Sequence[str]) -> list[Pair]:
-    """Each two methods, the first before the second in `order`, with p over the whole family."""
+    """Every pair of methods, the first before the second in `order`, with p over the whole family."""
     logs = np.log(units.errors)
     found = []
     for names in itertools.combinations(order, 2):
@@ -168,7 +168,7 @@ def pairs(units: Units, order: Sequence[str]) -> list[Pair]:
 
 
 def cliques(order: Sequence[str], found: Sequence[Pair]) -> list[tuple[str, ...]]:
-    """The longest stretches of `order` no two of which can be told apart."""
+    """The longest stretches of `order` in which no two methods differ significantly."""
     apart = {frozenset((pair.first, pair.second)) for pair in found if pair.p <= 1 - CONFIDENCE}
     stretches: list[tuple[int, int]] = []
     for start in range(len(order)):

@@ -1,7 +1,7 @@
 """How far a mean of log ratios could be off: by seeds, by the test period, and by the choice of data sets.
 
-A `Part` is one source of chance: the variance that it gives an estimate, and the degrees of freedom that the variance
-is known with. Sources add up (`together`), and an `Estimate` has Student's t intervals and p.
+A `Part` is one source of chance: the variance that it adds to an estimate, and the degrees of freedom with which the
+variance is known. Sources add up (`together`), and an `Estimate` has Student's t intervals and p.
 
 References: Satterthwaite 1946 (Biometrics Bulletin 2) for the degrees of freedom of a sum; Kuensch 1989 (Annals of
 Statistics 17) for blocks of dependent data; Holm 1979 (Scandinavian Journal of Statistics 6). `benchmarks/coverage.py`
@@ -17,13 +17,13 @@ import scipy
 
 from timellama.results.statistics.inference import CONFIDENCE, t_quantile
 
-# Our choice, by simulation (benchmarks/coverage.py): the variance that blocks of length L find in the mean of W windows
-# has 0.75 W / L degrees of freedom. Windows that share targets have autocovariances that fall linearly to 0 over the
-# horizon; of their sum, blocks as long as the horizon see 1 - 1/3.
+# Our choice, by simulation (benchmarks/coverage.py): the variance of the mean of W windows, estimated from blocks of
+# length L, has 0.75 W / L degrees of freedom. Windows that share targets have autocovariances that fall linearly to 0
+# over the horizon; blocks as long as the horizon see 1 - 1/3 of their sum.
 DEGREES_PER_BLOCK = 0.75
 SEEN_BY_BLOCKS = 2 / 3
-LEAST_BLOCKS = LEAST_SEEDS = 2  # of one there is no spread
-# Our choice: the data sets that stand for others are as many as the paper's table 1 has; of four the quantile of t is
+LEAST_BLOCKS = LEAST_SEEDS = 2  # a single one has no spread
+# Our choice: the data sets that represent others are as many as in the paper's table 1; with four the quantile of t is
 # 3.2, and one data set decides.
 LEAST_DATASETS = 5
 
@@ -38,20 +38,20 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A number and its chance. Without a `part` there is no telling how far it could be off."""
+    """A number and its chance. Without a `part` it is unknown how far the number could be off."""
 
     value: float
     part: Part | None
 
     def ends(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
-        """The ends of the two-sided interval; NaN where nothing is known of the chance."""
+        """The ends of the two-sided interval; NaN if nothing is known about the chance."""
         if self.part is None:
             return math.nan, math.nan
         half = t_quantile(whole(self.part.degrees), confidence) * math.sqrt(self.part.variance)
         return self.value - half, self.value + half
 
     def p_not_below(self) -> float:
-        """One-sided p of the estimate against a truth of 0 or more; 1 where nothing is known of the chance."""
+        """One-sided p of the estimate against a truth of 0 or more; 1 if nothing is known about the chance."""
         if self.part is None:
             return 1.0
         if not self.part.variance:
@@ -60,17 +60,17 @@ class Estimate:
         return float(scipy.stats.t.cdf(t, whole(self.part.degrees)))
 
     def p(self) -> float:
-        """Two-sided p against a truth of 0; 1 where nothing is known of the chance."""
+        """Two-sided p against a truth of 0; 1 if nothing is known about the chance."""
         return min(1.0, 2 * min(self.p_not_below(), self.negative().p_not_below()))
 
     def negative(self) -> "Estimate":
-        """The same of the opposite sign."""
+        """The same with the opposite sign."""
         return Estimate(value=-self.value, part=self.part)
 
 
 def whole(degrees: float) -> int:
-    """Degrees of freedom rounded down, of which there is at least one."""
-    return max(1, math.floor(degrees + 1e-9))  # a sum of floats may fall short of the whole number that it stands for
+    """Degrees of freedom rounded down, but at least one."""
+    return max(1, math.floor(degrees + 1e-9))  # a sum of floats may fall short of the integer that it represents
 
 
 def together(parts: Sequence[Part]) -> Part:
@@ -83,9 +83,9 @@ def together(parts: Sequence[Part]) -> Part:
 
 
 def seed_means(cells: Sequence[Mapping[int, float]]) -> list[float]:
-    """For each seed that all cells have, the mean over the cells. One number where they share none.
+    """For each seed that all cells have, the mean over the cells. A single NaN if they share none.
 
-    Runs of one seed begin with the same draws, so the cells of a data set are not apart: what is, is a seed.
+    Runs with one seed begin with the same draws, so the cells of a data set are not independent; seeds are.
     """
     common = set.intersection(*(set(cell) for cell in cells))
     if not common:
@@ -94,9 +94,9 @@ def seed_means(cells: Sequence[Mapping[int, float]]) -> list[float]:
 
 
 def of_seeds(groups: Sequence[Sequence[float]], weights: Sequence[float]) -> Part | None:
-    """The chance of sum_g w_g mean(group g) from the spread over the seeds of each group; None where one has one seed.
+    """The chance of sum_g w_g mean(group g) from the spread over the seeds of each group; None if one has one seed.
 
-    Groups differ in their spread by a factor of several, so that of one says little of another.
+    The spreads of groups differ by a factor of several, so that of one says little about another.
     """
     if any(len(group) < LEAST_SEEDS for group in groups):
         return None
@@ -108,10 +108,10 @@ def of_seeds(groups: Sequence[Sequence[float]], weights: Sequence[float]) -> Par
 
 
 def of_period(series: np.ndarray, length: int) -> Part | None:
-    """The chance of the mean of a series [W] over the order of time, from blocks of `length`; None below two blocks.
+    """The chance of the mean of a series [W] in order of time, from blocks of `length`; None below two blocks.
 
-    It is the variance of a moving-block bootstrap with infinitely many resamples: that of the means of all blocks, over
-    the number of blocks, corrected for the dependence that blocks cannot see.
+    It is the variance of a moving-block bootstrap with infinitely many resamples: the variance of the means of all
+    blocks, over the number of blocks, corrected for the dependence that blocks cannot see.
     """
     windows = len(series)
     if windows < LEAST_BLOCKS * length:
@@ -123,12 +123,12 @@ def of_period(series: np.ndarray, length: int) -> Part | None:
 
 
 def influence(errors: Sequence[np.ndarray]) -> np.ndarray:
-    """How each window [W] moves the mean over runs of the log of their mean errors; its mean is 0."""
+    """How each window [W] changes the mean over runs of the log of their mean errors; its mean is 0."""
     return np.mean([of_run / of_run.mean() - 1 for of_run in errors], axis=0)
 
 
 def over_datasets(values: Sequence[float]) -> Estimate:
-    """The mean over data sets, each of which has one number."""
+    """The mean over data sets, with one number each."""
     count, value = len(values), math.fsum(values) / len(values)
     if count < 2:
         return Estimate(value=value, part=None)
@@ -137,10 +137,10 @@ def over_datasets(values: Sequence[float]) -> Estimate:
 
 
 def highest(estimates: Sequence[Estimate]) -> tuple[float, float, float]:
-    """The highest of several estimates with an interval of the highest truth.
+    """The highest of several estimates, with an interval of the highest truth.
 
-    The truth of the highest is below the highest upper end as often as its own upper end is above it. It is above all
-    lower ends together where each is taken at a level divided by their number.
+    The highest truth is below the highest upper end at least as often as it is below its own upper end. It is above all
+    lower ends together if the level of each is divided by their number.
     """
     if any(one.part is None for one in estimates):
         return max(one.value for one in estimates), math.nan, math.nan
@@ -150,12 +150,12 @@ def highest(estimates: Sequence[Estimate]) -> tuple[float, float, float]:
 
 
 def of_pairs(differences: Sequence[float]) -> Estimate:
-    """The mean of paired differences, a number a seed."""
+    """The mean of paired differences, one number per seed."""
     return Estimate(value=math.fsum(differences) / len(differences), part=of_seeds([differences], [1.0]))
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's adjusted p: each can be held against the level that the whole family has."""
+    """Holm's adjusted p: each can be compared with the level of the whole family."""
     adjusted, highest_yet = [0.0] * len(ps), 0.0
     for rank, place in enumerate(sorted(range(len(ps)), key=lambda place: ps[place])):
         highest_yet = max(highest_yet, min(1.0, ps[place] * (len(ps) - rank)))

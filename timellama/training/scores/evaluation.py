@@ -1,6 +1,6 @@
 """Evaluation on the test part: every window counts once, whatever the batch size (paper, section 4.2).
 
-Where targets are missing, every observed target counts once: the sum over them all, divided once by their number.
+If targets are missing, every observed target counts once: the sum over them all, divided once by their number.
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,9 @@ class Evaluation:
     windows: int
     router: dict | None
     shown: dict[str, np.ndarray]
-    # MSE and MAE of each window [W], float32; where targets are missing also OBSERVED, how many each is over
+    # MSE and MAE of each window [W], float32; if targets are missing also OBSERVED, how many each is over
     of_windows: dict[str, np.ndarray]
-    targets: int | None  # how many target values were observed; None where none is missing
+    targets: int | None  # how many target values were observed; None if none is missing
 
 
 def evaluate(
@@ -47,7 +47,7 @@ def evaluate(
 ) -> Evaluation:
     """Forecast every window of the test part and score it by `metrics`.
 
-    The windows shown are evenly spaced, the variates the first ones.
+    The windows shown are evenly spaced; the variates shown are the first ones.
     """
     windows = windows.to(device)
     errors, statistics = Errors(metrics, masked=windows.masked), None
@@ -83,7 +83,7 @@ def shown_forecasts(
     _, forecasts, truths, _ = zip(*made, strict=True)
     forecast, truth = torch.cat(forecasts), torch.cat(truths)
     context, _ = windows.batch(start)
-    kept = slice(0, min(SHOWN_VARIATES, len(columns)))  # behind the variates, a context has the calendar
+    kept = slice(0, min(SHOWN_VARIATES, len(columns)))  # after the variates, a context has the calendar
     shown = {"context": context, "truth": truth, "forecast": forecast}
     arrays = {name: tensor[:, :, kept].float().cpu().numpy() for name, tensor in shown.items()}
     return arrays | {"columns": np.array(columns[kept]), "start": start.numpy()}

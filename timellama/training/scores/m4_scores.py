@@ -26,7 +26,7 @@ SAME = ("task", "variant", "method", "backbone", "seed", "train_percent", "preci
 def smape(truth: np.ndarray, forecast: np.ndarray) -> np.ndarray:
     """200 / H sum_h |y - f| / (|y| + |f|) of each series, in per cent; a term is 0 where y and f both are.
 
-    Both [series, H] to [series]. Raises ValueError where the shapes differ, since broadcasting would hide it.
+    Both [series, H] to [series]. Raises ValueError if the shapes differ, since broadcasting would hide it.
     """
     _same_shape(truth, forecast)
     size = np.abs(truth) + np.abs(forecast)
@@ -42,8 +42,8 @@ def mase(truth: np.ndarray, forecast: np.ndarray, scales: np.ndarray) -> np.ndar
 def mase_scale(values: np.ndarray, *, season: int) -> float:
     """Mean |y_t - y_{t-m}| over the training values: the in-sample error of repeating the season of m steps.
 
-    NaN where there is no such pair, 0 where the series repeats itself exactly: MASE is undefined for both, and
-    `Reference` refuses them.
+    NaN if there is no such pair, 0 if the series repeats itself exactly: MASE is undefined for both, and `Reference`
+    refuses them.
     """
     return float(np.abs(values[season:] - values[:-season]).mean()) if len(values) > season else math.nan
 
@@ -60,7 +60,7 @@ class Reference:
 
     @classmethod
     def of(cls, series: M4Series, *, dataset: str) -> "Reference":
-        """Raises InputError, naming the series, where MASE or Naive2 is undefined. The published series have neither:
+        """Raises InputError, naming the series, if MASE or Naive2 is undefined. For the published series neither is:
         their scores are finite."""
         scales = np.empty(len(series))
         forecast = np.empty_like(series.test)
@@ -87,7 +87,7 @@ class Reference:
     def score(self, forecast: np.ndarray) -> dict[str, Any]:
         """`smape`, `mase` and `owa` of the forecasts [series, H] of one run, with `naive2`'s, and all by data set.
 
-        Raises InputError where a forecast is not finite: it would make every mean so, and not say which series.
+        Raises InputError if a forecast is not finite: no mean would be finite, and none would show which series it is.
         """
         bad = np.flatnonzero(~np.isfinite(forecast).all(axis=1))
         if len(bad):
@@ -112,7 +112,7 @@ def owa(scores: Mapping[str, float], reference: Mapping[str, float]) -> float:
 
 
 def naive2_metrics(series: M4Series, *, dataset: str) -> dict[str, Any]:
-    """The table's row of Naive2 where no run of it is, in the form of `Reference.score`; its OWA is 1."""
+    """The table's row of Naive2 if there is no run of it, in the form of `Reference.score`; its OWA is 1."""
     reference = Reference.of(series, dataset=dataset)
     numbers = reference.naive2 | {"owa": 1.0, "naive2": reference.naive2}
     entry = {"frequency": reference.frequency, "series": len(series)} | numbers

@@ -6,7 +6,7 @@ needs.
 
 A user-supplied metric is an object of another module. `metrics:` in a configuration names it, as `module:OBJECT` or by
 the name of an entry point of the group `timellama.metrics`. It is not part of a run's identity; `record` is what
-`metrics.json` keeps of it, so a report reads that file without the user's module.
+`metrics.json` keeps of it, so reports read that file without the user's module.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from timellama.core.outside import chosen
 GROUP = "timellama.metrics"  # of entry points
 EXTRA = "metrics"  # the key of metrics.json that holds the records of user-supplied metrics
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-# Columns of `aggregate.collect` and keys of metrics.json: a metric of such a name would overwrite one.
+# Columns of `aggregate.collect` and keys of metrics.json: a metric with such a name would overwrite one.
 RESERVED = frozenset(
     (
         *("path", "identity", "task", "dataset", "context", "horizon", "train_percent", "variant", "method", "seed"),
@@ -46,7 +46,7 @@ class Metric:
     mean. It is None for a metric that needs more than these two, which `timellama.training.scores.m4_scores` computes.
 
     Raises InputError for a name that is not in lower case, an unknown direction, decimals outside 0 to 12, a label or
-    unit that is no text, and a function that cannot be called.
+    unit that is not text, and a function that cannot be called.
     """
 
     name: str
@@ -114,7 +114,7 @@ def find_metrics(places: Sequence[str]) -> dict[str, Metric]:
             # Its source file is a part of the metric's definition.
             kind = type(metric.function).__name__
             raise InputError(
-                f"metrics: the function of {place} is of type {kind}; write it with def, in a module of yours"
+                f"metrics: the function of {place} is of type {kind}; write it with def, in your own module"
             )
         found[place] = metric
     return found
@@ -123,14 +123,14 @@ def find_metrics(places: Sequence[str]) -> dict[str, Metric]:
 def _load(place: str) -> Metric:
     metric = chosen(place, {}, group=GROUP, of="an entry of metrics", kind=Metric)
     if not isinstance(metric, Metric):
-        raise InputError(f"metrics: {place} is of type {type(metric).__name__}; name an object of Metric")
+        raise InputError(f"metrics: {place} is of type {type(metric).__name__}; name a Metric object")
     return metric
 
 
 def definitions(metrics: Mapping[str, Metric]) -> dict[str, str]:
     """For each place, a digest of the metric and of the module that its function is in.
 
-    Where it differs from the one that a run was made with, the run's number may be another.
+    If it differs from the one that a run was made with, the run's number may change.
     """
     found = {}
     for place, metric in metrics.items():
@@ -141,7 +141,7 @@ def definitions(metrics: Mapping[str, Metric]) -> dict[str, str]:
 
 
 def describe(metric: Metric) -> dict[str, Any]:
-    """All of a metric but its function, as JSON can hold it."""
+    """All of a metric except its function, in a form that JSON can hold."""
     return {field.name: getattr(metric, field.name) for field in dataclasses.fields(metric) if field.name != "function"}
 
 

@@ -1,6 +1,6 @@
 """Errors and router statistics, accumulated in float64 over every window: sums first, one division at the end.
 
-A mean of batch means would weigh the last, smaller batch too much; here each window counts once. Definitions: paper,
+A mean of batch means would overweight the last, smaller batch; here each window counts once. Definitions: paper,
 section 4.2 and appendix (MSE and MAE on standardised values); router statistics are ours, to see whether a router
 collapses.
 """
@@ -24,9 +24,8 @@ COLLAPSE_SHARE = 0.95  # our choice: one pattern for more than this share of the
 class Errors:
     """The means of metrics over all windows, steps and variates.
 
-    `masked`: the truth has NaN where it is missing. A mean is then over what was observed, `windows` counts those that
-    have something observed, and `targets` [W] holds how many values of each window are. The error of one without any
-    is NaN.
+    `masked`: the truth has NaN where it is missing. A mean is then over the observed values, `windows` counts the
+    windows that have any, and `targets` [W] holds how many each window has. The error of a window without any is NaN.
     """
 
     def __init__(self, metrics: Sequence[Metric] = FORECAST, *, masked: bool = False) -> None:
@@ -40,8 +39,8 @@ class Errors:
     def add(self, forecast: Tensor, truth: Tensor) -> None:
         """Add a batch; both [B, H, N].
 
-        Raises ValueError where the shapes differ, since broadcasting would hide it, and where a metric does not give
-        as many scores for each window of one batch as for each of another, since windows would not count alike.
+        Raises ValueError if the shapes differ, since broadcasting would hide it, and if a metric does not give
+        equally many scores for each window of all batches, since windows would not count equally.
         """
         if forecast.shape != truth.shape:
             raise ValueError(f"the forecast's shape {tuple(forecast.shape)} is not the truth's {tuple(truth.shape)}")
@@ -67,7 +66,7 @@ class Errors:
     def _add_observed(self, forecast: Tensor, truth: Tensor) -> None:
         """Add a batch whose missing truth is NaN.
 
-        Raises ValueError where a metric does not give a score a value: which scores count would not be known.
+        Raises ValueError if a metric does not give one score per value: it would be unknown which scores count.
         """
         missing = truth.isnan()
         targets = (~missing).sum(dim=(1, 2))
@@ -84,7 +83,7 @@ class Errors:
 
     @property
     def targets(self) -> Tensor:
-        """How many values of each window [W] were observed, int32 on the CPU; of a masked truth alone."""
+        """How many values of each window [W] were observed, int32 on the CPU; only for a masked truth."""
         return torch.cat(self._targets).int().cpu()
 
     def of_windows(self, name: str) -> Tensor:
@@ -92,7 +91,7 @@ class Errors:
         return torch.cat(self._of_windows[name]).float().cpu()
 
     def means(self) -> dict[str, float]:
-        """Each metric by name; not a number before the first window."""
+        """Each metric by name; NaN before the first window."""
         return {name: total / self._counts[name] if self.windows else math.nan for name, total in self._sums.items()}
 
 
@@ -107,7 +106,7 @@ class RouterStatistics:
         self.patterns: list[Counter] = []
 
     def add(self, gates: list[Tensor], probabilities: list[Tensor]) -> None:
-        """Add a batch: one [B, E] of gates and one of probabilities a block."""
+        """Add a batch: one [B, E] of gates and one of probabilities per block."""
         if not self.selected:
             self.selected = [torch.zeros(len(self.modules), dtype=torch.float64) for _ in gates]
             self.entropy = [0.0] * len(gates)

@@ -12,7 +12,7 @@ from timellama.training.scores.metrics import RouterStatistics
 
 
 def spread(total: int, wanted: int | None) -> Tensor:
-    """`wanted` of `total` indices, evenly spaced, with the first and the last; all where `wanted` is None or more."""
+    """`wanted` of `total` indices, evenly spaced, with the first and the last; all if `wanted` is None or more."""
     if wanted is None or wanted >= total:
         return torch.arange(total)
     return torch.linspace(0, total - 1, wanted, dtype=torch.float64).round().long()
@@ -30,7 +30,7 @@ def predictions(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, list]]:
     """Forecast the windows at `indices`, in order, in evaluation mode without gradients.
 
-    Yields (indices, forecast [B, H, N], truth [B, H, N], routings) a batch; the last batch is as small as it has to be.
+    Yields (indices, forecast [B, H, N], truth [B, H, N], routings) per batch; the last batch may be smaller.
     """
     model.eval()
     with torch.inference_mode(), autocast(device, precision):
@@ -55,7 +55,7 @@ def forecast_of(model: Forecaster, x: Tensor, *, series: int | None) -> tuple[Te
 
 
 def parts_of(x: Tensor, *, series: int | None, calendar: int = 0) -> Sequence[Tensor]:
-    """What passes at once of x [B, T, N + C]: all of it, or, of more than `series` series, parts [S, T, 1 + C].
+    """What passes at once of x [B, T, N + C]: all of it, or, for more than `series` series, parts [S, T, 1 + C].
 
     `calendar` is C, the columns that come with each series.
     """
@@ -78,5 +78,5 @@ def with_choices(statistics: RouterStatistics | None, model: Forecaster, routing
 
 
 def autocast(device: str, precision: str) -> torch.autocast:
-    """bfloat16 autocast where the run's precision asks for it."""
+    """bfloat16 autocast if the run's precision requires it."""
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")

@@ -1,8 +1,8 @@
-"""The state of a training in a file, from which a run that was killed goes on as if it had not been.
+"""The state of a training in a file, from which a killed run resumes as if it had not been killed.
 
 A file is one line of JSON (whose training it is, and the digest of what follows) and then tensors and plain values in
-torch's format, read back without unpickling any code. It is whole or absent, and a damaged one, or one of other
-settings, other code or another machine, is never used: it is named in the log, and the training starts afresh.
+torch's format, read back without unpickling any code. It is complete or absent. A damaged one, or one from other
+settings, other code or another machine, is never used: the log names it, and the training starts afresh.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ NAME = "checkpoint"
 
 
 class Checkpoint:
-    """The file `checkpoint` in `folder`, which is for this one run. `identity` is what must be equal to go on.
+    """The file `checkpoint` in `folder`, which is for this one run. `identity` is what must be equal to resume.
 
-    `identity` holds plain values by name; a refusal says which of them differ.
+    `identity` holds plain values by name; a refusal reports which of them differ.
     """
 
     def __init__(self, folder: Path, *, identity: dict[str, Any]):
@@ -34,9 +34,9 @@ class Checkpoint:
         self.identity = identity
 
     def save(self, state: dict[str, Any]) -> None:
-        """Put `state` (tensors, numbers, text, None, lists and dicts of them) in the place of what was there.
+        """Replace what was there with `state` (tensors, numbers, text, None, lists and dicts of them).
 
-        Where the file cannot be written, the old one stays and the log says so: results may still find their place.
+        If the file cannot be written, the old one stays and the log says so: results may still have room.
         """
         payload = io.BytesIO()
         torch.save(state, payload)
@@ -46,10 +46,10 @@ class Checkpoint:
                 file.write(json.dumps(header).encode() + b"\n")
                 file.write(payload.getbuffer())
         except OSError as error:
-            log.warning("no checkpoint was written (%s); a run killed now goes on from an older one, if any", error)
+            log.warning("no checkpoint was written (%s); a run killed now resumes from an older one, if any", error)
 
     def load(self) -> dict[str, Any] | None:
-        """The state, with tensors on the CPU, or None where there is none that this run can go on from."""
+        """The state, with tensors on the CPU, or None if there is none that this run can resume from."""
         remove_unfinished(self.path)
         try:
             content = self.path.read_bytes()

@@ -1,7 +1,7 @@
 """Steps of training that are compiled: as one CUDA graph, or with a forward pass that torch.compile made.
 
 `Run.compiled` says which, decided when the plan was made (`timellama.experiments.compiling`). What cannot be compiled
-is made eagerly, and the log and the run's provenance say why.
+runs eagerly, and the log and the run's provenance say why.
 """
 
 import logging
@@ -26,9 +26,9 @@ OPTIONS = {"fallback_random": True}  # dropout masks are those of eager steps
 
 
 def as_compiled(step: TrainingStep, kind: str, *, batch: int) -> "TrainingStep | GraphStep":
-    """The step as `kind` (off, graph or inductor) has it; `batch` is how many entries a full batch has.
+    """The step in the form `kind` (off, graph or inductor); `batch` is how many entries a full batch has.
 
-    Raises InputError where torch.compile would find no C++ compiler, and ValueError for another kind.
+    Raises InputError if torch.compile would find no C++ compiler, and ValueError for another kind.
     """
     if kind == OFF:
         return step
@@ -44,7 +44,7 @@ def as_compiled(step: TrainingStep, kind: str, *, batch: int) -> "TrainingStep |
 
 
 class CompiledForecast:
-    """A forward pass through torch.compile for inputs of the first shape that comes; others pass eagerly.
+    """A forward pass through torch.compile for inputs of the first shape that it gets; others pass eagerly.
 
     So the last, smaller batch of an epoch costs no second compilation.
     """
@@ -69,7 +69,7 @@ class CompiledForecast:
 
 
 def how(step: "TrainingStep | GraphStep") -> dict[str, str]:
-    """How the steps were really made, for the provenance of a run: `steps`, and a `reason` where they were eager."""
+    """How the steps were actually made, for the provenance of a run: `steps`, and a `reason` if they were eager."""
     if isinstance(step, GraphStep):
         return step.how()
     forecast = step.forecast_by

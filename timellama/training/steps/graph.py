@@ -1,14 +1,13 @@
-"""A training step as one CUDA graph: recorded once, then replayed, so that the host starts one thing in place of some
+"""A training step as one CUDA graph: recorded once, then replayed, so that the host launches one thing instead of some
 3 000.
 
 References: the CUDA graphs of torch's documentation (notes/cuda, "CUDA Graphs", whole-network capture), and
-`torch.optim`'s `capturable`. A graph reads its batch and its learning rate from places that stay where they are.
-Dropout masks come from the generator that eager steps draw from, and go on where it stands.
+`torch.optim`'s `capturable`. A graph reads its batch and its learning rate from fixed addresses. Dropout masks come
+from the generator that eager steps draw from, and continue from its state.
 
-The first steps of a training are made eagerly, aside of the main stream, so that libraries choose their kernels. The
-next one is made twice from the same state, eagerly and as a graph, and the graph is only kept if both agree: one that
-holds what should have been computed anew at each step does not. What cannot be recorded goes on eagerly from the same
-state.
+The first steps of a training are made eagerly, on another stream, so that libraries choose their kernels. The next
+one is made twice from the same state, eagerly and as a graph, and the graph is kept only if both agree: one that holds
+what should have been recomputed at each step does not. What cannot be recorded continues eagerly from the same state.
 
 AdaLoRA's `after_step` is not in the graph. A batch smaller than the others is trained on eagerly.
 """
@@ -27,8 +26,8 @@ from timellama.training.steps.step import Losses, TrainingStep
 log = logging.getLogger(__name__)
 
 SETTLING = 3  # eager steps before a recording; torch's documentation warms up three times
-# How far a graph's loss and gradients may be from the eager ones, of their norm. Our choice: another kernel for a
-# product rounds float32 to 1e-6 and bfloat16 to 1e-2, and a wrong graph is further off.
+# How far a graph's loss and gradients may be from the eager ones, relative to their norm. Our choice: another kernel
+# for a product rounds float32 to 1e-6 and bfloat16 to 1e-2, and a wrong graph is further off.
 APART = {"float32": 1e-4, "bfloat16": 5e-2}
 
 
@@ -39,10 +38,10 @@ class Recorder(Protocol):
         """Call it where a recording may follow."""
 
     def strictly(self, call: Callable[[], Losses]) -> Losses:
-        """Call it aside; RuntimeError where it does what no graph can hold."""
+        """Call it aside; RuntimeError if it does what no graph can hold."""
 
     def record(self, call: Callable[[], Losses], parameters: list[Tensor]) -> Callable[[], Losses]:
-        """Record it without computing it. What is returned replays it, and leaves its gradients on `parameters`."""
+        """Record it without computing it. The returned function replays it and leaves its gradients on `parameters`."""
 
 
 class CudaRecorder:
@@ -54,7 +53,7 @@ class CudaRecorder:
             self.stream = torch.cuda.Stream()
 
     def aside(self, call: Callable[[], Losses]) -> Losses:
-        """Call it on a stream of its own, which the main one waits for."""
+        """Call it on a separate stream, which the main one waits for."""
         with torch.cuda.device(self.device):
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
@@ -63,9 +62,9 @@ class CudaRecorder:
         return made
 
     def strictly(self, call: Callable[[], Losses]) -> Losses:
-        """Call it aside; RuntimeError where it makes the host wait for the device, or draws numbers on the host.
+        """Call it aside; RuntimeError if it makes the host wait for the device, or draws numbers on the host.
 
-        A recording that fails for the first leaves torch's generator unusable, so it is seen before one is tried.
+        A recording that fails for the first reason leaves torch's generator unusable, so this is checked beforehand.
         """
         before, mode = generator_states(), torch.cuda.get_sync_debug_mode()
         torch.cuda.set_sync_debug_mode("error")
@@ -82,7 +81,7 @@ class CudaRecorder:
         return made
 
     def record(self, call: Callable[[], Losses], parameters: list[Tensor]) -> Callable[[], Losses]:
-        """Record it in a graph. The losses of a replay are copies, which the next one leaves alone."""
+        """Record it in a graph. The losses of a replay are copies, which the next one does not change."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self.device), torch.cuda.graph(graph):
             loss, balance = call()
@@ -98,7 +97,7 @@ class CudaRecorder:
 
 
 class _State:
-    """A copy of all that an update changes, put back in place: graphs keep addresses."""
+    """A copy of all that an update changes, restored in place because graphs keep addresses."""
 
     def __init__(self, step: TrainingStep):
         model, optimiser = step.model, step.optimiser
@@ -117,8 +116,8 @@ class _State:
 class GraphStep:
     """A `TrainingStep` that is replayed as a graph for batches of `batch` entries.
 
-    Without a `recorder`, and where layers are computed again in the backward pass, which puts a generator back on the
-    host, all steps are eager.
+    Without a `recorder`, and if layers are recomputed in the backward pass, which resets a generator on the host, all
+    steps are eager.
     """
 
     def __init__(self, step: TrainingStep, *, batch: int, recorder: Recorder | None):
@@ -145,7 +144,7 @@ class GraphStep:
         return losses
 
     def how(self) -> dict[str, str]:
-        """How steps were made, and why where they were eager."""
+        """How steps were made, and the reason if they were eager."""
         return {"steps": "graph"} if self.replay else {"steps": "off", "reason": self.refused or "too few steps"}
 
     def _update(self, x: Tensor, y: Tensor, rate: float) -> Losses:
@@ -166,9 +165,9 @@ class GraphStep:
         return self.replay()
 
     def _record(self, x: Tensor, y: Tensor, rate: float) -> Losses:
-        """Make the step eagerly and as a graph, and leave what the graph made, or what the step makes without one.
+        """Make the step eagerly and as a graph; keep what the graph made, or what the step makes without one.
 
-        The places of the batch hold the one before while the graph is recorded.
+        While the graph is recorded, its input tensors hold the previous batch.
         """
         before = _State(self.step)
         try:
@@ -192,7 +191,7 @@ class GraphStep:
 
     @contextmanager
     def _of_a_graph(self) -> Iterator[None]:
-        """AdamW reads its rate where a graph can find it, and says nothing against a recording."""
+        """AdamW reads its rate where a graph can find it, and does not object to a recording."""
         groups = self.optimiser.param_groups
         rate = groups[0]["lr"]
         self.step.set_rate(self.rate)
@@ -212,7 +211,7 @@ class GraphStep:
         return torch.cat([p.grad.flatten().float() for p in self._trained() if p.grad is not None])
 
     def _compare(self, eager: tuple[Tensor, ...], replayed: tuple[Tensor, ...]) -> None:
-        """RuntimeError where the graph's loss or gradients are not the eager ones."""
+        """Raise RuntimeError if the graph's loss or gradients are not the eager ones."""
         for what, one, other in zip(("loss", "gradients"), eager, replayed, strict=True):
             apart = ((one - other).norm() / one.norm().clamp_min(1e-12)).item()
             if not apart <= APART[self.step.precision]:

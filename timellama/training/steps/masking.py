@@ -1,4 +1,4 @@
-"""Losses over the targets that were observed; a target that is missing is NaN and counts nowhere.
+"""Losses over the observed targets; a missing target is NaN and is not counted.
 
 Reference: none. A mean over observed values is their sum over their number, over a whole batch or over all windows.
 """
@@ -19,7 +19,7 @@ def masked_loss(
 ) -> Tensor:
     """The terms of a mean `loss` of [B, H, N] twice, summed where `truth` is not missing, over `over`.
 
-    A missing value is taken to be as it was forecast: its term is 0, and so is its gradient.
+    A missing value is taken to equal its forecast: its term is 0, and so is its gradient.
     """
     as_forecast = torch.where(truth.isnan(), forecast.detach(), truth)
     return loss(forecast, as_forecast) * (truth.numel() / over)

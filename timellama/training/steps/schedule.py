@@ -9,10 +9,10 @@ def learning_rate(training: Training, *, step: int, steps_per_epoch: int, total_
     """The rate of a step (from 0). Raises ValueError for an unknown schedule.
 
     cosine: from the full rate to 0 over all steps.
-    halving: the full rate in the first two epochs, then half of the one before in each (thuml/Time-Series-Library,
+    halving: the full rate in the first two epochs, then half of the previous one in each (thuml/Time-Series-Library,
     utils/tools.py, `type1`, which is called after each epoch).
-    early-halving: half of the one before in each epoch from the second on; our choice where a configuration says so.
-    delayed-decay: the full rate for four epochs, then 0.9 of the one before in each (the same file's `type3`).
+    early-halving: half of the previous one in each epoch from the second on; our choice where a configuration says so.
+    delayed-decay: the full rate for four epochs, then 0.9 of the previous one in each (the same file's `type3`).
     constant: the full rate.
     """
     epoch = step // steps_per_epoch

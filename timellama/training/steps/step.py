@@ -1,7 +1,7 @@
 """One step of training, for all that make one: training itself, the efficiency sweep, the plan's timing and counting.
 
-AdamW, which is Adam where `weight_decay` is 0, with two clipped groups: the routers' parameters apart from the rest
-(`Training.router_clip_norm` says why).
+AdamW, which is Adam if `weight_decay` is 0, with two groups that are clipped separately: the routers' parameters and
+the rest (`Training.router_clip_norm` says why).
 """
 
 from collections.abc import Callable
@@ -34,11 +34,11 @@ def gradients(
     masked: bool = False,
     forecast_by: Callable[[Tensor], Forecast] | None = None,
 ) -> Losses:
-    """Add the gradients of one batch x [B, T, N + C], y [B, H, N]; the forecast loss and the balance loss, detached.
+    """Add the gradients of a batch x [B, T, N + C], y [B, H, N]; return its forecast and balance losses, detached.
 
-    With `series`, for a method that forecasts each variate alone, at most so many of the B N series pass at a time. The
-    gradients are those of the whole batch within rounding, where nothing is drawn: dropout masks are each part's own.
-    `masked` says that y has NaN where a target is missing. `forecast_by` stands in for the model's own `forecast`.
+    With `series`, for a method that forecasts each variate alone, at most this many of the B N series pass at a time.
+    The gradients are those of the whole batch within rounding, unless something is drawn: each part has its own dropout
+    masks. `masked` says that y has NaN where a target is missing. `forecast_by` replaces the model's own `forecast`.
     """
     forecast_by = forecast_by or model.forecast
     whole = observed(y) if masked else None
@@ -85,18 +85,18 @@ class TrainingStep:
         self.rest = [p for p in model.parameters() if p.requires_grad and id(p) not in in_router]
         groups = [{"params": parameters} for parameters in (self.rest, self.router) if parameters]
         model.recompute(fit.recompute)
-        # Fused: one pass over the weights for a step, where the default makes a dozen.
+        # Fused: one pass over the weights per step, where the default makes a dozen.
         self.optimiser = optim.AdamW(groups, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
 
     def __call__(self, x: Tensor, y: Tensor, *, learning_rate: float, step: int, total_steps: int) -> Losses:
-        """Make step `step` (from 1) of `total_steps` on x [B, T, N + C] and y [B, H, N]; the two losses before it."""
+        """Make step `step` (from 1) of `total_steps` on x [B, T, N + C], y [B, H, N]; return the losses before it."""
         self.set_rate(learning_rate)
         losses = self.update(x, y)
         self.model.after_step(step=step, total_steps=total_steps)
         return losses
 
     def set_rate(self, learning_rate: float | Tensor) -> None:
-        """The learning rate of the next update."""
+        """Set the learning rate of the next update."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
 

@@ -1,4 +1,4 @@
-"""The validation loss that weights are chosen by, and what routers choose on the way (paper, section 4.3).
+"""The validation loss by which weights are chosen, and what routers choose meanwhile (paper, section 4.3).
 
 A sum over all windows, divided once; the test part is never among them.
 """
@@ -23,7 +23,7 @@ def validate(
 ) -> tuple[float, list[dict]]:
     """Mean loss over the validation windows, each counted once, and the router's choices for `ROUTER_HISTORY`.
 
-    Where targets are missing, the mean is over those that were observed, and windows without any are left out.
+    If targets are missing, the mean is over the observed ones, and windows without any are left out.
     """
     total, count, statistics = 0.0, 0, None
     indices = spread(len(windows), training.validation_windows)
