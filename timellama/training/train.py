@@ -23,6 +23,7 @@ from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
+from timellama.training.gathered import Gathered
 from timellama.training.steps.checkpoint import Checkpoint, generator_states, restore_generators
 from timellama.training.steps.compiled import as_compiled, how
 from timellama.training.steps.schedule import learning_rate
@@ -32,6 +33,7 @@ from timellama.training.steps.validation import validate
 log = logging.getLogger(__name__)
 
 CHECK_EVERY = 20  # our choice: steps between reads of the loss; each read makes a GPU wait
+GATHERED = ("losses", "balances")  # of `Progress`
 HISTORY = ("step", "epoch", "train_loss", "validation_loss", "balance_loss", "learning_rate", "seconds")
 ROUTER_HISTORY = ("step", "block", "module", "selection_rate", "entropy")
 
@@ -82,20 +84,19 @@ class Progress:
     seconds: float = 0.0  # of training, in all the processes that it took
     history: list[dict] = field(default_factory=list)
     router_history: list[dict] = field(default_factory=list)
-    losses: list[Tensor] = field(default_factory=list)  # of the steps since the last validation
-    balances: list[Tensor] = field(default_factory=list)
+    losses: Gathered = field(default_factory=Gathered)  # of the steps since the last validation
+    balances: Gathered = field(default_factory=Gathered)
     resumed_at: list[int] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds; many small tensors become one."""
+        """What a checkpoint holds."""
         state = {item.name: getattr(self, item.name) for item in fields(self)}
-        stacked = {name: torch.stack(state[name]) if state[name] else torch.empty(0) for name in ("losses", "balances")}
-        return state | stacked
+        return state | {name: state[name].values.clone() for name in GATHERED}
 
     @classmethod
     def of_state(cls, state: dict[str, Any], *, device: str) -> "Progress":
         """The inverse of `state`."""
-        return cls(**state | {name: list(state[name].to(device).unbind()) for name in ("losses", "balances")})
+        return cls(**state | {name: Gathered(state[name].to(device)) for name in GATHERED})
 
 
 def train(
@@ -280,9 +281,9 @@ class _Trainer:
         loss, balance = self.make_step(
             x, y, learning_rate=self._rate(progress.step), step=progress.step + 1, total_steps=self.total
         )
-        progress.losses.append(loss)
+        progress.losses.add(loss[None])
         if balance is not None:
-            progress.balances.append(balance)
+            progress.balances.add(balance[None])
         progress.step += 1
 
     def _rate(self, step: int) -> float:
@@ -291,8 +292,8 @@ class _Trainer:
     def _check(self, bar: tqdm) -> None:
         progress = self.progress
         if progress.step % CHECK_EVERY == 0 or self.validation_due:
-            _must_be_finite(progress.losses, end=progress.step)
-            bar.set_postfix(loss=f"{progress.losses[-1].item():.4f}", best=f"{progress.best:.4f}", refresh=False)
+            _must_be_finite(progress.losses.values, end=progress.step)
+            bar.set_postfix(loss=f"{progress.losses.values[-1].item():.4f}", best=f"{progress.best:.4f}", refresh=False)
 
     def _validate(self, signals: Signals) -> None:
         progress, step = self.progress, self.progress.step
@@ -322,15 +323,15 @@ class _Trainer:
         row = {
             "step": step,
             "epoch": step / self.steps.per_epoch,
-            "train_loss": torch.stack(progress.losses).mean().item() if progress.losses else None,
+            "train_loss": progress.losses.values.mean().item() if progress.losses else None,
             "validation_loss": loss,
-            "balance_loss": torch.stack(progress.balances).mean().item() if progress.balances else None,
+            "balance_loss": progress.balances.values.mean().item() if progress.balances else None,
             "learning_rate": self._rate(step - 1) if step else None,
             "seconds": progress.seconds,
         }
         progress.history.append(row)
         _log_validation(row, total=self.total)
-        progress.losses, progress.balances = [], []
+        progress.losses, progress.balances = Gathered(), Gathered()
         if loss < progress.best:
             progress.best, progress.best_step, progress.worse = loss, step, 0
             progress.best_state = trainable_state(self.model)
@@ -373,9 +374,9 @@ def _log_validation(row: Mapping[str, Any], *, total: int) -> None:
     )
 
 
-def _must_be_finite(losses: list[Tensor], *, end: int) -> None:
-    """`losses` are those of the steps up to and including `end`."""
-    bad = torch.nonzero(~torch.isfinite(torch.stack(losses)))
+def _must_be_finite(losses: Tensor, *, end: int) -> None:
+    """`losses` [n] are those of the steps up to and including `end`."""
+    bad = torch.nonzero(~torch.isfinite(losses))
     if len(bad):
         step = end - len(losses) + 1 + int(bad[0])
         raise TrainingFailed(

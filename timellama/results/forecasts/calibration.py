@@ -42,6 +42,7 @@ from timellama.results.statistics.conformal import (
 from timellama.results.statistics.uncertainty import Estimate, Part, of_period, together
 from timellama.training.build import weight_bytes
 from timellama.training.device import hardware, memory_at_hand
+from timellama.training.gathered import Gathered
 from timellama.training.scores.metric_objects import FORECAST, MSE
 from timellama.training.scores.metrics import Errors
 from timellama.training.scores.predictions import predictions, spread
@@ -66,7 +67,7 @@ class Coverage:
         self.windows = 0
         self._scale = torch.zeros(q.shape[2], dtype=torch.float64)
         self._reported = [KEPT.index(percent) for percent in REPORTED]
-        self._of_windows: list[Tensor] = []  # of each batch [B, reported levels]
+        self._of_windows = Gathered()  # [W, reported levels]
         self._of_steps = torch.zeros(len(REPORTED), q.shape[1], dtype=torch.float64)
         self._of_variates = torch.zeros(len(REPORTED), q.shape[2], dtype=torch.float64)
         self._median, self._ends = 0.0, [0.0] * len(KEPT)
@@ -80,13 +81,13 @@ class Coverage:
         for place, percent in enumerate(KEPT):
             self._ends[place] += float(pinball_of_ends(distance, s * self.q[place], percent).double().sum())
         held = [(distance <= s * self.q[place]).double() for place in self._reported]
-        self._of_windows.append(torch.stack([each.mean(dim=(1, 2)) for each in held], dim=1).cpu())
+        self._of_windows.add(torch.stack([each.mean(dim=(1, 2)) for each in held], dim=1).cpu())
         self._of_steps += torch.stack([each.mean(dim=2).sum(dim=0) for each in held]).cpu()
         self._of_variates += torch.stack([each.mean(dim=1).sum(dim=0) for each in held]).cpu()
 
     def of_windows(self) -> np.ndarray:
         """The share of each window's values within the intervals [W, reported levels]."""
-        return torch.cat(self._of_windows).numpy()
+        return self._of_windows.values.numpy()
 
     def widths(self) -> dict[str, float | None]:
         """The mean width of each reported interval; None if it is infinite."""

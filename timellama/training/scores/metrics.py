@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from timellama.training.gathered import Gathered
 from timellama.training.scores.metric_objects import FORECAST, Metric
 
 A_SCORE_A_VALUE = (
@@ -30,8 +31,8 @@ class Errors:
 
     def __init__(self, metrics: Sequence[Metric] = FORECAST, *, masked: bool = False) -> None:
         self.windows, self.masked = 0, masked
-        self._targets: list[Tensor] = []
-        self._of_windows: dict[str, list[Tensor]] = {metric.name: [] for metric in metrics}
+        self._targets = Gathered()
+        self._of_windows = {metric.name: Gathered() for metric in metrics}
         self._functions = {metric.name: metric.function for metric in metrics}
         self._sums = dict.fromkeys(self._functions, 0.0)
         self._counts = dict.fromkeys(self._functions, 0)
@@ -60,7 +61,7 @@ class Errors:
             scores = scores.double()
             self._sums[name] += float(scores.sum())
             self._counts[name] = count
-            self._of_windows[name].append(scores.reshape(len(truth), -1).mean(dim=1))
+            self._of_windows[name].add(scores.reshape(len(truth), -1).mean(dim=1))
         self.windows = windows
 
     def _add_observed(self, forecast: Tensor, truth: Tensor) -> None:
@@ -77,18 +78,18 @@ class Errors:
             of_windows = torch.where(missing, 0.0, scores.double()).sum(dim=(1, 2))
             self._sums[name] += float(of_windows.sum())
             self._counts[name] += int(targets.sum())
-            self._of_windows[name].append(of_windows / targets)
-        self._targets.append(targets)
+            self._of_windows[name].add(of_windows / targets)
+        self._targets.add(targets)
         self.windows += int((targets > 0).sum())
 
     @property
     def targets(self) -> Tensor:
         """How many values of each window [W] were observed, int32 on the CPU; only for a masked truth."""
-        return torch.cat(self._targets).int().cpu()
+        return self._targets.values.int().cpu()
 
     def of_windows(self, name: str) -> Tensor:
         """A metric of each window [W], float32 on the CPU, in the order in which they were added."""
-        return torch.cat(self._of_windows[name]).float().cpu()
+        return self._of_windows[name].values.float().cpu()
 
     def means(self) -> dict[str, float]:
         """Each metric by name; NaN before the first window."""
