@@ -201,10 +201,11 @@ def main() -> None:
     parser.add_argument("--present", default="HEAD", metavar="COMMIT", help="the commit to compare the others with")
     parser.add_argument("--only", nargs="*", help="the first digits of commits, instead of all")
     parser.add_argument("--count", action="store_true", help="recount the kept results and train nothing")
+    parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="the file to write")
     given = parser.parse_args()
     kept = pd.read_csv(KEPT, low_memory=False)
     if given.count:
-        written(recounted(json.loads(OUTPUT.read_text(encoding="utf-8")), kept, package=package))
+        written(recounted(json.loads(given.output.read_text(encoding="utf-8")), kept, package=package), given.output)
         return
     if given.folder is None:
         parser.error("--folder is required unless --count is given")
@@ -227,12 +228,14 @@ def main() -> None:
     with ThreadPoolExecutor(given.side_by_side) as pool:
         ended = dict(zip(asked, pool.map(results, asked), strict=True))
     each = [compared(commit, len(rows), ended[commit], ended[present]) for commit, rows in commits.items()]
-    written({"present": present, "processor": processor(), "steps": STEPS, "alike": alike, "commits": each})
+    written(
+        {"present": present, "processor": processor(), "steps": STEPS, "alike": alike, "commits": each}, given.output
+    )
 
 
-def written(document: Mapping[str, Any]) -> None:
-    """Write the document to `OUTPUT`."""
-    OUTPUT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+def written(document: Mapping[str, Any], path: Path) -> None:
+    """Write the document to `path`."""
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Two trainings never share a GPU, and a killed one releases its GPU. The devices are names: no GPU is needed."""
+"""Two trainings never share a GPU unless asked to, and a killed one releases its GPU.
+
+The devices are names: no GPU is needed.
+"""
 
 import os
 import subprocess

@@ -39,7 +39,7 @@ def grid(context, horizons, methods, dataset="Synthetic", **more):
 
 
 def lost(matrix):
-    """Who lacks what: (variant, the reason's first words) of each impossible cell."""
+    """Who lacks what: (variant, reason) of each impossible cell."""
     return {(cell.variant, cell.reason) for cell in matrix.impossible}
 
 

@@ -124,7 +124,7 @@ def test_methods_and_cells_with_absent_results_are_left_out():
 
 @pytest.fixture
 def given(monkeypatch):
-    """The context of the report, whose runs are those of `rows`."""
+    """The context of the report, whose runs have this `summary`."""
 
     def of(summary, name="table_ranking"):
         monkeypatch.setattr(report, "collect", lambda paths, methods: None)

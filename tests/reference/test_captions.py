@@ -1,4 +1,4 @@
-"""A caption is short: two or three sentences, even for a table that lacks results; the rest is in notes."""
+"""A caption is short: at most three sentences, even for a table that lacks results; the rest is in notes."""
 
 import re
 
@@ -31,6 +31,12 @@ def numbered(table: Table) -> None:
 
 def sentences(text: str) -> int:
     return len(END.findall(text))
+
+
+def test_no_two_reports_of_ours_have_one_number():
+    """A table of the paper may be split into several reports; those that are ours alone are numbered E1, E2, ..."""
+    numbers = [found[0] for report in OWN if (found := re.match(r"(Table|Figure) E\d+", report.title))]
+    assert len(numbers) == len(set(numbers)) > 15
 
 
 @pytest.mark.parametrize("report", OWN, ids=lambda report: report.name)

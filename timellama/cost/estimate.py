@@ -1,8 +1,8 @@
 """What a configuration takes before anything runs: runs done and left, downloads, disk, memory and time, and how many
 machines or GPUs it needs to end by a deadline.
 
-Costs are counted from shapes (`counting`). Time is counted operations at a measured speed if the configuration's device
-is here (`calibration`), and at an assumed speed if it is not. For runs that have already finished, the same prediction
+Costs are counted from shapes (`flops`). Time is counted operations at a measured speed if the configuration's device
+is here (`timing`), and at an assumed speed if it is not. For runs that have already finished, the same prediction
 is made and compared with what they took.
 """
 

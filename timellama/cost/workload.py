@@ -1,7 +1,7 @@
 """What runs take before any of them is started: steps, windows, memory, disk, and how they spread over workers.
 
-Numbers come from the plan and from counted costs (`counting`). The time of a step is given by a caller that has
-measured it (`calibration`) or assumes it (`Assumed`). Training stops early when patience ends, so steps and times are
+Numbers come from the plan and from counted costs (`flops`). The time of a step is given by a caller that has
+measured it (`timing`) or assumes it (`Assumed`). Training stops early when patience ends, so steps and times are
 upper bounds.
 """
 

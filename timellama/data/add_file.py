@@ -216,8 +216,8 @@ def require_plain(found: Found, file: Path) -> None:
     if found.quirks:
         raise InputError(
             f"{file}: {found.oddities}; correct the file, repair it (--fill linear, previous or seasonal adds missing "
-            "rows, --missing mask keeps them missing, --duplicates first, last or mean merges repeated stamps, --zone "
-            "reads local time), or declare them with --accept-quirks if they are real"
+            "rows, --missing mask keeps them missing, --duplicates first, last or mean merges duplicate timestamps, "
+            "--zone reads local time), or declare them with --accept-quirks if they are real"
         )
 
 

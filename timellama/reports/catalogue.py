@@ -20,7 +20,9 @@ OF_METHODS = (
     "spread between seeds, printed small, means nothing."
 )
 OF_OURS = "A difference smaller than the spread between seeds, printed small, means nothing."
-OF_VARIANTS = "A difference from the full model without a star may be chance; stars hold for the table as a whole."
+OF_VARIANTS = (
+    "A difference from the full model without a star may be chance; stars are corrected over all cells together."
+)
 
 
 def _methods(experiment: str, *, title: str, caption: str, published: str = "") -> Report:
@@ -206,7 +208,7 @@ OWN = (
     ),
     Report(
         name="table_ranking",
-        title="Table E9. Ranking",
+        title="Table E13. Ranking",
         caption="Every method that has a result on every data set of table 1, by its mean rank, its share of wins and "
         "its skill over the seasonal naive. With five data sets or more these have intervals, and pairs are tested.",
         needs=Needs(experiments=("long_term",)),

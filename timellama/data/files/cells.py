@@ -1,6 +1,6 @@
 """The cells of a file as written: CSV (packed with gzip or not), Parquet or Excel, recognised by the first bytes.
 
-Text stays text here; what a cell means is decided in `stamps` and `numbers`.
+Text stays text here; what a cell means is decided in `stamps` and `measured`.
 """
 
 import csv

@@ -1,9 +1,9 @@
 """Time-LlaMA: the forward pass, one line per equation (arXiv 2502.13725, section 3; ACL 2025 SRW, 2025.acl-srw.90).
 
-Reading order: tokens.py (equation 2), alignment.py (3), backbone.py (the frozen blocks), gated_linear.py (1),
-dynamic_lora.py (7 and 9 to 11), this. There is no public reference implementation; what the paper leaves open is a
-constructor argument, and so is what its variants change (mixture.py, adalora.py) and what our controls change
-(attention.py, prompts.py).
+Reading order: tokens.py (equation 2), alignment.py (3), timellama/backbones/blocks.py (the frozen blocks),
+gated_linear.py (1), dynamic_lora.py (7 and 9 to 11), this. There is no public reference implementation; what the paper
+leaves open is a constructor argument, and so is what its variants change (mixture.py, adalora.py) and what our controls
+change (attention.py, prompts.py).
 """
 
 from functools import partial

@@ -23,7 +23,7 @@ from timellama.core.errors import InputError
 from timellama.core.flat_rows import flatten, from_csv, nested, to_csv
 from timellama.experiments.matrix import EFFICIENCY, Matrix
 from timellama.experiments.run import DIGEST_LENGTH
-from timellama.reports import report_facts as report_plan
+from timellama.reports import report_facts
 from timellama.reports.failures import UNFINISHED, lacking, reason_of
 from timellama.results.aggregate import read_metrics
 from timellama.training.scores.metric_objects import BUILT_IN
@@ -56,8 +56,8 @@ def planned(matrix: Matrix, *, configfile: str) -> dict[str, Any]:
     """The content of `plan.json`, without what follows from the results, such as the remark on absent ones."""
     experiments = {}
     for name in matrix.config["experiments"]:
-        facts = report_plan.report_facts(matrix, name, absent=())
-        experiments[name] = {"results": report_plan.planned_files(matrix, name), "facts": facts}
+        facts = report_facts.report_facts(matrix, name, absent=())
+        experiments[name] = {"results": report_facts.planned_files(matrix, name), "facts": facts}
     if EFFICIENCY in experiments:
         experiments[EFFICIENCY]["results"] = [layout.sweep_of(sweep.folder) for sweep in matrix.efficiency()]
     return _plain(
@@ -66,7 +66,7 @@ def planned(matrix: Matrix, *, configfile: str) -> dict[str, Any]:
             "configuration": matrix.config["name"],
             "configfile": configfile,
             "command": f"make all CONFIG={configfile}",
-            "datasets": report_plan.dataset_rows(matrix),
+            "datasets": report_facts.dataset_rows(matrix),
             "experiments": experiments,
         }
     )
@@ -130,7 +130,7 @@ def merged(kept: Kept | None, found: Mapping[str, Mapping], *, matrix: Mapping[s
     """What was kept, merged with what was found: of two results with the same settings, the one that ended later.
 
     An absent result gets its reason from its error file in the folder `logs`, or keeps the one that it had. A kept
-    result that `plan` no longer has is left out.
+    result that `matrix` no longer has is left out.
     """
     old = kept.results if kept else {}
     results = {}
@@ -213,10 +213,10 @@ def _lines(path: Path, *, needed: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def facts_of(kept: Kept, experiment: str) -> dict[str, Any]:
-    """What the report of an experiment needs, as `report_plan.report_facts` gives it for these results."""
+    """What the report of an experiment needs, as `report_facts.report_facts` gives it for these results."""
     entry = kept.matrix["experiments"][experiment]
     planned_cells = [tuple(cell) for cell in entry["facts"]["planned"]]
-    remark = report_plan.remark_on(entry["results"], kept.reasons)
+    remark = report_facts.remark_on(entry["results"], kept.reasons)
     without = lacking({path: kept.reasons[path] for path in entry["results"] if path in kept.reasons})
     return {**entry["facts"], "planned": planned_cells, "remark": remark, **({"lacking": without} if without else {})}
 
@@ -224,11 +224,11 @@ def facts_of(kept: Kept, experiment: str) -> dict[str, Any]:
 def facts_of_several(
     kept: Kept, experiments: Iterable[str], *, files: Mapping[str, Path]
 ) -> tuple[dict[str, Any], dict[str, list[Path]]]:
-    """As `report_plan.facts_of_several`, except the results: these come second, those of `files` by experiment."""
+    """As `report_facts.report_facts`, except the results: these come second, those of `files` by experiment."""
     planned = {
         name: kept.matrix["experiments"][name]["results"] for name in experiments if name in kept.matrix["experiments"]
     }
-    remark = report_plan.remark_on(dict.fromkeys(path for of in planned.values() for path in of), kept.reasons)
+    remark = report_facts.remark_on(dict.fromkeys(path for of in planned.values() for path in of), kept.reasons)
     facts = facts_of(kept, next(iter(kept.matrix["experiments"])))
     found = {name: [files[path] for path in of if path in files] for name, of in planned.items()}
     return facts | {"planned": [], "not_run": [], "remark": remark}, found
@@ -245,5 +245,5 @@ def unpacked(kept: Kept, folder: Path) -> dict[str, Path]:
 
 
 def without(kept: Kept, matrix: Mapping[str, Any]) -> list[str]:
-    """The kept results that `plan` does not have."""
+    """The kept results that `matrix` does not have."""
     return sorted(set(kept.results) - set(planned_results(matrix)))
