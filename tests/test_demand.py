@@ -6,6 +6,7 @@ import pytest
 
 from timellama.cost.job_limits import LONGEST, START, memory, minutes
 from timellama.experiments.run import Backbone, Training
+from timellama.methods.dlinear import DLinearOptions
 from timellama.methods.time_llama import TimeLlamaOptions
 
 # The highest resident memory in MB (Snakemake's `benchmark:`) of the trainings of config/cpu.yaml on an Intel Xeon with
@@ -43,12 +44,21 @@ def test_memory_matches_a_hand_computed_request(sample_run):
     frozen = 6 * 27 * 4096**2 * 2
     trained = (5 + 1) * 4096**2 + (512 + 96) * 4096 + 7 * 6 * 8 * 9 * 4096
     passes = 16 * 6 * 7 * 42 * 4096 * 4  # 16 windows through 6 blocks take more than 64 through one
+    passes += 64 * 96 * 7 * 64  # the scores of 64 windows
     series = 17420 * 7 * 24
     host, device = 2 * frozen + 36 * trained + series, frozen + 36 * trained + passes
     assert memory(run, rows=17420, width=4096, cuda=True) == {
         "host": 4000 + host // 10**6,
         "device": 1000 + device // 10**6,
     }
+
+
+def test_the_scores_of_many_variates_at_a_long_horizon_are_in_the_bound(sample_run):
+    """554 MB were measured for DLinear on Weather at horizon 720, on an AMD EPYC with two cores."""
+    run = dataclasses.replace(
+        sample_run, method="dlinear", options=DLinearOptions(), backbone=None, prompt=None, variates=21, horizon=720
+    )
+    assert 554 <= memory(run, rows=52696, width=None, cuda=False)["host"] <= 2 * 554
 
 
 def test_minutes_match_a_hand_computed_request_and_are_capped_at_a_day(sample_run):

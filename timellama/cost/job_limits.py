@@ -2,8 +2,8 @@
 
 They are bounds to be granted, not predictions: a request that is too small costs a job, and each further attempt adds
 the same amount again. The bounds count the libraries, the series, the parameters, and what a forward pass leaves for
-the backward pass. A method's record says how its layers grow. `tests/test_demand.py` compares the bounds with measured
-trainings on a CPU.
+the backward pass, and the scoring of a batch. A method's record says how its layers grow. `tests/test_demand.py`
+compares the bounds with measured trainings on a CPU.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ SNAKEMAKE = (
 )
 COPIES = 3 * 8  # bytes per number of the series: as read, scaled, and one in transit
 LIBRARIES = 450  # MB. Measured: 418 at the end of a training on ETTh1 without a language model
+SCORED = 64  # bytes per forecast value of a batch: forecast, truth, difference and scores, in float32 and float64
 CUDA_LIBRARIES = 4000  # MB of the machine's memory; our choice, not measured
 CUDA_CONTEXT = 1000  # MB of the GPU's memory, with what the allocator leaves unused; our choice, not measured
 # Operations per second. One of two threads reached 2e11 on an idle AMD EPYC and a tenth of it beside eight others. A
@@ -36,6 +37,7 @@ def memory(run: Run, *, rows: int, width: int | None, cuda: bool, memory_gb: flo
     frozen, trained = weight_bounds(run, width=width)
     fit = fit_of(run, width=width, memory=memory_gb * 1e9) if memory_gb else WHOLE
     passes = pass_bytes(run, width=width, fit=fit)
+    passes += (fit.forecast_windows or run.evaluation_batch_size) * run.horizon * run.variates * SCORED
     series = rows * run.columns * COPIES
     if cuda:
         # The weights pass through the machine's memory: as in the file, and as sent to the GPU.
