@@ -81,9 +81,7 @@ def test_every_cell_of_the_table_matches_the_kept_runs(page, kept, searched):
     ]
     assert [re.sub(r" seeds? [\d, ]+$", "", head.replace("<br>", " ")) for head in table["test MSE"]] == heads
     assert [head.rpartition("<br>")[2] for head in table["test MSE"]] == [
-        *["seeds 0, 1, 2"] * 4,
-        "seed 0",
-        "seeds 0, 1, 2",
+        *["seeds 0, 1, 2"] * 6,
     ]
     lowest = {}
     for name, variant in VARIANTS.items():
@@ -167,7 +165,8 @@ def test_the_ranks_match_the_runs(page, kept):
     means = pd.DataFrame(
         {name: [errors(kept, variant, h, dataset=d).mean() for d, h in cells] for name, variant in names.items()}
     )
-    ranks = means.rank(axis=1).mean().sort_values()
+    ranks = means.rank(axis=1).mean()
+    ranks = ranks[sorted(names, key=lambda name: (ranks[name], names[name]))]  # equal ranks in the order of variants
     said = ", ".join(f"{name} {rank:.2f}" for name, rank in ranks[:-1].items())
     text = " ".join(page.split())
     assert f"over {len(cells)} cells (data set and horizon) of 4 data sets" in text
@@ -393,13 +392,10 @@ def test_the_methods_that_are_better_and_the_numbers_of_seeds_match_the_runs(wor
         ours = errors(kept, "time-llama", horizon, dataset="ILI").mean()
         for variant in ("patchtst", "itransformer", "rlinear", "seasonal-naive"):
             assert errors(kept, variant, horizon, dataset="ILI").mean() < ours
-    assert (
-        "as Weather has one seed at 336 and 720" in words and "(three seeds at 96 and 192, one at 336 and 720)" in words
-    )
+    assert "lower over ETTh1, ETTm1 and Weather; three data sets are too few for a test." in words
     for dataset, horizons in {"ETTh1": HORIZONS, "ETTm1": HORIZONS, "Weather": HORIZONS, "ILI": WEEKS}.items():
         for variant, horizon in itertools.product(("time-llama", "patchtst"), horizons):
-            one = dataset == "Weather" and horizon > 192
-            assert list(errors(kept, variant, horizon, dataset=dataset).index) == ([0] if one else [0, 1, 2])
+            assert list(errors(kept, variant, horizon, dataset=dataset).index) == [0, 1, 2]
 
 
 def test_the_hours_that_the_configuration_takes_match_the_runs(root):
@@ -464,14 +460,11 @@ def test_the_steps_of_the_best_points_match_the_page(root, kept):
     assert f"so there it has 1200; then {said}." in words
     weather = kept[(kept["run/dataset"] == "Weather") & (kept["run/train_percent"] == 100)]
     runs = weather[weather["run/variant"] == "time-llama"]
-    assert set(runs["steps"]) == {400} and runs["best_step"].min() == 200 and len(runs) == 8
-    assert (runs["best_step"] == 400).sum() == 4 and "at 200 to 400 of 400, in four of eight runs at the last" in words
+    assert set(runs["steps"]) == {400} and runs["best_step"].min() == 200 and len(runs) == 12
+    assert (runs["best_step"] == 400).sum() == 6 and "at 200 to 400 of 400, in six of twelve runs at the last" in words
     best = weather[weather["run/variant"] == "itransformer"].groupby("run/seed")["best_step"].apply(set)
-    assert best[0] == {748, 935} and best[1] | best[2] == {374, 561}
-    assert (
-        "came at 748 to 935, where they had been with a patience of three; in the others, at 96 and 192, at 374"
-        in words
-    )
+    assert best[0] == {748, 935} and best[1] | best[2] == {374, 561, 748, 935}
+    assert "came at 748 to 935, where they had been with a patience of three; in the others at 374 to 935." in words
     every = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
     published = every[every["run/variant"] == "time-llama-published"].iloc[0]
     entry = load_datasets(root)["ETTh1"]

@@ -145,6 +145,19 @@ def test_the_page_says_which_seeds_are_from_the_second_processor(kept, root):
         assert set(rows["run/seed"]) == {0, 1, 2} and (second == (rows["run/seed"] > 0)).all()
 
 
+def test_the_page_says_what_a_later_change_of_the_code_did(root):
+    words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
+    before, later = (
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (commits.OUTPUT, commits.OUTPUT.with_name("commits_since.json"))
+    )
+    assert {each["commit"] for each in later["commits"]} == set(before["alike"])
+    runs = sum(each["runs"] for each in later["commits"])
+    assert runs == sum(each["same"] for each in later["commits"]) > 0
+    said = f"The {runs} short runs of the commits that have the code of {before['present'][:7]} end with the same bits"
+    assert said in words
+
+
 def test_methods_are_trained_if_the_catalogue_says_so(catalogue):
     wanted = {"long_term": ["dlinear", "seasonal-naive"], "few_shot": [], "short_term": [], "router": [], "depth": []}
     assert commits.trained_of(wanted, catalogue=catalogue) == {"dlinear"}
@@ -156,7 +169,7 @@ def test_the_page_reports_the_findings(kept, root):
     document = json.loads(commits.OUTPUT.read_text(encoding="utf-8"))
     others = sum(each["rows"] for each in document["commits"])
     assert f"{others} of the {len(kept)} kept runs are of {len(document['commits'])} commits" in words
-    assert f"the present code (of {document['present'][:7]})" in words
+    assert f"and that of {document['present'][:7]} trained, on one machine, a short run" in words
     apart = {"patchtst": 0.0, "time-llama-order": 0.0}
     for each in document["commits"]:
         for run in each["apart"]:
