@@ -76,7 +76,7 @@ class TimeLlama(Forecaster):
         if alignment == "prefix" and blocks == "none":
             raise ValueError("alignment is 'prefix' and blocks is 'none': a prefix acts in the blocks; choose another")
         if alignment == "prefix" and isinstance(prompt, nn.Module):
-            raise ValueError("alignment is 'prefix': prompts made for each sample differ in length; choose another")
+            raise ValueError("alignment is 'prefix': texts made per sample differ in length; choose another prompt")
         width, sizes = backbone.width, backbone.sizes()
         self.causal, self.positions = attention == "causal", positions == "backbone"
         self.token_scale = token_scale
