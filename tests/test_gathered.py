@@ -49,6 +49,9 @@ def test_adding_continues_from_given_values():
     gathered = Gathered(torch.tensor([1.0, 2.0]))
     gathered.add(torch.tensor([3.0]))
     assert gathered.values.tolist() == [1.0, 2.0, 3.0]
+    empty = Gathered(torch.empty(0))
+    empty.add(torch.ones(1, dtype=torch.bfloat16))
+    assert empty.values.dtype == torch.bfloat16
 
 
 def test_an_array_keeps_no_graph():

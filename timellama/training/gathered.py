@@ -15,7 +15,9 @@ class Gathered:
     """Rows [n, ...], in the order in which they were added; the array that holds them doubles when it is full."""
 
     def __init__(self, values: Tensor | None = None) -> None:
-        self._held, self._count = values, 0 if values is None else len(values)
+        # No rows set no type: the first that are added do.
+        self._held = values if values is not None and len(values) else None
+        self._count = 0 if self._held is None else len(self._held)
 
     def __len__(self) -> int:
         return self._count
