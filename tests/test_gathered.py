@@ -54,13 +54,6 @@ def test_adding_continues_from_given_values():
     assert empty.values.dtype == torch.bfloat16
 
 
-def test_an_array_keeps_no_graph():
-    weight = torch.ones(1, requires_grad=True)
-    gathered = Gathered()
-    gathered.add((2 * weight).detach())
-    assert gathered.values.tolist() == [2.0] and not gathered.values.requires_grad
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_does_not_grow_with_the_number_of_batches():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
