@@ -21,8 +21,8 @@ from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Training
 from timellama.methods.patchtst import PatchTSTOptions
 from timellama.methods.time_llama import TimeLlamaOptions
+from timellama.training.precision import autocast
 from timellama.training.scores.evaluation import evaluate
-from timellama.training.scores.predictions import autocast
 from timellama.training.steps.step import TrainingStep
 
 CONTEXT, HORIZON = 512, 96

@@ -16,7 +16,7 @@ from timellama.experiments.run import Backbone, Run
 from timellama.methods.registry import every_method, method_of
 from timellama.methods.time_llama import TimeLlamaOptions
 from timellama.training.build import build, model_class
-from timellama.training.scores.predictions import autocast
+from timellama.training.precision import autocast
 
 # Options that training uses, not the model's constructor.
 ELSEWHERE = {"time-llama": {"balance_weight", "column_order"}}

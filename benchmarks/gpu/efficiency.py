@@ -18,7 +18,8 @@ from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.efficiency import is_out_of_memory, operations
 from timellama.cost.flops import build_shape
 from timellama.methods.registry import method_of
-from timellama.training.scores.predictions import autocast, forecast_of
+from timellama.training.precision import autocast
+from timellama.training.scores.predictions import forecast_of
 
 BATCHES = (1, 4, 16, 64, 256)
 CHUNKS = (431, 216, 108, 54, 27)  # of 862 variates

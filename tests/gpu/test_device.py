@@ -24,7 +24,8 @@ from timellama.experiments.memory import WHOLE, Fit
 from timellama.methods.registry import method_of, trains_nothing
 from timellama.methods.series_method import reads_whole_series
 from timellama.training.device import seed_everything
-from timellama.training.scores.predictions import autocast, forecast_of
+from timellama.training.precision import autocast
+from timellama.training.scores.predictions import forecast_of
 from timellama.training.steps.checkpoint import Checkpoint
 from timellama.training.steps.step import gradients
 from timellama.training.train import train, trainable_state

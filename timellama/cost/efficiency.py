@@ -28,8 +28,8 @@ from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.training.build import build
 from timellama.training.device import device_name, pick_device
+from timellama.training.precision import autocast
 from timellama.training.run import count_parameters
-from timellama.training.scores.predictions import autocast
 from timellama.training.steps.step import TrainingStep
 from timellama.training.trial import try_network
 

@@ -26,7 +26,8 @@ from timellama.cost.efficiency import STEPS
 from timellama.cost.efficiency_sweep import available_memory
 from timellama.cost.flops import Costs, Counted, build_shape, count
 from timellama.experiments.run import RANDOM_SEED, Run, Training
-from timellama.training.scores.predictions import autocast, forecast_of
+from timellama.training.precision import autocast
+from timellama.training.scores.predictions import forecast_of
 from timellama.training.steps.step import TrainingStep
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecast, Forecaster
 from timellama.methods.method import LibraryMethod, Method
 from timellama.methods.registry import method_of
+from timellama.training.precision import autocast
 from timellama.training.scores.metric_objects import Metric
-from timellama.training.scores.predictions import autocast
 from timellama.training.steps.checkpoint import generator_states, restore_generators
 
 WINDOWS = 2  # our choice: the fewest that distinguish a batch from a window

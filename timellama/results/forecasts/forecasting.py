@@ -36,8 +36,8 @@ from timellama.results.forecasts.context_rows import ContextRows
 from timellama.results.read.runs import Finished
 from timellama.training.build import build
 from timellama.training.device import pick_device
+from timellama.training.precision import autocast
 from timellama.training.run import calendar_of, in_order
-from timellama.training.scores.predictions import autocast
 from timellama.training.train import trainable_state
 
 DIGITS = 9  # enough to read a float32 back unchanged

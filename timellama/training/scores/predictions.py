@@ -8,6 +8,7 @@ from torch import Tensor
 from timellama.data.windows import SplitWindows
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.methods.forecaster import Forecaster
+from timellama.training.precision import autocast
 from timellama.training.scores.metrics import RouterStatistics
 
 
@@ -75,8 +76,3 @@ def with_choices(statistics: RouterStatistics | None, model: Forecaster, routing
     statistics = statistics or RouterStatistics(modules=model.modules_routed)
     statistics.add([r.gates for r in routings], [r.probabilities for r in routings])
     return statistics
-
-
-def autocast(device: str, precision: str) -> torch.autocast:
-    """bfloat16 autocast if the run's precision requires it."""
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")

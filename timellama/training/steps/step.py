@@ -12,8 +12,9 @@ from torch import Tensor, nn, optim
 from timellama.experiments.memory import WHOLE, Fit
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecast, Forecaster
+from timellama.training.precision import autocast, products
 from timellama.training.scores.metrics import smape_loss
-from timellama.training.scores.predictions import autocast, parts_of
+from timellama.training.scores.predictions import parts_of
 from timellama.training.steps.masking import masked_loss, observed
 
 Losses = tuple[Tensor, Tensor | None]  # of the forecast and, with routers, of their balance; scalars
@@ -58,7 +59,8 @@ def gradients(
             total = total + share * balance_weight * balance
         if number == 0 and (penalty := model.penalty()) is not None:
             total = total + penalty
-        total.backward()
+        with products(device, precision):
+            total.backward()
         losses.append(of_forecast.detach())
     return torch.stack(losses).sum(), torch.stack(balances).sum() if balances else None
 

@@ -1,0 +1,139 @@
+"""What bfloat16 means on a CPU that has no products in it: those of float32, from the same numbers, rounded."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from timellama.backbones.catalogue import load_backbones, prepare
+from timellama.experiments.run import Training
+from timellama.methods.registry import method_of
+from timellama.training import precision
+from timellama.training.build import build
+from timellama.training.precision import PRODUCTS, WideProducts, autocast, products
+from timellama.training.steps.step import gradients
+
+
+def half(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape).to(torch.bfloat16)
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """A CPU for which torch has no fast products in bfloat16, whatever this one has."""
+    monkeypatch.setattr(precision, "has_products", lambda: False)
+
+
+CALLS = {
+    "linear": (functional.linear, lambda: (half(3, 5, 8), half(4, 8), half(4))),
+    "matmul": (torch.matmul, lambda: (half(3, 5, 8), half(8, 4))),
+    "matrix-vector": (torch.matmul, lambda: (half(5, 8), half(8))),
+    "einsum": (lambda a, b: torch.einsum("ij,kj->ik", a, b), lambda: (half(5, 8), half(4, 8))),
+    "bmm": (torch.bmm, lambda: (half(2, 5, 8), half(2, 8, 4))),
+    "baddbmm": (torch.baddbmm, lambda: (half(2, 5, 4), half(2, 5, 8), half(2, 8, 4))),
+    "addmm": (torch.addmm, lambda: (half(5, 4), half(5, 8), half(8, 4))),
+    "conv1d": (functional.conv1d, lambda: (half(2, 3, 20), half(4, 3, 5), half(4))),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.enable_grad])
+def test_a_product_is_that_of_float32_rounded(name, mode):
+    call, draw = CALLS[name]
+    torch.manual_seed(0)
+    given = draw()
+    exact = call(*(tensor.float() for tensor in given))
+    with mode(), WideProducts():
+        made = call(*given)
+    assert made.dtype == torch.bfloat16 and torch.equal(made, exact.to(torch.bfloat16))
+    assert not torch.equal(made.float(), exact), "nothing was rounded, so the comparison says nothing"
+
+
+def test_the_gradient_of_a_linear_layer_is_made_of_rounded_products_of_float32():
+    torch.manual_seed(0)
+    x, weight, upstream = half(6, 8).requires_grad_(), half(4, 8).requires_grad_(), half(6, 4)
+    with WideProducts():
+        functional.linear(x, weight).backward(upstream)
+    assert torch.equal(x.grad, (upstream.float() @ weight.detach().float()).to(torch.bfloat16))
+    assert torch.equal(weight.grad, (upstream.float().T @ x.detach().float()).to(torch.bfloat16))
+
+
+class Products(TorchDispatchMode):
+    """The types of the numbers of each product, outside the code under test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types: list[torch.dtype] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in PRODUCTS:
+            self.types += [a.dtype for a in args if isinstance(a, torch.Tensor)]
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def model(root, tmp_path, sample_run):
+    """GPT4TS on two blocks of a random GPT-2."""
+    folder = tmp_path / "tiny"
+    prepare(load_backbones(root / "config/backbones.yaml")["tiny-gpt2"], blocks=2, source=None, folder=folder)
+
+    torch.manual_seed(0)
+    run = dataclasses.replace(
+        sample_run, variant="gpt4ts", method="gpt4ts", options=method_of("gpt4ts").options(), precision="bfloat16"
+    )
+    return build(run, backbone_folder=folder).eval()
+
+
+def gradients_of(model, kind: str = "bfloat16") -> torch.Tensor:
+    torch.manual_seed(1)
+    x, y = torch.randn(2, 512, 3), torch.randn(2, 96, 3)
+    model.zero_grad()
+    how = {"loss": Training().loss, "balance_weight": 0.0, "device": "cpu", "precision": kind, "series": None}
+    gradients(model, x, y, **how)
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def test_no_product_of_a_step_is_made_in_bfloat16_and_its_gradient_is_the_same_within_rounding(
+    model, without, monkeypatch
+):
+    with Products() as wide:
+        made = gradients_of(model)
+    assert len(wide.types) > 50 and set(wide.types) == {torch.float32}
+    monkeypatch.setattr(precision, "has_products", lambda: True)
+    with Products() as native:
+        own = gradients_of(model)
+    assert torch.bfloat16 in native.types
+    # The two sum in another order, so a product may be rounded to the number beside it: 2^-8 of its size.
+    assert (made - own).norm() < 2**-7 * own.norm()
+
+
+def test_a_forecast_multiplies_in_float32_too(model, without):
+    with Products() as seen, torch.inference_mode(), autocast("cpu", "bfloat16"):
+        model(torch.randn(2, 512, 3))
+    assert len(seen.types) > 20 and torch.bfloat16 not in seen.types
+
+
+@pytest.mark.parametrize(
+    ("device", "kind", "has", "changed"),
+    [
+        ("cpu", "bfloat16", False, True),
+        ("cpu", "bfloat16", True, False),
+        ("cpu", "float32", False, False),
+        ("cuda:0", "bfloat16", False, False),
+    ],
+)
+def test_products_change_only_where_a_cpu_has_none_in_bfloat16(device, kind, has, changed, monkeypatch):
+    monkeypatch.setattr(precision, "has_products", lambda: has)
+    with Products() as seen, products(device, kind):
+        half(5, 8) @ half(8, 4)
+    assert (seen.types == [torch.float32] * 2) is changed
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_the_products_of_a_fused_layer_are_seen(without):
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    with Products() as seen, torch.inference_mode(), autocast("cpu", "bfloat16"):
+        layer(torch.randn(2, 5, 8))
+    assert set(seen.types) == {torch.float32}

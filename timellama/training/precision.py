@@ -1,0 +1,77 @@
+"""What the precision of a run means where it is computed: bfloat16 autocast, and products that every CPU can make fast.
+
+A CPU without instructions for bfloat16 multiplies it in torch's reference loops, up to 40 times slower than float32
+(docs/benchmarks.md). There, each product is computed in float32 from the same rounded numbers and its result is
+rounded: what instructions for bfloat16 do, which also add up in float32, but for the order of the sum. The method is
+torch's `TorchDispatchMode`, which sees every operation of the forward and of the backward pass.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+aten = torch.ops.aten
+PRODUCTS = frozenset(
+    {
+        aten.mm.default,
+        aten.addmm.default,
+        aten.bmm.default,
+        aten.baddbmm.default,
+        aten.mv.default,
+        aten.addmv.default,
+        aten.dot.default,
+        aten.convolution.default,
+        aten.convolution_backward.default,
+    }
+)
+
+
+@contextmanager
+def autocast(device: str, precision: str) -> Iterator[None]:
+    """bfloat16 autocast if the run's precision requires it, for a forward pass; `products` is part of it."""
+    kind = torch.device(device).type
+    with products(device, precision), torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+        yield
+
+
+@contextmanager
+def products(device: str, precision: str) -> Iterator[None]:
+    """`WideProducts` on a CPU for which torch has no fast products in bfloat16; for a backward pass too."""
+    if precision != "bfloat16" or torch.device(device).type != "cpu" or has_products():
+        yield
+        return
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # torch's fused attention multiplies where no mode sees it
+    try:
+        with WideProducts():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def has_products() -> bool:
+    """Whether torch passes products in bfloat16 to oneDNN on this CPU, which takes AVX512 or more."""
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+class WideProducts(TorchDispatchMode):
+    """Every product of bfloat16 tensors is computed in float32, and its result rounded to bfloat16."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Called by torch for each operation; those that torch composes of others are taken apart first."""
+        kwargs = kwargs or {}
+        if func not in PRODUCTS:
+            with self:  # without gradients, a linear layer arrives here whole
+                parts = func.decompose(*args, **kwargs)
+            return func(*args, **kwargs) if parts is NotImplemented else parts
+        if not any(isinstance(a, Tensor) and a.dtype == torch.bfloat16 for a in args):
+            return func(*args, **kwargs)
+        wide = func(*tree_map_only(Tensor, Tensor.float, args), **kwargs)
+        return tree_map_only(Tensor, lambda result: result.to(torch.bfloat16), wide)
