@@ -13,7 +13,8 @@ from timellama.methods.registry import method_of
 from timellama.training import precision
 from timellama.training.build import build
 from timellama.training.precision import PRODUCTS, WideProducts, autocast, products
-from timellama.training.steps.step import gradients
+from timellama.training.steps.compiled import as_compiled, how
+from timellama.training.steps.step import TrainingStep, gradients
 
 
 def half(*shape: int) -> torch.Tensor:
@@ -113,6 +114,12 @@ def test_a_forecast_multiplies_in_float32_too(model, without):
     with Products() as seen, torch.inference_mode(), autocast("cpu", "bfloat16"):
         model(torch.randn(2, 512, 3))
     assert len(seen.types) > 20 and torch.bfloat16 not in seen.types
+
+
+def test_steps_that_torch_would_not_compile_say_so(model, without):
+    step = TrainingStep(model, training=Training(), balance_weight=0.0, device="cpu", precision="bfloat16")
+    ways = how(as_compiled(step, "inductor", batch=2))
+    assert ways["steps"] == "off" and "mode" in ways["reason"]
 
 
 @pytest.mark.parametrize(

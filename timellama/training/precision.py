@@ -42,7 +42,7 @@ def autocast(device: str, precision: str) -> Iterator[None]:
 @contextmanager
 def products(device: str, precision: str) -> Iterator[None]:
     """`WideProducts` on a CPU for which torch has no fast products in bfloat16; for a backward pass too."""
-    if precision != "bfloat16" or torch.device(device).type != "cpu" or has_products():
+    if not widens(device, precision):
         yield
         return
     fused = torch.backends.mha.get_fastpath_enabled()
@@ -52,6 +52,11 @@ def products(device: str, precision: str) -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def widens(device: str, precision: str) -> bool:
+    """Whether products are computed in a wider type than the precision's."""
+    return precision == "bfloat16" and torch.device(device).type == "cpu" and not has_products()
 
 
 def has_products() -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 from timellama.core.layout import COMPILED
 from timellama.experiments.compiling import GRAPH, INDUCTOR, OFF, require_compiler
 from timellama.methods.forecaster import Forecast
+from timellama.training.precision import widens
 from timellama.training.steps.graph import CudaRecorder, GraphStep
 from timellama.training.steps.step import TrainingStep
 
@@ -38,7 +39,9 @@ def as_compiled(step: TrainingStep, kind: str, *, batch: int) -> "TrainingStep |
         require_compiler()
         # Shared by all runs of a folder of results.
         os.environ[CACHE] = NAMED or str(Path(COMPILED).resolve())
-        step.forecast_by = CompiledForecast(step.model.forecast, backend=INDUCTOR, options=OPTIONS)
+        step.forecast_by = forecast = CompiledForecast(step.model.forecast, backend=INDUCTOR, options=OPTIONS)
+        if widens(step.device, step.precision):
+            forecast.refuse("bfloat16 takes a torch dispatch mode on this CPU, and torch compiles nothing under one")
         return step
     raise ValueError(f"compiled is {kind!r}; it must be {OFF}, {GRAPH} or {INDUCTOR}")
 
@@ -63,9 +66,13 @@ class CompiledForecast:
         try:
             return self.compiled(x)
         except torch._dynamo.exc.TorchDynamoException as error:  # nothing has been computed yet
-            self.refused = f"torch.compile: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
-            log.warning("steps of training are made eagerly: %s", self.refused)
+            self.refuse(f"torch.compile: {type(error).__name__}: {str(error).strip().splitlines()[0]}")
             return self.eager(x)
+
+    def refuse(self, reason: str) -> None:
+        """Pass everything eagerly from now on; the log and `how` give the reason."""
+        self.refused = reason
+        log.warning("steps of training are made eagerly: %s", reason)
 
 
 def how(step: "TrainingStep | GraphStep") -> dict[str, str]:
