@@ -199,7 +199,11 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="folder for the clones and their results")
     parser.add_argument("--side-by-side", type=int, default=2, help="commits to run at once, each on one thread")
     parser.add_argument("--present", default="HEAD", metavar="COMMIT", help="the commit to compare the others with")
-    parser.add_argument("--only", nargs="*", help="the first digits of commits, instead of all")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        help="the first digits of commits, instead of all; others that the output compared with the same commit stay",
+    )
     parser.add_argument("--count", action="store_true", help="recount the kept results and train nothing")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="the file to write")
     given = parser.parse_args()
@@ -228,9 +232,18 @@ def main() -> None:
     with ThreadPoolExecutor(given.side_by_side) as pool:
         ended = dict(zip(asked, pool.map(results, asked), strict=True))
     each = [compared(commit, len(rows), ended[commit], ended[present]) for commit, rows in commits.items()]
-    written(
-        {"present": present, "processor": processor(), "steps": STEPS, "alike": alike, "commits": each}, given.output
-    )
+    document = {"present": present, "processor": processor(), "steps": STEPS, "alike": alike, "commits": each}
+    earlier = json.loads(given.output.read_text(encoding="utf-8")) if given.only and given.output.is_file() else {}
+    written(joined(earlier, document), given.output)
+
+
+def joined(earlier: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The `document` with those commits of the `earlier` one that it lacks, if both have the same present code."""
+    if earlier.get("present") != document["present"]:
+        return dict(document)
+    now = {each["commit"] for each in document["commits"]} | document["alike"].keys()
+    stay = [each for each in earlier["commits"] if each["commit"] not in now]
+    return {**document, "alike": earlier["alike"] | document["alike"], "commits": [*stay, *document["commits"]]}
 
 
 def written(document: Mapping[str, Any], path: Path) -> None:

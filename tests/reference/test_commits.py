@@ -135,6 +135,19 @@ def test_the_kept_comparison_can_be_recounted_without_training(results):
         commits.recounted(document, kept, package=trees.__getitem__)
 
 
+def test_a_comparison_of_some_commits_keeps_the_others():
+    def document(*names: str, present: str = "now", **alike: int) -> dict:
+        each = [{"commit": name, "from": names} for name in names]
+        return {"present": present, "alike": alike, "commits": each}
+
+    earlier, later = document("one", "two", now=1), document("two", "three", later=2)
+    found = commits.joined(earlier, later)
+    assert found["alike"] == {"now": 1, "later": 2} and found["present"] == "now"
+    assert [each["commit"] for each in found["commits"]] == ["one", "two", "three"]
+    assert found["commits"][1]["from"] == ("two", "three")
+    assert commits.joined(document("one", present="other"), later) == commits.joined({}, later) == later
+
+
 def test_the_page_says_which_seeds_are_from_the_second_processor(kept, root):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
     assert "seeds 1 and 2 of ETTm1, Weather (all rows) and M4 are of the second" in words
