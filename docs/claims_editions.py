@@ -20,12 +20,12 @@ from timellama.reports.render.markup import listed
 EARLIER = ROOT / "docs/claims/earlier.csv"
 REASONS = ROOT / "docs/claims/reasons.yaml"
 SAID_NOW = {"supported": HOLDS, "contradicted": DOES_NOT_HOLD}  # as earlier tables called them
-COUNTED = {
-    HOLDS: "hold here",
-    DOES_NOT_HOLD: "do not hold here",
-    INCONCLUSIVE: "are inconclusive",
-    NOT_RUN: "were not run",
-    CANNOT_FAIL: "cannot fail",
+COUNTED = {  # of one statement, and of more
+    HOLDS: ("holds here", "hold here"),
+    DOES_NOT_HOLD: ("does not hold here", "do not hold here"),
+    INCONCLUSIVE: ("is inconclusive", "are inconclusive"),
+    NOT_RUN: ("was not run", "were not run"),
+    CANNOT_FAIL: ("cannot fail", "cannot fail"),
 }
 CAME = "Not run then. Runs that bear on it have come since."
 NONE = "–"  # noqa: RUF001 - as the tables print a missing value
@@ -130,7 +130,7 @@ def counted(statements: Sequence[Printed], *, named: Mapping[str, str] | None = 
             "; ".join(f"{number}, {named[number]}" if number in named else number for number in which) if named else ""
         )
         numbers = f" ({told})" if told and verdict in (HOLDS, DOES_NOT_HOLD) else ""
-        counts += [f"{len(which)} {COUNTED[verdict]}{numbers}"] if which else []
+        counts += [f"{len(which)} {COUNTED[verdict][len(which) > 1]}{numbers}"] if which else []
     return listed(counts)
 
 
