@@ -35,6 +35,10 @@ CALLS = {
     "bmm": (torch.bmm, lambda: (half(2, 5, 8), half(2, 8, 4))),
     "baddbmm": (torch.baddbmm, lambda: (half(2, 5, 4), half(2, 5, 8), half(2, 8, 4))),
     "addmm": (torch.addmm, lambda: (half(5, 4), half(5, 8), half(8, 4))),
+    "attention": (
+        functional.scaled_dot_product_attention,
+        lambda: (half(2, 3, 5, 8), half(2, 3, 5, 8), half(2, 3, 5, 8)),
+    ),
     "conv1d": (functional.conv1d, lambda: (half(2, 3, 20), half(4, 3, 5), half(4))),
 }
 
@@ -59,6 +63,20 @@ def test_the_gradient_of_a_linear_layer_is_made_of_rounded_products_of_float32()
         functional.linear(x, weight).backward(upstream)
     assert torch.equal(x.grad, (upstream.float() @ weight.detach().float()).to(torch.bfloat16))
     assert torch.equal(weight.grad, (upstream.float().T @ x.detach().float()).to(torch.bfloat16))
+
+
+def test_the_gradient_of_attention_is_that_of_float32_rounded():
+    torch.manual_seed(0)
+    given = [half(2, 3, 5, 8).requires_grad_() for _ in range(3)]
+    wide = [tensor.detach().float().requires_grad_() for tensor in given]
+    upstream = half(2, 3, 5, 8)
+    with WideProducts():
+        functional.scaled_dot_product_attention(*given, is_causal=True).backward(upstream)
+    functional.scaled_dot_product_attention(*wide, is_causal=True).backward(upstream.float())
+    # The backward pass begins from the rounded forecast, so it is not float32's bit for bit.
+    for one, other in zip(given, wide, strict=True):
+        assert one.grad.dtype == torch.bfloat16
+        torch.testing.assert_close(one.grad.float(), other.grad, rtol=2**-7, atol=2**-7 * other.grad.abs().max().item())
 
 
 class Products(TorchDispatchMode):

@@ -220,8 +220,8 @@ class Configuration(Model):
         description="float32, or bfloat16 for autocast with the frozen weights kept in bfloat16. auto uses bfloat16 "
         "if the machine that plans multiplies it faster: on CUDA, on a CPU with AMX, or on one with AVX512-BF16 "
         "that a short measurement finds faster. A CPU without instructions for bfloat16 makes its products in float32 "
-        "and rounds them, which takes as long as float32. On a cluster, set the precision, since every node plans for "
-        "itself."
+        "and rounds them, which takes a little longer than float32. On a cluster, set the precision, since every node "
+        "plans for itself."
     )
     compile: CompileSetting = Field(
         "off",

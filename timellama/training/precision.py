@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 aten = torch.ops.aten
+ATTENTION = aten._scaled_dot_product_flash_attention_for_cpu.default
 PRODUCTS = frozenset(
     {
         aten.mm.default,
@@ -27,6 +28,8 @@ PRODUCTS = frozenset(
         aten.dot.default,
         aten.convolution.default,
         aten.convolution_backward.default,
+        ATTENTION,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward.default,
     }
 )
 
@@ -65,7 +68,10 @@ def has_products() -> bool:
 
 
 class WideProducts(TorchDispatchMode):
-    """Every product of bfloat16 tensors is computed in float32, and its result rounded to bfloat16."""
+    """Every product of bfloat16 tensors is computed in float32, and its result rounded to bfloat16.
+
+    Attention is one product here: what is inside it is not rounded between its two.
+    """
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -78,5 +84,7 @@ class WideProducts(TorchDispatchMode):
             return func(*args, **kwargs) if parts is NotImplemented else parts
         if not any(isinstance(a, Tensor) and a.dtype == torch.bfloat16 for a in args):
             return func(*args, **kwargs)
-        wide = func(*tree_map_only(Tensor, Tensor.float, args), **kwargs)
+        wide = func(*tree_map_only(Tensor, Tensor.float, args), **tree_map_only(Tensor, Tensor.float, kwargs))
+        if func is ATTENTION:  # the logarithms of its sums are float32 in every precision
+            return wide[0].to(torch.bfloat16), *wide[1:]
         return tree_map_only(Tensor, lambda result: result.to(torch.bfloat16), wide)
