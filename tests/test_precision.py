@@ -79,6 +79,18 @@ def test_the_gradient_of_attention_is_that_of_float32_rounded():
         torch.testing.assert_close(one.grad.float(), other.grad, rtol=2**-7, atol=2**-7 * other.grad.abs().max().item())
 
 
+@pytest.mark.parametrize("kind", [torch.bool, torch.bfloat16])
+def test_attention_keeps_its_mask(kind):
+    torch.manual_seed(0)
+    given = [half(2, 3, 5, 8) for _ in range(3)]
+    mask = torch.ones(5, 5, dtype=torch.bool).tril()
+    mask = mask if kind == torch.bool else torch.zeros(5, 5, dtype=kind).masked_fill(~mask, -torch.inf)
+    exact = functional.scaled_dot_product_attention(*(tensor.float() for tensor in given), is_causal=True)
+    with WideProducts():
+        made = functional.scaled_dot_product_attention(*given, attn_mask=mask)
+    torch.testing.assert_close(made, exact.to(torch.bfloat16), rtol=2**-7, atol=2**-9)
+
+
 class Products(TorchDispatchMode):
     """The types of the numbers of each product, outside the code under test."""
 

@@ -67,6 +67,11 @@ def has_products() -> bool:
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
+def widened(tensor: Tensor) -> Tensor:
+    """A bfloat16 tensor in float32; another, such as a mask, as it is."""
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+
+
 class WideProducts(TorchDispatchMode):
     """Every product of bfloat16 tensors is computed in float32, and its result rounded to bfloat16.
 
@@ -84,7 +89,8 @@ class WideProducts(TorchDispatchMode):
             return func(*args, **kwargs) if parts is NotImplemented else parts
         if not any(isinstance(a, Tensor) and a.dtype == torch.bfloat16 for a in args):
             return func(*args, **kwargs)
-        wide = func(*tree_map_only(Tensor, Tensor.float, args), **tree_map_only(Tensor, Tensor.float, kwargs))
+        args, kwargs = tree_map_only(Tensor, widened, (args, kwargs))
+        wide = func(*args, **kwargs)
         if func is ATTENTION:  # the logarithms of its sums are float32 in every precision
             return wide[0].to(torch.bfloat16), *wide[1:]
         return tree_map_only(Tensor, lambda result: result.to(torch.bfloat16), wide)
