@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -112,17 +113,29 @@ def git(*order: str, folder: Path) -> str:
 
 
 def trained_by(commit: str, settings: Mapping[str, Any], folder: Path) -> Path:
-    """The results of `settings` by the code of `commit`, in a separate clone at `folder`; existing files are kept."""
+    """The results of `settings` by the code of `commit`, in a separate clone at `folder`.
+
+    Existing files are kept, but for the runs of other settings.
+    """
     if not (folder / ".git").is_dir():
         git("clone", "--quiet", str(ROOT), str(folder), folder=ROOT)
         git("checkout", "--quiet", "--detach", commit, folder=folder)
-    (folder / "commits.yaml").write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
+    begin(settings, folder)
     order = [sys.executable, "-m", "snakemake", "--cores", "1", "--keep-going", "--rerun-incomplete"]
     order += ["--configfile", "commits.yaml", "--until", "train"]
     environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     with (folder / "commits.log").open("w", encoding="utf-8") as log:
         subprocess.run(order, cwd=folder, check=True, stdout=log, stderr=log, env=environment)
     return folder / "results"
+
+
+def begin(settings: Mapping[str, Any], folder: Path) -> None:
+    """Write the configuration into the clone, and delete the runs of another one: they would be counted too."""
+    file, text = folder / "commits.yaml", yaml.safe_dump(dict(settings), sort_keys=False)
+    if file.is_file() and file.read_text(encoding="utf-8") != text:
+        for path in sorted((folder / "results").rglob("metrics.json")):
+            shutil.rmtree(path.parent)
+    file.write_text(text, encoding="utf-8")
 
 
 def runs_in(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -202,7 +215,8 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="*",
-        help="the first digits of commits, instead of all; others that the output compared with the same commit stay",
+        help="the first digits of commits, instead of all; what the output has of other commits stays if it is of the "
+        "same comparison",
     )
     parser.add_argument("--count", action="store_true", help="recount the kept results and train nothing")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE", help="the file to write")
@@ -238,8 +252,8 @@ def main() -> None:
 
 
 def joined(earlier: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
-    """The `document` with those commits of the `earlier` one that it lacks, if both have the same present code."""
-    if earlier.get("present") != document["present"]:
+    """The `document` with those commits of the `earlier` one that it lacks, if both are of the same comparison."""
+    if any(earlier.get(name) != document[name] for name in ("present", "processor", "steps")):
         return dict(document)
     now = {each["commit"] for each in document["commits"]} | document["alike"].keys()
     stay = [each for each in earlier["commits"] if each["commit"] not in now]

@@ -138,7 +138,7 @@ def test_the_kept_comparison_can_be_recounted_without_training(results):
 def test_a_comparison_of_some_commits_keeps_the_others():
     def document(*names: str, present: str = "now", **alike: int) -> dict:
         each = [{"commit": name, "from": names} for name in names]
-        return {"present": present, "alike": alike, "commits": each}
+        return {"present": present, "processor": "AMD", "steps": 6, "alike": alike, "commits": each}
 
     earlier, later = document("one", "two", now=1), document("two", "three", later=2)
     found = commits.joined(earlier, later)
@@ -146,6 +146,21 @@ def test_a_comparison_of_some_commits_keeps_the_others():
     assert [each["commit"] for each in found["commits"]] == ["one", "two", "three"]
     assert found["commits"][1]["from"] == ("two", "three")
     assert commits.joined(document("one", present="other"), later) == commits.joined({}, later) == later
+    for changed in ({"processor": "Intel"}, {"steps": 5}):
+        assert commits.joined(earlier | changed, later) == later
+
+
+def test_runs_of_other_settings_are_not_counted(tmp_path):
+    run = tmp_path / "results/long-term/ILI/dlinear/H24/metrics.json"
+    run.parent.mkdir(parents=True)
+    run.write_text("{}", encoding="utf-8")
+    commits.begin({"seeds": [0]}, tmp_path)
+    commits.begin({"seeds": [0]}, tmp_path)
+    assert run.is_file()
+    commits.begin({"seeds": [1]}, tmp_path)
+    assert not run.exists() and yaml.safe_load((tmp_path / "commits.yaml").read_text(encoding="utf-8")) == {
+        "seeds": [1]
+    }
 
 
 def test_the_page_says_which_seeds_are_from_the_second_processor(kept, root):

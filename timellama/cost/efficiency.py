@@ -28,7 +28,7 @@ from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.training.build import build
 from timellama.training.device import device_name, pick_device
-from timellama.training.precision import autocast
+from timellama.training.precision import autocast, products
 from timellama.training.run import count_parameters
 from timellama.training.steps.step import TrainingStep
 from timellama.training.trial import try_network
@@ -186,11 +186,13 @@ def timed(call: Callable[[], object], *, cell: Cell, device: str, warm_up: int, 
     return {"first": first, "seconds": middle, "p95": slow, "calls": len(taken), **memory(device)}
 
 
-def matmul_peak(device: str, dtype: torch.dtype) -> float:
+def matmul_peak(device: str, precision: str) -> float:
     """Floating-point operations per second of the fastest of several products of square matrices."""
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a, b = (torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=device).to(dtype) for _ in range(2))
-    clock(lambda: a @ b, device)
-    return 2 * MATMUL_SIZE**3 / min(clock(lambda: a @ b, device) for _ in range(MATMULS))
+    with products(device, precision):
+        clock(lambda: a @ b, device)
+        return 2 * MATMUL_SIZE**3 / min(clock(lambda: a @ b, device) for _ in range(MATMULS))
 
 
 def forward_call(model: Forecaster, x: Tensor, *, device: str, precision: str) -> Callable[[], object]:
@@ -245,8 +247,7 @@ def measure(cell: Cell, say: Callable[[dict], None]) -> None:
     if forward["seconds"] is None:
         return
     flops, uncounted = operations(call)
-    dtype = torch.bfloat16 if run.precision == "bfloat16" else torch.float32
-    say({"flops": flops, "uncounted": uncounted, "matmul_flops_per_second": matmul_peak(device, dtype)})
+    say({"flops": flops, "uncounted": uncounted, "matmul_flops_per_second": matmul_peak(device, run.precision)})
     if cell.train and method_of(run.method).trains:
         step = training_call(cell, model.train(), x, y, device=device)
         say({"training": timed(step, cell=cell, device=device, warm_up=1, most=MOST_STEPS)})

@@ -219,9 +219,9 @@ class Configuration(Model):
     precision: Precision = Field(
         description="float32, or bfloat16 for autocast with the frozen weights kept in bfloat16. auto uses bfloat16 "
         "if the machine that plans multiplies it faster: on CUDA, on a CPU with AMX, or on one with AVX512-BF16 "
-        "that a short measurement finds faster. A CPU without instructions for bfloat16 makes its products in float32 "
-        "and rounds them, which takes a little longer than float32. On a cluster, set the precision, since every node "
-        "plans for itself."
+        "that a short measurement finds faster. On a CPU without AVX512, products of bfloat16 are computed in float32 "
+        "and rounded, which takes longer than float32. On a cluster, set the precision, since every node plans for "
+        "itself."
     )
     compile: CompileSetting = Field(
         "off",

@@ -1,9 +1,9 @@
-"""What the precision of a run means where it is computed: bfloat16 autocast, and products that every CPU can make fast.
+"""What the precision of a run means where it is computed: bfloat16 autocast, with products that any CPU computes fast.
 
-A CPU without instructions for bfloat16 multiplies it in torch's reference loops, up to 40 times slower than float32
-(docs/benchmarks.md). There, each product is computed in float32 from the same rounded numbers and its result is
-rounded: what instructions for bfloat16 do, which also add up in float32, but for the order of the sum. The method is
-torch's `TorchDispatchMode`, which sees every operation of the forward and of the backward pass.
+Without AVX512, torch multiplies bfloat16 in plain loops, up to 40 times slower than float32 (docs/benchmarks.md).
+There, each product is computed in float32 from the same rounded numbers, and its result is rounded. Instructions for
+bfloat16 do the same but for the order of the sum: they add up in float32, too. The means is torch's
+`TorchDispatchMode`, which sees every operation of the forward and of the backward pass.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +16,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 aten = torch.ops.aten
+ADDED = {  # products that are added to their first argument, in place
+    aten.addmm_.default: aten.addmm.default,
+    aten.addmv_.default: aten.addmv.default,
+    aten.baddbmm_.default: aten.baddbmm.default,
+}
 ATTENTION = aten._scaled_dot_product_flash_attention_for_cpu.default
 PRODUCTS = frozenset(
     {
+        *ADDED,
+        *ADDED.values(),
         aten.mm.default,
-        aten.addmm.default,
         aten.bmm.default,
-        aten.baddbmm.default,
         aten.mv.default,
-        aten.addmv.default,
         aten.dot.default,
         aten.convolution.default,
         aten.convolution_backward.default,
@@ -63,8 +67,8 @@ def widens(device: str, precision: str) -> bool:
 
 
 def has_products() -> bool:
-    """Whether torch passes products in bfloat16 to oneDNN on this CPU, which takes AVX512 or more."""
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    """Whether torch passes products in bfloat16 to oneDNN on this CPU, which takes AVX512."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def widened(tensor: Tensor) -> Tensor:
@@ -84,13 +88,15 @@ class WideProducts(TorchDispatchMode):
         """Called by torch for each operation; those that torch composes of others are taken apart first."""
         kwargs = kwargs or {}
         if func not in PRODUCTS:
-            with self:  # without gradients, a linear layer arrives here whole
+            with self:  # in inference mode, a linear layer arrives here whole
                 parts = func.decompose(*args, **kwargs)
             return func(*args, **kwargs) if parts is NotImplemented else parts
         if not any(isinstance(a, Tensor) and a.dtype == torch.bfloat16 for a in args):
             return func(*args, **kwargs)
-        args, kwargs = tree_map_only(Tensor, widened, (args, kwargs))
-        wide = func(*args, **kwargs)
+        wide_args, wide_kwargs = tree_map_only(Tensor, widened, (args, kwargs))
+        wide = ADDED.get(func, func)(*wide_args, **wide_kwargs)
+        if func in ADDED:
+            return args[0].copy_(wide)
         if func is ATTENTION:  # the logarithms of its sums are float32 in every precision
             return wide[0].to(torch.bfloat16), *wide[1:]
         return tree_map_only(Tensor, lambda result: result.to(torch.bfloat16), wide)

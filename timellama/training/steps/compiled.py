@@ -36,12 +36,14 @@ def as_compiled(step: TrainingStep, kind: str, *, batch: int) -> "TrainingStep |
     if kind == GRAPH:
         return GraphStep(step, batch=batch, recorder=CudaRecorder(step.device) if torch.cuda.is_available() else None)
     if kind == INDUCTOR:
-        require_compiler()
-        # Shared by all runs of a folder of results.
-        os.environ[CACHE] = NAMED or str(Path(COMPILED).resolve())
+        never = widens(step.device, step.precision)
+        if not never:
+            require_compiler()
+            # Shared by all runs of a folder of results.
+            os.environ[CACHE] = NAMED or str(Path(COMPILED).resolve())
         step.forecast_by = forecast = CompiledForecast(step.model.forecast, backend=INDUCTOR, options=OPTIONS)
-        if widens(step.device, step.precision):
-            forecast.refuse("bfloat16 takes a torch dispatch mode on this CPU, and torch compiles nothing under one")
+        if never:
+            forecast.refuse("bfloat16 needs a torch dispatch mode on this CPU, and torch compiles nothing under one")
         return step
     raise ValueError(f"compiled is {kind!r}; it must be {OFF}, {GRAPH} or {INDUCTOR}")
 
