@@ -1,6 +1,7 @@
 """Fixtures for every test: the project's root, a copy in which it was run, and the folder of real data, if any."""
 
 import compileall
+import dataclasses
 import fcntl
 import os
 import shutil
@@ -15,6 +16,7 @@ import yaml
 from tests.preloaded import PreloadedPython
 from timellama.data.splits import Split
 from timellama.experiments.run import Backbone, Run, Training
+from timellama.methods.registry import method_of
 from timellama.methods.time_llama import TimeLlamaOptions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,3 +199,28 @@ def sample_run() -> Run:
         precision="float32",
         device="cpu",
     )
+
+
+@pytest.fixture(scope="session")
+def tiny(root, tmp_path_factory) -> Path:
+    """The folder of two blocks of a random GPT-2, 32 wide."""
+    from timellama.backbones.catalogue import load_backbones, prepare
+
+    folder = tmp_path_factory.mktemp("backbone") / "tiny"
+    prepare(load_backbones(root / "config/backbones.yaml")["tiny-gpt2"], blocks=2, source=None, folder=folder)
+    return folder
+
+
+@pytest.fixture
+def run_of(sample_run) -> Callable[..., Run]:
+    """Makes the run of a method, on `tiny` if it needs a language model, with these options."""
+
+    def make(name: str, **options: object) -> Run:
+        method = method_of(name)
+        if name == "time-llm":
+            options = {"features": 32} | options  # no wider than the tiny backbone
+        own = {"method": name, "variant": name, "options": method.options(**options), "context": 96, "horizon": 24}
+        own["backbone"] = sample_run.backbone if method.backbone else None
+        return dataclasses.replace(sample_run, **own)
+
+    return make

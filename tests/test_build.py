@@ -2,17 +2,13 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
 from tests.refusal import refused
-from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows, tokeniser
-from timellama.experiments.run import Backbone, Run
 from timellama.methods.registry import every_method, method_of
 from timellama.methods.time_llama import TimeLlamaOptions
 from timellama.training.build import build, model_class
@@ -20,8 +16,6 @@ from timellama.training.precision import autocast
 
 # Options that training uses, not the model's constructor.
 ELSEWHERE = {"time-llama": {"balance_weight", "column_order"}}
-# What the tiny backbone, 32 wide, requires.
-SMALL = {"time-llm": {"features": 32}}
 VARIANTS = {
     *(f"time-llama-{number}" for number in range(1, 7)),
     *(f"time-llama-n{number}" for number in (1, 2, 3, 5, 6, 7)),
@@ -34,29 +28,10 @@ VARIANTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def tiny(root, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("backbone") / "tiny"
-    entry = load_backbones(root / "config/backbones.yaml")["tiny-gpt2"]
-    prepare(entry, blocks=2, source=None, folder=folder)
-    return folder
-
-
-@pytest.fixture
-def run_of(sample_run) -> Callable[[str], Run]:
-    def make(method: str, **options: object) -> Run:
-        own = {"method": method, "variant": method, "options": method_of(method).options(**options)}
-        own |= {"context": 96, "horizon": 24}
-        own["backbone"] = Backbone(name="tiny-gpt2", blocks=2, pin="0") if method_of(method).backbone else None
-        return dataclasses.replace(sample_run, **own)
-
-    return make
-
-
 @pytest.mark.parametrize("method", every_method())
 def test_a_method_builds_and_forecasts(method, tiny, run_of):
     torch.manual_seed(0)
-    model = build(run_of(method, **SMALL.get(method, {})), backbone_folder=tiny).eval()
+    model = build(run_of(method), backbone_folder=tiny).eval()
     with torch.no_grad():
         y = model(torch.randn(2, 96, 7))
     assert y.shape == (2, 24, 7) and torch.isfinite(y).all()
@@ -119,7 +94,7 @@ def test_a_variant_builds_and_forecasts(name, variants, tiny, run_of):
 
 @pytest.mark.parametrize("name", [*every_method(), *sorted(VARIANTS - {"time-llama-n7"})])
 def test_every_method_and_variant_forecasts_nearly_the_same_and_trains_in_bfloat16(name, variants, tiny, run_of):
-    run = run_of("time-llama", **variants[name]["options"]) if name in variants else run_of(name, **SMALL.get(name, {}))
+    run = run_of("time-llama", **variants[name]["options"]) if name in variants else run_of(name)
     run = dataclasses.replace(run, prompt="") if getattr(run.options, "prompt", None) == "empty" else run
     x = 5 + torch.randn(2, 96, 7)
     forecasts = []

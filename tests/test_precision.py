@@ -9,11 +9,9 @@ import torch
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.cost import efficiency
 from timellama.experiments.run import Training
 from timellama.methods.forecaster import Forecaster
-from timellama.methods.registry import method_of
 from timellama.training import precision
 from timellama.training.build import build
 from timellama.training.precision import WideProducts, autocast, products
@@ -139,24 +137,12 @@ def test_attention_keeps_its_mask(kind):
 
 
 @pytest.fixture
-def build_one(root, tmp_path, sample_run) -> Callable[[str], Forecaster]:
-    """A method's network in evaluation mode, so without dropout, on two blocks of a random GPT-2 if it has any."""
-    folder = tmp_path / "tiny"
-    prepare(load_backbones(root / "config/backbones.yaml")["tiny-gpt2"], blocks=2, source=None, folder=folder)
+def build_one(run_of, tiny) -> Callable[[str], Forecaster]:
+    """A method's network in evaluation mode, so without dropout."""
 
     def make(name: str) -> Forecaster:
-        method = method_of(name)
-        small = {"features": 32} if name == "time-llm" else {}  # no wider than the tiny backbone
-        run = dataclasses.replace(
-            sample_run,
-            variant=name,
-            method=name,
-            options=method.options(**small),
-            backbone=sample_run.backbone if method.backbone else None,
-            precision="bfloat16",
-        )
         torch.manual_seed(0)
-        return build(run, backbone_folder=folder).eval()
+        return build(dataclasses.replace(run_of(name), precision="bfloat16"), backbone_folder=tiny).eval()
 
     return make
 
@@ -166,11 +152,11 @@ def model(build_one):
     return build_one("gpt4ts")
 
 
-def gradients_of(model, kind: str = "bfloat16") -> torch.Tensor:
+def gradients_of(model) -> torch.Tensor:
     torch.manual_seed(1)
-    x, y = torch.randn(2, 512, 7), torch.randn(2, 96, 7)
+    x, y = torch.randn(2, 96, 7), torch.randn(2, 24, 7)
     model.zero_grad()
-    how = {"loss": Training().loss, "balance_weight": 0.0, "device": "cpu", "precision": kind, "series": None}
+    how = {"loss": Training().loss, "balance_weight": 0.0, "device": "cpu", "precision": "bfloat16", "series": None}
     gradients(model, x, y, **how)
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
@@ -194,7 +180,7 @@ def test_no_product_of_a_step_is_made_in_bfloat16_and_its_gradient_is_the_same_w
 
 def test_a_forecast_multiplies_in_float32_too(model, without):
     with Products() as seen, torch.inference_mode(), autocast("cpu", "bfloat16"):
-        model(torch.randn(2, 512, 7))
+        model(torch.randn(2, 96, 7))
     assert len(seen.types) > 10 and torch.bfloat16 not in seen.types
 
 
@@ -223,7 +209,7 @@ def test_steps_that_torch_would_not_compile_say_so(model, without):
 def test_products_change_only_where_a_cpu_has_none_in_bfloat16(device, kind, has, changed, monkeypatch):
     monkeypatch.setattr(precision, "has_products", lambda: has)
     with Products() as seen, products(device, kind):
-        one, other = (torch.randn(size, size).to(getattr(torch, kind)) for size in (5, 5))
+        one, other = (torch.randn(5, 5).to(getattr(torch, kind)) for _ in range(2))
         one @ other
     assert seen.types == [torch.float32 if changed or kind == "float32" else torch.bfloat16]
     assert torch.backends.mha.get_fastpath_enabled()
