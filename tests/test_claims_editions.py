@@ -18,6 +18,13 @@ from timellama.reports.claims.verdicts import Results, findings
 LINE = "| {} | lower MSE | any data set | +2.0 % | +0.5 to +3.9 | 20 | below 0 | {} |"
 
 
+def test_one_statement_is_counted_in_the_singular():
+    verdicts = (HOLDS, INCONCLUSIVE, INCONCLUSIVE, NOT_RUN)
+    made = [each for n, v in enumerate(verdicts) for each in claims_editions.read(LINE.format(f"1.{n}", v))]
+    counted = claims_editions.counted(made, named={"1.0": "on ETTh1 alone"})
+    assert counted == "1 holds here (1.0, on ETTh1 alone), 2 are inconclusive and 1 was not run"
+
+
 def test_statement_6_1_holds_with_pairs_of_one_processor_too(root):
     """The kept runs give the table's interval; with Time-LlaMA's repeated runs it is the one that the page states."""
     repeats = json.loads((root / "docs/reference/repeats.json").read_text(encoding="utf-8"))
