@@ -15,9 +15,13 @@ import yaml
 
 from tests.preloaded import PreloadedPython
 from timellama.data.splits import Split
+from timellama.experiments.matrix import make_matrix
 from timellama.experiments.run import Backbone, Run, Training
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama import TimeLlamaOptions
+from timellama.reports.planned import code_of
+from timellama.reports.registry import of_configuration
+from timellama.results.digests import code_of_run
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "timellama", "workflow")
@@ -103,6 +107,12 @@ def make_project(root, preloaded_python, tmp_path_factory) -> Callable[[], Proje
     # A copy's many processes write no bytecode, so that an edited module is never mistaken for its earlier version. The
     # package is compiled here once, or each of them would compile it again.
     compileall.compile_dir(root / "timellama", quiet=2)
+    # Likewise the digests of its code, which are kept beside the bytecode.
+    matrix = make_matrix(yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8")), root=root)
+    for run in matrix.every_run().values():
+        code_of_run(run)
+    for report in of_configuration(matrix.config).values():
+        code_of(report)
 
     def make() -> Project:
         folder = tmp_path_factory.mktemp("project")

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.digest_caches import forget
 from tests.refusal import refused
 from timellama.core import code_digest as subject
+from timellama.core import code_files
 
 A = '''"""Doc."""
 from timellama.b import f
@@ -49,15 +51,10 @@ def package(tmp_path, monkeypatch):
     root.mkdir()
     for name, text in {"__init__": "", "a": A, "b": B, "c": C, "d": D}.items():
         (root / f"{name}.py").write_text(text)
-    monkeypatch.setattr(subject, "ROOT", root)
+    monkeypatch.setattr(code_files, "ROOT", root)
     forget()
     yield root
     forget()
-
-
-def forget() -> None:
-    for cached in (subject.code_digest, subject._file, subject._source):
-        cached.cache_clear()
 
 
 def digest(*entries: str, without: tuple[str, ...] = ()) -> str:

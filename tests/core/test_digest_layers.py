@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.digest_caches import forget
 from timellama.core import code_digest as subject
+from timellama.core import code_files
 from timellama.methods.registry import method_of
 from timellama.results.digests import code_of_run, code_of_sweep
 
@@ -34,16 +36,15 @@ def copy(package, monkeypatch):
             sources[module] = read(module)
         return sources[module]
 
-    monkeypatch.setattr(subject, "ROOT", folder)
+    monkeypatch.setattr(code_files, "ROOT", folder)
     monkeypatch.setattr(subject, "_source", source)
-    subject._file.cache_clear()
+    forget(sources=False)
     yield folder, lambda module: sources.pop(f"timellama.{module}", None)
-    subject._file.cache_clear()
-    subject.code_digest.cache_clear()
+    forget(sources=False)
 
 
 def digests() -> dict[str, str]:
-    subject.code_digest.cache_clear()
+    forget(sources=False)
     runs = {name: ("long-term", name) for name in LONG} | {"m4": ("short-term", "dlinear")}
     found = {
         name: code_of_run(SimpleNamespace(task=task, method=method, options=method_of(method).options()))

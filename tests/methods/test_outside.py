@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests import made_up
+from tests.digest_caches import forget
 from tests.refusal import refused
 from timellama.cost import job_limits, workload
 from timellama.cost.flops import count
@@ -75,8 +76,8 @@ def test_a_configuration_can_name_a_network(root, config, visitor):
     before = code_of_run(run)
     file = visitor / "visiting_model.py"
     file.write_text(file.read_text(encoding="utf-8").replace("self.scale *", "2 * self.scale *"), encoding="utf-8")
-    for cached in (registry.method_of, *_digest_caches()):
-        cached.cache_clear()
+    registry.method_of.cache_clear()
+    forget()
     assert code_of_run(run) != before and code_of_run(runs["dlinear"]) != before
 
 
@@ -92,12 +93,6 @@ def test_its_cost_is_counted_without_a_further_entry(root, config, visitor):
     assert costs.forecast.flops == products * costs.forecast_windows
     assert costs.step.flops == 2 * products * run.training.batch_size
     assert job_limits.memory(run, rows=1000, width=None, cuda=False)["host"] > 0
-
-
-def _digest_caches():
-    from timellama.core import code_digest
-
-    return code_digest.code_digest, code_digest._file, code_digest._source
 
 
 def test_an_installed_package_can_offer_a_method(root, config, visitor):

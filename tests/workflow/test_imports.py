@@ -8,7 +8,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from timellama.core.code_digest import _file as _module_file
+from timellama.core.code_files import module_file
 
 HEAVY = ("torch", "transformers", "tokenizers", "safetensors", "gguf", "peft")
 NEEDS_TORCH = {"train.py", "calibrate.py"}  # those that compute with a model in their own process
@@ -29,14 +29,14 @@ def imported(path: Path) -> list[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "timellama":
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
-            names += [module for module in [node.module, *inner] if _module_file(module)]
+            names += [module for module in [node.module, *inner] if module_file(module)]
     assert names, f"{path} imports nothing of the package"
     return names
 
 
 def libraries(module: str) -> set[str]:
     """The top-level packages that a module's code imports anywhere, including inside a function."""
-    tree = ast.parse(_module_file(module).read_text(encoding="utf-8"))
+    tree = ast.parse(module_file(module).read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
     return {name.split(".")[0] for name in names}

@@ -9,20 +9,17 @@ Code is digested by content, so modules and what they define may be moved or ren
 is replaced by the order in which the walk first meets it, and a name imported from a library by the library's own name
 for it. A string that names a module of the package loses the module's path.
 
-Only the standard library is imported, and none of the digested code: planning calls this.
+None of the digested code is imported, and no library either: planning calls this.
 """
 
 import ast
 import functools
 import hashlib
-import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 
-PACKAGE = "timellama"
-ROOT = Path(__file__).resolve().parents[1]
+from timellama.core.code_files import PACKAGE, keep_digest, kept_digest, module_file, text_of
+
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -57,10 +54,13 @@ def code_digest(*entries: str, without: tuple[str, ...] = ()) -> str:
     An entry outside the package is followed through its own top-level package and through this one. Raises ValueError
     for an entry or module that does not exist.
     """
+    if kept := kept_digest(entries, without):
+        return kept
     found = hashlib.sha256()
     for _, lines in _walk(entries, without):
         for line in lines:
             found.update(line.encode() + b"\n")
+    keep_digest(entries, without, found.hexdigest())
     return found.hexdigest()
 
 
@@ -86,7 +86,7 @@ def _walk(entries: tuple[str, ...], without: tuple[str, ...]) -> Iterator[tuple[
 
     for entry in (*without, *entries):
         module, _, name = entry.partition(":")
-        if _file(module) is None or (name and name not in _source(module).defined):
+        if module_file(module) is None or (name and name not in _source(module).defined):
             raise ValueError(f"{entry!r} is not a module, or not defined in one; a step can only name what exists")
         number((module, name or None))
     while waiting:
@@ -114,7 +114,7 @@ def _resolved(module: str, name: str | None) -> Name:
             return module, name
         if name in _source(module).imports:
             module, name = _source(module).imports[name]
-        elif _file(f"{module}.{name}"):
+        elif module_file(f"{module}.{name}"):
             module, name = f"{module}.{name}", None
         else:
             return module, None  # made in a way that the source does not show: the whole module counts
@@ -122,30 +122,12 @@ def _resolved(module: str, name: str | None) -> Name:
 
 
 @functools.cache
-def _file(module: str) -> Path | None:
-    """The source or compiled file of a module, ours or installed; for a package without `__init__.py`, its folder."""
-    head, *rest = module.split(".")
-    if head == PACKAGE:
-        roots = [ROOT]
-    else:
-        found = importlib.util.find_spec(head) if head.isidentifier() else None
-        if found is None:
-            return None
-        if not rest and not found.submodule_search_locations:
-            return Path(found.origin) if found.origin and found.origin.endswith(".py") else None
-        roots = list(map(Path, found.submodule_search_locations or ()))
-    paths = [root.joinpath(*rest) for root in roots]
-    names = [f"{path}{ending}" for ending in (".py", "/__init__.py", *EXTENSION_SUFFIXES) for path in paths]
-    return next((file for file in map(Path, [*names, *paths]) if file.exists()), None)
-
-
-@functools.cache
 def _source(module: str) -> Source:
-    file = _file(module)
+    file = module_file(module)
     if file is None:
         raise ValueError(f"{module!r} is not a readable module; a step can only name modules that exist")
     source = Source()
-    for statement in _body(ast.parse(_text(file))):
+    for statement in _body(ast.parse(text_of(file))):
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             _bind(statement, module, source.imports, source.libraries)
         elif not _is_main(statement):
@@ -157,13 +139,6 @@ def _source(module: str) -> Source:
         if not names:
             source.effects.append(index)
     return source
-
-
-def _text(file: Path) -> str:
-    if file.suffix == ".py":
-        return file.read_text(encoding="utf-8")
-    # No names can be read from a compiled module, so all of it counts.
-    return f"COMPILED = {hashlib.sha256(file.read_bytes()).hexdigest()!r}" if file.is_file() else ""
 
 
 def _piece(module: str, index: int) -> Piece:
@@ -225,7 +200,7 @@ def _bind(
 
 
 def _is_package(module: str) -> bool:
-    file = _file(module)
+    file = module_file(module)
     return file is not None and (file.name == "__init__.py" or file.is_dir())
 
 
@@ -335,7 +310,7 @@ class _Writer:
             if owner is None:
                 return None
             module, name = _resolved(*owner) if owner[0] != self.module else owner
-            return (module, node.attr) if name is None and _file(module) else None
+            return (module, node.attr) if name is None and module_file(module) else None
         if self._is_local(node.id):
             return None
         if node.id in self.imports:
@@ -378,7 +353,7 @@ class _Writer:
         path, colon, rest = text.partition(":")
         parts = path.split(".")
         for end in range(len(parts), 1, -1):
-            if _file(".".join(parts[:end])):
+            if module_file(".".join(parts[:end])):
                 return ".".join(["<module>", *parts[end:]]) + colon + rest
         return text
 
