@@ -39,7 +39,7 @@ UNREAD = ("chosen/", "provenance/", "run/options/", "run/split/", "frequencies/"
 
 def kept_runs() -> pd.DataFrame:
     """The runs that most tables show: not other depths, `APART`, or DLinear at other papers' look-back."""
-    kept = pd.read_csv(KEPT / "metrics.csv", usecols=lambda name: not name.startswith(UNREAD), low_memory=False)
+    kept = _every_run()
     plan = json.loads((KEPT / "plan.json").read_text(encoding="utf-8"))
     kept = kept[kept["result"].isin(planned_results(plan, without=APART))]
     blocks, context = kept["run/backbone/blocks"], kept["run/dataset"].map(LONG_TERM)
@@ -48,8 +48,12 @@ def kept_runs() -> pd.DataFrame:
 
 def searched_runs() -> pd.DataFrame:
     """The runs with searched settings, one per seed, without trials; empty before there is a search."""
-    kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
+    kept = _every_run()
     return kept[kept["run/trials"].notna()] if "run/trials" in kept else kept[:0]
+
+
+def _every_run() -> pd.DataFrame:
+    return pd.read_csv(KEPT / "metrics.csv", usecols=lambda name: not name.startswith(UNREAD), low_memory=False)
 
 
 def select(kept: pd.DataFrame, variant: str, dataset: str, horizon: int | None, percent: int = 100) -> pd.DataFrame:

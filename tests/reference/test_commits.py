@@ -179,12 +179,15 @@ def test_the_page_says_what_a_later_change_of_the_code_did(root):
         json.loads(path.read_text(encoding="utf-8"))
         for path in (commits.OUTPUT, commits.OUTPUT.with_name("commits_since.json"))
     )
-    after = {each["commit"] for each in before["commits"] if each["commit"].startswith("8afb150")}  # the first change
-    assert {each["commit"] for each in later["commits"]} == set(before["alike"]) | after and len(after) == 1
+    # Those that are younger than the first of the two changes.
+    after = {each["commit"] for each in before["commits"] if each["commit"].startswith(("8afb150", "eda70fe"))}
+    assert {each["commit"] for each in later["commits"]} == set(before["alike"]) | after and len(after) == 2
     runs = sum(each["runs"] for each in later["commits"])
     assert runs == sum(each["same"] for each in later["commits"]) > 0
-    said = f"The {runs} short runs of the commits that have the code of {before['present'][:7]}, and of 8afb150, all in"
-    assert said in words
+    said = (
+        f"The {runs} short runs of the commits that have the code of {before['present'][:7]}, of 8afb150 and of eda70fe"
+    )
+    assert f"{said}, all in float32, end with the bits of {later['present'][:7]}" in words
 
 
 def test_methods_are_trained_if_the_catalogue_says_so(catalogue):
