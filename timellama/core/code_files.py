@@ -10,7 +10,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -74,7 +73,7 @@ def _package() -> dict[Path, bytes | None]:
     A digest and the state under which it is kept are both of what is read here, whatever is edited meanwhile.
     """
     found: dict[Path, bytes | None] = {}
-    for folder, folders, names in os.walk(ROOT, followlinks=True):
+    for folder, folders, names in os.walk(ROOT):  # links lead to the project's other files, no modules
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         found[Path(folder)] = None
         for name in sorted(names):
@@ -103,8 +102,8 @@ def _kept() -> dict[str, str]:
 
 
 def _keeping() -> Path:
-    """Named as bytecode is, by the Python that wrote it."""
-    return ROOT / "__pycache__" / f"code_digests.{sys.implementation.cache_tag}.json"
+    """Where Python would keep the bytecode of a module of this name."""
+    return Path(importlib.util.cache_from_source(ROOT / "code_digests.py")).with_suffix(".json")
 
 
 def _request(entries: Iterable[str], without: Iterable[str]) -> str:
