@@ -196,8 +196,10 @@ def missing() -> str:
     kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
     absent = pd.read_csv(KEPT / "absent.csv")["result"] if (KEPT / "absent.csv").is_file() else pd.Series(dtype=str)
     parts = absent.str.extract(PLACE).fillna({"model": ""})
+    place = ["task", "dataset", "variant", "model"]
+    seeds_of_cell = parts.groupby([*place, "horizon"])["seed"].transform(lambda seeds: named_seeds(seeds.astype(int)))
     rows = []
-    for (task, dataset, variant, model), runs in parts.groupby(["task", "dataset", "variant", "model"], sort=False):
+    for (task, dataset, variant, model, seeds), runs in parts.groupby([*place, seeds_of_cell], sort=False):
         alike = kept[(kept["run/task"] == task) & (kept["run/dataset"] == dataset) & (kept["run/variant"] == variant)]
         if model:
             alike = alike[
@@ -205,7 +207,6 @@ def missing() -> str:
             ]
         hours = f"{alike['seconds/total'].max() / 3600:.1f}" if len(alike) else "none is kept"
         horizons = ", ".join(sorted(set(runs["horizon"]), key=int))
-        seeds = named_seeds(runs["seed"].astype(int).unique())
         name = f"{variant} on {model}" if model else variant
         rows.append([name, dataset, task, f"H {horizons}; {seeds}", str(len(runs)), hours])
     if not rows:
