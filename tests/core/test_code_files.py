@@ -1,7 +1,9 @@
-"""A digest outlives its process, and no change of the package does."""
+"""A digest is kept from one process to the next until the package changes."""
 
 import json
 import os
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -42,52 +44,67 @@ def in_a_new_process(*entries: str, without: tuple[str, ...] = ()) -> str:
     return code_digest(*entries, without=without)
 
 
-def kept_file(package: Path) -> Path:
-    [file] = (package / "__pycache__").iterdir()
-    return file
+def kept_file() -> Path:
+    return code_files._keeping()
 
 
 def test_the_next_process_parses_nothing(package, parsed):
     first = in_a_new_process(ENTRY)
-    assert len(parsed) == 2
+    assert len(parsed) == 2 and kept_file().is_relative_to(package)
     parsed.clear()
     assert in_a_new_process(ENTRY) == first and not parsed
 
 
-def test_each_request_is_kept_for_itself(package, parsed):
+def test_each_request_is_kept_separately(package, parsed):
     requests = [((ENTRY,), ()), (("timellama.room.b",), ()), ((ENTRY,), ("timellama.room.b",)), ((ENTRY, ENTRY), ())]
     computed = {request: in_a_new_process(*request[0], without=request[1]) for request in requests}
-    assert len(set(computed.values())) == 3  # the last asks for nothing more than the first
+    assert len(set(computed.values())) == 3  # the last has the digest of the first
     parsed.clear()
     assert {request: in_a_new_process(*request[0], without=request[1]) for request in requests} == computed
     assert not parsed
 
 
+def same_length(file: Path, text: str) -> None:
+    """Replace the text by one of the same length, and keep the time."""
+    about = file.stat()
+    file.write_text(text)
+    os.utime(file, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (about.st_size, about.st_mtime_ns)
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        lambda package: (package / "room/b.py").write_text("K = 3\n"),
+        lambda package: same_length(package / "room/b.py", "K = 3\n"),
         lambda package: (package / "a.py").write_text("def f(x):\n    return x\n"),
         lambda package: (package / "room/b.py").rename(package / "room/c.py"),
         lambda package: (package / "room.py").write_text(""),  # hides the folder
         lambda package: (package / "room/new.py").write_text(""),
         lambda package: (package / "room/new").mkdir(),
-        lambda package: (package / f"room/new{code_files.EXTENSION_SUFFIXES[0]}").write_bytes(b"one"),
+        lambda package: (package / f"room/new{EXTENSION_SUFFIXES[0]}").write_bytes(b"one"),
     ],
 )
-def test_any_change_of_the_package_makes_kept_digests_void(package, parsed, change):
+def test_any_change_to_the_package_makes_kept_digests_void(package, change):
     in_a_new_process(ENTRY)
-    stamp = (package / "a.py").stat()
+    forget()
+    assert code_files.kept_digest((ENTRY,), ())
     change(package)
-    os.utime(package / "a.py", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # the time says nothing
     forget()
     assert code_files.kept_digest((ENTRY,), ()) is None
 
 
-def test_what_is_kept_is_the_digest_of_what_was_read_first(package):
-    """An edit between reading a file and keeping the digest changes neither."""
+@pytest.mark.parametrize("name", ["ALGORITHM", "PYTHON"])
+def test_digests_of_another_algorithm_or_python_are_not_used(package, monkeypatch, name):
+    in_a_new_process(ENTRY)
+    monkeypatch.setattr(code_files, name, ["another"])
+    forget()
+    assert code_files.kept_digest((ENTRY,), ()) is None
+
+
+def test_the_kept_digest_is_of_the_text_that_was_read_first(package):
+    """An edit between reading the package and keeping a digest changes neither the digest nor its state."""
     before = in_a_new_process(ENTRY)
-    kept_file(package).unlink()
+    kept_file().unlink()
     forget()
     assert code_files.module_file("timellama.a")
     old = (package / "room/b.py").read_text()
@@ -98,39 +115,70 @@ def test_what_is_kept_is_the_digest_of_what_was_read_first(package):
     assert in_a_new_process(ENTRY) == before
 
 
+def test_modules_of_an_earlier_reading_are_parsed_again(package):
+    before = in_a_new_process(ENTRY)
+    (package / "room/b.py").write_text("K = 3\n")
+    forget()
+    edited = code_digest(ENTRY)
+    kept_file().unlink()
+    assert edited == in_a_new_process(ENTRY) != before
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"package": 1}', '{"package": null, "digests": 3}', b"\xff"])
 def test_a_damaged_file_is_replaced(package, text):
     first = in_a_new_process(ENTRY)
-    file = kept_file(package)
-    whole = file.read_bytes()
-    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    whole = kept_file().read_bytes()
+    kept_file().write_bytes(text if isinstance(text, bytes) else text.encode())
     assert in_a_new_process(ENTRY) == first
-    assert file.read_bytes() == whole
+    assert kept_file().read_bytes() == whole
 
 
-def test_a_damaged_part_is_replaced(package):
+@pytest.mark.parametrize("digests", [3, [], [[1, 2]], {"other": 3}, {"other": "x"}, {"other": "A" * 64}])
+def test_damaged_digests_are_replaced(package, digests):
     first = in_a_new_process(ENTRY)
-    file = kept_file(package)
-    for digests in (3, [], {"other": "x"}):
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"digests": digests}))
-        assert in_a_new_process(ENTRY) == first
+    whole = kept_file().read_bytes()
+    kept_file().write_text(json.dumps(json.loads(whole) | {"digests": digests}))
+    assert in_a_new_process(ENTRY) == first
+    assert kept_file().read_bytes() == whole
 
 
-def test_a_folder_that_cannot_be_written_to_is_left(package, monkeypatch):
+def test_without_a_writable_place_digests_are_computed(package, monkeypatch):
     def refuse(*paths):
         raise PermissionError(paths[0])
 
     monkeypatch.setattr(code_files, "staged", refuse)
     first = in_a_new_process(ENTRY)
-    assert not (package / "__pycache__").exists()
+    assert not kept_file().exists()
     monkeypatch.setattr(code_files, "staged", staged)
-    assert in_a_new_process(ENTRY) == first and kept_file(package)
+    assert in_a_new_process(ENTRY) == first and kept_file().exists()
+    monkeypatch.setattr(sys.implementation, "cache_tag", None)  # a Python that keeps no bytecode
+    assert in_a_new_process(ENTRY) == first
 
 
-def test_code_from_outside_the_package_is_read_each_time(package, tmp_path, monkeypatch):
+def test_files_that_are_no_modules_are_not_read(package):
+    before = in_a_new_process(ENTRY)
+    (package / ".#a.py").symlink_to("nobody@nowhere.1")  # an editor's lock
+    (package / "gone.py").symlink_to("nowhere.py")
+    (package / "room/up").symlink_to(package)
+    (package / "room/notes.txt").write_text("K = 3\n")
+    forget()
+    assert code_files.kept_digest((ENTRY,), ()) == before
+
+
+def test_a_linked_folder_counts(package, tmp_path):
+    (package / "room").rename(tmp_path / "elsewhere")
+    (package / "room").symlink_to(tmp_path / "elsewhere")
+    before = in_a_new_process(ENTRY)
+    (tmp_path / "elsewhere/b.py").write_text("K = 3\n")
+    assert in_a_new_process(ENTRY) != before
+
+
+@pytest.mark.parametrize("requested", [(("visitor:g", ENTRY), ()), ((ENTRY,), ("visitor:g",))])
+def test_digests_of_code_outside_the_package_are_not_kept(package, tmp_path, monkeypatch, requested):
+    entries, without = requested
     (tmp_path / "visitor.py").write_text("from timellama.a import f\n\n\ndef g(x):\n    return f(x)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = in_a_new_process("visitor:g", ENTRY)
-    assert not (package / "__pycache__").exists()
+    before = in_a_new_process(*entries, without=without)
+    assert not kept_file().exists()
     (tmp_path / "visitor.py").write_text("def g(x):\n    return x\n")
-    assert in_a_new_process("visitor:g", ENTRY) != before
+    assert in_a_new_process(*entries, without=without) != before

@@ -29,22 +29,21 @@ def package(root, tmp_path_factory):
 def copy(package, monkeypatch):
     """The copied folder, which is digested instead of the package, and a way to have a module reread."""
     folder, sources = package
-    read = subject._source.__wrapped__
 
     def source(module):
         if module not in sources:
-            sources[module] = read(module)
+            sources[module] = subject._parsed.__wrapped__(module, code_files.package())
         return sources[module]
 
     monkeypatch.setattr(code_files, "ROOT", folder)
     monkeypatch.setattr(subject, "_source", source)
-    forget(sources=False)
+    forget()
     yield folder, lambda module: sources.pop(f"timellama.{module}", None)
-    forget(sources=False)
+    forget()
 
 
 def digests() -> dict[str, str]:
-    forget(sources=False)
+    forget()
     runs = {name: ("long-term", name) for name in LONG} | {"m4": ("short-term", "dlinear")}
     found = {
         name: code_of_run(SimpleNamespace(task=task, method=method, options=method_of(method).options()))

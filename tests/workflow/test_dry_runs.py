@@ -9,6 +9,12 @@ import re
 from collections.abc import Callable
 
 import pytest
+import yaml
+
+from tests.digest_caches import forget
+from timellama.core import code_digest, code_files
+from timellama.reports.planned import code_of
+from timellama.reports.registry import of_configuration
 
 CONFIGURATIONS = ("config", "smoke", "cpu", "paper")
 
@@ -31,6 +37,20 @@ def dry_run(untouched) -> Callable[[str], str]:
         return done.stdout
 
     return dry_run
+
+
+def test_a_copy_has_the_digests_that_were_kept(make_project, root, monkeypatch):
+    """Otherwise the first workflow in each of the suite's copies would compute them again."""
+    folder = make_project().folder / "timellama"
+    reports = of_configuration(yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8")))
+    before = {name: code_of(report) for name, report in reports.items()}
+    monkeypatch.setattr(code_files, "ROOT", folder)
+    monkeypatch.setattr(code_digest, "text_of", None)
+    forget()
+    try:
+        assert {name: code_of(report) for name, report in reports.items()} == before
+    finally:
+        forget()
 
 
 def test_lint(untouched):

@@ -9,7 +9,8 @@ Code is digested by content, so modules and what they define may be moved or ren
 is replaced by the order in which the walk first meets it, and a name imported from a library by the library's own name
 for it. A string that names a module of the package loses the module's path.
 
-None of the digested code is imported, and no library either: planning calls this.
+Planning calls this, so no library is imported, and of the package only `core.code_files`, `core.files` and
+`core.errors`.
 """
 
 import ast
@@ -18,7 +19,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from timellama.core.code_files import PACKAGE, keep_digest, kept_digest, module_file, text_of
+from timellama.core.code_files import PACKAGE, Package, keep_digest, kept_digest, module_file, package, text_of
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -121,8 +122,13 @@ def _resolved(module: str, name: str | None) -> Name:
     return module, name
 
 
-@functools.cache
 def _source(module: str) -> Source:
+    return _parsed(module, package())
+
+
+@functools.cache
+def _parsed(module: str, _: Package) -> Source:
+    """The module as that reading of the package has it."""
     file = module_file(module)
     if file is None:
         raise ValueError(f"{module!r} is not a readable module; a step can only name modules that exist")
