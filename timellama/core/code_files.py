@@ -50,7 +50,7 @@ def package() -> Package:
         )
         files[Path(folder)] = None
         for name in sorted(names):
-            if name.endswith(ENDINGS) and name.split(".")[0].isidentifier():
+            if name.endswith(ENDINGS):
                 with suppress(FileNotFoundError):  # deleted since it was listed, or a link that leads nowhere
                     files[Path(folder, name)] = Path(folder, name).read_bytes()
     state = hashlib.sha256(json.dumps([ALGORITHM, PYTHON]).encode())
