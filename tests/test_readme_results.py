@@ -398,6 +398,15 @@ def test_the_methods_that_are_better_and_the_numbers_of_seeds_match_the_runs(wor
             assert list(errors(kept, variant, horizon, dataset=dataset).index) == [0, 1, 2]
 
 
+def test_a_row_of_missing_results_names_exactly_its_horizons_and_seeds(root):
+    absent = pd.read_csv(root / "docs/reference/cpu/absent.csv")
+    rows = [[cell.strip() for cell in line.split("|")][1:-1] for line in detailed_results.missing().splitlines()[2:]]
+    assert sum(int(row[-2]) for row in rows) == len(absent)
+    for row in rows:
+        horizons, seeds = (re.findall(r"\d+", part) for part in row[3].split(";"))
+        assert len(horizons) * len(seeds) == int(row[-2]), row
+
+
 def test_the_hours_that_the_configuration_takes_match_the_runs(root):
     """Half the sum of the kept hours, of one thread, and those of the missing runs: two cores do two runs at once."""
     seconds = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)["seconds/total"]
