@@ -11,9 +11,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tests.refusal import refused
-from timellama.reports.figures import curves as figures
-from timellama.reports.figures import of_files
+from timellama.reports.catalogue import OWN
+from timellama.reports.figures.learning_curves import draw_learning_curves
+from timellama.reports.figures.of_runs import remark
+from timellama.reports.figures.routers import draw_lora_distribution, draw_router_heatmap, draw_router_training
+from timellama.reports.figures.settings import draw_active_loras, draw_depth, draw_prompts
+from timellama.reports.figures.windows import draw_forecasts
+from timellama.reports.registry import built
 from timellama.reports.render import style
+from timellama.reports.report import ReportContext
 
 BACKBONE = {"name": "tiny", "blocks": 2, "weights": "random", "pin": "x"}
 
@@ -63,7 +69,7 @@ def axes_of(figure):
 
 
 def test_forecasts_are_drawn_with_look_back_and_truth(shown):
-    figure = figures.forecasts([("Time-LlaMA", shown("a", 0.5)), ("DLinear", shown("b", -1))], dataset="ETTh1")
+    figure = draw_forecasts([("Time-LlaMA", shown("a", 0.5)), ("DLinear", shown("b", -1))], dataset="ETTh1")
     assert len(figure.axes) == 6
     # Window 1, variate 2: values 36 + 3 t + 2 for t = 0 .. 11, the last 4 of them the truth.
     lines = lines_of(figure.axes[5])
@@ -82,7 +88,7 @@ def test_forecasts_are_drawn_with_look_back_and_truth(shown):
 
 
 def test_runs_with_the_same_label_are_distinguished(shown):
-    figure = figures.forecasts([("Time-LlaMA", shown("s0-x", 0)), ("Time-LlaMA", shown("s0-y", 1))], dataset="d")
+    figure = draw_forecasts([("Time-LlaMA", shown("s0-x", 0)), ("Time-LlaMA", shown("s0-y", 1))], dataset="d")
     assert set(lines_of(figure.axes[0])) == {"look-back", "truth", "Time-LlaMA, s0-x", "Time-LlaMA, s0-y"}
 
 
@@ -98,22 +104,22 @@ def test_runs_with_the_same_label_are_distinguished(shown):
 )
 def test_forecasts_that_do_not_match_are_refused(shown, changes, named):
     with refused("b/forecasts.npz", *named):
-        figures.forecasts([("A", shown("a", 0)), ("B", shown("b", 0, **changes))], dataset="d")
+        draw_forecasts([("A", shown("a", 0)), ("B", shown("b", 0, **changes))], dataset="d")
 
 
 def test_absent_and_broken_forecasts_are_refused(tmp_path):
     with refused("d"):
-        figures.forecasts([], dataset="d")
+        draw_forecasts([], dataset="d")
     (tmp_path / "x.npz").write_bytes(b"PK")
     with refused(tmp_path / "x.npz"):
-        figures.forecasts([("A", tmp_path / "x.npz")], dataset="d")
+        draw_forecasts([("A", tmp_path / "x.npz")], dataset="d")
 
 
 def test_saved_files_are_the_same_each_time(shown, tmp_path):
     path, files = shown("a", 0), []
     for number in range(2):
         files.append((tmp_path / f"{number}.pdf", tmp_path / "deep" / f"{number}.png"))
-        style.save(figures.forecasts([("A", path)], dataset="d"), *files[-1])
+        style.save(draw_forecasts([("A", path)], dataset="d"), *files[-1])
     assert files[0][0].read_bytes() == files[1][0].read_bytes()
     assert files[0][1].read_bytes() == files[1][1].read_bytes()
     assert b"CreationDate" not in files[0][0].read_bytes()
@@ -126,13 +132,13 @@ def test_saved_files_are_the_same_each_time(shown, tmp_path):
 def test_a_picture_is_the_same_with_and_without_a_pdf(routed, tmp_path):
     paths = [routed([[1, 0.5, 0.5], [0, 1, 1]])]
     for names in (("a.pdf", "a.png"), ("b.png",)):
-        style.save(figures.router_heatmap(paths), *(tmp_path / name for name in names), mark="3 of 12 runs missing")
+        style.save(draw_router_heatmap(paths), *(tmp_path / name for name in names), mark="3 of 12 runs missing")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 @pytest.mark.skipif(shutil.which("pdffonts") is None, reason="needs pdffonts")
 def test_fonts_are_embedded_truetype(shown, tmp_path):
-    style.save(figures.forecasts([("A", shown("a", 0))], dataset="d"), tmp_path / "a.pdf", tmp_path / "a.png")
+    style.save(draw_forecasts([("A", shown("a", 0))], dataset="d"), tmp_path / "a.pdf", tmp_path / "a.png")
     printed = subprocess.run(["pdffonts", tmp_path / "a.pdf"], capture_output=True, text=True).stdout.splitlines()[2:]
     assert printed
     assert all("TrueType" in line and line.split()[-5] == "yes" for line in printed)
@@ -142,7 +148,7 @@ def test_drawing_leaves_the_callers_style_alone(shown):
     import matplotlib
 
     before = dict(matplotlib.rcParams)
-    figures.forecasts([("A", shown("a", 0))], dataset="d")
+    draw_forecasts([("A", shown("a", 0))], dataset="d")
     assert dict(matplotlib.rcParams) == before
 
 
@@ -161,19 +167,19 @@ def test_each_method_has_a_distinct_look():
 
 def test_the_router_heatmap_shows_mean_selection_rates(routed):
     paths = [routed([[1, 0.5, 0.5], [0, 1, 1]]), routed([[0.5, 1, 0.5], [0, 1, 1]])]
-    figure = figures.router_heatmap(paths)
+    figure = draw_router_heatmap(paths)
     axis = figure.axes[0]
     np.testing.assert_allclose(axis.images[0].get_array(), [[75, 75, 50], [0, 100, 100]])
     assert [text.get_text() for text in axis.texts] == ["75", "75", "50", "0", "100", "100"]
     assert axis.get_title() == "ECL, H 192\ntiny x2 (random weights)"
-    assert len(figures.router_heatmap([*paths, routed([[1, 1, 0]] * 2, dataset="Weather")]).axes) == 3
+    assert len(draw_router_heatmap([*paths, routed([[1, 1, 0]] * 2, dataset="Weather")]).axes) == 3
 
 
 def test_router_figures_need_a_router(tmp_path, routed):
     (tmp_path / "none.json").write_text('{"run": {}, "router": null}')
     for paths, named in (([tmp_path / "none.json"], tmp_path / "none.json"), ([], "metrics.json")):
         with refused(named):
-            figures.router_heatmap(paths)
+            draw_router_heatmap(paths)
 
 
 def test_the_lora_distribution_shows_our_shares_and_the_papers(routed, tmp_path):
@@ -181,7 +187,7 @@ def test_the_lora_distribution_shows_our_shares_and_the_papers(routed, tmp_path)
     csv.write_text(
         "dataset,horizon,module,percent_read_off_the_plot\nElectricity,192,Q,20\nElectricity,192,V,30\nECL,96,K,1\n"
     )
-    figure = figures.lora_distribution([routed([[1, 0.5, 0.5], [0, 1, 1]])], published=csv)
+    figure = draw_lora_distribution([routed([[1, 0.5, 0.5], [0, 1, 1]])], published=csv)
     above, below = figure.axes
     np.testing.assert_allclose([bar.get_height() for bar in above.patches], [25, 37.5, 37.5])
     np.testing.assert_allclose([bar.get_height() for bar in below.patches], [50, 75, 75])
@@ -217,7 +223,7 @@ def test_active_loras_are_drawn_with_their_spread_and_the_papers_line(root):
         for n in (1, 4)
         for seed in (0, 1)
     )
-    (axis,) = axes_of(figures.active_loras(frame, published=published))
+    (axis,) = axes_of(draw_active_loras(frame, published=published))
     (bars,) = [container for container in axis.containers if container.get_label() == "tiny x2"]
     np.testing.assert_allclose(bars.lines[0].get_xydata(), [[1, 0.11], [4, 0.41]])
     ends = bars.lines[2][0].get_segments()
@@ -226,18 +232,18 @@ def test_active_loras_are_drawn_with_their_spread_and_the_papers_line(root):
     np.testing.assert_array_equal(paper[0], range(1, 8))
     assert paper[1][3] == 0.685
     with refused("options.active"):
-        figures.active_loras(runs([("ETTh1", 0, 0.1, {}, ("tiny", 2))]))
+        draw_active_loras(runs([("ETTh1", 0, 0.1, {}, ("tiny", 2))]))
 
 
 def test_a_sweep_keeps_different_settings_apart():
     frame = runs(("ETTh1", 0, 0.1 * n, {"active": n, "gate": gate}, ("tiny", 2)) for n in (1, 4) for gate in ("a", "b"))
-    (axis,) = axes_of(figures.active_loras(frame))
+    (axis,) = axes_of(draw_active_loras(frame))
     assert {container.get_label() for container in axis.containers} == {"tiny x2, gate a", "tiny x2, gate b"}
 
 
 def test_depth_is_drawn_by_the_number_of_blocks():
     frame = runs(("ETTh1", 0, 0.1 * blocks, {"active": 4}, (name, blocks)) for name in ("a", "b") for blocks in (6, 2))
-    (axis,) = axes_of(figures.depth(frame))
+    (axis,) = axes_of(draw_depth(frame))
     drawn = {container.get_label(): container.lines[0] for container in axis.containers}
     assert set(drawn) == {"a xL", "b xL"}
     np.testing.assert_allclose(drawn["a xL"].get_xydata(), [[2, 0.2], [6, 0.6]])
@@ -246,7 +252,7 @@ def test_depth_is_drawn_by_the_number_of_blocks():
 def test_prompts_are_drawn_as_seeds_and_their_mean():
     frame = runs((d, s, m, {}, ("a", 2)) for d, m in (("ETTh1", 0.4), ("Weather", 0.2)) for s in (0, 1))
     frame.loc[1, "mse"] = 0.5
-    figure = figures.prompts(frame)
+    figure = draw_prompts(frame)
     dots, bar = axes_of(figure)[0].get_lines()
     np.testing.assert_allclose(dots.get_xdata(), [0.4, 0.5])
     np.testing.assert_allclose(bar.get_xdata(), [0.45, 0.45])
@@ -262,7 +268,7 @@ def test_learning_curves_show_the_history_and_its_best_step(tmp_path):
     )
     (tmp_path / "none.csv").write_text(HISTORY)
     chosen = [("DLinear", tmp_path / "a.csv"), ("Seasonal naive", tmp_path / "none.csv")]
-    figure = figures.learning_curves(chosen, title="ETTh1")
+    figure = draw_learning_curves(chosen, title="ETTh1")
     loss, validation, rate = axes_of(figure)
     np.testing.assert_array_equal(lines_of(loss)["DLinear"][1], [1.0, 0.8, 0.7])
     np.testing.assert_array_equal(lines_of(rate)["DLinear"][1], [0.001, 0.0005, 0])
@@ -271,10 +277,10 @@ def test_learning_curves_show_the_history_and_its_best_step(tmp_path):
     assert (list(best.get_xdata()), list(best.get_ydata())) == ([20], [0.5])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["DLinear"]
     with refused("ETTh1"):
-        figures.learning_curves(chosen[1:], title="ETTh1")
+        draw_learning_curves(chosen[1:], title="ETTh1")
     (tmp_path / "bad.csv").write_text("step\n1\n")
     with refused(tmp_path / "bad.csv", "train_loss"):
-        figures.learning_curves([("A", tmp_path / "bad.csv")], title="ETTh1")
+        draw_learning_curves([("A", tmp_path / "bad.csv")], title="ETTh1")
 
 
 def test_router_training_shows_rates_and_entropy_by_block(tmp_path):
@@ -285,7 +291,7 @@ def test_router_training_shows_rates_and_entropy_by_block(tmp_path):
         for module, rate in (("Q", 0.25), ("K", step / 20))
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "router.csv", index=False)
-    first, second, entropy = axes_of(figures.router_training(tmp_path / "router.csv", title="ETTh1"))
+    first, second, entropy = axes_of(draw_router_training(tmp_path / "router.csv", title="ETTh1"))
     np.testing.assert_allclose(lines_of(first)["module K"][1], [25, 50])
     np.testing.assert_allclose(lines_of(second)["module Q"][1], [35, 35])
     assert first.get_title() == "block 1"
@@ -295,7 +301,7 @@ def test_router_training_shows_rates_and_entropy_by_block(tmp_path):
     assert uniform.get_ydata()[0] == pytest.approx(np.log(2))
     (tmp_path / "none.csv").write_text("step,block,module,selection_rate,entropy\n")
     with refused(tmp_path / "none.csv"):
-        figures.router_training(tmp_path / "none.csv", title="ETTh1")
+        draw_router_training(tmp_path / "none.csv", title="ETTh1")
 
 
 def reddish(path):
@@ -308,7 +314,7 @@ def reddish(path):
 def test_a_mark_is_drawn_in_the_corner_and_the_figure_keeps_its_size(routed, tmp_path):
     paths, sizes = [routed([[1, 0.5, 0.5], [0, 1, 1]])], []
     for name, mark in (("plain", ""), ("marked", "3 of 12 $_x^ missing")):
-        style.save(figures.router_heatmap(paths), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", mark=mark)
+        style.save(draw_router_heatmap(paths), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png", mark=mark)
         with Image.open(tmp_path / f"{name}.png") as image:
             sizes.append(image.size)
     assert sizes[0] == sizes[1]
@@ -327,9 +333,17 @@ def test_a_figure_without_a_layout_makes_room_for_its_mark(tmp_path):
     assert np.nonzero(black)[0].max() < np.nonzero(reddish(tmp_path / "a.png"))[0].min()
 
 
-def test_a_figure_without_results_says_so(tmp_path):
-    figure = of_files.figure("depth", files=[], published=None, methods={}, dataset=None)
-    assert [text.get_text() for text in figure.texts] == ["depth: no run has a result"]
+FACTS = {"configuration": "made_up", "methods": {}, "generated": [], "remark": "NOT COMPLETE."}
+
+
+@pytest.mark.parametrize("report", [report for report in OWN if not report.is_table], ids=lambda report: report.name)
+def test_a_figure_without_results_says_which_it_is(report, root):
+    published = [root / path for path in report.needs.published]
+    files = dict.fromkeys(report.needs.experiments, ())
+    figure, said = built(ReportContext(report=report, files=files, published=published, facts=FACTS))
+    (text,) = figure.texts
+    assert text.get_text().startswith(f"{report.name.removesuffix('_{dataset}')}: ")
+    assert said.startswith("NOT COMPLETE.")
 
 
 @pytest.fixture
@@ -348,20 +362,20 @@ def placed(tmp_path):
 
 
 def test_a_remark_names_the_windows_seeds_and_code_of_a_figure(placed):
-    ones, facts = "1" * 40, {"configuration": "made_up", "generated": ["Other"]}
+    ones, facts = "1" * 40, {"configuration": "made_up", "generated": ["Other"], "remark": ""}
     files = [
         placed("a", commit=ones, seed=0),
         placed("b", commit=ones, seed=2),
         placed("c", commit=ones, seed=0, variant="seasonal-naive"),
     ]
     windows, seeds = "2785 test windows, ", "seeds 0 and 2"
-    for name, tested in (("forecasts", windows), ("learning_curves", "")):
-        lines = of_files.origin(name, files, **facts).splitlines()
-        assert lines[-2:] == [f"Configuration: made_up. ETTh1, H 96: {tested}{seeds}.", "Code: commit 1111111."]
-    assert f"{windows}nothing trained." in of_files.origin("forecasts", files[2:], **facts)
-    assert of_files.origin("depth", [], **facts) == "Configuration: made_up."
-    generated = of_files.origin("depth", files, configuration="made_up", generated=["ETTh1", "Other"])
-    assert "Generated data, not measurements: ETTh1." in generated.splitlines()
+    for of_test, tested in ((True, windows), (False, "")):
+        lines = remark(files, facts=facts, reading="A dot.", of_test=of_test).splitlines()
+        assert lines == ["A dot.", f"Configuration: made_up. ETTh1, H 96: {tested}{seeds}.", "Code: commit 1111111."]
+    assert f"{windows}nothing trained." in remark(files[2:], facts=facts)
+    assert remark([], facts=facts, reading="A dot.") == "Configuration: made_up."
+    generated = remark(files, facts=facts | {"generated": ["ETTh1", "Other"], "remark": "NOT COMPLETE."}).splitlines()
+    assert generated[:2] == ["NOT COMPLETE.", "Generated data, not measurements: ETTh1."]
 
 
 def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
@@ -371,7 +385,6 @@ def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
         placed("c", commit="1" * 40, seed=0, variant="dlinear"),
         placed("d", commit="1" * 40, seed=0, horizon=192),
     ]
-    whiskers, cells, code = of_files.origin("depth", files, configuration="cpu", generated=[]).splitlines()
-    assert "standard deviation over seeds" in whiskers
+    cells, code = remark(files, facts={"configuration": "cpu", "generated": [], "remark": ""}).splitlines()
     assert "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some with fewer); ETTh1, H 192: 2689 test windows" in cells
     assert code == "Code: these runs come from 2 different versions: commits 1111111 and 2222222."

@@ -13,7 +13,8 @@ from tests.refusal import refused
 from timellama.methods.registry import method_of
 from timellama.reports.render.markup import to_markdown
 from timellama.reports.render.table_model import marks
-from timellama.reports.tables.of_experiments import table
+from timellama.reports.tables.experiment import LONG_TERM
+from timellama.reports.tables.of_experiments import errors
 from timellama.results.aggregate import collect, of_definition, summarise
 from timellama.results.comparison import compare_runs
 from timellama.results.read.runs import read_run
@@ -250,7 +251,8 @@ def test_a_metric_appears_beside_the_usual_ones_in_files_table_and_comparison(ru
     for document in documents:
         assert {"mse", "mae", "n_windows"} < set(document) and 0 < document[EXTRA]["near"]["value"] < 1
         assert list(errors_of(document)) == ["mse", "mae", "near"]
-    made = table("long_term", metrics=files, published=None, facts=facts(find_metrics([f"{outside}:NEAR"])))
+    near = facts(find_metrics([f"{outside}:NEAR"]))
+    made = errors(files, experiment="long_term", heading=LONG_TERM, facts=near)
     (row,) = [line for line in lines(to_markdown(made)) if "ours" in line]
     values = [document[EXTRA]["near"]["value"] for document in documents]
     assert row[-1] == f"**{values[1]:.2f}**" and row[-4] == f"<u>{values[0]:.2f}</u>", "higher is better"
@@ -261,7 +263,8 @@ def test_a_metric_appears_beside_the_usual_ones_in_files_table_and_comparison(ru
 def test_a_run_without_the_metric_has_a_dash_and_a_reason(runs, outside):
     files = runs({})
     assert EXTRA not in json.loads(files[1].read_text())
-    made = table("long_term", metrics=files, published=None, facts=facts(find_metrics([f"{outside}:NEAR"])))
+    near = facts(find_metrics([f"{outside}:NEAR"]))
+    made = errors(files, experiment="long_term", heading=LONG_TERM, facts=near)
     (row,) = [line for line in lines(to_markdown(made)) if "ours" in line]
     assert row.count("\N{EN DASH}") == 1
     assert any("1 of 2 cells" in note for note in made.notes)

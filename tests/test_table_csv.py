@@ -8,6 +8,7 @@ import pandas as pd
 from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.render.table_csv import to_csv, written
 from timellama.reports.render.table_model import errors_table
+from timellama.reports.tables.experiment import LONG_TERM
 from timellama.results.numbers import COLUMNS, numbers_of
 
 CELL = {
@@ -47,7 +48,7 @@ FLOOR = CELL | {
 
 def text(*cells):
     planned = [(cell["dataset"], cell["context"], cell["horizon"], cell["variant"]) for cell in cells]
-    return to_csv(errors_table(pd.DataFrame(cells), experiment="long_term", configuration="cpu", planned=planned))
+    return to_csv(errors_table(pd.DataFrame(cells), heading=LONG_TERM, configuration="cpu", planned=planned))
 
 
 def test_each_row_holds_one_number_that_reads_back_to_the_last_bit():

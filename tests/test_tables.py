@@ -20,6 +20,7 @@ from timellama.reports.render.markup import to_latex, to_markdown
 from timellama.reports.render.table_model import errors_table, marks, panels, short_term
 from timellama.reports.tables.ablation import ablation_table, collapsed, pooled, speed, trainable
 from timellama.reports.tables.datasets import dataset_table
+from timellama.reports.tables.experiment import FEW_SHOT, LONG_TERM
 from timellama.reports.tables.of_experiments import of_whole_series, with_overall
 
 NAN = math.nan
@@ -66,7 +67,7 @@ def rows_of(markdown):
 
 def build(cells, planned=None, **changes):
     planned = planned or [(c["dataset"], c["context"], c["horizon"], c["variant"]) for c in cells]
-    given = {"experiment": "long_term", "configuration": "cpu"} | changes
+    given = {"heading": LONG_TERM, "configuration": "cpu"} | changes
     return errors_table(pd.DataFrame(cells), planned=planned, **given)
 
 
@@ -281,7 +282,7 @@ def test_runs_with_different_training_shares_are_refused():
 def test_few_shot_and_short_term_tables_have_their_caption_and_decimals():
     few = errors_table(
         pd.DataFrame([cell("dlinear", 0.1, 0.1, train_percent=5)]),
-        experiment="few_shot",
+        heading=FEW_SHOT,
         configuration="cpu",
         planned=[("ETTh1", 512, 96, "dlinear")],
     )

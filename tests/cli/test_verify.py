@@ -8,8 +8,10 @@ import shutil
 import pytest
 
 from tests.refusal import refused, unnamed
+from timellama.core.code_digest import code_used
 from timellama.experiments.run import Backbone
 from timellama.reports import provenance_index
+from timellama.reports.catalogue import OWN
 from timellama.results.digests import code_of_intervals, code_of_run, code_of_sweep
 
 RAW = "results/raw/made/up.csv"
@@ -207,6 +209,10 @@ def test_other_reporting_code_is_named(indexed, say):
     change(made.folder / INDEX, reporting_code="0" * 64)
     (found,) = json.loads(say("verify", "--json", code=1).stdout)["mismatches"]
     assert found["path"] == "reports/" and "other reporting code" in found["problem"]
+
+
+def test_the_reporting_code_includes_every_builder():
+    assert {report.build for report in OWN} <= set(code_used(*provenance_index.REPORTING))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 import pytest
 
+from timellama.reports.catalogue import OWN
 from timellama.reports.efficiency_rows import read_sweeps
-from timellama.reports.figures import of_files
-from timellama.reports.figures.efficiency import latency, memory_scaling
+from timellama.reports.figures.efficiency import draw_latency, draw_memory_scaling
+from timellama.reports.registry import built
 from timellama.reports.render import style
+from timellama.reports.report import ReportContext
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def points(axis, color, *, hollow):
 
 
 def test_measured_latencies_are_filled_points_and_predicted_ones_hollow(rows):
-    one, many = latency(rows).axes
+    one, many = draw_latency(rows).axes
     assert points(one, style.BLUE, hollow=False) == [(7, 10), (21, 20)]
     assert points(one, style.GREEN, hollow=False) == [(7, 40), (21, 50)]
     assert points(many, style.BLUE, hollow=False) == [(7, 300)]
@@ -38,7 +40,7 @@ def test_measured_latencies_are_filled_points_and_predicted_ones_hollow(rows):
 
 
 def test_memory_shows_the_limit_as_a_line(rows):
-    figure = memory_scaling(rows)
+    figure = draw_memory_scaling(rows)
     one, many = figure.axes
     assert points(one, style.BLUE, hollow=False) == [(7, 500), (21, 700)]
     assert points(many, style.BLUE, hollow=True) == [(21, 9000)]
@@ -47,14 +49,18 @@ def test_memory_shows_the_limit_as_a_line(rows):
 
 
 def test_both_figures_are_saved(rows, tmp_path):
-    for make in (latency, memory_scaling):
+    for make in (draw_latency, draw_memory_scaling):
         style.save(make(rows), tmp_path / "figure.pdf", tmp_path / "figure.png")
         assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("name", ["latency", "memory_scaling"])
-def test_the_remark_names_the_commit(name, made, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "label"), [("latency", "median latency, ms"), ("memory_scaling", "peak resident memory of a forecast, MB")]
+)
+def test_the_figure_shows_its_own_number_and_the_remark_names_the_commit(name, label, made, tmp_path):
     sweep = made.write_sweep(tmp_path, "patchtst", [made.measured(7, 1, seconds=0.04)])
+    (report,) = [report for report in OWN if report.name == name]
     facts = {"methods": made.methods, "remark": "NOT COMPLETE."}
-    _, remark = of_files.efficiency_figure(name, sweeps=[sweep], facts=facts)
+    figure, remark = built(ReportContext(report=report, files={"efficiency": [sweep]}, facts=facts))
+    assert figure.axes[0].get_ylabel() == label
     assert remark == "NOT COMPLETE.\nCode: commit 0123456."

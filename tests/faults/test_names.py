@@ -23,11 +23,12 @@ from timellama.data.catalogue.datasets import load_catalogue
 from timellama.data.fetch.sources import Artifact, fetch
 from timellama.experiments.matrix import make_matrix
 from timellama.reports.failures import Failure, command, to_markdown, to_table
-from timellama.reports.figures import curves as figures
+from timellama.reports.figures.windows import draw_forecasts
 from timellama.reports.render import style
 from timellama.reports.render.markup import escape_latex, markdown_paragraph, to_latex
 from timellama.reports.render.markup import to_markdown as table_to_markdown
-from timellama.reports.tables import of_experiments
+from timellama.reports.tables.experiment import LONG_TERM
+from timellama.reports.tables.of_experiments import errors
 
 SIGNS = "%_&$#{}~^\\<>|\"'`*[]()!+-=.:;1 a\n\t@/?é漢🦙λ±−–"
 TEXTS = st.text(st.one_of(st.sampled_from(SIGNS), st.characters(exclude_categories=["Cs"])), max_size=12)
@@ -110,7 +111,7 @@ def table(inside):
     methods = {f"m{number}": {"label": label, "floor": False} for number, label in enumerate(HOSTILE)}
     facts = {"configuration": "toy", "backbone": "none", "not_run": [], "remark": HOSTILE[0], "generated": ["ETTh1"]}
     facts |= {"methods": methods, "planned": [("ETTh1", 512, 96, name) for name in methods]}
-    return of_experiments.table("long_term", metrics=files, published=None, facts=facts)
+    return errors(files, experiment="long_term", heading=LONG_TERM, facts=facts)
 
 
 def test_markdown_and_html_print_the_labels(table):
@@ -145,7 +146,7 @@ def test_labels_and_columns_are_drawn_literally(inside):
         columns=np.array([r"$\frac{$", "%_&#{}"]),
         start=np.array([0]),
     )
-    figure = figures.forecasts([(label, inside / "forecasts.npz") for label in HOSTILE[:4]], dataset=HOSTILE[-2])
+    figure = draw_forecasts([(label, inside / "forecasts.npz") for label in HOSTILE[:4]], dataset=HOSTILE[-2])
     style.save(figure, inside / "f.pdf", inside / "f.png", mark=HOSTILE[-2])
     assert (inside / "f.png").stat().st_size > 1000
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from tests import made_up
 from tests.refusal import refused
@@ -14,8 +15,10 @@ from timellama.core.errors import InputError
 from timellama.data.splits import Split
 from timellama.experiments.run import Backbone, Training
 from timellama.methods.time_llama import TimeLlamaOptions
-from timellama.reports.figures import curves as figures
-from timellama.reports.figures import of_files
+from timellama.reports.catalogue import OWN
+from timellama.reports.figures import learning_curves, routers
+from timellama.reports.registry import built
+from timellama.reports.report import ReportContext
 from timellama.results import aggregate
 from timellama.results.forecasts.forecasting import load_forecaster
 from timellama.results.read import run_files
@@ -83,12 +86,14 @@ def refuses(path: Path, action) -> bool:
 @pytest.mark.parametrize(("name", "figure"), [("history.csv", "learning_curves"), ("router.csv", "router_training")])
 def test_a_truncated_curve_is_not_drawn(result, monkeypatch, name, figure):
     """Wherever it is cut, even at the end of a line, where the rest can still be read."""
-    for drawing in ("learning_curves", "router_training"):
-        monkeypatch.setattr(figures, drawing, lambda *_, **__: None)
+    for module, drawing in ((learning_curves, "draw_learning_curves"), (routers, "draw_router_training")):
+        monkeypatch.setattr(module, drawing, lambda *_, **__: Figure())
     path = result.folder / name
+    (report,) = [report for report in OWN if report.name == figure]
+    facts = {"configuration": "made_up", "methods": METHODS, "generated": [], "remark": ""}
 
     def draw():
-        return of_files.figure(figure, files=[path], published=None, methods=METHODS, dataset="ETTh1")
+        return built(ReportContext(report=report, files={"long_term": [path]}, facts=facts))
 
     assert len(path.read_text(encoding="utf-8").splitlines()) > 3
     assert not refuses(path, draw)

@@ -26,6 +26,16 @@ def test_every_table_is_there_and_the_check_passes(complete):
     assert complete.check() == []
 
 
+def test_each_table_is_of_its_own_report(complete):
+    labels = {path.stem: re.findall(r"\\label\{(.*?)\}", path.read_text()) for path in complete.kept.glob("*.tex")}
+    assert labels["table_few_shot"] == ["tab:few-shot"] and labels["table_short_term"] == ["tab:short-term"]
+    assert labels["table_backbones"] == ["tab:backbones-100"]
+    assert labels["table_backbones_few_shot"] == ["tab:backbones-10"]
+    assert len({label for (label,) in labels.values()}) == len(labels) > 15, "a paper may include them all"
+    speed = {name for name, text in complete.tables().items() if "Windows a second" in text}
+    assert speed == {"table_depth"}
+
+
 def test_a_number_can_be_traced_to_its_run(complete):
     """From a table's cell through the index to the line of the run, with its seed and the digest of its data."""
     [run] = [r for r in complete.matrix.experiment("long_term") if (r.variant, r.context) == ("dlinear", 96)]

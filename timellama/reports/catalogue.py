@@ -25,18 +25,26 @@ OF_VARIANTS = (
 )
 
 
-def _methods(experiment: str, *, title: str, caption: str, published: str = "") -> Report:
+def _methods(experiment: str, *, title: str, caption: str, build: str, published: str = "") -> Report:
     """The table of an experiment that compares methods side by side, with the paper's numbers where there are any."""
     return Report(
         name=f"table_{experiment}",
         title=title,
         caption=f"{caption} {OF_METHODS if published else OF_OURS}",
         needs=Needs(experiments=(experiment,), published=(f"{PUBLISHED}/{published}",) if published else ()),
-        build=f"{TABLES}.experiment:methods",
+        build=build,
     )
 
 
-def _variants(experiment: str, *, title: str, lead: str, caption: str, published: str = "") -> Report:
+def _variants(
+    experiment: str,
+    *,
+    title: str,
+    lead: str,
+    caption: str,
+    build: str = f"{TABLES}.experiment:variants",
+    published: str = "",
+) -> Report:
     """The table of an experiment that compares variants of Time-LlaMA with the full model, seed by seed."""
     return Report(
         name=f"table_{experiment}",
@@ -44,19 +52,8 @@ def _variants(experiment: str, *, title: str, lead: str, caption: str, published
         lead=lead,
         caption=f"{caption} {OF_VARIANTS}",
         needs=Needs(experiments=(experiment,), published=(f"{PUBLISHED}/{published}",) if published else ()),
-        build=f"{TABLES}.experiment:variants",
+        build=build,
     )
-
-
-def _figure(name: str, *, title: str, caption: str, needs: Needs) -> Report:
-    """A figure drawn from files of runs."""
-    return Report(name=name, title=title, caption=caption, needs=needs, build=f"{FIGURES}.runs:figure")
-
-
-def _sweeps(name: str, *, title: str, caption: str) -> Report:
-    """A figure over the number of variates."""
-    build = f"{FIGURES}.time_and_memory:figure"
-    return Report(name=name, title=title, caption=caption, needs=Needs(experiments=("efficiency",)), build=build)
 
 
 OWN = (
@@ -91,24 +88,28 @@ OWN = (
         "short_term",
         title="Table 2. Short-term forecasting",
         caption="The paper's table 2: M4, where an OWA below 1 beats Naive2, the competition's yardstick.",
+        build=f"{TABLES}.experiment:short_term",
         published="table2_short_term_m4.csv",
     ),
     _methods(
         "few_shot",
         title="Table 3. Few-shot forecasting",
         caption="The paper's table 3: as table 1, but trained on the first few per cent of the training rows.",
+        build=f"{TABLES}.experiment:few_shot",
         published="table3_few_shot_5pct.csv",
     ),
     _methods(
         "backbones",
         title="Table 4. Language models",
         caption="The paper's table 4: the same method on several language models.",
+        build=f"{TABLES}.experiment:backbones",
         published="table4_backbones.csv",
     ),
     _methods(
         "backbones_few_shot",
         title="Table 4. Language models, few-shot",
         caption="The paper's table 4: the same method on several language models, trained on few rows.",
+        build=f"{TABLES}.experiment:backbones",
         published="table4_backbones.csv",
     ),
     _variants(
@@ -160,6 +161,7 @@ OWN = (
         title="Table E5. Depth",
         lead="Depth: how many blocks of the language model are used.",
         caption="The same model on the first few blocks of the language model, from none or one upwards.",
+        build=f"{TABLES}.experiment:depth",
     ),
     _variants(
         "tokens",
@@ -180,6 +182,7 @@ OWN = (
         title="Table E12. Published schedules",
         caption="Each method with the training budget of this configuration, and on the schedule that its authors "
         "published.",
+        build=f"{TABLES}.experiment:schedules",
     ),
     Report(
         name="table_search",
@@ -225,8 +228,8 @@ OWN = (
         ),
         build=f"{TABLES}.intervals:table",
     ),
-    _figure(
-        "active_loras",
+    Report(
+        name="active_loras",
         title="Figure 2. Active LoRA modules",
         caption="The paper's figure 2: the test error against the number of LoRA modules of a block that are on. The "
         "dashed line is the paper's. Differences smaller than the whiskers mean nothing.",
@@ -235,23 +238,26 @@ OWN = (
             runs=f"{SELECTION}:active_loras",
             published=(f"{PUBLISHED}/figure2_active_loras.csv",),
         ),
+        build=f"{FIGURES}.settings:active_loras",
     ),
-    _figure(
-        "depth",
+    Report(
+        name="depth",
         title="Figure E4. Depth",
         caption="The test error against the number of blocks of the language model that are used. Differences smaller "
         "than the whiskers mean nothing.",
         needs=Needs(experiments=("depth",), runs=f"{SELECTION}:depth"),
+        build=f"{FIGURES}.settings:depth",
     ),
-    _figure(
-        "prompts",
+    Report(
+        name="prompts",
         title="Figure E3. Prompts",
         caption="The test error with each prompt: a dot per seed, a bar at the mean. Lower is better; prompts whose "
         "dots overlap do not differ.",
         needs=Needs(experiments=("prompts",), runs=f"{SELECTION}:prompts"),
+        build=f"{FIGURES}.settings:prompts",
     ),
-    _figure(
-        "lora_distribution",
+    Report(
+        name="lora_distribution",
         title="Figure 3. Where LoRA modules are on",
         caption="The paper's figure 3: above, each module's share of all selections; below, how often it is on. With n "
         'modules on, no share can be above 1/n, so "no module above 25 %" holds for n = 4 whatever the router learns.',
@@ -260,48 +266,57 @@ OWN = (
             runs=f"{SELECTION}:full_models",
             published=(f"{PUBLISHED}/figure3_lora_distribution.csv",),
         ),
+        build=f"{FIGURES}.routers:lora_distribution",
     ),
-    _sweeps(
-        "latency",
+    Report(
+        name="latency",
         title="Figure E5. Time over variates",
         caption="Time of one forecast by number of variates, both axes logarithmic. A steeper line grows faster; a "
         "line that ends early ran out of memory or time.",
+        needs=Needs(experiments=("efficiency",)),
+        build=f"{FIGURES}.efficiency:latency",
     ),
-    _sweeps(
-        "memory_scaling",
+    Report(
+        name="memory_scaling",
         title="Figure E6. Memory over variates",
         caption="The peak memory of one forecast by number of variates, both axes logarithmic. A line that ends "
         "early ran out of memory or time.",
+        needs=Needs(experiments=("efficiency",)),
+        build=f"{FIGURES}.efficiency:memory_scaling",
     ),
-    _figure(
-        "router_heatmap",
+    Report(
+        name="router_heatmap",
         title="Figure E1. Router by data set",
         caption="How often each block (a row) switches on each module (a column), in per cent of the test windows. "
         "A row of only 0 and 100 means that the router always makes the same choice and has collapsed.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:routers"),
+        build=f"{FIGURES}.routers:router_heatmap",
     ),
-    _figure(
-        "router_training",
+    Report(
+        name="router_training",
         title="Figure E2. Router during training",
         caption="How often each module is on while one model trains, a panel per block. Lines that stay apart and "
         "flat mean that the choice was made early and never changed. The last panel shows the entropy of the router, 0 "
         "where it is certain.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_router", file=layout.ROUTER),
+        build=f"{FIGURES}.routers:router_training",
     ),
-    _figure(
-        "learning_curves",
+    Report(
+        name="learning_curves",
         title="Figure E7. Learning curves",
         caption="Loss on training and validation rows, and the learning rate, over the steps of training. A marker "
         "shows the lowest validation loss, whose weights are tested. A training curve that falls while validation "
         "rises is overfitting.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:trained", file=layout.HISTORY),
+        build=f"{FIGURES}.learning_curves:figure",
     ),
-    _figure(
-        "forecasts_{dataset}",
+    Report(
+        name="forecasts_{dataset}",
         title="Figure E8. Forecasts, {dataset}",
         caption="One test window per row, one variate per column. Grey is what the models saw, black what happened "
         "next. The windows are spread evenly over the test part; none was chosen for how it looks.",
         needs=Needs(experiments=("long_term",), runs=f"{SELECTION}:first_seeds", file=layout.FORECASTS),
+        build=f"{FIGURES}.windows:figure",
     ),
     Report(
         name="critical_difference",

@@ -17,21 +17,14 @@ from timellama.core.errors import InputError
 from timellama.core.files import sha256_of
 from timellama.core.provenance import commit
 from timellama.core.schema import check_json, read_json
+from timellama.reports.catalogue import OWN
 from timellama.reports.render.markup import write_files
 from timellama.results.aggregate import describe_commit
 from timellama.results.read.documents import FORMAT, Found, Index, read_metrics
 
 NAME = "reports/provenance.json"
 # The code between results and reports; the code that a result depends on has its own digest in the result.
-REPORTING = (
-    "timellama.reports.tables.of_experiments",
-    "timellama.reports.figures.of_files",
-    "timellama.reports.tables.efficiency",
-    "timellama.reports.failures",
-    "timellama.reports.figures.paper_vs_ours",
-    "timellama.reports.registry",
-    "timellama.reports.run_page",
-)
+REPORTING = (*(report.build for report in OWN), "timellama.reports.registry", "timellama.reports.run_page")
 ENVIRONMENT = ("versions", "hardware")
 ENVIRONMENT_DIGITS = 12  # our choice: enough to distinguish the environments of one index
 

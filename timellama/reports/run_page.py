@@ -19,6 +19,7 @@ from timellama.reports.registry import notes_on
 from timellama.reports.render.markup import MISSING, escape_markdown, listed, spell_time, to_markdown
 from timellama.reports.report import MAIN
 from timellama.reports.tables import of_experiments
+from timellama.reports.tables.experiment import FEW_SHOT, LONG_TERM
 from timellama.results.aggregate import describe_commit
 from timellama.results.read.documents import Computed, as_result, read_metrics
 
@@ -38,6 +39,7 @@ READING = (
 FIELDS = {"Hardware": "hardware", "Device": "device", "Versions": "versions", "Commit": "commit"}  # of `Origin`
 CLAIMS = "table_claims"
 FIGURE = "figures/paper_vs_ours.png"
+HEADINGS = dict(zip(MAIN, (LONG_TERM, FEW_SHOT), strict=True))  # of the main table, by experiment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def page(
 
     `files` are the existing results by experiment, `planned` how many each has when it is complete, `settings`
     the configuration's `device`, `precision`, `backbones` and `seeds`, `reports` the files that the page links to,
-    `published` the folder of the paper's tables; `facts` as for `of_experiments.table`, and under `main` by experiment
+    `published` the folder of the paper's tables; `facts` as for `of_experiments.errors`, and under `main` by experiment
     those of the experiments that the main table may show.
     """
     origins = {path: read_origin(path) for path in dict.fromkeys(path for paths in files.values() for path in paths)}
@@ -190,7 +192,7 @@ def _main(files: Mapping[str, Sequence[Path]], *, facts: Mapping[str, Any]) -> s
     name = next((name for name in MAIN if files.get(name)), None)
     if name is None:
         return "No run of long-term or few-shot forecasting has a result."
-    made = of_experiments.table(name, metrics=files[name], published=None, facts=facts["main"][name])
+    made = of_experiments.errors(files[name], experiment=name, heading=HEADINGS[name], facts=facts["main"][name])
     return to_markdown(made).strip()
 
 

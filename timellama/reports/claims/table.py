@@ -190,7 +190,7 @@ def origin(results: Results, *, published: Path, configuration: str, generated: 
 
 
 def of_files(files: Mapping[str, Sequence[Path]], *, published: Path, facts: Mapping[str, Any]) -> Table:
-    """The table from the results of each experiment; `facts` as for `of_experiments.table`."""
+    """The table from the results of each experiment; `facts` as for `of_experiments.errors`."""
     return table_of_claims(
         verdicts.read_results(files, methods=facts["methods"]),
         published=published,

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, NullLocator
 
 from timellama.cost.efficiency_sweep import NO_MEMORY
-from timellama.reports.efficiency_rows import order, place
+from timellama.reports.efficiency_rows import order, place, read_sweeps
 from timellama.reports.render import style
-from timellama.reports.render.origin import first_seen
+from timellama.reports.render.origin import describe_commits, first_seen
+from timellama.reports.report import ReportContext
 
 MEGABYTE = 1e6
 
@@ -26,12 +27,37 @@ class _Plain(LogFormatter):
         return f"{value:g}" if super().__call__(value, position) else ""
 
 
-def latency(rows: Sequence[Mapping[str, Any]]) -> Figure:
+def latency(given: ReportContext) -> tuple[Figure, str]:
+    """The figure of times, and the remark on it. Raises InputError as `read_sweeps` does."""
+    if not given.paths and given.facts["remark"]:
+        return _without_results("latency", facts=given.facts)
+    rows = read_sweeps(given.paths, methods=given.facts["methods"])
+    return draw_latency(rows), _remark(rows, facts=given.facts)
+
+
+def memory_scaling(given: ReportContext) -> tuple[Figure, str]:
+    """The figure of memory, and the remark on it. Raises InputError as `read_sweeps` does."""
+    if not given.paths and given.facts["remark"]:
+        return _without_results("memory_scaling", facts=given.facts)
+    rows = read_sweeps(given.paths, methods=given.facts["methods"])
+    return draw_memory_scaling(rows), _remark(rows, facts=given.facts)
+
+
+def _without_results(name: str, *, facts: Mapping[str, Any]) -> tuple[Figure, str]:
+    return style.blank(f"{name}: no sweep has a result"), facts["remark"]
+
+
+def _remark(rows: Sequence[Mapping[str, Any]], *, facts: Mapping[str, Any]) -> str:
+    """How many sweeps are missing, and the code."""
+    return "\n".join(filter(None, (facts["remark"], describe_commits({row["commit"] for row in rows}))))
+
+
+def draw_latency(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Median milliseconds of one forecast of a batch."""
     return _over_variates(rows, field="seconds", scale=1e3, label="median latency, ms")
 
 
-def memory_scaling(rows: Sequence[Mapping[str, Any]]) -> Figure:
+def draw_memory_scaling(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Peak memory while forecasting, with the limit that cells were held to."""
     kind = "resident" if rows[0]["device"] == "cpu" else "allocated"
     limit = min(row["limit_bytes"] for row in rows) / MEGABYTE

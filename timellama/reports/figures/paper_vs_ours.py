@@ -169,6 +169,6 @@ def origin(parts: Mapping[str, pd.DataFrame], *, configuration: str, generated: 
 
 
 def remark(parts: Mapping[str, pd.DataFrame], *, facts: Mapping[str, Any]) -> str:
-    """The same, and how many runs are missing; `facts` as for `of_experiments.table`."""
+    """The same, and how many runs are missing; `facts` as for `of_experiments.errors`."""
     text = origin(parts, configuration=facts["configuration"], generated=facts["generated"])
     return "\n".join(filter(None, (facts["remark"], text)))

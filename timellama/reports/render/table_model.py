@@ -8,6 +8,7 @@ that a trained Transformer has to beat them. Printed to the paper's decimals; ma
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import pandas as pd
@@ -29,14 +30,18 @@ NO_NUMBERS: Published = MappingProxyType({})
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page fits at a readable size
 NOT_RUN = "not run"
 NO_REASONS = Reasons()
-FEW_ROWS = "errors on standardised values, trained on {percent} % of the rows."
-OF_ERRORS = {  # by experiment: the caption's first sentence, the label, and the paper's table
-    "long_term": ("Long-term forecasting: errors on standardised values.", "tab:long-term", "table 1"),
-    "few_shot": (f"Few-shot forecasting: {FEW_ROWS}", "tab:few-shot", "table 3"),
-    "backbones": (f"Language models: {FEW_ROWS}", "tab:backbones-{percent}", "table 4"),
-    "backbones_few_shot": (f"Language models: {FEW_ROWS}", "tab:backbones-{percent}", "table 4"),
-    "schedules": ("Budgets and published schedules: errors on standardised values.", "tab:schedules", ""),
-}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """The caption's first sentence and the label of a table of methods, and the paper's table, if there is one.
+
+    `{percent}` in the first two is the share of the training rows.
+    """
+
+    title: str
+    label: str
+    source: str = ""
 
 
 def marks(values: Sequence[str], *, direction: str = "lower") -> list[str]:
@@ -302,7 +307,7 @@ def absences(grid: Grid, planned: Planned, parts: Sequence[Sequence[str]], reaso
 def errors_table(
     summary: pd.DataFrame,
     *,
-    experiment: str,
+    heading: Heading,
     configuration: str,
     planned: Planned,
     not_run: Collection[str] = (),
@@ -312,14 +317,13 @@ def errors_table(
     settings: Sequence[PaperSetting] = (),
     extra: Sequence[Metric] = (),
 ) -> Table:
-    """MSE and MAE of an experiment that OF_ERRORS has, methods side by side."""
-    title, label, source = OF_ERRORS[experiment]
+    """MSE, MAE and the configuration's own metrics, methods side by side."""
     percent = listed(sorted(set(summary["train_percent"])))
     return comparison(
         summary,
-        title=title.format(percent=percent),
-        label=label.format(percent=percent),
-        source=source,
+        title=heading.title.format(percent=percent),
+        label=heading.label.format(percent=percent),
+        source=heading.source,
         metrics=(*FORECAST, *extra),
         configuration=configuration,
         planned=planned,

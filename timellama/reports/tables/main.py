@@ -16,7 +16,7 @@ from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import fixed, listed
 from timellama.reports.render.origin import first_seen, provenance
 from timellama.reports.report import ReportContext
-from timellama.reports.tables.experiment import methods
+from timellama.reports.tables.experiment import long_term
 from timellama.reports.tables.of_experiments import explained
 from timellama.results import aggregate
 from timellama.results.numbers import numbers_of
@@ -94,9 +94,9 @@ def table(given: ReportContext) -> Table:
 
 
 def reproduction(given: ReportContext) -> Table:
-    """Ours with deviations, the paper's number and the gap. Raises InputError as `of_experiments.table` does."""
+    """Ours with deviations, the paper's number and the gap. Raises InputError as `of_experiments.errors` does."""
     # Both tables may be included in one paper, where a label must be unique.
-    return dataclasses.replace(methods(given), label="tab:reproduction")
+    return dataclasses.replace(long_term(given), label="tab:reproduction")
 
 
 def _whose(column: str, labels: Collection[str]) -> str:

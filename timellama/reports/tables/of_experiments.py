@@ -1,4 +1,4 @@
-"""Which table an experiment of a configuration becomes.
+"""What the tables of experiments share: methods side by side, or variants of Time-LlaMA against the full model.
 
 Tables 1 to 4 of the paper compare methods side by side; the others compare variants of Time-LlaMA with the full model,
 seed by seed, with table 5's numbers where the paper has the variant.
@@ -42,31 +42,103 @@ EXPLAINED = {  # heading of a column: the note on it
 }
 
 
-def table(
-    name: str,
-    *,
+def errors(
     metrics: Sequence[Path],
-    published: Path | None,
+    *,
+    experiment: str,
+    heading: tables.Heading,
     facts: Mapping[str, Any],
-    title: str = "",
+    published: Path | None = None,
+    of_absent: bool = False,
     settings: Path | None = None,
 ) -> Table:
-    """The table of an experiment from its runs' `metrics.json`.
+    """Errors of the methods of an experiment side by side, from its runs' `metrics.json`.
 
     `facts` holds `configuration`, `planned` cells, `not_run` (labels of methods that are too heavy), `methods` (label
     and floor by variant), `generated` data sets, `impossible` cells and planned ones that are `lacking` where there are
-    some, and in `remark` what the caption ends with, empty where all runs have a result. With a `title` variants of
-    Time-LlaMA are compared, which it names. `settings` is the file with the settings of the paper's numbers, for the
-    table of long-term forecasting. Raises InputError for an experiment without a table, and as `aggregate` does.
+    some, and in `remark` what the caption ends with, empty where all runs have a result. `published` is the file of the
+    paper's numbers: with `of_absent` cells without a result show them too. `settings` is the file with the settings of
+    these numbers. Raises InputError as `aggregate` does.
     """
     if not metrics and facts["remark"]:
-        return failures.without_results(name, text=facts["remark"])
-    made = _table(name, metrics=metrics, published=published, facts=facts, title=title, settings=settings)
+        return failures.without_results(experiment, text=facts["remark"])
+    frame = aggregate.collect(metrics, methods=facts["methods"])
+    common = _common(frame, facts)
+    records = facts.get(EXTRA, [])
+    extra = [described(record) for record in records]
+    for record in records:
+        frame = aggregate.of_definition(frame, record["name"], record["definition"])
+    summary = aggregate.summarise(frame, extra=[metric.name for metric in extra])
+    if published is not None:
+        summary = aggregate.with_published(summary, published)
+        if of_absent:
+            common["published"] = aggregate.published_numbers(published)
+        if settings is not None:
+            common["settings"] = read_paper_settings(settings, table=published.stem)
+    made = tables.errors_table(summary, heading=heading, extra=extra, **common)
+    return failures.with_remarks(explained(made, summary, extra), facts)
+
+
+def short_term(
+    metrics: Sequence[Path], *, experiment: str, facts: Mapping[str, Any], published: Path | None = None
+) -> Table:
+    """Scores of methods on M4 side by side; the arguments are those of `errors`, and so is what it raises."""
+    if not metrics and facts["remark"]:
+        return failures.without_results(experiment, text=facts["remark"])
+    frame = aggregate.collect(metrics, methods=facts["methods"])
+    common = _common(frame, facts)
+    frame, overall = with_overall(frame, [aggregate.read_metrics(path) for path in metrics])
+    common["planned"] = [*common["planned"], *overall]
+    summary = aggregate.summarise(frame, M4_ERRORS)
+    if published is not None:
+        summary = aggregate.with_published(summary, published)
+    made = of_whole_series(tables.short_term(summary, **common), frame)
+    return failures.with_remarks(made, facts)
+
+
+def variants(
+    metrics: Sequence[Path],
+    *,
+    experiment: str,
+    title: str,
+    facts: Mapping[str, Any],
+    published: Path | None = None,
+    of_depth: bool = False,
+) -> Table:
+    """Variants of Time-LlaMA against the full model, seed by seed; `title` is the caption's first sentence.
+
+    With `of_depth` the full model is that on the configuration's own language model, and a column has the speed. The
+    other arguments are those of `errors`. Raises InputError as `aggregate` does, and with `of_depth` where no run is on
+    the configuration's own language model.
+    """
+    if not metrics and facts["remark"]:
+        return failures.without_results(experiment, text=facts["remark"])
+    frame = aggregate.collect(metrics, methods=facts["methods"])
+    backbone = _own_backbone(frame, experiment=experiment, facts=facts) if of_depth else None
+    # How a floor that trains nothing differs, and how much it trains, says nothing about a part of the model.
+    extras = _extras(frame[~frame["floor"].astype(bool)], backbone, with_speed=of_depth)
+    made = ablation.ablation_table(
+        frame,
+        title=title,
+        label=f"tab:{experiment.replace('_', '-')}",
+        reference=REFERENCE,
+        published=published,
+        source="table 5",
+        backbone=backbone,
+        extras=extras,
+        reasons=Reasons.of(facts),
+        explained=[EXPLAINED[heading] for heading in extras if heading in EXPLAINED],
+        labels={variant: entry["label"] for variant, entry in facts["methods"].items()},
+        floors=[variant for variant, entry in facts["methods"].items() if entry["floor"]],
+        configuration=facts["configuration"],
+        planned=facts["planned"],
+        generated=facts["generated"],
+    )
     return failures.with_remarks(made, facts)
 
 
 def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[str, Any]) -> Table:
-    """The table of time, memory and operations from sweeps' files; `facts` as in `table`.
+    """The table of time, memory and operations from sweeps' files; `facts` as in `errors`.
 
     Raises InputError as `read_sweeps` and `efficiency` do.
     """
@@ -77,62 +149,15 @@ def efficiency_table(sweeps: Sequence[Path], *, published: Path, facts: Mapping[
     return failures.with_remarks(failures.with_impossible(made, facts), facts)
 
 
-def _table(
-    name: str,
-    *,
-    metrics: Sequence[Path],
-    published: Path | None,
-    facts: Mapping[str, Any],
-    title: str,
-    settings: Path | None,
-) -> Table:
-    frame = aggregate.collect(metrics, methods=facts["methods"])
-    common = {key: facts[key] for key in ("configuration", "planned", "generated")}
-    if title:
-        backbone = _reference_backbone(frame, facts) if name == "depth" else None
-        # How a floor that trains nothing differs, and how much it trains, says nothing about a part of the model.
-        extras = _extras(name, frame[~frame["floor"].astype(bool)], backbone)
-        return ablation.ablation_table(
-            frame,
-            title=title,
-            label=f"tab:{name.replace('_', '-')}",
-            reference=REFERENCE,
-            published=published,
-            source="table 5",
-            backbone=backbone,
-            extras=extras,
-            reasons=Reasons.of(facts),
-            explained=[EXPLAINED[heading] for heading in extras if heading in EXPLAINED],
-            labels={variant: entry["label"] for variant, entry in facts["methods"].items()},
-            floors=[variant for variant, entry in facts["methods"].items() if entry["floor"]],
-            **common,
-        )
-    common["not_run"] = facts["not_run"]
-    common["reasons"] = Reasons.of(facts)
-    common["planned"] = _named(common["planned"], frame, facts["methods"])
-    if name == "short_term":
-        frame, overall = with_overall(frame, [aggregate.read_metrics(path) for path in metrics])
-        common["planned"] = [*common["planned"], *overall]
-        summary = aggregate.summarise(frame, M4_ERRORS)
-    else:
-        records = facts.get(EXTRA, [])
-        common["extra"] = [described(record) for record in records]
-        for record in records:
-            frame = aggregate.of_definition(frame, record["name"], record["definition"])
-        summary = aggregate.summarise(frame, extra=[record["name"] for record in records])
-    if published is not None:
-        summary = aggregate.with_published(summary, published)
-        if name in ("long_term", "few_shot"):
-            common["published"] = aggregate.published_numbers(published)
-        if settings is not None:
-            common["settings"] = read_paper_settings(settings, table=published.stem)
-    if name == "short_term":
-        return of_whole_series(tables.short_term(summary, **common), frame)
-    if name in tables.OF_ERRORS:
-        return explained(tables.errors_table(summary, experiment=name, **common), summary, common.get("extra", ()))
-    raise InputError(
-        f"there is no table of methods for {name!r}; there are those for short_term, {', '.join(tables.OF_ERRORS)}"
-    )
+def _common(frame: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What every table of methods side by side takes from the facts."""
+    return {
+        "configuration": facts["configuration"],
+        "planned": _named(facts["planned"], frame, facts["methods"]),
+        "generated": facts["generated"],
+        "not_run": facts["not_run"],
+        "reasons": Reasons.of(facts),
+    }
 
 
 def explained(table: Table, summary: pd.DataFrame, extra: Sequence[Metric]) -> Table:
@@ -206,27 +231,27 @@ def _naive2(frame: pd.DataFrame, scores: Mapping[str, Mapping[str, float]]) -> p
     return pd.DataFrame(rows)
 
 
-def _extras(name: str, frame: pd.DataFrame, backbone: str | None) -> dict[str, ablation.Column]:
-    """More columns: the difference over all cells, trained parameters, collapsed routers, and speed over depth."""
+def _extras(frame: pd.DataFrame, backbone: str | None, *, with_speed: bool) -> dict[str, ablation.Column]:
+    """More columns: the difference over all cells, trained parameters, collapsed routers, and speed."""
     columns = {POOLED: ablation.pooled(frame, reference=REFERENCE, backbone=backbone)}
     columns["Trained, thousands"] = ablation.trainable(frame)
     columns["Collapsed blocks"] = ablation.collapsed(frame)
-    if name == "depth":
+    if with_speed:
         columns[SPEED] = ablation.speed(frame)
     return {heading: column for heading, column in columns.items() if column}
 
 
-def _reference_backbone(frame: pd.DataFrame, facts: Mapping[str, Any]) -> str:
+def _own_backbone(frame: pd.DataFrame, *, experiment: str, facts: Mapping[str, Any]) -> str:
     """The configuration's own backbone, as the frame calls it. Raises InputError where the experiment leaves it out."""
     main = facts["backbone"]
     if not main:
         raise InputError(
-            "the experiment `depth` compares with the configuration's own backbone, but it names none: add `backbones` "
-            "to the configuration"
+            f"the experiment `{experiment}` compares with the configuration's own backbone, but it names none: add "
+            "`backbones` to the configuration"
         )
     for name in frame["backbone"]:
         if name == main or name.startswith(f"{main} ("):
             return name
     if facts["remark"]:
         return main  # planned, but its runs have no result
-    raise InputError(f"the experiment `depth` has no run on {main}, the configuration's own backbone: add it")
+    raise InputError(f"the experiment `{experiment}` has no run on {main}, the configuration's own backbone: add it")
