@@ -1,6 +1,7 @@
 """Many methods: hand-computed numbers, those that fev gives, and what is not tested."""
 
 import importlib.util
+import itertools
 import json
 import math
 
@@ -165,6 +166,26 @@ def test_the_diagram_has_bars_only_with_enough_data_sets(given, datasets, bar):
     assert {"Seasonal naive  3.00"} <= shown
     assert any(line.get_linewidth() == 3 for line in axis.lines) == bar
     assert ("nothing is tested" in remark) != bar
+
+
+def test_marks_of_equal_rank_are_all_visible():
+    tied = units(np.array([[1.0, 2.0, 3.0], [2.0, 1.0, 3.0]]), tested=False)
+    figure = critical_difference.drawn(report.Standing(units=tied, ranked=ranking(tied, baseline=None), pairs=[]))
+    (axis,) = figure.get_axes()
+    figure.canvas.draw()
+    marks = [line for line in axis.lines if line.get_marker() != "None"]
+    assert sorted(line.get_xdata()[0] for line in marks) == [1.5, 1.5, 3]
+    places = axis.transData.transform([line.get_xydata()[0] for line in marks]) / figure.dpi * 72
+    for one, other in itertools.combinations(range(3), 2):
+        assert math.dist(places[one], places[other]) > marks[one].get_markersize(), "in points"
+    starts = {line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 3}
+    assert len(starts) == 3, "no line to a name hides another"
+
+
+@pytest.mark.parametrize(("datasets", "equal"), [("ABC", False), ("ABCD", True)])
+def test_the_remark_explains_marks_of_equal_rank(given, datasets, equal):
+    _, remark = critical_difference.figure(given(cells(datasets), "critical_difference"))
+    assert ("below the other" in remark) == equal
 
 
 def test_numbers_are_those_of_fev():
