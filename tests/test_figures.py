@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.refusal import refused
 from timellama.reports.catalogue import OWN
+from timellama.reports.figures import learning_curves
 from timellama.reports.figures.learning_curves import draw_learning_curves
 from timellama.reports.figures.of_runs import remark
 from timellama.reports.figures.routers import draw_lora_distribution, draw_router_heatmap, draw_router_training
@@ -353,7 +354,12 @@ def placed(tmp_path):
     def placed(folder: str, *, commit: str, seed: int, variant: str = "time-llama", horizon: int = 96):
         run = {"dataset": "ETTh1", "horizon": horizon, "context": 512, "variant": variant, "seed": seed}
         run |= {"backbone": None, "training": None if variant == "seasonal-naive" else {"epochs": 10}}
-        document = {"run": run, "n_windows": 2881 - horizon, "provenance": {"git_commit": commit, "git_dirty": False}}
+        document = {
+            "run": run,
+            "n_windows": 2881 - horizon,
+            "steps": 30,
+            "provenance": {"git_commit": commit, "git_dirty": False},
+        }
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
         return tmp_path / folder / "history.csv"
@@ -388,3 +394,15 @@ def test_a_figure_of_several_cells_seeds_and_commits_says_so(placed):
     cells, code = remark(files, facts={"configuration": "cpu", "generated": [], "remark": ""}).splitlines()
     assert "ETTh1, H 96: 2785 test windows, seeds 0 and 1 (some with fewer); ETTh1, H 192: 2689 test windows" in cells
     assert code == "Code: these runs come from 2 different versions: commits 1111111 and 2222222."
+
+
+def test_the_remark_on_learning_curves_names_their_marks_horizon_and_seeds(placed):
+    files = [placed("a", commit="1" * 40, seed=0), placed("b", commit="1" * 40, seed=2)]
+    for path in files:
+        path.write_text(HISTORY + "0,0,,0.9,,,1\n30,0.3,0.7,0.6,,0,3\n", encoding="utf-8")
+    (report,) = [report for report in OWN if report.name == "learning_curves"]
+    facts = FACTS | {"methods": {files[0].parts[-3]: {"label": "Time-LlaMA"}}}
+    figure, said = built(ReportContext(report=report, files={"long_term": files}, facts=facts))
+    assert figure.legends[0].get_title().get_text() == "ETTh1"
+    remark = ["NOT COMPLETE.", learning_curves.READING, "Configuration: made_up. ETTh1, H 96: seeds 0 and 2."]
+    assert said.splitlines() == [*remark, "Code: commit 1111111."]

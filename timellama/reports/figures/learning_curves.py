@@ -13,7 +13,7 @@ from timellama.reports.render import style
 from timellama.reports.report import ReportContext
 from timellama.results.read.run_files import read_rows
 
-READING = "One line per seed; the marker is at the weights that are tested."
+READING = "A line is a seed. A mark with a black edge is at the lowest validation loss, whose weights are tested."
 
 
 def figure(given: ReportContext) -> tuple[Figure, str]:
