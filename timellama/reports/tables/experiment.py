@@ -11,20 +11,12 @@ from timellama.reports.report import ReportContext
 from timellama.reports.tables import of_experiments
 
 FEW_ROWS = "errors on standardised values, trained on {percent} % of the rows."
-LONG_TERM = Heading(
+LONG_TERM = Heading(  # for the page of a run; the two reports on table 1 have their own
     title="Long-term forecasting: errors on standardised values.", label="tab:long-term", source="table 1"
 )
 FEW_SHOT = Heading(title=f"Few-shot forecasting: {FEW_ROWS}", label="tab:few-shot", source="table 3")
 BACKBONES = Heading(title=f"Language models: {FEW_ROWS}", label="tab:backbones-{percent}", source="table 4")
 SCHEDULES = Heading(title="Budgets and published schedules: errors on standardised values.", label="tab:schedules")
-
-
-def long_term(given: ReportContext) -> Table:
-    """Table 1: every method, with the paper's numbers and those of their settings that are not ours."""
-    published, settings = given.published
-    return of_experiments.errors(
-        **_runs(given), heading=LONG_TERM, published=published, of_absent=True, settings=settings
-    )
 
 
 def short_term(given: ReportContext) -> Table:

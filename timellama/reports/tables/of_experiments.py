@@ -22,7 +22,6 @@ from timellama.reports.render.cells import Table
 from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.markup import listed
 from timellama.reports.render.origin import first_seen
-from timellama.reports.render.paper_settings import read_paper_settings
 from timellama.reports.tables import ablation
 from timellama.reports.tables.efficiency import efficiency
 from timellama.results import aggregate
@@ -50,31 +49,23 @@ def errors(
     facts: Mapping[str, Any],
     published: Path | None = None,
     of_absent: bool = False,
-    settings: Path | None = None,
 ) -> Table:
     """Errors of the methods of an experiment side by side, from its runs' `metrics.json`.
 
     `facts` holds `configuration`, `planned` cells, `not_run` (labels of methods that are too heavy), `methods` (label
     and floor by variant), `generated` data sets, `impossible` cells and planned ones that are `lacking` where there are
     some, and in `remark` what the caption ends with, empty where all runs have a result. `published` is the file of the
-    paper's numbers: with `of_absent` cells without a result show them too. `settings` is the file with the settings of
-    these numbers. Raises InputError as `aggregate` does.
+    paper's numbers: with `of_absent` cells without a result show them too. Raises InputError as `aggregate` does.
     """
     if not metrics and facts["remark"]:
         return failures.without_results(experiment, text=facts["remark"])
     frame = aggregate.collect(metrics, methods=facts["methods"])
     common = _common(frame, facts)
-    records = facts.get(EXTRA, [])
-    extra = [described(record) for record in records]
-    for record in records:
-        frame = aggregate.of_definition(frame, record["name"], record["definition"])
-    summary = aggregate.summarise(frame, extra=[metric.name for metric in extra])
+    summary, extra = summarised(frame, facts)
     if published is not None:
         summary = aggregate.with_published(summary, published)
         if of_absent:
             common["published"] = aggregate.published_numbers(published)
-        if settings is not None:
-            common["settings"] = read_paper_settings(settings, table=published.stem)
     made = tables.errors_table(summary, heading=heading, extra=extra, **common)
     return failures.with_remarks(explained(made, summary, extra), facts)
 
@@ -153,11 +144,22 @@ def _common(frame: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What every table of methods side by side takes from the facts."""
     return {
         "configuration": facts["configuration"],
-        "planned": _named(facts["planned"], frame, facts["methods"]),
+        "planned": named(facts["planned"], frame, facts["methods"]),
         "generated": facts["generated"],
         "not_run": facts["not_run"],
         "reasons": Reasons.of(facts),
     }
+
+
+def summarised(frame: pd.DataFrame, facts: Mapping[str, Any]) -> tuple[pd.DataFrame, list[Metric]]:
+    """The summary of an experiment's runs with the configuration's own metrics, and those metrics.
+
+    Raises InputError as `aggregate.summarise` does.
+    """
+    records = facts.get(EXTRA, [])
+    for record in records:
+        frame = aggregate.of_definition(frame, record["name"], record["definition"])
+    return aggregate.summarise(frame, extra=[record["name"] for record in records]), [*map(described, records)]
 
 
 def explained(table: Table, summary: pd.DataFrame, extra: Sequence[Metric]) -> Table:
@@ -190,9 +192,10 @@ def _is_whole(name: str) -> bool:
         return False
 
 
-def _named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:
-    """The planned cells; a variant that has no result at all goes by its label."""
-    labels = {variant: entry["label"] for variant, entry in methods.items() if variant not in set(frame["variant"])}
+def named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:
+    """The planned cells; a variant that has no row in `frame`, of runs or of cells, goes by its label."""
+    known = set(frame["variant"])
+    labels = {variant: entry["label"] for variant, entry in methods.items() if variant not in known}
     return [(*cell, labels.get(variant, variant)) for *cell, variant in planned]
 
 
