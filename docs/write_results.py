@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from docs.claims_editions import changes, counted, current, editions
-from docs.detailed_results import budgets, commits, detailed, missing, repeats, scales, starts
+from docs.detailed_results import PLACE, budgets, commits, detailed, missing, repeats, scales, starts, windows_seen
 from docs.kept_numbers import (
+    CONFIG,
     FLOORS,
     HORIZONS,
     KEPT,
@@ -122,6 +123,31 @@ def main_table(kept: pd.DataFrame, found: pd.DataFrame) -> str:
     return table(["test MSE", *(column.head for column in shown)], rows)
 
 
+def budget(kept: pd.DataFrame, found: pd.DataFrame) -> str:
+    """How many windows a searched run sees, and how many the published ones of the same cells do."""
+    of = kept[(kept["run/dataset"] == SEARCHED_ON) & kept["run/horizon"].isin(found["run/horizon"].unique())]
+    of = of[(of["run/train_percent"] == 100) & of["run/variant"].isin(found["run/variant"].unique())]
+    seen = of.apply(windows_seen, axis=1).groupby(of["run/variant"]).agg(["min", "max"])
+    ours = seen.index.isin([METHODS[OURS], *IN_PLACE.values()])
+    return (
+        f"{CONFIG['experiments']['search']['samples']:,} windows a run. In the published runs of these two "
+        "cells Time-LlaMA and its controls see "
+        f"at most {seen[ours]['max'].max():,.0f} and the others at least {seen[~ours]['min'].min():,.0f}"
+    )
+
+
+def of_one_seed(kept: pd.DataFrame, found: pd.DataFrame) -> str:
+    """What Time-LlaMA has with the seeds of the cells that have fewer seeds than it; empty if there are none."""
+    said = []
+    for column in columns(kept, found):
+        ours = column.errors[METHODS[OURS]]
+        fewer = {tuple(of.index) for variant, of in column.errors.items() if variant not in FLOORS.values() and len(of)}
+        for seeds in sorted(fewer - {tuple(ours.index)}):
+            there = f"{column.dataset} over {len(column.horizons)} horizons"
+            said.append(f"On {there} Time-LlaMA has {ours[list(seeds)].mean():.3f} with {named_seeds(seeds)} alone.")
+    return "".join(f" {each}" for each in said)
+
+
 def worth() -> str:
     """The text under the figure of the language model's worth: in how many rows a control has the lower mean."""
     counts = r"(?:^|(?<=\. ))([^.]+): a lower mean than Time-LlaMA's in (\d+ of \d+) rows"
@@ -132,6 +158,12 @@ def worth() -> str:
         "random weights (one draw) in it; published settings. Marks are means, thin lines single seeds. Of the rows "
         f"that have both, the mean is lower {listed(lower)}. This counts rows and tests nothing."
     )
+
+
+def absent_variants() -> set[str]:
+    """The variants of planned results that are missing."""
+    file = KEPT / "absent.csv"
+    return set(pd.read_csv(file)["result"].str.extract(PLACE)["variant"]) if file.is_file() else set()
 
 
 def ranking() -> str:
@@ -146,7 +178,17 @@ def ranking() -> str:
     lacking = re.search(r"(\d+) of (\d+) runs have no result", page)
     if lacking:
         failures = "docs/reference/cpu/table_failures.md"
-        first += f" {lacking[1]} of {lacking[2]} planned runs [have no result]({failures})."
+        first += f" {lacking[1]} of {lacking[2]} planned runs [have no result]({failures})"
+        first += "." if absent_variants() & {METHODS.get(name) for name, _ in ranks} else ", none of a ranked method."
+    left_out = re.search(r"^Not ranked[^:]*: (.+)\.$", page, flags=re.MULTILINE)
+    if left_out:
+        others = left_out[1]
+        for name in CONTROLS:  # which hold commas
+            others = others.replace(name, "")
+        names = [name for name in re.split(r", | and ", others) if name]
+        if others != left_out[1]:
+            names.append("the controls of the language model")
+        first += f" Not ranked, as they did not run on every data set: {listed(names)}."
     if "nothing is tested" in page:
         return (
             f"{first} The horizons of one data set are not counted as independent, and a test needs five data sets, so "
@@ -171,16 +213,16 @@ def verdicts() -> str:
 def results() -> str:
     """The block of README.md."""
     number, planned, _ = coverage()
+    kept, found = kept_runs(), searched_runs()
     first = (
         f"{number} of {planned} results of `config/cpu.yaml`, with the first six blocks of SmolLM2-135M-Instruct "
         "(Q4_1) instead of the paper's Llama-2 7B. Test MSE on standardised values over every test window, mean ± "
         "standard deviation (n - 1) over seeds, the lowest printed mean of a column in bold. **The columns called "
         "searched** have settings that were [searched for with the same effort](docs/protocol.md#equal-search) for "
-        "each method, on a budget that is larger than Time-LlaMA's in the other columns and smaller than its rivals'. "
-        "**Those called published** have the settings of `config/cpu.yaml`: published ones, but with [small and "
-        "unequal budgets](docs/reference/README.md#the-training-budgets-of-configcpuyaml), and with PatchTST's rate, "
-        "batch and schedule, DLinear's schedule and Time-LlaMA's TSEmb changed. These are means over all horizons of "
-        "the data set. A dash means not run, or not at every horizon."
+        f"each method: {budget(kept, found)}. **Those called published** have the settings of `config/cpu.yaml`: "
+        "published ones where there are any, but with small and unequal budgets and a few other changes ([all of "
+        "them](docs/reference/README.md#the-training-budgets-of-configcpuyaml)). These are means over all horizons of "
+        f"the data set. A dash means not run, or not at every horizon.{of_one_seed(kept, found)}"
     )
     more = (
         "[Results](docs/results.md) has every horizon, 5 % of the training rows, M4 and the variants of the model; "
@@ -191,7 +233,7 @@ def results() -> str:
         (worth(), "llm_worth", "Test MSE of Time-LlaMA and of its controls by data set and horizon"),
         (ranking(), "critical_difference", "Critical-difference diagram: mean ranks of seven methods on one line"),
     )
-    blocks = [wrapped(first), main_table(kept_runs(), searched_runs()), wrapped(more)]
+    blocks = [wrapped(first), main_table(kept, found), wrapped(more)]
     for words, name, about in pictures:
         blocks += [f"![{about}](docs/reference/cpu/figures/{name}.png)", wrapped(words)]
     return "\n\n".join([*blocks, wrapped(verdicts())])

@@ -1,4 +1,4 @@
-"""Which language model a number was measured with: in column names, in the plan, and on the paper's numbers."""
+"""Which language model a number was measured with: in column names, in the plan, and in the paper's settings."""
 
 import pandas as pd
 import pytest
@@ -8,9 +8,9 @@ from tests.refusal import refused
 from tests.test_tables import build, cell, rows_of
 from timellama.experiments.matrix import make_matrix
 from timellama.reports.catalogue import OWN
-from timellama.reports.render.markup import to_latex, to_markdown
+from timellama.reports.render.markup import to_markdown
 from timellama.reports.render.origin import name_columns
-from timellama.reports.render.paper_settings import PaperSetting, read_paper_settings
+from timellama.reports.render.paper_settings import read_paper_settings
 
 
 def names(*cells):
@@ -99,41 +99,6 @@ def test_an_incomplete_language_model_is_refused(planned, backbone, named):
     methods = {"half": entry | {"floor": False, "citation": "none", "backbone": backbone}}
     with refused(*named):
         planned(methods=methods)
-
-
-SETTINGS = (
-    PaperSetting(method="DLinear", dataset="ETTh1", look_back=336, backbone="", evidence="seen"),
-    PaperSetting(method="Time-LlaMA", dataset="", look_back=None, backbone="Llama-2-7B x8", evidence="said"),
-)
-PAPER = {"mse_paper": 0.375, "mae_paper": 0.399, "mse_gap": 1.0, "mae_gap": 1.0}
-
-
-def paper_line(*cells, **changes):
-    table = build(list(cells), settings=SETTINGS, **changes)
-    return table, [line[5:] for line in rows_of(to_markdown(table)) if line[4] == "paper"]
-
-
-def test_a_paper_number_at_another_look_back_is_marked_and_explained():
-    table, lines = paper_line(cell("dlinear", 0.3, 0.3, **PAPER), cell("dlinear", 0.3, 0.3, context=336, **PAPER))
-    assert lines == [["0.375<sub>†</sub>", "0.399<sub>†</sub>"], ["0.375", "0.399"]]
-    [note] = [note for note in table.notes if note.startswith("†")]
-    assert "DLinear on ETTh1 at look-back 336 (seen)" in note and "Llama" not in note
-    assert r"\ensuremath{\dagger}" in to_latex(table)
-
-
-def test_a_paper_number_with_another_language_model_is_marked_and_explained():
-    table, lines = paper_line(cell("time-llama", 0.3, 0.3, **PAPER))
-    assert lines == [["0.375<sub>†</sub>", "0.399<sub>†</sub>"]]
-    assert any("Time-LlaMA with Llama-2-7B x8 (said)" in note for note in table.notes)
-    same, lines = paper_line(cell("time-llama", 0.3, 0.3, backbone="Llama-2-7B x8", **PAPER))
-    assert lines == [["0.375", "0.399"]] and not any("†" in note for note in same.notes)
-
-
-def test_a_paper_number_without_a_run_of_ours_is_marked_only_by_its_look_back():
-    numbers = {("ETTh1", 96, name): {"mse": 0.375, "mae": 0.399} for name in ("DLinear", "Time-LlaMA")}
-    planned = [("ETTh1", 512, 96, name) for name in ("rlinear", "DLinear", "Time-LlaMA")]
-    _, lines = paper_line(cell("rlinear", 0.3, 0.3), planned=planned, published=numbers)
-    assert lines[0] == ["0.375<sub>†</sub>", "0.399<sub>†</sub>", "0.375", "0.399"]
 
 
 def test_the_kept_settings_are_read_and_name_methods_of_their_table(root):

@@ -70,6 +70,18 @@ def test_a_note_appears_only_where_the_table_has_what_it_explains(table, tmp_pat
     assert "Bold is" not in one.caption
 
 
+def test_the_table_says_where_deviations_and_the_papers_numbers_are(tmp_path):
+    paths = [tmp_path / f"{seed}.json" for seed in (0, 1)]
+    for seed, path in enumerate(paths):
+        path.write_text(json.dumps(document(seed=seed, identity=path.stem)), encoding="utf-8")
+    published = tmp_path / "published.csv"
+    published.write_text("dataset,horizon,method,mse,mae\nETTh1,96,DLinear,0.4,0.4\n", encoding="utf-8")
+    report = reports({"long_term": {}})["table_long_term"]
+    for files, given, there in ((paths, [], [True, False]), (paths[:1], [published], [False, True])):
+        made = built(ReportContext(report=report, files={"long_term": files}, published=given, facts=FACTS))
+        assert [part in made.notes[-1] for part in ("table_long_term.csv", "table_reproduction")] == there
+
+
 def test_a_language_model_that_the_table_names_has_a_note(tmp_path):
     backbone = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}
     facts = FACTS | {"models": {"SmolLM2-135M": "a stand-in.", "Llama-2-7B": "the paper's."}}

@@ -1,19 +1,16 @@
 """Every number in README.md's results is recomputed from the kept numbers; its table has rows for existing results."""
 
-import itertools
 import json
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from docs import detailed_results, write_results
 from docs.claims_editions import read
 from docs.kept_numbers import FLOORS, METHODS
-from tests.kept import errors, kept_runs, searched_runs, table_1_runs
+from tests.kept import errors, searched_runs, table_1_runs
 from timellama.data.catalogue.datasets import load_datasets
 from timellama.data.splits import count_windows
 from timellama.reports.claims.rules import DOES_NOT_HOLD
@@ -43,11 +40,6 @@ def searched(root) -> pd.DataFrame:
 def page(root) -> str:
     text = (root / "README.md").read_text(encoding="utf-8")
     return text[text.index("## Results") : text.index("## Performance")]
-
-
-@pytest.fixture(scope="module")
-def words(page) -> str:
-    return " ".join(page[page.index("In plain words:") :].split())
 
 
 def rows_of(table: str) -> dict[str, list[str]]:
@@ -189,215 +181,6 @@ def test_the_verdicts_are_counted(root, page):
     assert re.findall(r"\d\.\d", said) == not_here
 
 
-def apart(root, kept, dataset: str, horizon: int) -> float:
-    """Per cent by which Time-LlaMA's mean is above the paper's."""
-    paper = pd.read_csv(root / "config/published/table1_long_term.csv")
-    paper = paper[paper["method"] == "Time-LlaMA"].set_index(["dataset", "horizon"])["mse"]
-    return 100 * (errors(kept, "time-llama", horizon, dataset=dataset).mean() / paper[dataset, horizon] - 1)
-
-
-def chance(ours: pd.Series, other: pd.Series) -> float:
-    """The p-value of a mean log ratio of 0, paired over seeds."""
-    return stats.ttest_1samp(np.log(ours / other), 0).pvalue
-
-
-def said_of_weather(root, kept, searched) -> list[str]:
-    found = [apart(root, kept, "Weather", horizon) for horizon in HORIZONS]
-    return [f"{min(found):.1f}", f"{max(found):.1f}"]
-
-
-def said_of_weathers_best(root, kept, searched) -> list[str]:
-    of = {
-        (variant, h): errors(kept, variant, h, dataset="Weather").mean()
-        for variant in ("time-llama", "patchtst", "itransformer", "dlinear", "rlinear")
-        for h in HORIZONS
-    }
-    assert all(of["time-llama", h] < of[each, h] for each in ("itransformer", "dlinear", "rlinear") for h in HORIZONS)
-    lower = [100 * (1 - of["patchtst", h] / of["time-llama", h]) for h in HORIZONS]
-    assert max(map(abs, lower[2:])) < 1, "about the same beyond"
-    return [f"{each:.0f}" for each in lower[:2]]
-
-
-def said_of_short_horizons(root, kept, searched) -> list[str]:
-    found = [apart(root, kept, dataset, horizon) for dataset in ("ETTh1", "ETTm1") for horizon in (96, 192)]
-    return [f"{min(found):.1f}", f"{max(found):.1f}"]
-
-
-def said_of_longer_horizons(root, kept, searched) -> list[str]:
-    found = [apart(root, kept, dataset, horizon) for dataset in ("ETTh1", "ETTm1") for horizon in (336, 720)]
-    return [f"{min(found):.0f}", f"{max(found):.0f}"]
-
-
-def said_of_patchtst(root, kept, searched) -> list[str]:
-    logs = [
-        np.log(errors(kept, "patchtst", h, dataset=d) / errors(kept, "time-llama", h, dataset=d)).mean()
-        for d in ("ETTh1", "ETTm1", "Weather")
-        for h in HORIZONS
-    ]
-    return [f"{-100 * np.expm1(np.mean(logs)):.0f}"]
-
-
-def said_of_the_day(root, kept, searched) -> list[str]:
-    for horizon in HORIZONS:
-        day, ours = (errors(kept, each, horizon, error="mae").mean() for each in ("hour-of-day-mean", "time-llama"))
-        assert day < ours, "by MAE at every horizon"
-    days, ours = ([errors(kept, each, h).mean() for h in HORIZONS[:3]] for each in ("hour-of-day-mean", "time-llama"))
-    assert all(day > our for day, our in zip(days, ours, strict=True)), "by MSE only at 720"
-    return [f"{errors(kept, each, 720).mean():.3f}" for each in ("hour-of-day-mean", "time-llama")]
-
-
-def said_of_few_rows(root, kept, searched) -> list[str]:
-    paper = pd.read_csv(root / "config/published/table3_few_shot_5pct.csv")
-    paper = paper[(paper["method"] == "Time-LlaMA") & (paper["dataset"] == "ETTh1") & (paper["horizon"] == 96)]
-    return [f"{errors(kept, 'time-llama', 96, percent=5).mean():.3f}", f"{paper['mse'].item():.3f}"]
-
-
-def said_of_the_model(root, kept, searched) -> list[str]:
-    of = [errors(kept, f"time-llama{each}", 96, percent=5) for each in ("", "-random-frozen", "-none")]
-    assert chance(of[0], of[2]) < 0.001
-    return [*(f"{each.mean():.3f}" for each in of), "0.001"]
-
-
-def said_of_all_rows(root, kept, searched) -> list[str]:
-    assert set(
-        kept[(kept["run/variant"] == "time-llama-none") & (kept["run/train_percent"] == 100)]["run/dataset"]
-    ) == {"ETTh1"}, "the only data set on which controls ran with all rows"
-    assert errors(kept, "time-llama-attention", 96).mean() > errors(kept, "time-llama", 96).mean()
-    ours, without = ([errors(kept, each, h) for h in HORIZONS] for each in ("time-llama", "time-llama-none"))
-    assert all((b < a).all() for a, b in zip(ours, without, strict=True)), "so is every seed"
-    parts = [100 * (1 - b.mean() / a.mean()) for a, b in zip(ours, without, strict=True)]
-    logs = pd.concat([np.log(b / a) for a, b in zip(ours, without, strict=True)], axis=1).mean(axis=1)
-    return [f"{min(parts):.0f}", f"{max(parts):.0f}", f"{stats.ttest_1samp(logs, 0).pvalue:.2f}"]
-
-
-def said_of_searched(root, kept, searched) -> list[str]:
-    ours = {horizon: errors(searched, "time-llama", horizon) for horizon in (96, 336)}
-    trained = [each for each in searched["run/variant"].unique() if each != "time-llama"]
-    found = {h: sorted((chance(errors(searched, each, h), ours[h]), each) for each in trained) for h in ours}
-    assert len(trained) * found[96][0][0] > 0.05, "at 96 no difference is significant"
-    assert found[336][0][1] == "time-llama-none" and errors(searched, "time-llama-none", 336).max() < ours[336].min()
-    lowest = found[336][0][0]
-    assert found[336][1][0] * (2 * len(trained) - 1) > 0.05, "over both horizons this is the lowest of all"
-    chosen = searched[searched["run/horizon"] == 336].groupby("run/variant")[["chosen/options/token_scale"]].first()
-    assert chosen.loc["time-llama"].item() != chosen.loc["time-llama-none"].item(), "another token size"
-    return [f"{lowest:.3f}", {7: "seven"}[len(trained)], *(f"{n * len(trained) * lowest:.2f}" for n in (1, 2))]
-
-
-def said_of_the_budget(root, kept, searched) -> list[str]:
-    trained = list(searched["run/variant"].unique())
-    more = {}
-    for horizon in (96, 336):
-        order = [sorted(trained, key=lambda each: errors(runs, each, horizon).mean()) for runs in (kept, searched)]
-        assert order[1][0] == "time-llama-none"
-        of = kept[(kept["run/dataset"] == "ETTh1") & (kept["run/horizon"] == horizon)]
-        of = of[(of["run/train_percent"] == 100) & of["run/variant"].isin(trained)]
-        seen = (of["steps"] * of["run/training/batch_size"]).groupby(of["run/variant"]).min()
-        ours = seen.index.str.startswith("time-llama")
-        assert seen[ours].max() < 8192 < seen[~ours].min(), "the windows of a searched run"
-        for each in trained:
-            new, old = (errors(runs, each, horizon) for runs in (searched, kept))
-            assert new.mean() >= old.mean() or chance(new, old) > 0.05, "no method is clearly better"
-            more[each, horizon] = new.mean() / old.mean() - 1
-    assert order[0][-1] == order[1][1] == "time-llama", "from last to second at 336"
-    return [str(sum(each > 0 for each in more.values())), str(len(more)), f"{-100 * more['time-llama', 336]:.0f}"]
-
-
-def said_of_the_heavy(root, kept, searched) -> list[str]:
-    def series(run: pd.Series) -> int:
-        """Series that a training saw: windows of all variates, or single ones."""
-        alone = run["run/training/sampling"] == "variates"
-        return int(run["steps"] * run["run/training/batch_size"] * (1 if alone else run["run/variates"]))
-
-    of = kept[(kept["run/dataset"] == "ETTh1") & (kept["run/horizon"] == 96) & (kept["run/train_percent"] == 100)]
-    heavy = [of[of["run/variant"] == name] for name in ("timesnet", "gpt4ts", "time-llm")]
-    ours = of[of["run/variant"] == "time-llama"]
-    assert [len(each) for each in heavy] == [3, 1, 1]
-    every = kept[kept["run/variant"].isin(["gpt4ts", "time-llm", "timesnet"]) & (kept["run/seed"] == 0)]
-    there = every.groupby("run/variant")["run/horizon"].apply(sorted).to_dict()
-    assert there == {"gpt4ts": [*HORIZONS], "time-llm": [96], "timesnet": [*HORIZONS]}, "the others are not trained"
-    assert set(kept[kept["run/variant"].isin(there) & (kept["run/horizon"] > 96)]["run/seed"]) == {0}
-    assert {series(each.iloc[0]) // 100 for each in heavy} == {series(run) // 100 for _, run in ours.iterrows()}
-    return [f"{each['mse'].mean():.3f}" for each in heavy]
-
-
-def said_of_depth(root, kept, searched) -> list[str]:
-    every = kept_runs(root)
-
-    def mean(blocks: int) -> str:
-        seeds = errors(every[every["run/backbone/blocks"] == blocks], "time-llama", 96)
-        assert list(seeds.index) == [0, 1, 2]
-        return f"{seeds.mean():.3f}"
-
-    few = [mean(blocks) for blocks in (1, 2, 4, 6, 8, 16)]
-    return [min(few), max(few), mean(30)]
-
-
-def said_of_another_processor(root, kept, searched) -> list[str]:
-    found = json.loads((root / "docs/reference/repeats.json").read_text(encoding="utf-8"))
-    single, means = [], []
-    for cell in ("ETTh1/time-llama/H96", "ILI/time-llama/H24"):
-        runs = pd.DataFrame([each for each in found if f"/{cell}-" in each["result"]])
-        assert len(runs) == 3
-        single.append(f"{100 * (runs['here'] / runs['kept'] - 1).abs().max():.2g}")
-        means.append(f"{100 * abs(runs['here'].mean() / runs['kept'].mean() - 1):.1f}")
-    return single + means
-
-
-SAID: dict[str, Callable[..., list[str]]] = {
-    "On Weather Time-LlaMA's MSE is {} to {} % above the paper's": said_of_weather,
-    "PatchTST's is {} % lower at 96, {} % lower at 192 and about the same beyond": said_of_weathers_best,
-    "at horizons 96 and 192 it is {} to {} % above the paper's": said_of_short_horizons,
-    "PatchTST's MSE is {} % lower over ETTh1, ETTm1 and Weather": said_of_patchtst,
-    "by MSE it is at 720, with {} against {}": said_of_the_day,
-    "At the longer horizons of ETTh1 and ETTm1 it is {} to {} % worse than the paper": said_of_longer_horizons,
-    "With 5 % of the rows of ETTh1 it has {} at 96; the paper has {}": said_of_few_rows,
-    "the MSE is {} with them, {} with random weights and {} without (with against without, paired over three seeds, "
-    "uncorrected: p < {};": said_of_the_model,
-    "at 96 the MSE is {} to {} with one to 16 and {} with all 30": said_of_depth,
-    "by {} to {} %, and so is every seed; over the horizons that is not significant (p = {})": said_of_all_rows,
-    "lower at 336, with another rate and token size chosen (p = {}, corrected for {} methods {}, for both horizons "
-    "{})": said_of_searched,
-    "{} of {} means are higher with them, but Time-LlaMA's at 336 is {} % lower and goes from last to "
-    "second": said_of_the_budget,
-    "single seeds of Time-LlaMA differ by up to {} % on ETTh1 at 96 and by {} % on ILI at 24; the means over three "
-    "seeds differ by {} and {} %": said_of_another_processor,
-    "TimesNet has {} on ETTh1 at 96 (three seeds), GPT4TS {} and Time-LLM {} (one seed), after as many series as "
-    "Time-LlaMA sees there; their other cells have one seed or none": said_of_the_heavy,
-}
-# Digits that are not results: names, horizons and a share of rows.
-NAMES = (
-    r"ETT[hm]1|SmolLM2|Llama-2 7B|4 bits|5 % of (?:the|its) rows"
-    r"|\b(?:96|192|336|720)\b|\]\([^)]*\)"
-)
-
-
-@pytest.mark.parametrize("sentence", SAID)
-def test_a_sentence_has_the_kept_numbers(root, words, kept, searched, sentence):
-    assert sentence.format(*SAID[sentence](root, kept, searched)) in words
-
-
-def test_no_number_of_the_words_goes_unchecked(words):
-    for sentence in SAID:
-        pattern = re.escape(sentence).replace(re.escape("{}"), r"[\w.]+?")
-        words, found = re.subn(pattern + r"(?![\d.]*\d)", " ", words)
-        assert found == 1, sentence
-    left = re.sub(NAMES, " ", words)
-    assert not re.findall(r"\S*\d\S*", left)
-
-
-def test_the_methods_that_are_better_and_the_numbers_of_seeds_match_the_runs(words, kept):
-    said = "On ILI PatchTST, iTransformer, RLinear and the untrained seasonal naive have a lower mean at every horizon."
-    assert said in words
-    for horizon in WEEKS:
-        ours = errors(kept, "time-llama", horizon, dataset="ILI").mean()
-        for variant in ("patchtst", "itransformer", "rlinear", "seasonal-naive"):
-            assert errors(kept, variant, horizon, dataset="ILI").mean() < ours
-    assert "lower over ETTh1, ETTm1 and Weather; with three seeds that is not significant." in words
-    for dataset, horizons in {"ETTh1": HORIZONS, "ETTm1": HORIZONS, "Weather": HORIZONS, "ILI": WEEKS}.items():
-        for variant, horizon in itertools.product(("time-llama", "patchtst"), horizons):
-            assert list(errors(kept, variant, horizon, dataset=dataset).index) == [0, 1, 2]
-
-
 def test_a_row_of_missing_results_names_exactly_its_horizons_and_seeds(root):
     absent = pd.read_csv(root / "docs/reference/cpu/absent.csv")
     rows = [[cell.strip() for cell in line.split("|")][1:-1] for line in detailed_results.missing().splitlines()[2:]]
@@ -489,8 +272,3 @@ def test_the_steps_of_the_best_points_match_the_page(root, kept):
     assert f"400 steps of the {epoch:.0f} of an epoch of ETTh1" in words
     assert f"within the first, at step {published['best_step']:.0f} (horizon 96, seed 0;" in words
     assert published["best_step"] < epoch and published["run/seed"] == 0 and published["run/horizon"] == 96
-
-
-def test_the_words_are_short(page):
-    text = page[page.index("In plain words:") :].strip()
-    assert len(text.splitlines()) <= 27

@@ -2,13 +2,15 @@
 
 import copy
 import dataclasses
+import io
 import json
 
+import pandas as pd
 import pytest
 import yaml
 
 from benchmarks import sobol
-from tests.made_up import carry_out, small, walk
+from tests.made_up import DOCUMENT, carry_out, small, walk
 from tests.refusal import refused
 from timellama.core import layout
 from timellama.core.schema import read_yaml
@@ -18,9 +20,11 @@ from timellama.experiments.run import Run
 from timellama.experiments.search import SOBOL, expanded, points, space_of
 from timellama.methods.patchtst import PatchTSTOptions
 from timellama.methods.space import SHARED, Choices, Interval
+from timellama.reports.render.table_csv import to_csv
 from timellama.reports.report import ReportContext
 from timellama.reports.report_facts import report_facts
 from timellama.reports.tables import search as search_table
+from timellama.results.numbers import COLUMNS
 from timellama.results.read.runs import read_run
 from timellama.results.search import at_an_end, at_the_edge, expected_best, found
 from timellama.training.choice import choose, settled
@@ -127,7 +131,7 @@ def written(folder, runs: list[Run], *, losses=LOSSES, errors=(0.1, 0.4, 0.2, 0.
     paths = {"published": [], "trials": [], "searched": []}
 
     def write(part, run, *, mse, loss, best_step=2):
-        document = {
+        document = DOCUMENT | {
             "run": json.loads(run.to_json()),
             "identity": run.identity,
             **({"chosen": {key: json.loads(tried[1].to_json())[key] for key in CHOSEN}} if run.trials else {}),
@@ -136,7 +140,7 @@ def written(folder, runs: list[Run], *, losses=LOSSES, errors=(0.1, 0.4, 0.2, 0.
             "validation_loss": loss,
             "best_step": best_step,
             "steps": 4,
-            "provenance": {"git_commit": "0123456789" * 4, "git_dirty": False},
+            "provenance": DOCUMENT["provenance"] | {"data_sha256": run.data_sha256},
         }
         path = folder / layout.metrics_of(run.folder)
         path.parent.mkdir(parents=True)
@@ -150,6 +154,22 @@ def written(folder, runs: list[Run], *, losses=LOSSES, errors=(0.1, 0.4, 0.2, 0.
     for run, mse in zip(searched, (0.35, 0.37), strict=True):
         write("searched", run, mse=mse, loss=0.3)
     return paths
+
+
+def tabled(runs, paths):
+    """The table of made-up results, of DLinear and of the floor."""
+    floor = {"label": "Seasonal naive", "floor": True}
+    facts = {
+        "trials": [run.folder for run in of(runs, "dlinear")[1]],
+        "methods": {"dlinear": {"label": "DLinear", "floor": False}, "seasonal-naive": floor},
+        "planned": [("Synthetic", 96, 24, "dlinear"), ("Synthetic", 96, 24, "seasonal-naive")],
+        "remark": "",
+        "configuration": "smoke",
+        "generated": ["Synthetic"],
+        "changed": {"dlinear": ["schedule"]},
+    }
+    files = {"search": [path for part in paths.values() for path in part]}
+    return search_table.table(ReportContext(report=None, files=files, facts=facts))
 
 
 def test_the_choice_is_by_validation_loss_and_names_every_trial(tmp_path, runs):
@@ -217,25 +237,48 @@ def test_a_choice_at_its_first_or_last_validation_is_flagged(tmp_path, runs, ste
 
 
 def test_the_table_shows_published_and_searched_errors_side_by_side(tmp_path, runs):
-    paths = written(tmp_path, runs)
-    facts = {
-        "trials": [run.folder for run in of(runs, "dlinear")[1]],
-        "methods": {"dlinear": {"label": "DLinear", "floor": False}},
-        "planned": [("Synthetic", 96, 24, "dlinear")],
-        "remark": "",
-        "configuration": "smoke",
-        "generated": ["Synthetic"],
-        "changed": {"dlinear": ["schedule"]},
-    }
-    files = {"search": [path for part in paths.values() for path in part]}
-    made = search_table.table(ReportContext(report=None, files=files, facts=facts))
+    made = tabled(runs, written(tmp_path, runs))
     [[[row]]] = [block.groups[0] for block in made.blocks]
     texts = [cell.text for cell in row]
     assert texts[:3] == ["Synthetic", "24", "DLinear"]
     assert texts[4:7] == ["0.450", "0.362", "0.313"], "of 1, 2 and 4 trials, hand-computed"
     assert texts[7:11] == ["0.460", "0.360", "0.460", "0.360"]
-    assert len(made.numbers) == 8
     assert "config/methods.yaml, except those that this configuration sets: schedule (DLinear)." in made.notes[0]
+
+
+def test_the_flat_rows_are_one_per_cell_settings_and_metric(tmp_path, runs):
+    paths = written(tmp_path, runs)
+    [naive] = of(runs, "seasonal-naive")[0]
+    floor = tmp_path / layout.metrics_of(naive.folder)
+    floor.parent.mkdir(parents=True)
+    untrained = {"mse": 0.9, "mae": 0.8, "validation_loss": None, "best_step": None, "steps": None}
+    untrained |= {"run": json.loads(naive.to_json()), "identity": naive.identity}
+    untrained |= {"provenance": DOCUMENT["provenance"] | {"data_sha256": naive.data_sha256}}
+    floor.write_text(json.dumps(DOCUMENT | untrained), encoding="utf-8")
+    text = to_csv(tabled(runs, paths | {"floor": [floor]}))
+    rows = pd.read_csv(io.StringIO(text), dtype={"seeds": str, "commit": str})
+    assert tuple(rows.columns[: len(COLUMNS)]) == COLUMNS
+    assert not rows.duplicated(["method", "settings", "trial", "metric"]).any()
+    errors = rows[(rows["metric"] == "mse") & (rows["method"] == "DLinear")]
+    [published], [searched] = (
+        errors[errors["settings"] == name].to_dict("records") for name in ("published", "searched")
+    )
+    for row, mean in ((published, 0.46), (searched, 0.36)):
+        # Of two values 0.02 apart, the deviation is 0.02 / sqrt(2).
+        assert row["mean"] == pytest.approx(mean) and row["std"] == pytest.approx(0.02 / 2**0.5)
+        assert (row["data_set"], row["horizon"], row["look_back"], row["seeds"]) == ("Synthetic", 24, 96, "0 1")
+        assert (row["windows"], row["commit"]) == (2785, "0123456")
+    _, tried, _ = of(runs, "dlinear")
+    rates = {run.training.learning_rate: error for run, error in zip(tried, (0.1, 0.4, 0.2, 0.3), strict=True)}
+    trials = errors[errors["settings"] == "trial"]
+    assert dict(zip(trials["learning_rate"], trials["mean"], strict=True)) == rates and trials["std"].isna().all()
+    assert sorted(trials["trial"]) == [1, 2, 3, 4] and trials["model_name"].nunique() == 4
+    assert searched["learning_rate"] == tried[1].training.learning_rate, "of the chosen trial"
+    losses = rows[(rows["metric"] == "validation_loss") & (rows["settings"] == "trial")]
+    assert sorted(losses["mean"]) == sorted(LOSSES)
+    # What trains nothing has neither a validation loss nor settings.
+    naive = rows[rows["method"] == "Seasonal naive"]
+    assert list(naive["metric"]) == ["mse", "mae"] and naive["learning_rate"].isna().all()
 
 
 def test_the_published_settings_that_a_configuration_replaces_are_known(root):

@@ -6,9 +6,11 @@ import math
 import pandas as pd
 
 from tests.made_up import summary
+from timellama.reports.registry import built, reports
 from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.render.table_csv import to_csv, written
 from timellama.reports.render.table_model import errors_table
+from timellama.reports.report import ReportContext
 from timellama.results.numbers import COLUMNS, numbers_of
 
 OURS = {"label": "Time-LlaMA, ours", "backbone": "SmolLM2-135M x6", "commits": ("abcdef0", "abcdef1")}
@@ -53,6 +55,19 @@ def test_a_table_without_numbers_is_written_as_it_prints():
     headed = ((Cell(text="CPU", span=3),),)
     table = Table(columns="lrr", blocks=(Block(header=header, groups=((headed, entry),)),), caption="c", label="l")
     assert to_csv(table) == 'part,N,Time ours,Time paper\nCPU,7,1.5 0.1,\nCPU,7,"2,5",3\n'
+
+
+def test_a_file_without_rows_has_its_header():
+    header = ((Cell(), Cell(text="Time", span=2)), (Cell(text="N"), Cell(text="ours"), Cell(text="paper")))
+    table = Table(columns="lrr", blocks=(Block(header=header, groups=()),), caption="c", label="l")
+    assert to_csv(table) == "N,Time ours,Time paper\n"
+    report, configuration = reports({"long_term": {}})["table_failures"], {"configuration": "cpu"}
+    columns = ["result", "reason", "command"]
+    for absent in ([], [dict.fromkeys(columns, "x")]):
+        facts = configuration | {"failures": absent, "results_planned": 7}
+        texts = built(ReportContext(report=report, files={}, facts=facts))
+        read = pd.read_csv(io.StringIO(texts[".csv"]))
+        assert list(read.columns) == columns and len(read) == len(absent)
 
 
 def test_rows_of_several_kinds_share_a_header():

@@ -1,8 +1,13 @@
+import io
+
+import pandas as pd
 import pytest
 
 from timellama.reports.efficiency_rows import read_sweeps
 from timellama.reports.render.markup import MISSING, significant, to_latex, to_markdown
+from timellama.reports.render.table_csv import to_csv
 from timellama.reports.tables.efficiency import efficiency
+from timellama.results.numbers import OWN
 
 
 @pytest.fixture
@@ -96,6 +101,55 @@ def test_every_line_has_as_many_cells_as_the_table_has_columns(table):
     assert to_latex(table).isascii()
 
 
+def flat(table):
+    """The flat rows by method, number of variates and metric."""
+    rows = pd.read_csv(io.StringIO(to_csv(table)), dtype={"commit": str})
+    assert tuple(rows.columns[: len(OWN)]) == OWN
+    rows = rows.set_index(["variant", "variates", "metric"]).sort_index()
+    assert rows.index.is_unique
+    return rows
+
+
+def test_the_flat_rows_hold_every_number_unrounded_with_its_unit(table):
+    rows = flat(table)
+    assert len(rows) == 6 * 12, "three methods at two sizes"
+    ours = rows.loc[("time-llama", 7)]["mean"]
+    assert ours["latency_median_seconds"] == 0.01 and ours["latency_p95_seconds"] == 0.02
+    assert ours["training_step_seconds"] == 0.03 and ours["samples_per_second"] == 100
+    assert ours["forecast_peak_bytes"] == 500e6 and ours["training_peak_bytes"] == 1e9
+    assert ours["forecast_flop"] == 2e9 and ours["matmul_peak_share"] == 2 and ours["parameters_adapters"] == 512_640
+    first = rows.loc[("time-llama", 7, "samples_per_second")]
+    assert (first["method"], first["backbone"], first["batch_size"]) == ("Time-LlaMA", "SmolLM2-135M x6", 1)
+    assert (first["horizon"], first["look_back"], first["commit"]) == (96, 512, "0123456")
+    # The inputs are random: no data, no seeds and no windows.
+    assert rows[["data_set", "train_percent", "std", "seeds", "windows"]].isna().all(axis=None)
+
+
+def test_the_flat_rows_have_the_papers_numbers_at_its_size_only(table):
+    rows = flat(table)
+    published = rows["published"].dropna()
+    assert published["time-llama", 862, "samples_per_second"] == 10.47
+    assert published["patchtst", 862, "speed_ratio"] == pytest.approx(13.24 / 10.47)
+    assert len(published) == 6 and set(published.index.get_level_values("variates")) == {862}
+
+
+def test_a_flat_row_says_whether_its_number_was_measured_or_predicted_or_why_there_is_none(table):
+    rows = flat(table)
+    known = {
+        ("time-llama", 7, "latency_median_seconds"): (0.01, "measured", False),
+        ("time-llm", 862, "latency_median_seconds"): (88, "out of memory", True),
+        ("time-llm", 862, "forecast_peak_bytes"): (12.34e9, "out of memory", True),
+        ("time-llm", 7, "training_step_seconds"): (99, "too slow", True),
+        ("time-llm", 7, "forecast_peak_bytes"): (500e6, "measured", False),
+    }
+    for place, expected in known.items():
+        row = rows.loc[place]
+        assert (row["mean"], row["status"], row["predicted"]) == expected
+    for name in ("samples_per_second", "training_step_seconds"):
+        none = rows.loc[("time-llm", 862, name)]
+        assert pd.isna(none["mean"]) and (none["status"], none["predicted"]) == ("out of memory", False)
+
+
 def test_limits_that_differ_between_cells_are_given_as_a_range(made, tmp_path):
     rows = [made.not_run(7, 1, why="out of memory", seconds=9, gigabytes=12), made.measured(7, 1, seconds=0.01)]
     files = [
@@ -113,6 +167,7 @@ def test_on_cuda_the_reserved_memory_is_shown_too(made, tmp_path):
     table = efficiency(rows, configuration="own", published=None)
     assert len(table.columns) == 15 and "reserved" in to_markdown(table)
     assert lines(table)[-1][7:10] == ["500", "1000", "2000"]
+    assert flat(table).loc[("patchtst", 7, "reserved_peak_bytes"), "mean"] == 2e9
     assert lines(table)[-1][5] == MISSING, "no Time-LlaMA to compare with"
     text = " ".join([table.caption, *table.notes])
     assert "which was not measured here" in text and not any(

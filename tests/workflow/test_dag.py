@@ -34,7 +34,10 @@ def test_the_table_holds_the_numbers_and_says_that_the_data_are_generated(finish
 
 
 def test_generated_data_give_no_verdicts_and_the_abstract_says_so(finished):
-    assert not list(finished.folder.glob("reports/**/*claims*")), "none of the paper's data sets is here"
+    about_the_paper = [
+        path for name in ("claims", "reproduction") for path in finished.folder.glob(f"reports/**/*{name}*")
+    ]
+    assert not about_the_paper, "none of the paper's data sets is here"
     page = (finished.folder / "reports/README.md").read_text(encoding="utf-8")
     assert "All data are generated" in page and "5 results" in page and "Verdicts" not in page
     linked = set(re.findall(r"\]\(([^)]+)\)", page)) - {"https://arxiv.org/abs/2502.13725"}
@@ -46,7 +49,7 @@ def test_the_index_names_the_results_behind_each_report(finished):
     index = json.loads((finished.folder / "reports/provenance.json").read_text(encoding="utf-8"))["reports"]
     runs = index["reports/table_long_term.md"]["results"]
     assert len(runs) == 5
-    for report in ("table_ranking.tex", "table_reproduction.md", "README.md"):
+    for report in ("table_ranking.tex", "README.md"):
         assert index[f"reports/{report}"]["results"] == runs
 
 
@@ -106,7 +109,7 @@ def test_an_edit_of_training_reruns_every_run_but_no_data(copy):
 
 def test_an_edit_of_the_table_writer_reruns_no_training_and_no_figure(copy):
     planned = edited(copy, ["reports/render/files.py"], (r"\Z", "\nANOTHER = 1\n"))
-    tables = [f"table_{name}" for name in ("long_term", "reproduction", "ranking", "datasets", "failures")]
+    tables = [f"table_{name}" for name in ("long_term", "ranking", "datasets", "failures")]
     assert planned == {
         *(f"reports/{stem}.{ending}" for stem in tables for ending in ("tex", "md", "html", "csv")),
         "reports/provenance.json",

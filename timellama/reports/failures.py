@@ -156,13 +156,14 @@ def remarked(table: Table, text: str) -> Table:
 
 def without_results(name: str, *, text: str) -> Table:
     """The table of an experiment none of whose runs has a result."""
-    line = (Cell(text=f"None of the runs of {name} has a result."),)
-    return Table(
-        columns="l",
-        blocks=(Block(header=((Cell(text=name),),), groups=(((line,),),)),),
-        caption=text,
-        label=f"tab:{name.replace('_', '-')}",
-    )
+    line = f"None of the runs of {name} has a result."
+    return one_line(name, line, caption=text, label=f"tab:{name.replace('_', '-')}")
+
+
+def one_line(heading: str, line: str, *, caption: str, label: str) -> Table:
+    """A table that has a sentence in place of its rows."""
+    block = Block(header=((Cell(text=heading),),), groups=((((Cell(text=line),),),),))
+    return Table(columns="l", blocks=(block,), caption=caption, label=label)
 
 
 def summary(failures: Sequence[Failure], *, configuration: str, planned: int) -> str:

@@ -1,7 +1,7 @@
 """The numbers behind a table, one per row, for further work in pandas or R.
 
-Each row is also an evaluation summary of fev (github.com/autogluon/fev), whose `leaderboard` and `pairwise_comparison`
-read the rows of one metric unchanged.
+Each row of `numbers_of` is also an evaluation summary of fev (github.com/autogluon/fev), whose `leaderboard` and
+`pairwise_comparison` read the rows of one metric unchanged.
 """
 
 import math
@@ -10,9 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-COLUMNS = (
+OWN = (  # the columns of every flat row; a table of other things than errors adds its own
     *("data_set", "horizon", "look_back", "train_percent", "method", "variant", "backbone", "metric"),
     *("mean", "std", "seeds", "windows", "published", "commit"),
+)
+COLUMNS = (
+    *OWN,
     *("model_name", "dataset_path", "dataset_config", "max_context_length", "eval_metric", "quantile_levels"),
     *("test_error", "training_time_s", "inference_time_s", "num_forecasts", "trained_on_this_dataset", "fev_version"),
 )

@@ -2,8 +2,8 @@ r"""A table (`cells.py`) as LaTeX and as Markdown, and the file of each renderin
 
 All renderings come from one `Table`, so they say the same. The LaTeX file compiles alone with pdflatex, and can be
 included in a paper with `\input` (its preamble needs booktabs and graphicx): it checks whether \documentclass has been
-used. Parts of at most `PART_LINES` lines become one float each, and a part that is wider or higher than the page is
-scaled down, so nothing runs off the page of any class, one column or two.
+used. Parts of at most `PART_LINES` lines (`LANDSCAPE_LINES` on a page on its side) become one float each, and a part
+that is wider or higher than the page is scaled down, so nothing runs off the page of any class, one column or two.
 """
 
 import math
@@ -17,6 +17,7 @@ from timellama.core.files import staged
 from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 
 PART_LINES = 58  # our choice: with the caption, as many lines as fit an A4 page at \footnotesize
+LANDSCAPE_LINES = 42  # our choice: the same for the page on its side, with some notes
 SIGNIFICANT = 3  # our choice: digits of a measurement, whose repetitions differ in the third
 MISSING = "\N{EN DASH}"
 
@@ -218,7 +219,8 @@ def _latex_group(group: tuple[Entry, ...]) -> list[str]:
 def _latex_parts(table: Table) -> list[list[str]]:
     """The lines of each part; a part ends between two groups, and starts with the header of its block."""
     parts: list[list[str]] = []
-    length = PART_LINES  # so that the first block opens a part
+    most = LANDSCAPE_LINES if table.landscape else PART_LINES
+    length = most  # so that the first block opens a part
     for block in table.blocks:
         header = [line for row in block.header for line in _latex_header(row)]
         if block.title:
@@ -226,12 +228,12 @@ def _latex_parts(table: Table) -> list[list[str]]:
             header = [_latex_cell(title, "@{}l@{}") + r" \\", r"\addlinespace", *header]
         bodies = [_latex_group(group) for group in block.groups]
         whole = len(header) + sum(len(body) for body in bodies)
-        if length + whole > PART_LINES >= whole:
-            length = PART_LINES  # a block that fits in one part is not split
+        if length + whole > most >= whole:
+            length = most  # a block that fits in one part is not split
         opens = True
         for body in bodies:
             lines = [*header, r"\midrule", *body] if opens else body
-            if length + len(lines) > PART_LINES:
+            if length + len(lines) > most:
                 parts.append([])
                 length, lines = 0, [*header, r"\midrule", *body]
             elif parts[-1]:

@@ -10,14 +10,19 @@ from timellama.reports.render.cells import Block, Row, Table
 
 def to_csv(table: Table) -> str:
     """`Table.numbers` under their columns; for a table without them, each printed row under its headings."""
-    return written(table.numbers or [line for block in table.blocks for line in _lines(block, len(table.columns))])
+    width = len(table.columns)
+    headings = [name for block in table.blocks[:1] for name in _headings(block.header, width)]
+    return written(table.numbers or [line for block in table.blocks for line in _lines(block, width)], columns=headings)
 
 
-def written(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows under a header of all their columns. None is an empty cell, a float its shortest exact text."""
+def written(rows: Iterable[Mapping[str, Any]], *, columns: Iterable[str] = ()) -> str:
+    """Rows under a header of all their columns, which are `columns` where there is no row.
+
+    None is an empty cell, a float its shortest exact text.
+    """
     rows = list(rows)
     text = io.StringIO()
-    columns = list(dict.fromkeys(column for row in rows for column in row))
+    columns = list(dict.fromkeys(column for row in rows for column in row) or columns)
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -7,7 +7,7 @@ that a trained Transformer has to beat them. Printed to the paper's decimals; ma
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import pandas as pd
@@ -19,7 +19,6 @@ from timellama.reports.render.dashes import Place, Planned, Reasons
 from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.origin import first_seen, name_columns, provenance
-from timellama.reports.render.paper_settings import MARK, PaperSetting, note
 from timellama.results.numbers import numbers_of
 from timellama.training.scores.metric_objects import FORECAST, M4, Metric
 
@@ -29,6 +28,7 @@ NO_NUMBERS: Published = MappingProxyType({})
 VALUES_PER_PANEL = 8  # our choice: four methods with two metrics each are what an A4 page fits at a readable size
 NOT_RUN = "not run"
 NO_REASONS = Reasons()
+GAP = "Gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse."
 FEW_ROWS = "errors on standardised values, trained on {percent} % of the rows."
 OF_ERRORS = {  # by experiment: the caption's first sentence, the label, and the paper's table
     "long_term": ("Long-term forecasting: errors on standardised values.", "tab:long-term", "table 1"),
@@ -77,7 +77,6 @@ class Grid:
         metrics: Sequence[Metric],
         not_run: Collection[str],
         published: Published,
-        settings: Sequence[PaperSetting] = (),
     ):
         if summary["train_percent"].nunique() > 1:
             raise InputError(
@@ -85,7 +84,7 @@ class Grid:
                 "give the rows of one `train_percent`."
             )
         named = summary.assign(column=name_columns(summary))
-        self.metrics, self.published, self.settings = metrics, published, settings
+        self.metrics, self.published = metrics, published
         self.cells = {
             (row["dataset"], row["horizon"], row["context"], row["column"]): row for row in named.to_dict("records")
         }
@@ -133,13 +132,6 @@ class Grid:
             return self.published.get((*row[:2], self.labels.get(column, column)), {}).get(metric, math.nan)
         return self.value(row, column, f"{metric}_paper")
 
-    def other_settings(self, row: tuple[str, int, int], column: str) -> list[PaperSetting]:
-        """The settings of the paper's number in this cell, where they differ from ours."""
-        dataset, _, context = row
-        method, cell = self.labels.get(column, column), self.cells.get((*row, column))
-        ours = {"method": method, "dataset": dataset, "look_back": context, "backbone": cell and cell["backbone"]}
-        return [setting for setting in self.settings if setting.differs(**ours)]
-
     def marked(self, row: tuple[str, int, int], metric: Metric) -> dict[str, str]:
         """The mark of each column, over all methods of the row, floor included."""
         texts = [fixed(self.value(row, column, f"{metric.name}_mean"), metric.decimals) for column in self.columns]
@@ -167,9 +159,7 @@ class Grid:
             ours += self.ours(row, column, {name: of_row[column] for name, of_row in marked.items()})
             for metric in self.metrics:
                 number, distance = self.paper(row, column, metric.name), self.value(row, column, f"{metric.name}_gap")
-                text = fixed(number, metric.decimals)
-                other = MARK if text != MISSING and self.other_settings(row, column) else ""
-                paper.append(Cell(text=text, value=number, spread=other))
+                paper.append(Cell(text=fixed(number, metric.decimals), value=number))
                 gap.append(Cell(text=fixed(distance, 1, signed=True), value=distance))
         windows = self.windows.get((dataset, horizon))
         head = [
@@ -225,19 +215,18 @@ def comparison(
     reasons: Reasons = NO_REASONS,
     generated: Collection[str] = (),
     published: Published = NO_NUMBERS,
-    settings: Sequence[PaperSetting] = (),
 ) -> Table:
     """Methods side by side, with the paper's numbers, in panels, and the floor in a separate block.
 
     `title` is the caption's first sentence and `source` names the paper's table. A cell of `planned` without a result
     is a dash, and so is a method that is not part of a row, each with its reason in a note; those of a method in
     `not_run` (labels) say so. `reasons` are what the plan and the failed jobs say. `published` has the paper's numbers
-    for such cells. `settings` are those of the paper's numbers that get a mark.
+    for such cells.
 
     Raises:
         InputError: the summary is of more than one training share.
     """
-    grid = Grid(summary, planned, metrics, not_run, published, settings)
+    grid = Grid(summary, planned, metrics, not_run, published)
     trained = [column for column in grid.columns if column not in grid.floor]
     floor = [column for column in grid.columns if column in grid.floor]
     size = max(1, VALUES_PER_PANEL // len(metrics))
@@ -256,45 +245,39 @@ def comparison(
     blocks = tuple(grid.block(part, width=width, title=heading) for part, heading in parts)
     reading.append(marking(blocks, "Equal printed values are marked alike."))
     places = list(itertools.product(grid.rows, grid.columns, [metric.name for metric in metrics]))
-    printed = [place[:2] for place in places if not math.isnan(grid.paper(*place))]
-    other = note([setting for place in printed for setting in grid.other_settings(*place)])
-    if printed:
+    if any(not math.isnan(grid.paper(*place)) for place in places):
         reading.append(f"Paper: its {source}.")
     if any(not math.isnan(grid.value(row, column, f"{name}_gap")) for row, column, name in places):
-        reading.append("Gap: (ours \N{MINUS SIGN} paper) / paper in per cent, above 0 where ours is worse.")
+        reading.append(GAP)
     lowest = "lowest" if all(metric.direction == "lower" for metric in metrics) else "best"
     over = " over all panels" if len(blocks) > 1 else ""
     best = marking(blocks, f" Bold is the {lowest} mean of a row{over} (not tested); underlined the next.")
     origin = provenance(summary, configuration=configuration, generated=generated)
+    found = [dash for part, _ in parts for dash in grid.dashes(part)]
+    rows = first_seen(row for part, _ in parts for row in grid.rows_of(part))
     return Table(
         columns="lrrrl" + "l" * width,
         blocks=blocks,
         caption=f"{said.titled(title)}{best}",
         label=label,
-        notes=tuple(
-            filter(
-                None,
-                (
-                    *absences(grid, planned, [part for part, _ in parts], reasons),
-                    " ".join(filter(None, reading)),
-                    other,
-                    *said.notes,
-                    origin,
-                ),
-            )
+        notes=(
+            *absences(grid, planned, found, rows, reasons),
+            " ".join(filter(None, reading)),
+            *said.notes,
+            origin,
         ),
         numbers=numbers_of(summary, [metric.name for metric in metrics]),
     )
 
 
-def absences(grid: Grid, planned: Planned, parts: Sequence[Sequence[str]], reasons: Reasons) -> list[str]:
-    """Notes on the cells of a comparison, in panels of these columns, that have no result."""
+def absences(
+    grid: Grid, planned: Planned, found: Iterable[tuple[Place, str]], rows: Sequence[Place], reasons: Reasons
+) -> list[str]:
+    """Notes on the cells of a comparison that have no result: those `found`, as (row, column), among its `rows`."""
     notes = []
     if grid.not_run:
         heavy = first_seen(name for name in grid.columns if name in {key[3] for key in grid.not_run})
         notes.append(f"Not run: {listed(heavy)}, too heavy for this configuration.")
-    found = [dash for columns in parts for dash in grid.dashes(columns)]
-    rows = first_seen(row for columns in parts for row in grid.rows_of(columns))
     light = [cell for cell in planned if (cell[0], cell[2], cell[1], cell[3]) not in grid.not_run]
     return [*notes, *dashes.notes(found, reasons=reasons, planned=light, rows=rows, variants=grid.variants)]
 
@@ -309,7 +292,6 @@ def errors_table(
     reasons: Reasons = NO_REASONS,
     generated: Collection[str] = (),
     published: Published = NO_NUMBERS,
-    settings: Sequence[PaperSetting] = (),
     extra: Sequence[Metric] = (),
 ) -> Table:
     """MSE and MAE of an experiment that OF_ERRORS has, methods side by side."""
@@ -327,7 +309,6 @@ def errors_table(
         reasons=reasons,
         generated=generated,
         published=published,
-        settings=settings,
     )
 
 

@@ -6,7 +6,8 @@ their ratio to Time-LlaMA's is what the paper claims and what can be compared.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ from timellama.reports.render.cells import Block, Cell, Entry, Row, Table
 from timellama.reports.render.markup import MISSING, SIGNIFICANT, listed, significant
 from timellama.reports.render.origin import describe_commits, first_seen
 from timellama.results.aggregate import read_published
+from timellama.results.numbers import OWN
 
 REFERENCE = "time-llama"
 PAPER_SHAPE = {"variates": PAPER_VARIATES, "context": PAPER_CONTEXT}  # the paper does not state its batch
 PAPER_DEVICE = "NVIDIA L20"
 PAPER_ROW = f"paper, {PAPER_DEVICE}"
+COUNTED = ("total", "trainable", "adapters")  # parameters
+SPEED, RATIO, RESERVED = "samples_per_second", "speed_ratio", "reserved_peak_bytes"
+Quantities = dict[str, tuple[float | None, bool]]  # by name, with its unit: the number, and whether it was measured
 SHORT = {NO_MEMORY: "no memory", TOO_SLOW: "too slow", IMPOSSIBLE: "impossible"}
 
 
@@ -38,13 +43,17 @@ def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, publish
     cuda = rows[0]["device"] != "cpu"
     names = first_seen(row["name"] for row in rows)
     header = _header(cuda)
-    blocks = []
+    blocks: list[Block] = []
+    numbers: list[dict[str, Any]] = []
     for size in order([row["batch_size"] for row in rows]):
         groups = []
         for variates in order([row["variates"] for row in rows]):
             here = [row for row in rows if (row["batch_size"], row["variates"]) == (size, variates)]
             here.sort(key=lambda row: names.index(row["name"]))
-            entries = [_entry(row, here, theirs, cuda) for row in here]
+            found = [_quantities(row, here, cuda) for row in here]
+            published = [_paper(row, here, theirs) for row in here]
+            entries = [_entry(*of) for of in zip(here, found, published, strict=True)]
+            numbers += itertools.chain(*map(_numbers, here, found, published))
             head = (Cell(text=str(variates), value=variates), *entries[0][0][1:])
             groups.append(((head, *entries[0][1:]), *entries[1:]))
         blocks.append(Block(header=header, groups=tuple(groups), title=f"Batch {size}"))
@@ -58,6 +67,7 @@ def efficiency(rows: Sequence[Mapping[str, Any]], *, configuration: str, publish
         + (" Numbers in parentheses were predicted, not measured." if predicted else ""),
         label="tab:efficiency",
         notes=(*_reading(rows, cuda=cuda, paper=paper), *_notes(rows), _origin(rows, configuration)),
+        numbers=tuple(numbers),
     )
 
 
@@ -88,28 +98,71 @@ def _header(cuda: bool) -> tuple[Row, Row]:
     return above, below
 
 
-def _entry(row: Mapping[str, Any], peers: Sequence[Mapping], theirs: Mapping[str, float], cuda: bool) -> Entry:
-    """A row of numbers, and below it the paper's where it has any for this shape."""
-    ours = (Cell(), Cell(text=row["name"]), *_speed(row, peers), _step(row), *_memory(row, cuda), *_size(row))
-    shape = {key: row[key] for key in PAPER_SHAPE}
-    if shape != PAPER_SHAPE or row["label"] not in theirs:
-        return (ours,)
+def _quantities(row: Mapping[str, Any], peers: Sequence[Mapping], cuda: bool) -> Quantities:
+    """All numbers of a row; `peers` are the rows of its size, among them Time-LlaMA's."""
+    done = row["forward_status"] == MEASURED
+    speed, reference = row["samples_per_second"] if done else None, _reference(row, peers)
+    counts = row.get("parameters", {})
+    reserved = max((row.get(stage) or {}).get("reserved") or 0 for stage in ("forward", "training"))
+    return {
+        "latency_median_seconds": place(row, "forward", "seconds"),
+        "latency_p95_seconds": (row["forward"]["p95"] if done else None, True),
+        SPEED: (speed, True),
+        RATIO: (speed / reference if speed and reference else None, True),
+        "training_step_seconds": place(row, "training", "seconds"),
+        "forecast_peak_bytes": place(row, "forward", "bytes"),
+        "training_peak_bytes": place(row, "training", "bytes"),
+        **({RESERVED: (reserved or None, True)} if cuda else {}),
+        "forecast_flop": (row.get("flops"), True),
+        "matmul_peak_share": (row.get("peak_share"), True),
+        **{f"parameters_{key}": (counts.get(key), True) for key in COUNTED},
+    }
+
+
+def _paper(row: Mapping[str, Any], peers: Sequence[Mapping], theirs: Mapping[str, float]) -> dict[str, float | None]:
+    """The paper's numbers beside a row; none for another shape than the paper's."""
+    if {key: row[key] for key in PAPER_SHAPE} != PAPER_SHAPE or row["label"] not in theirs:
+        return {}
     reference = theirs.get(next((peer["label"] for peer in peers if peer["variant"] == REFERENCE), ""))
     number = theirs[row["label"]]
-    paper = [_number(number, 4), _number(number / reference if reference else None)]
+    return {SPEED: number, RATIO: number / reference if reference else None}
+
+
+def _numbers(row: Mapping[str, Any], found: Quantities, published: Mapping[str, float | None]) -> Iterator[dict]:
+    """The flat rows of a row: one per quantity, whose `mean` is empty where there is no number.
+
+    `status` says whether its stage, the forecast or the training step, was measured, or why not; a number is
+    `predicted` where it is an estimate. The inputs are random, so there is no data set, seed or test window.
+    """
+    of = {"method": row["label"], "variant": row["variant"], "backbone": row["backbone"] or None}
+    of |= {"horizon": row["horizon"], "look_back": row["context"], "commit": row["commit"]}
+    size = {key: row[key] for key in ("variates", "batch_size")}
+    machine = {key: row[key] for key in ("settings_of", "device", "processor", "threads", "dtype")}
+    for name, (value, measured) in found.items():
+        status = row["training_status" if name.startswith("training_") else "forward_status"]
+        number = {"metric": name, "mean": value, "published": published.get(name)}
+        known = {"status": status, "predicted": value is not None and not measured}
+        yield dict.fromkeys(OWN) | of | number | size | known | machine
+
+
+def _entry(row: Mapping[str, Any], found: Quantities, published: Mapping[str, float | None]) -> Entry:
+    """A row of numbers, and below it the paper's where it has any for this shape."""
+    values = {name: value for name, (value, _) in found.items()}
+    ours = (Cell(), Cell(text=row["name"]), *_speed(row, values), _step(row, values), *_memory(found), *_size(values))
+    if not published:
+        return (ours,)
+    paper = [_number(published[SPEED], 4), _number(published[RATIO])]
     rest = [Cell()] * (sum(cell.span for cell in ours) - 6)
     return ours, (Cell(), Cell(text=PAPER_ROW), Cell(), Cell(), *paper, *rest)
 
 
-def _speed(row: Mapping[str, Any], peers: Sequence[Mapping]) -> tuple[Cell, ...]:
+def _speed(row: Mapping[str, Any], values: Mapping[str, float | None]) -> tuple[Cell, ...]:
     """Median, 95th percentile, samples per second and their ratio; or why there are none, over all four."""
-    if row["forward_status"] == MEASURED:
-        speed, reference = row["samples_per_second"], _reference(row, peers)
-        ratio = speed / reference if reference else None
-        numbers = (row["forward"]["seconds"] * 1e3, row["forward"]["p95"] * 1e3, speed, ratio)
-        return tuple(map(_number, numbers))
-    reason = row["forward_status"]
-    seconds, memory = (place(row, "forward", field)[0] for field in ("seconds", "bytes"))
+    reason, seconds = row["forward_status"], values["latency_median_seconds"]
+    if reason == MEASURED:
+        times = (seconds * 1e3, values["latency_p95_seconds"] * 1e3)
+        return tuple(map(_number, (*times, values[SPEED], values[RATIO])))
+    memory = values["forecast_peak_bytes"]
     if reason == NO_MEMORY and memory:
         reason += f" (predicted {significant(memory / 1e9)} GB)"
     if reason == TOO_SLOW and row.get("forward"):
@@ -125,35 +178,28 @@ def _reference(row: Mapping[str, Any], peers: Sequence[Mapping]) -> float | None
     return found.get(row["backbone"], next(iter(found.values()), None))
 
 
-def _step(row: Mapping[str, Any]) -> Cell:
+def _step(row: Mapping[str, Any], values: Mapping[str, float | None]) -> Cell:
     if row["forward_status"] != MEASURED:
         return Cell(text=MISSING)
     if row["training_status"] != MEASURED:
         return Cell(text=SHORT[row["training_status"]])
-    seconds, _ = place(row, "training", "seconds")
+    seconds = values["training_step_seconds"]
     return _number(seconds and seconds * 1e3)
 
 
-def _memory(row: Mapping[str, Any], cuda: bool) -> tuple[Cell, ...]:
+def _memory(found: Quantities) -> Iterator[Cell]:
     """Peaks in MB: of forecasts, of training, and on CUDA what its allocator reserved for both."""
-    cells = []
-    for stage in ("forward", "training"):
-        value, measured = place(row, stage, "bytes")
-        cell = _number(value and value / 1e6)
-        cells.append(cell if measured or value is None else dataclasses.replace(cell, text=f"({cell.text})"))
-    if cuda:
-        reserved = [(row.get(stage) or {}).get("reserved") or 0 for stage in ("forward", "training")]
-        cells.append(_number(max(reserved) / 1e6 if any(reserved) else None))
-    return tuple(cells)
+    for name in ("forecast_peak_bytes", "training_peak_bytes", RESERVED):
+        if name in found:
+            value, measured = found[name]
+            cell = _number(value and value / 1e6)
+            yield cell if measured or value is None else dataclasses.replace(cell, text=f"({cell.text})")
 
 
-def _size(row: Mapping[str, Any]) -> tuple[Cell, ...]:
+def _size(values: Mapping[str, float | None]) -> tuple[Cell, ...]:
     """GFLOP, share of the matmul peak, and parameters."""
-    flops, share = row.get("flops"), row.get("peak_share")
-    counts = row.get("parameters", {})
-    numbers = [None if flops is None else flops / 1e9, None if share is None else share * 100]
-    numbers += [None if counts.get(key) is None else counts[key] / 1e6 for key in ("total", "trainable", "adapters")]
-    return tuple(map(_number, numbers))
+    shown = {"forecast_flop": 1e-9, "matmul_peak_share": 100} | {f"parameters_{key}": 1e-6 for key in COUNTED}
+    return tuple(_number(None if values[name] is None else values[name] * unit) for name, unit in shown.items())
 
 
 def _reading(rows: Sequence[Mapping[str, Any]], *, cuda: bool, paper: bool) -> tuple[str, ...]:

@@ -17,7 +17,5 @@ def variants(given: ReportContext) -> Table:
 
 def _table(given: ReportContext, *, title: str) -> Table:
     [(experiment, metrics)] = given.files.items()
-    published, settings, *_ = (*given.published, None, None)
-    return of_experiments.table(
-        experiment, metrics=metrics, published=published, facts=given.facts, title=title, settings=settings
-    )
+    published = next(iter(given.published), None)
+    return of_experiments.table(experiment, metrics=metrics, published=published, facts=given.facts, title=title)

@@ -1,5 +1,7 @@
 """Which runs have no result, why, and the command that runs each on its own."""
 
+import dataclasses
+
 from timellama.reports import failures
 from timellama.reports.render.table_csv import written
 from timellama.reports.report import ReportContext
@@ -10,4 +12,5 @@ def table(given: ReportContext) -> dict[str, str]:
     absent = [failures.Failure(**fields) for fields in given.facts["failures"]]
     planned = given.facts["results_planned"]
     texts = failures.texts(absent, configuration=given.facts["configuration"], planned=planned)
-    return texts | {".csv": written(given.facts["failures"])}
+    columns = [field.name for field in dataclasses.fields(failures.Failure)]
+    return texts | {".csv": written(given.facts["failures"], columns=columns)}

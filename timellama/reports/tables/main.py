@@ -3,7 +3,6 @@
 The paper's numbers are beside ours in `table_reproduction`.
 """
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,11 +15,10 @@ from timellama.reports.render.floor import unbeaten
 from timellama.reports.render.markup import fixed, listed
 from timellama.reports.render.origin import first_seen, provenance
 from timellama.reports.report import ReportContext
-from timellama.reports.tables.experiment import methods
-from timellama.reports.tables.of_experiments import explained
+from timellama.reports.tables.of_experiments import explained, named, summarised
 from timellama.results import aggregate
 from timellama.results.numbers import numbers_of
-from timellama.training.scores.metric_objects import EXTRA, FORECAST, Metric, described
+from timellama.training.scores.metric_objects import FORECAST, Metric
 
 AVERAGE = "Avg"
 HEADINGS = ("Data set", "H", "T")
@@ -34,27 +32,19 @@ def table(given: ReportContext) -> Table:
     facts = given.facts
     if not given.paths and facts["remark"]:
         return failures.without_results("long_term", text=facts["remark"])
-    frame = aggregate.collect(given.paths, methods=facts["methods"])
-    records = facts.get(EXTRA, [])
-    extra = [described(record) for record in records]
-    for record in records:
-        frame = aggregate.of_definition(frame, record["name"], record["definition"])
-    summary = aggregate.summarise(frame, extra=[metric.name for metric in extra])
+    summary, extra = summarised(aggregate.collect(given.paths, methods=facts["methods"]), facts)
     metrics = (*FORECAST, *extra)
     if given.published:
         summary = aggregate.with_published(summary, given.published[0])
-    labels = {variant: entry["label"] for variant, entry in facts["methods"].items()}
-    known = set(summary["variant"])
-    planned = [
-        (*cell, variant if variant in known else labels.get(variant, variant)) for *cell, variant in facts["planned"]
-    ]
+    planned = named(facts["planned"], summary, facts["methods"])
     grid = tables.Grid(summary, planned, metrics, facts["not_run"], tables.NO_NUMBERS)
     whole = [grid.labels.get(column, column) for column in grid.columns]
     parts = {column: _whose(column, whole) for column in grid.columns}
     columns = sorted(grid.columns, key=lambda column: 2 if column in grid.floor else bool(parts[column]))
     trained = sum(not parts[column] and column not in grid.floor for column in columns)
     names = [column.removeprefix(f"{parts[column]}, ") for column in columns]
-    block = Block(header=_header(names, metrics), groups=tuple(_groups(grid, columns)))
+    labels = [metric.label for metric in metrics]
+    block = Block(header=header(names, labels), groups=tuple(_groups(grid, columns)))
     ruled = 0 < trained < len(columns)
     reading = f"Means over seeds, on every window of the test part. {tables.reading_of(metrics)}"
     if any(row[1].text == AVERAGE for group in block.groups for entry in group for row in entry):
@@ -64,15 +54,11 @@ def table(given: ReportContext) -> Table:
     if whose := sorted({part for part in parts.values() if part}):
         reading += f" The first ones are {listed(whose)} with another part, or none, instead of the language model."
     places = list(itertools.product(grid.rows, columns, [metric.name for metric in metrics]))
-    elsewhere = [
-        text
-        for text, there in (
-            ("deviations over seeds", any(not math.isnan(grid.value(r, c, f"{name}_std")) for r, c, name in places)),
-            ("the paper's numbers", any(not math.isnan(grid.paper(*place)) for place in places)),
-        )
-        if there
-    ]
     origin = provenance(summary, configuration=facts["configuration"], generated=facts["generated"])
+    if any(not math.isnan(grid.value(row, column, f"{name}_std")) for row, column, name in places):
+        origin += " Deviations over seeds: reports/table_long_term.csv."
+    if any(not math.isnan(grid.paper(*place)) for place in places):
+        origin += " The paper's numbers beside ours: table_reproduction."
     said = unbeaten(summary, metric=metrics[0])
     made = Table(
         columns="lrr" + "r" * len(columns) * len(metrics),
@@ -81,10 +67,10 @@ def table(given: ReportContext) -> Table:
         + tables.marking((block,), " Bold is the best mean of a row (not tested); underlined the next."),
         label="tab:long-term",
         notes=(
-            *tables.absences(grid, planned, [columns], Reasons.of(facts)),
+            *tables.absences(grid, planned, grid.dashes(columns), grid.rows_of(columns), Reasons.of(facts)),
             reading,
             *said.notes,
-            origin + (f" {listed(elsewhere).capitalize()}: table_reproduction." if elsewhere else ""),
+            origin,
         ),
         landscape=True,
         rule=len(HEADINGS) + trained * len(metrics) if ruled else None,
@@ -93,21 +79,15 @@ def table(given: ReportContext) -> Table:
     return failures.with_remarks(explained(made, summary, extra), facts)
 
 
-def reproduction(given: ReportContext) -> Table:
-    """Ours with deviations, the paper's number and the gap. Raises InputError as `of_experiments.table` does."""
-    # Both tables may be included in one paper, where a label must be unique.
-    return dataclasses.replace(methods(given), label="tab:reproduction")
-
-
 def _whose(column: str, labels: Collection[str]) -> str:
     """The method that a column is a control of: of `Time-LlaMA, no LLM` it is `Time-LlaMA`, where that has a column."""
     return next((other for other in labels if column.startswith(f"{other}, ")), "")
 
 
-def _header(columns: Sequence[str], metrics: Sequence[Metric]) -> tuple[Row, ...]:
-    above = (*[Cell()] * len(HEADINGS), *(Cell(text=column, span=len(metrics)) for column in columns))
-    labels = [Cell(text=metric.label) for _ in columns for metric in metrics]
-    return above, (*(Cell(text=name) for name in HEADINGS), *labels)
+def header(columns: Sequence[str], labels: Sequence[str]) -> tuple[Row, Row]:
+    """The names of the methods, each above its own columns with these labels."""
+    above = (*[Cell()] * len(HEADINGS), *(Cell(text=column, span=len(labels)) for column in columns))
+    return above, tuple(Cell(text=name) for name in (*HEADINGS, *(label for _ in columns for label in labels)))
 
 
 def _groups(grid: tables.Grid, columns: Sequence[str]) -> Iterator[tuple[Entry, ...]]:

@@ -22,7 +22,6 @@ from timellama.reports.render.cells import Table
 from timellama.reports.render.dashes import Reasons
 from timellama.reports.render.markup import listed
 from timellama.reports.render.origin import first_seen
-from timellama.reports.render.paper_settings import read_paper_settings
 from timellama.reports.tables import ablation
 from timellama.reports.tables.efficiency import efficiency
 from timellama.results import aggregate
@@ -49,19 +48,18 @@ def table(
     published: Path | None,
     facts: Mapping[str, Any],
     title: str = "",
-    settings: Path | None = None,
 ) -> Table:
     """The table of an experiment from its runs' `metrics.json`.
 
     `facts` holds `configuration`, `planned` cells, `not_run` (labels of methods that are too heavy), `methods` (label
     and floor by variant), `generated` data sets, `impossible` cells and planned ones that are `lacking` where there are
     some, and in `remark` what the caption ends with, empty where all runs have a result. With a `title` variants of
-    Time-LlaMA are compared, which it names. `settings` is the file with the settings of the paper's numbers, for the
-    table of long-term forecasting. Raises InputError for an experiment without a table, and as `aggregate` does.
+    Time-LlaMA are compared, which it names. Raises InputError for an experiment without a table, and as `aggregate`
+    does.
     """
     if not metrics and facts["remark"]:
         return failures.without_results(name, text=facts["remark"])
-    made = _table(name, metrics=metrics, published=published, facts=facts, title=title, settings=settings)
+    made = _table(name, metrics=metrics, published=published, facts=facts, title=title)
     return failures.with_remarks(made, facts)
 
 
@@ -84,7 +82,6 @@ def _table(
     published: Path | None,
     facts: Mapping[str, Any],
     title: str,
-    settings: Path | None,
 ) -> Table:
     frame = aggregate.collect(metrics, methods=facts["methods"])
     common = {key: facts[key] for key in ("configuration", "planned", "generated")}
@@ -109,23 +106,17 @@ def _table(
         )
     common["not_run"] = facts["not_run"]
     common["reasons"] = Reasons.of(facts)
-    common["planned"] = _named(common["planned"], frame, facts["methods"])
+    common["planned"] = named(common["planned"], frame, facts["methods"])
     if name == "short_term":
         frame, overall = with_overall(frame, [aggregate.read_metrics(path) for path in metrics])
         common["planned"] = [*common["planned"], *overall]
         summary = aggregate.summarise(frame, M4_ERRORS)
     else:
-        records = facts.get(EXTRA, [])
-        common["extra"] = [described(record) for record in records]
-        for record in records:
-            frame = aggregate.of_definition(frame, record["name"], record["definition"])
-        summary = aggregate.summarise(frame, extra=[record["name"] for record in records])
+        summary, common["extra"] = summarised(frame, facts)
     if published is not None:
         summary = aggregate.with_published(summary, published)
-        if name in ("long_term", "few_shot"):
+        if name == "few_shot":
             common["published"] = aggregate.published_numbers(published)
-        if settings is not None:
-            common["settings"] = read_paper_settings(settings, table=published.stem)
     if name == "short_term":
         return of_whole_series(tables.short_term(summary, **common), frame)
     if name in tables.OF_ERRORS:
@@ -133,6 +124,17 @@ def _table(
     raise InputError(
         f"there is no table of methods for {name!r}; there are those for short_term, {', '.join(tables.OF_ERRORS)}"
     )
+
+
+def summarised(frame: pd.DataFrame, facts: Mapping[str, Any]) -> tuple[pd.DataFrame, list[Metric]]:
+    """The summary of an experiment's runs with the configuration's own metrics, and those metrics.
+
+    Raises InputError as `aggregate.summarise` does.
+    """
+    records = facts.get(EXTRA, [])
+    for record in records:
+        frame = aggregate.of_definition(frame, record["name"], record["definition"])
+    return aggregate.summarise(frame, extra=[record["name"] for record in records]), [*map(described, records)]
 
 
 def explained(table: Table, summary: pd.DataFrame, extra: Sequence[Metric]) -> Table:
@@ -165,9 +167,10 @@ def _is_whole(name: str) -> bool:
         return False
 
 
-def _named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:
-    """The planned cells; a variant that has no result at all goes by its label."""
-    labels = {variant: entry["label"] for variant, entry in methods.items() if variant not in set(frame["variant"])}
+def named(planned: Sequence[tuple], frame: pd.DataFrame, methods: Mapping[str, Mapping[str, Any]]) -> list[tuple]:
+    """The planned cells; a variant that has no row in `frame`, of runs or of cells, goes by its label."""
+    known = set(frame["variant"])
+    labels = {variant: entry["label"] for variant, entry in methods.items() if variant not in known}
     return [(*cell, labels.get(variant, variant)) for *cell, variant in planned]
 
 

@@ -1,8 +1,11 @@
 """Published settings beside searched ones: what the search chose for each method, and the test errors of both."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
+
+import pandas as pd
 
 from timellama.experiments.search import space_of
 from timellama.reports import failures
@@ -11,11 +14,12 @@ from timellama.reports.render.cells import Block, Cell, Entry, Table
 from timellama.reports.render.markup import MISSING, fixed, listed, spread
 from timellama.reports.render.origin import describe_commits, first_seen
 from timellama.reports.report import ReportContext
-from timellama.results import search
-from timellama.results.aggregate import describe_commit
+from timellama.results import aggregate, search
+from timellama.results.numbers import numbers_of
 from timellama.results.search import Found
 from timellama.training.scores.metric_objects import FORECAST
 
+RECORDED = ("validation_loss", "best_step", "steps")  # what the flat rows have besides the errors
 SHORT = {  # what the table calls the parameters of a search
     "learning_rate": "rate",
     "batch_size": "batch",
@@ -30,7 +34,7 @@ SHORT = {  # what the table calls the parameters of a search
 def table(given: ReportContext) -> Table:
     """One group per data set and horizon, one line per method.
 
-    Raises InputError as `results.search.found` does.
+    Raises InputError as `results.search.found`, `aggregate.collect` and `aggregate.summarise` do.
     """
     facts = given.facts
     if not given.paths and facts["remark"]:
@@ -63,7 +67,7 @@ def table(given: ReportContext) -> Table:
         label="tab:search",
         notes=(_protocol(cells, facts), _reading(counts), _origin(cells, facts)),
         landscape=True,
-        numbers=_numbers(cells, methods=facts["methods"]),
+        numbers=tuple(_numbers(cells, aggregate.collect(given.paths, methods=facts["methods"]))),
     )
     return failures.with_remarks(failures.with_impossible(made, facts), facts)
 
@@ -172,22 +176,41 @@ def _reading(counts: Sequence[int]) -> str:
 def _origin(cells: Sequence[Found], facts: Mapping[str, Any]) -> str:
     documents = [document for cell in cells for document in (*cell.published, *cell.trials, *cell.searched)]
     made_up = [name for name in first_seen(cell.dataset for cell in cells) if name in facts["generated"]]
-    commits = {describe_commit(document["provenance"]) for document in documents}
+    commits = {aggregate.describe_commit(document["provenance"]) for document in documents}
     generated = f"Generated data, not measurements: {listed(made_up)}. " if made_up else ""
     return f"{generated}Configuration: {facts['configuration']}. {describe_commits(commits)}"
 
 
-def _numbers(cells: Sequence[Found], *, methods: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """One row per run: which part of the search it is, its settings and its errors."""
-    rows = []
+def _numbers(cells: Sequence[Found], frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The flat rows of every cell: with the published settings, of each trial, and with the searched settings."""
     for cell in cells:
-        for part in ("published", "trials", "searched"):
-            for document in getattr(cell, part):
-                chosen = document.get("chosen", document["run"])
-                settings = {**(chosen["options"] or {}), **(chosen["training"] or {})}
-                row = {"data_set": cell.dataset, "horizon": cell.horizon, "method": methods[cell.variant]["label"]}
-                row |= {"part": part.removesuffix("s"), "seed": document["run"]["seed"]}
-                row |= {name: settings.get(name) for name in space_of(document["run"]["method"])}
-                row |= {key: document[key] for key in ("validation_loss", "best_step", "steps")}
-                rows.append(row | {metric.name: document[metric.name] for metric in FORECAST})
-    return tuple(rows)
+        tried = [("trial", number, (trial,)) for number, trial in enumerate(cell.trials, start=1)]
+        for settings, trial, documents in (
+            ("published", None, cell.published),
+            *tried,
+            ("searched", None, cell.searched),
+        ):
+            if documents:
+                yield from _flat({"settings": settings, "trial": trial}, documents, frame)
+
+
+def _flat(
+    which: Mapping[str, Any], documents: Sequence[Mapping[str, Any]], frame: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    """One row per metric over the seeds of `documents`, which share their settings; no row for what was not measured.
+
+    Besides the columns of `numbers_of` a row says `which` settings they are, and has the value of each searched one.
+    """
+    mine = frame[frame["identity"].isin([document["identity"] for document in documents])]
+    name = " ".join(str(part) for part in which.values() if part)
+    summary = aggregate.summarise(mine, extra=RECORDED)
+    for row in numbers_of(summary, [*(metric.name for metric in FORECAST), *RECORDED]):
+        if not math.isnan(row["mean"]):
+            yield row | {"model_name": f"{row['model_name']} {name}"} | which | _values(documents[0])
+
+
+def _values(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The searched parameters that a run was trained with; none for a method that trains nothing."""
+    run = document["run"] | document.get("chosen", {})
+    names = space_of(run["method"]) if run["training"] else ()
+    return {name: search.setting({"run": run}, name) for name in names}
