@@ -26,7 +26,7 @@ def visitor(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def plan_of(root):
+def matrix_of(root):
     """The only run of Time-LlaMA in the smoke configuration, with another prompt."""
 
     def planned(name: str):
@@ -46,14 +46,14 @@ def folder(root, tmp_path):
     return tmp_path / "backbone"
 
 
-def test_its_text_enters_the_run_and_its_rows_the_model(visitor, plan_of, folder):
-    run, described = plan_of(f"{visitor}:FirstSentence"), plan_of("descriptive")
+def test_its_text_enters_the_run_and_its_rows_the_model(visitor, matrix_of, folder):
+    run, described = matrix_of(f"{visitor}:FirstSentence"), matrix_of("descriptive")
     assert run.prompt == described.prompt.split(".")[0] + "." and run.digest != described.digest
     assert torch.equal(build(run, backbone_folder=folder).prompt, prompt_rows(folder, run.prompt))
 
 
-def test_it_can_make_a_prompt_for_each_sample(visitor, plan_of, folder):
-    run = plan_of(f"{visitor}:LastValue")
+def test_it_can_make_a_prompt_for_each_sample(visitor, matrix_of, folder):
+    run = matrix_of(f"{visitor}:LastValue")
     torch.manual_seed(0)
     model = build(run, backbone_folder=folder).eval()
     x = torch.randn(3, run.context, run.variates)
@@ -74,6 +74,6 @@ def test_only_its_own_runs_depend_on_its_code(visitor):
 
 
 @pytest.mark.parametrize("name", ["poem", "my_prompts", "no_such_module:Prompt"])
-def test_an_invalid_prompt_is_named(visitor, plan_of, name):
+def test_an_invalid_prompt_is_named(visitor, matrix_of, name):
     with refused("smoke", "own.options.prompt", f"'{name}'", "PYTHONPATH" if ":" in name else "statistics"):
-        plan_of(name)
+        matrix_of(name)
