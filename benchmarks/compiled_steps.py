@@ -27,7 +27,7 @@ def main() -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(given.cache.resolve())
     import torch
 
-    from benchmarks.gpu.record import plan_of
+    from benchmarks.gpu.record import matrix_of
     from timellama.data.series import load_series
     from timellama.data.windows import prepare
     from timellama.training.build import build
@@ -36,7 +36,7 @@ def main() -> None:
     from timellama.training.steps.step import TrainingStep
 
     torch.set_num_threads(1)
-    planned = plan_of("cpu", device="cpu").every_run().values()
+    planned = matrix_of("cpu", device="cpu").every_run().values()
     wanted = ("ETTh1", "long-term", 96, 0, given.variant)
     run = next(r for r in planned if (r.dataset, r.task, r.horizon, r.seed, r.variant) == wanted and not r.trials)
     series = load_series(given.results / f"data/{run.dataset}/series.npz")

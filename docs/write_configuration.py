@@ -29,10 +29,10 @@ A configuration says what is run: data sets, methods, horizons, seeds, language 
 project, in `config/`; one of your own is a copy with other values, named with `CONFIG=` (make) or `--configfile`
 (snakemake, timellama). It is checked before anything runs. Keys in bold must be given.
 
-All configurations write their reports into the one folder `reports/`, where those of one take the place of another's;
-results never mix. To keep reports, copy the folder, or run the other configuration in another clone.
+All configurations write their reports to the same folder, `reports/`, so the reports of one replace those of another.
+Results never mix. To keep reports, copy the folder, or run the other configuration in another clone.
 
-An editor with a YAML language server completes the keys and marks slips while you type: the first line of each file in
+An editor with a YAML language server completes keys and marks mistakes as you type: the first line of each file in
 `config/` names its JSON Schema in `config/schema/`.
 
 A setting is taken, in rising order, from the default below, the method's published settings in `config/methods.yaml`,
@@ -109,8 +109,8 @@ def page() -> str:
         (
             "Override",
             "Overrides",
-            "What stands under a method's name in `overrides`. An override of a method goes for its variants too, but "
-            "for the settings that make a variant.",
+            "What `overrides` may hold under the name of a method. An override also applies to the method's variants, "
+            "except for\nthe settings that define a variant.",
         ),
     )
     for name, title, remark in titles:

@@ -1,10 +1,11 @@
-"""Made-up results, written once for all tests: a run's document, a row read from one, and real runs of a few steps."""
+"""Made-up results, written once for all tests: a run's document, rows of one run or several, real runs of few steps."""
 
 import copy
 import dataclasses
 import itertools
 import json
-from collections.abc import Container, Sequence
+import math
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,10 @@ CELL = {
     "precision": "float32",
     "compiled": "off",
 }
+ERRORS = {"mse": 0.4, "mae": 0.5}
 DOCUMENT = {
     "run": CELL | {"options": {"kernel": 25}, "backbone": None, "device": "auto"},
     "identity": "a",
-    "mse": 0.4,
-    "mae": 0.5,
     "n_windows": 2785,
     "validation_loss": 0.3,
     "steps": 100,
@@ -67,11 +67,23 @@ ROW = CELL | {
 LABELS = {"dlinear": "DLinear", "patchtst": "PatchTST", "seasonal-naive": "Seasonal naive"}
 
 
-def document(**changes: Any) -> dict[str, Any]:
-    """What a run leaves in metrics.json; a change goes into `run` if that has the key, else to the top level."""
-    made = copy.deepcopy(DOCUMENT)
+def document(
+    *,
+    errors: Mapping[str, Any] = ERRORS,
+    settings: Mapping[str, Any] | None = None,
+    origin: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """What a run leaves in metrics.json, with these `errors`.
+
+    `settings` are added to its `run`, and `origin` to its `provenance`. Any other change goes into `run` if that has
+    the key, else to the top level.
+    """
+    made = copy.deepcopy(DOCUMENT) | dict(errors)
     for key, value in changes.items():
         (made["run"] if key in made["run"] else made)[key] = value
+    made["run"] |= settings or {}
+    made["provenance"] |= origin or {}
     return made
 
 
@@ -79,6 +91,16 @@ def row(variant: str, **changes: Any) -> dict[str, Any]:
     """A row of `aggregate.collect`, without errors."""
     made = ROW | {"variant": variant, "method": variant} | changes
     return made | {"paired": paired(made)}
+
+
+def summary(variant: str, *, mse: float, mae: float, **changes: Any) -> dict[str, Any]:
+    """A row of `aggregate.summarise` over two seeds; the paper has no number for it."""
+    cell = {key: value for key, value in CELL.items() if key != "seed"}
+    made = cell | {"variant": variant, "method": variant, "label": variant, "floor": False, "backbone": ""}
+    made |= {"n_windows": 2785, "seeds": (0, 1), "commits": ("abcdef0",), "devices": ("cpu",)}
+    made |= {"mse_mean": mse, "mse_std": 0.0012, "mae_mean": mae, "mae_std": 0.0034}
+    made |= dict.fromkeys(("mse_paper", "mae_paper", "mse_gap", "mae_gap"), math.nan)
+    return made | changes
 
 
 def paired(row: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 PATH = re.compile(r"`((?:timellama|config|docs|tests|workflow|benchmarks)/[\w./-]*)`")
 # docs/adding.md, and what `timellama data add` writes
 MADE_BY_THE_EXAMPLE = {
-    *(f"config/{name}.yaml" for name in ("own", "nlinear", "nixtla", "chronos", "statistical")),
+    *(f"config/{name}.yaml" for name in ("own", "nlinear", "prompts", "nixtla", "chronos", "statistical")),
     "config/local/datasets.yaml",
 }
 OPEN = re.compile(r"\bopen\b|our choice|none in the paper", flags=re.IGNORECASE)

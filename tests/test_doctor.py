@@ -11,13 +11,13 @@ from timellama.experiments.matrix import make_matrix
 
 
 @pytest.fixture
-def plan_of(root):
-    def plan_of(dataset: str, backbone: dict):
+def matrix_of(root):
+    def matrix_of(dataset: str, backbone: dict):
         config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
         section = {"datasets": {dataset: {"context": 96, "horizons": [24]}}, "methods": ["time-llama"]}
         return make_matrix(config | {"experiments": {"long_term": section}, "backbones": [backbone]}, root=root)
 
-    return plan_of
+    return matrix_of
 
 
 TINY = {"name": "tiny-gpt2", "blocks": 2, "rank": 4}
@@ -46,8 +46,8 @@ def test_an_absent_device_is_a_gap(monkeypatch):
     assert found["device"].state == GAP and found["threads"].state == WARNING
 
 
-def test_data_are_found_here_in_a_mirror_or_at_their_source(plan_of, tmp_path):
-    matrix = plan_of("ETTh1", TINY)
+def test_data_are_found_here_in_a_mirror_or_at_their_source(matrix_of, tmp_path):
+    matrix = matrix_of("ETTh1", TINY)
 
     def look(reach, mirrors=()):
         [found] = doctor.data(matrix, results=tmp_path, mirrors=mirrors, reach=reach)
@@ -64,11 +64,11 @@ def test_data_are_found_here_in_a_mirror_or_at_their_source(plan_of, tmp_path):
     assert look(lambda source: "no network").found == "here"
 
 
-def test_backbones_are_prepared_gated_unpinned_or_unreachable(plan_of, tmp_path, monkeypatch):
+def test_backbones_are_prepared_gated_unpinned_or_unreachable(matrix_of, tmp_path, monkeypatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
 
     def look(backbone, reach=lambda source: None, mirrors=()):
-        matrix = plan_of("Synthetic", backbone)
+        matrix = matrix_of("Synthetic", backbone)
         [found] = doctor.backbones(matrix, results=tmp_path, mirrors=mirrors, reach=reach)
         return found
 
@@ -100,10 +100,10 @@ def test_an_address_that_does_not_answer_is_reported():
     assert "does not answer" in doctor.reachable("https://127.0.0.1:9/file.csv")
 
 
-def test_user_supplied_metrics_and_reports_that_cannot_be_imported_are_gaps(plan_of, tmp_path, monkeypatch):
+def test_user_supplied_metrics_and_reports_that_cannot_be_imported_are_gaps(matrix_of, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken_part.py").write_text("x = 1 / 0\n", encoding="utf-8")
-    config = dict(plan_of("Synthetic", TINY).config)
+    config = dict(matrix_of("Synthetic", TINY).config)
     nothing = by_name(doctor.own_parts(config))
     assert {found.state for found in nothing.values()} == {OK} and nothing["own metrics"].found == "none"
     for key in ("metrics", "reports"):
@@ -112,8 +112,8 @@ def test_user_supplied_metrics_and_reports_that_cannot_be_imported_are_gaps(plan
         assert f"`{key}`" in found.remedy
 
 
-def test_impossible_cells_are_warnings_with_reason_and_remedy(plan_of):
-    matrix = plan_of("Synthetic", TINY | {"blocks": 9})
+def test_impossible_cells_are_warnings_with_reason_and_remedy(matrix_of):
+    matrix = matrix_of("Synthetic", TINY | {"blocks": 9})
     [found] = doctor.impossible(matrix)
     assert found.state == WARNING and "4 blocks" in found.found and "1 cell(s) of long_term" in found.found
     assert "backbones" in found.remedy

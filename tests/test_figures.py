@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tests.made_up import document
 from tests.refusal import refused
 from timellama.reports.catalogue import OWN
 from timellama.reports.figures import learning_curves
@@ -352,16 +353,11 @@ def placed(tmp_path):
     """Writes what a figure reports about a run, and returns the file that would be drawn."""
 
     def placed(folder: str, *, commit: str, seed: int, variant: str = "time-llama", horizon: int = 96):
-        run = {"dataset": "ETTh1", "horizon": horizon, "context": 512, "variant": variant, "seed": seed}
-        run |= {"backbone": None, "training": None if variant == "seasonal-naive" else {"epochs": 10}}
-        document = {
-            "run": run,
-            "n_windows": 2881 - horizon,
-            "steps": 30,
-            "provenance": {"git_commit": commit, "git_dirty": False},
-        }
+        trained = {"training": None if variant == "seasonal-naive" else {"epochs": 10}}
+        given = {"settings": trained, "origin": {"git_commit": commit}, "n_windows": 2881 - horizon, "steps": 30}
+        made = document(variant=variant, horizon=horizon, seed=seed, **given)
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
+        (tmp_path / folder / "metrics.json").write_text(json.dumps(made), encoding="utf-8")
         return tmp_path / folder / "history.csv"
 
     return placed

@@ -14,6 +14,7 @@ from timellama.core.jobs.interruption import Interrupted, Signals
 from timellama.data.windows import SplitWindows
 from timellama.experiments.run import Backbone, Training
 from timellama.methods.dlinear import DLinearOptions
+from timellama.methods.forecaster import Forecaster
 from timellama.methods.itransformer import ITransformerOptions
 from timellama.methods.patchtst import PatchTSTOptions
 from timellama.methods.time_llama import TimeLlamaOptions
@@ -133,6 +134,49 @@ def test_a_training_killed_after_any_validation_ends_the_same(name, made, tmp_pa
         resumed = trained(again, checkpoint=Checkpoint(tmp_path / str(number), identity={}))
         assert resumed.resumed_at == [result.history[number - 1]["step"]]
         same(again, resumed, model, result)
+
+
+class Remembering(Forecaster):
+    """One linear map, whose bias moves after each step by what the network remembers of earlier ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.memory = torch.nn.Linear(T, H), 0.0
+
+    def forward(self, x):
+        return self.linear(x.transpose(1, 2)).transpose(1, 2)
+
+    def after_step(self, *, step, total_steps):
+        self.memory = 0.5 * self.memory + step / total_steps
+        with torch.no_grad():
+            self.linear.bias += 0.01 * self.memory
+
+
+class Stateful(Remembering):
+    def schedule_state(self):
+        return {"memory": self.memory}
+
+    def load_schedule_state(self, state):
+        self.memory = state["memory"]
+
+
+@pytest.mark.parametrize("kind", [Stateful, Remembering])
+def test_what_after_step_remembers_is_resumed_only_through_the_state_of_its_schedule(kind, tmp_path):
+    def fresh():
+        torch.manual_seed(1)
+        return kind()
+
+    model, again = fresh(), fresh()
+    whole = trained(model)
+    checkpoint = Short(tmp_path, identity={})
+    checkpoint.saves = 2
+    with pytest.raises(Killed):
+        trained(fresh(), checkpoint=checkpoint)
+    resumed = trained(again, checkpoint=Checkpoint(tmp_path, identity={}))
+    if kind is Stateful:
+        same(again, resumed, model, whole)
+    else:
+        assert comparable(resumed) != comparable(whole)
 
 
 @pytest.mark.parametrize("name", ["patchtst", "adalora"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from docutils.core import publish_parts
 from markdown_it import MarkdownIt
 
+from tests.made_up import document
 from timellama.reports import run_page
 from timellama.reports.run_page import links, page
 
@@ -26,31 +27,21 @@ REPORTS = [Path("reports/table_claims.tex"), Path("reports/table_claims.md"), Pa
 
 
 def metrics(folder, variant, *, dataset="ETTh1", seed=0, mse=0.4, hour=1, processor="made up"):
-    run = {"task": "long-term", "dataset": dataset, "context": 512, "horizon": 96, "train_percent": 100}
-    run |= {"variant": variant, "method": variant, "seed": seed, "precision": "float32", "backbone": None}
-    router = None
-    if variant == "time-llama":
-        run["options"] = {"active": 2}
-        router = {"selection_rate": [[0.5, 0.5, 1.0]], "collapsed_blocks": [], "distinct_patterns": [2]}
-    document = {
-        "run": run,
-        "identity": f"{variant}-{dataset}-{seed}",
-        **{"mse": mse, "mae": mse, "n_windows": 100, "validation_loss": 0.3, "steps": 10, "best_step": 5},
-        "parameters": {"total": 20, "trainable": 10},
-        "seconds": {"train": 1.0, "evaluate": 2.0, "total": 5400.0},
-        "peak_memory_bytes": 4096,
-        "router": router,
-        "provenance": {
-            "git_commit": "0123456789" * 4,
-            "git_dirty": False,
+    chosen = {"selection_rate": [[0.5, 0.5, 1.0]], "collapsed_blocks": [], "distinct_patterns": [2]}
+    routed = {"options": {"active": 2}, "router": chosen} if variant == "time-llama" else {"options": {}}
+    made = document(
+        **{"variant": variant, "method": variant, "dataset": dataset, "seed": seed, "mse": mse, "mae": mse, **routed},
+        **{"identity": f"{variant}-{dataset}-{seed}", "n_windows": 100},
+        seconds={"train": 1.0, "evaluate": 2.0, "total": 5400.0},
+        origin={
             "hardware": {"processor": processor, "cores": 2, "memory_gib": 24, "system": "Linux", "device": "cpu"},
             "versions": {"torch": "2.0", "numpy": "2.1"},
             "started": f"2026-01-01T0{hour}:00:00+00:00",
             "ended": f"2026-01-01T0{hour}:30:00+00:00",
         },
-    }
-    path = folder / f"{document['identity']}.json"
-    path.write_text(json.dumps(document), encoding="utf-8")
+    )
+    path = folder / f"{made['identity']}.json"
+    path.write_text(json.dumps(made), encoding="utf-8")
     return path
 
 

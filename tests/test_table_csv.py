@@ -5,6 +5,7 @@ import math
 
 import pandas as pd
 
+from tests.made_up import summary
 from timellama.reports.registry import built, reports
 from timellama.reports.render.cells import Block, Cell, Table
 from timellama.reports.render.table_csv import to_csv, written
@@ -13,31 +14,9 @@ from timellama.reports.report import ReportContext
 from timellama.reports.tables.experiment import LONG_TERM
 from timellama.results.numbers import COLUMNS, numbers_of
 
-CELL = {
-    "dataset": "ETTh1",
-    "context": 512,
-    "horizon": 96,
-    "train_percent": 100,
-    "variant": "time-llama",
-    "method": "time-llama",
-    "backbone": "SmolLM2-135M x6",
-    "label": "Time-LlaMA, ours",
-    "floor": False,
-    "precision": "float32",
-    "compiled": "off",
-    "n_windows": 2785,
-    "seeds": (0, 1),
-    "mse_mean": 0.1 + 0.2,
-    "mse_std": 1 / 3,
-    "mae_mean": 0.41,
-    "mae_std": 0.0034,
-    "mse_paper": 0.372,
-    "mae_paper": math.nan,
-    "mse_gap": -19.0,
-    "mae_gap": math.nan,
-    "commits": ("abcdef0", "abcdef1"),
-    "devices": ("cpu",),
-}
+OURS = {"label": "Time-LlaMA, ours", "backbone": "SmolLM2-135M x6", "commits": ("abcdef0", "abcdef1")}
+SPREAD = {"mse": 0.1 + 0.2, "mse_std": 1 / 3, "mae": 0.41, "mse_paper": 0.372, "mse_gap": -19.0}
+CELL = summary("time-llama", **OURS, **SPREAD)
 FLOOR = CELL | {
     "variant": "repeat",
     "method": "seasonal-naive",

@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks.gpu.record import Given, Record, arguments, plan_of
+from benchmarks.gpu.record import Given, Record, arguments, matrix_of
 from timellama.cost import workload
 from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.flops import count
@@ -16,7 +16,7 @@ MEMORY = 60 << 30  # bytes that a timed model may take
 
 def main(given: Given) -> None:
     """Predict the seconds and memory of every run that part `training` finished."""
-    matrix = plan_of("smoke" if given.tiny else "cpu", device=given.device)
+    matrix = matrix_of("smoke" if given.tiny else "cpu", device=given.device)
     finished = [row for row in Record.read(given.out) if row["part"] == "training" and row["what"] == "run"]
     # Seconds are predicted for eager steps only.
     finished = [row for row in finished if "error" not in row and row["compiled"] == OFF]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.gpu.machine import MATMUL, matmul_rate
-from benchmarks.gpu.record import Given, arguments, plan_of, spread, timed
+from benchmarks.gpu.record import Given, arguments, matrix_of, spread, timed
 from timellama.cost.backbone_shapes import backbone_shape
 from timellama.cost.efficiency import is_out_of_memory, operations
 from timellama.cost.flops import build_shape
@@ -101,7 +101,7 @@ def measure_all(given: Given, run, model: nn.Module, row: dict, peak: float) -> 
 
 def main(given: Given) -> None:
     """Record every method and language model, the two methods of the claim first."""
-    matrix = plan_of("smoke" if given.tiny else "paper", device=given.device)
+    matrix = matrix_of("smoke" if given.tiny else "paper", device=given.device)
     peak = matmul_rate(given.device, torch.bfloat16, size=256 if given.tiny else MATMUL)
     sweeps = sorted(
         matrix.sweeps.values(),

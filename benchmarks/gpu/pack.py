@@ -14,7 +14,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from benchmarks.gpu.record import MADE_OF, plan_of
+from benchmarks.gpu.record import MADE_OF, matrix_of
 from timellama.backbones.prepared import tokeniser
 from timellama.core import provenance
 
@@ -41,7 +41,7 @@ def pack(results: Path, out: Path) -> Path:
 def thin(folder: Path) -> None:
     """Set to zero the rows of the embedding table that no prompt of the data set's runs uses."""
     tokens = set()
-    for run in plan_of("cpu").every_run().values():
+    for run in matrix_of("cpu").every_run().values():
         if run.dataset == DATASET and run.prompt:
             tokens |= set(tokeniser(folder)(run.prompt))
     file = folder / "embeddings.safetensors"

@@ -78,7 +78,7 @@ def arguments(part: str) -> Given:
     )
 
 
-def plan_of(name: str, **changed: object):
+def matrix_of(name: str, **changed: object):
     """The plan of `config/<name>.yaml` with some of its keys changed."""
     from timellama.experiments.matrix import make_matrix
 

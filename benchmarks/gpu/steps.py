@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.gpu.record import Given, arguments, plan_of, spread, timed
+from benchmarks.gpu.record import Given, arguments, matrix_of, spread, timed
 from timellama.data.series import load_series
 from timellama.data.windows import SplitWindows, prepare
 from timellama.experiments.compiling import GRAPH, OFF
@@ -31,7 +31,7 @@ TOTAL = 1000  # steps of the training that these steps pretend to belong to
 def subject(given: Given):
     """Time-LlaMA's run with seed 0, and its prepared windows."""
     name, dataset = ("smoke", "Synthetic") if given.tiny else ("cpu", "ETTh1")
-    planned = plan_of(name, device=given.device).experiment("long_term")
+    planned = matrix_of(name, device=given.device).experiment("long_term")
     run = next(
         run
         for run in planned

@@ -9,7 +9,7 @@ import gc
 import torch
 
 from benchmarks.gpu.efficiency import halved
-from benchmarks.gpu.record import Given, arguments, plan_of, spread, timed
+from benchmarks.gpu.record import Given, arguments, matrix_of, spread, timed
 from benchmarks.gpu.steps import Step
 from timellama.cost import workload
 from timellama.cost.backbone_shapes import backbone_shape
@@ -22,7 +22,7 @@ METHODS = ("time-llama", "patchtst", "itransformer", "dlinear", "gpt4ts", "time-
 
 def main(given: Given) -> None:
     """Record growing batches of every method until memory or time runs out."""
-    matrix = plan_of("smoke" if given.tiny else "paper", device=given.device)
+    matrix = matrix_of("smoke" if given.tiny else "paper", device=given.device)
     cuda = given.device == "cuda"
     chosen = [sweep.run for sweep in matrix.sweeps.values() if sweep.run.variant in METHODS]
     for run in sorted(chosen, key=lambda run: METHODS.index(run.variant)):

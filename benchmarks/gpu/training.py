@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.gpu.record import ROOT, Given, arguments, plan_of
+from benchmarks.gpu.record import ROOT, Given, arguments, matrix_of
 from timellama.experiments.compiling import GRAPH, OFF
 
 KEPT = ("mse", "mae", "n_windows", "steps", "best_step", "validation_loss", "peak_memory_bytes")
@@ -24,7 +24,7 @@ def runs(given: Given) -> list:
     from timellama.experiments.run import Run
 
     name, dataset = ("smoke", "Synthetic") if given.tiny else ("cpu", "ETTh1")
-    planned = plan_of(name, device=given.device).experiment("long_term")
+    planned = matrix_of(name, device=given.device).experiment("long_term")
     chosen: list[Run] = []
     for run in planned:
         if run.dataset == dataset and run.task == "long-term" and run.variant in ("time-llama", "patchtst"):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.made_up import document
 from tests.refusal import unnamed
 from timellama.core import layout
 from timellama.core.schema import read_yaml
@@ -19,20 +20,19 @@ def naive(root, tmp_path, monkeypatch):
     config = read_yaml(root / CONFIG)
     runs = make_matrix(config, root=root).experiment("long_term")
     [run] = [run for run in runs if run.variant == "seasonal-naive" and run.context == 96]
-    document = {
-        **{"run": json.loads(run.to_json()), "identity": run.identity, "mse": 0.25, "mae": 0.5, "n_windows": 7},
-        **{"validation_loss": None, "steps": 0, "best_step": 0, "router": None, "peak_memory_bytes": 1},
-        "parameters": {"total": 0, "trainable": 0},
-        "seconds": {"train": 0.0, "evaluate": 1.0, "total": 1.0},
-        "provenance": {
-            **{"git_commit": "1" * 40, "git_dirty": False, "data_sha256": run.data_sha256, "source_digest": "ab"},
+    result = document(
+        **{"run": json.loads(run.to_json()), "identity": run.identity, "mse": 0.25, "n_windows": 7},
+        **{"validation_loss": None, "steps": 0, "best_step": 0, "parameters": {"total": 0, "trainable": 0}},
+        seconds={"train": 0.0, "evaluate": 1.0, "total": 1.0},
+        origin={
+            **{"git_commit": "1" * 40, "data_sha256": run.data_sha256, "source_digest": "ab"},
             "hardware": {"processor": "A processor", "cores": 2, "device": "cpu"},
             "ended": "2026-01-02T00:00:00+00:00",
         },
-    }
+    )
     path = layout.metrics_of(run.folder)
     (tmp_path / path).parent.mkdir(parents=True)
-    (tmp_path / path).write_text(json.dumps(document))
+    (tmp_path / path).write_text(json.dumps(result))
     return tmp_path, path
 
 
@@ -60,9 +60,9 @@ def test_a_repeated_run_is_compared_with_the_kept_one(say, naive):
     where = ("--configfile", CONFIG, "--folder", folder / "kept", "--results", folder / "results")
     say("reference", "export", *where)
     assert not unnamed(say("reference", "compare", *where, code=2).stderr, folder / "results")
-    document = json.loads((folder / path).read_text())
-    document["provenance"] |= {"ended": "2026-01-03T00:00:00+00:00", "hardware": {"processor": "B", "cores": 2}}
-    (folder / path).write_text(json.dumps(document | {"mse": 0.2525}))
+    kept = json.loads((folder / path).read_text())
+    kept["provenance"] |= {"ended": "2026-01-03T00:00:00+00:00", "hardware": {"processor": "B", "cores": 2}}
+    (folder / path).write_text(json.dumps(kept | {"mse": 0.2525}))
     words = say("reference", "compare", *where).stdout
     assert {"0.25000", "0.25250", "+2.5e-03", "1.00%"} <= set(words.replace("\n", " ").split())
     [found] = json.loads(say("reference", "compare", *where, "--json").stdout)

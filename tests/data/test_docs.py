@@ -1,11 +1,11 @@
 """The example of your own data in docs/adding.md works as printed."""
 
-import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.printed import block
 from tests.refusal import refused
 from timellama.data.canonicalise import normalise
 from timellama.data.catalogue.datasets import load_catalogue
@@ -14,18 +14,11 @@ from timellama.data.series import load_series
 from timellama.data.windows import prepare
 
 
-def block(text: str, language: str, holding: str) -> str:
-    """The only fenced block of that language that holds the given words."""
-    [found] = [b for b in re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL) if holding in b]
-    return found
-
-
 def test_the_example_of_your_own_data_works(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (root / "docs" / "adding.md").read_text(encoding="utf-8")
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "ice_cream.csv").write_text(block(text, "text", "ice cream"))
+    (tmp_path / "data" / "ice_cream.csv").write_text(block("text", "ice cream"))
     catalogue = tmp_path / "datasets.yaml"
-    catalogue.write_text((root / "config" / "datasets.yaml").read_text() + "\n" + block(text, "yaml", "reader: table"))
+    catalogue.write_text((root / "config" / "datasets.yaml").read_text() + "\n" + block("yaml", "reader: table"))
     monkeypatch.chdir(tmp_path)
 
     dataset = load_catalogue(catalogue)["IceCream"]
@@ -50,6 +43,6 @@ def test_the_example_of_your_own_data_works(root: Path, tmp_path: Path, monkeypa
     short.write_text(declared)
     with refused(raw, "IceCream", "irregular_steps", 2, 0, "quirks"):
         normalise(load_catalogue(short)["IceCream"], [raw], out, tmp_path / "quirks.json")
-    short.write_text(declared + block(text, "yaml", "irregular_steps"))
+    short.write_text(declared + block("yaml", "irregular_steps"))
     normalise(load_catalogue(short)["IceCream"], [raw], out, tmp_path / "quirks.json")
     assert len(load_series(out).values) == 16

@@ -1,4 +1,4 @@
-"""An external reader: one function, named in the catalogue."""
+"""An external reader, as docs/adding.md prints it: one function, named in the catalogue."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
+from tests import printed
 from tests.refusal import refused
 from timellama.core.code_digest import code_digest, code_used
 from timellama.data.canonicalise import normalise
@@ -15,25 +16,6 @@ from timellama.data.reader import reader_of
 from timellama.data.series import load_series
 from timellama.results.digests import code_of_data
 
-MODULE = '''"""Reads a JSON object of columns a file, one file a year."""
-
-import json
-
-import numpy as np
-
-from timellama.data.reader import Rows
-
-
-def read(dataset, raw):
-    parts = [json.loads(path.read_text()) for path in raw]
-    names = tuple(name for name in parts[0] if name != dataset.time_column)
-    time = np.concatenate([np.array(part[dataset.time_column], dtype="datetime64[s]") for part in parts])
-    values = np.concatenate([np.array([part[name] for name in names], dtype=np.float64).T for part in parts])
-    return Rows(values=values, time=time, columns=names)
-
-
-SECRET = 3
-'''
 YEARS = (
     {"day": ["2024-12-30", "2024-12-31"], "sun": [1.0, 2.5], "rain": [0, 4]},
     {"day": ["2025-01-01", "2025-01-02"], "sun": [3.0, 0.5], "rain": [7, 1]},
@@ -43,7 +25,8 @@ YEARS = (
 @pytest.fixture
 def dataset(root, tmp_path, monkeypatch):
     """Makes a data set from a catalogue with one more entry, and returns it with its raw files."""
-    (tmp_path / "visiting_reader.py").write_text(MODULE, encoding="utf-8")
+    module = printed.block("python", "def yearly")
+    (tmp_path / "my_readers.py").write_text(f"{module}\n\nSECRET = 3\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     raw = [tmp_path / f"{number}.json" for number in range(len(YEARS))]
 
@@ -51,7 +34,7 @@ def dataset(root, tmp_path, monkeypatch):
         for path, year in zip(raw, years, strict=True):
             path.write_text(json.dumps(year), encoding="utf-8")
         entry = {
-            "reader": "visiting_reader:read",
+            "reader": "my_readers:yearly",
             "files": [{"path": f"own/{path.name}", "source": str(path)} for path in raw],
             "rows": 4,
             "variates": 2,
@@ -68,7 +51,7 @@ def dataset(root, tmp_path, monkeypatch):
         return load_catalogue(catalogue)["Days"], raw
 
     yield make
-    sys.modules.pop("visiting_reader", None)
+    sys.modules.pop("my_readers", None)
 
 
 def test_its_rows_become_the_canonical_file(dataset, tmp_path):
@@ -85,13 +68,13 @@ def test_its_rows_become_the_canonical_file(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("years", "named"),
     [
-        ((YEARS[1], YEARS[0]), ("order", "visiting_reader:read")),
+        ((YEARS[1], YEARS[0]), ("order", "my_readers:yearly")),
         (
             (YEARS[0], YEARS[1] | {"sun": [3.0, float("nan")]}),
-            ("'sun'", "2025-01-02T00:00:00", "nan", "visiting_reader:read", "interpolated_cells"),
+            ("'sun'", "2025-01-02T00:00:00", "nan", "my_readers:yearly", "interpolated_cells"),
         ),
         ((YEARS[0], YEARS[1] | {"day": ["2025-01-01", "2025-01-03"]}), ("irregular_steps", 1, 0, "quirks", "Days")),
-        (({"day": []}, {"day": []}), ("visiting_reader:read", "float64 [0]", "0 stamps", "0 columns")),
+        (({"day": []}, {"day": []}), ("my_readers:yearly", "float64 [0]", "0 stamps", "0 columns")),
     ],
 )
 def test_invalid_rows_are_refused_and_nothing_is_written(dataset, tmp_path, years, named):
@@ -101,7 +84,7 @@ def test_invalid_rows_are_refused_and_nothing_is_written(dataset, tmp_path, year
     assert not (tmp_path / "series.npz").exists()
 
 
-@pytest.mark.parametrize("name", ["tabel", "visiting_reader:SECRET", "visiting_reader:lost", "no_such_module:read"])
+@pytest.mark.parametrize("name", ["tabel", "my_readers:SECRET", "my_readers:lost", "no_such_module:read"])
 def test_an_invalid_reader_is_named(dataset, name):
     with refused("datasets.Days.reader", name):
         dataset(reader=name)
@@ -109,6 +92,6 @@ def test_an_invalid_reader_is_named(dataset, name):
 
 def test_its_code_is_in_the_digest_of_its_data_set_only(dataset, root):
     days, _ = dataset()
-    assert "visiting_reader:read" in code_used("timellama.data.canonicalise", reader_of(days.reader).read)
+    assert "my_readers:yearly" in code_used("timellama.data.canonicalise", reader_of(days.reader).read)
     etth1 = load_catalogue(root / "config/datasets.yaml")["ETTh1"]
     assert code_of_data(etth1) == code_digest("timellama.data.canonicalise", "timellama.data.table:read")

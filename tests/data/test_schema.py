@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import Field, model_validator
 
+from tests.printed import blocks
 from tests.refusal import refused
 from timellama.core import schema
 from timellama.core.schema import Model, broken
@@ -190,12 +191,15 @@ TYPOS = {  # a key of each kind of file, and its misspelling
 
 
 def opened(root: Path, name: str) -> tuple[dict, jsonschema.Draft202012Validator]:
-    """A file of config/ and the validator that an editor uses for it, named in the file's first line."""
-    path = root / f"config/{name}.yaml"
-    text = path.read_text(encoding="utf-8")
+    """A file of config/ and the validator that an editor uses for it."""
+    return read_by_an_editor((root / f"config/{name}.yaml").read_text(encoding="utf-8"), root)
+
+
+def read_by_an_editor(text: str, root: Path) -> tuple[dict, jsonschema.Draft202012Validator]:
+    """What a file of config/ holds, and the validator of the schema that its first line names."""
     named = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
-    assert named, f"{path} does not name its schema"
-    loaded = json.loads((path.parent / named[1]).read_text(encoding="utf-8"))
+    assert named, "the first line does not name a schema"
+    loaded = json.loads((root / "config" / named[1]).read_text(encoding="utf-8"))
     assert loaded["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     jsonschema.Draft202012Validator.check_schema(loaded)
     return yaml.safe_load(text), jsonschema.Draft202012Validator(loaded)
@@ -216,6 +220,14 @@ def test_an_editor_accepts_the_file_and_marks_a_typo(root: Path, name: str) -> N
         at = at[part]
     at[typo] = at.pop(key)
     assert typo in " ".join(error.message for error in validator.iter_errors(content))
+
+
+def test_an_editor_accepts_the_configurations_that_docs_adding_prints(root: Path) -> None:
+    printed = [text for text in blocks("yaml") if re.search(r"^name: ", text, flags=re.MULTILINE)]
+    for text in printed:
+        content, validator = read_by_an_editor(text, root)
+        assert [error.message for error in validator.iter_errors(content)] == [], content["name"]
+    assert len(printed) > 5
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES.values())))

@@ -145,7 +145,7 @@ def test_a_method_that_trains_nothing_has_no_training_step(cell):
     assert not any("training" in stage for stage in stages) and len(stages) == 3
 
 
-PEAK_STARTS_ANEW = """
+PEAK_AFTER_A_RESET = """
 import torch
 from timellama.cost import efficiency
 efficiency.reset_peak("cpu")
@@ -159,7 +159,7 @@ print(high - efficiency.memory("cpu")["peak"])
 
 def test_the_peak_can_be_reset():
     # In a separate process, as every sweep is: an earlier test may have told the allocator to keep memory.
-    command = [sys.executable, "-c", PEAK_STARTS_ANEW]
+    command = [sys.executable, "-c", PEAK_AFTER_A_RESET]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) > 150_000_000, "200 MB were released"
 

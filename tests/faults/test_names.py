@@ -17,6 +17,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests import made_up
 from tests.refusal import refused
 from timellama.backbones.catalogue import BackboneEntry, fetch_backbone
 from timellama.data.catalogue.datasets import load_catalogue
@@ -89,25 +90,14 @@ def test_latex_leaves_no_special_character_unescaped(text):
     assert depth == 0
 
 
-def document(number: int) -> dict:
-    """A result of method `m<number>`."""
-    run = {"task": "long-term", "dataset": "ETTh1", "context": 512, "horizon": 96, "train_percent": 100, "seed": 0}
-    run |= {"variant": f"m{number}", "method": "dlinear", "options": {}, "backbone": None}
-    run |= {"precision": "float32", "device": "cpu", "data_sha256": None}
-    origin = {"git_commit": "0123456789" * 4, "git_dirty": False, "hardware": {"device": "cpu"}}
-    numbers = {"mse": 0.4 + number, "mae": 0.5, "n_windows": 9, "validation_loss": 0.3, "steps": 1, "best_step": 1}
-    sizes = {"parameters": {"total": 2, "trainable": 1}, "peak_memory_bytes": 1, "router": None}
-    seconds = {"seconds": {"train": 1.0, "evaluate": 1.0, "total": 1.0}}
-    return {"run": run, "identity": f"i{number}", "provenance": origin, **numbers, **sizes, **seconds}
-
-
 @pytest.fixture
 def table(inside):
     """The table of long-term forecasting, with the hostile labels as methods."""
     files = []
     for number in range(len(HOSTILE)):
         files.append(inside / f"{number}.json")
-        files[-1].write_text(json.dumps(document(number)), encoding="utf-8")
+        result = made_up.document(variant=f"m{number}", identity=f"i{number}", mse=0.4 + number)
+        files[-1].write_text(json.dumps(result), encoding="utf-8")
     methods = {f"m{number}": {"label": label, "floor": False} for number, label in enumerate(HOSTILE)}
     facts = {"configuration": "toy", "backbone": "none", "not_run": [], "remark": HOSTILE[0], "generated": ["ETTh1"]}
     facts |= {"methods": methods, "planned": [("ETTh1", 512, 96, name) for name in methods]}

@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
-from tests import made_up
+from tests import made_up, printed
 from tests.digest_caches import forget
 from tests.refusal import refused
 from timellama.cost import job_limits, workload
@@ -14,6 +15,7 @@ from timellama.cost.flops import count
 from timellama.experiments.matrix import make_matrix
 from timellama.methods import registry
 from timellama.results.digests import code_of_run
+from timellama.training.build import build
 
 MODULE = '''"""One scaled linear map from the look-back to the horizon."""
 
@@ -30,21 +32,6 @@ class Levels(nn.Module):
     def forward(self, x):
         return self.scale * self.linear(x.transpose(1, 2)).transpose(1, 2)
 '''
-RECORD = '''
-from dataclasses import dataclass
-
-from timellama.methods.method import Method
-
-
-@dataclass(frozen=True, kw_only=True)
-class LevelsOptions:
-    """Levels."""
-
-    scale: float = 1.0
-
-
-LEVELS = Method(name="levels", options=LevelsOptions, network="visiting_model:Levels", alone=True)
-'''
 ENTRY = made_up.METHOD | {"label": "Levels", "method": "visiting_model:Levels", "options": {"scale": 2.0}}
 
 
@@ -54,8 +41,8 @@ def visitor(tmp_path, monkeypatch) -> Path:
     (tmp_path / "visiting_model.py").write_text(MODULE, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
-    sys.modules.pop("visiting_model", None)
-    sys.modules.pop("visiting_record", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("visiting_model", "my_package")]:
+        del sys.modules[name]
     registry.every_method.cache_clear()
     registry.method_of.cache_clear()
 
@@ -95,21 +82,28 @@ def test_its_cost_is_counted_without_a_further_entry(root, config, visitor):
     assert job_limits.memory(run, rows=1000, width=None, cuda=False)["host"] > 0
 
 
-def test_an_installed_package_can_offer_a_method(root, config, visitor):
-    (visitor / "visiting_record.py").write_text(RECORD, encoding="utf-8")
-    about = visitor / "visitor-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: visitor\nVersion: 1.0\n", encoding="utf-8")
-    (about / "entry_points.txt").write_text("[timellama.methods]\nlevels = visiting_record:LEVELS\n", encoding="utf-8")
+def test_an_installed_package_can_offer_the_pages_method(root, config, visitor):
+    (visitor / "my_package").mkdir()
+    for name, holding in (("__init__", None), ("network", "class NLinear("), ("nlinear", "NLINEAR = Method")):
+        text = printed.block("python", holding) if holding else ""
+        (visitor / f"my_package/{name}.py").write_text(text, encoding="utf-8")
+    printed.install(visitor, group="timellama.methods")
     registry.every_method.cache_clear()
-    assert registry.method_of("levels").alone
-    config["methods"]["levels"] = ENTRY | {"method": "levels"}
     from timellama.experiments import methods_file
 
     methods_file.methods_file.cache_clear()
+    config["methods"]["levels"] = ENTRY | {"method": "nlinear", "options": {"individual": True}}
+    config["methods"]["shared"] = ENTRY | {"method": "nlinear", "options": {}}
+    config["experiments"]["long_term"]["methods"].append("shared")
     runs = {run.variant: run for run in make_matrix(config, root=root).every_run().values()}
     methods_file.methods_file.cache_clear()
-    assert runs["levels"].method == "levels" and runs["levels"].options.scale == 2.0
+    method, individual, shared = registry.method_of("nlinear"), runs["levels"], runs["shared"]
+    assert individual.method == shared.method == "nlinear"
+    assert method.forecasts_alone(shared.options) and not method.forecasts_alone(individual.options)
+    assert len(build(individual, backbone_folder=None).module.linears) == individual.variates
+    model, x = build(shared, backbone_folder=None), torch.randn(2, shared.context, shared.variates)
+    alone = torch.cat([model(column) for column in x.split(1, dim=2)], dim=2)
+    assert torch.allclose(model(x), alone, atol=1e-6) and alone.shape == (2, shared.horizon, shared.variates)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An external family of language models: one record, which an installed package offers."""
+"""An external family of language models, as docs/adding.md prints it: a record that an installed package offers."""
 
 import sys
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import Starcoder2Config, Starcoder2Model
 
+from tests import printed
 from tests.refusal import refused
 from timellama.backbones import families
 from timellama.backbones.blocks import load_backbone
@@ -13,21 +14,6 @@ from timellama.backbones.catalogue import BackboneEntry, folder_digest, prepare
 from timellama.backbones.prepared import load_prepared
 from timellama.backbones.weights import byte_tokenizer
 
-RECORD = '''"""Starcoder2: rotary positions, layer norms and no gate."""
-
-from timellama.backbones.families import LINEARS, Family
-
-STARCODER2 = Family(
-    name="starcoder2",
-    blocks="layers",
-    linears={letter: LINEARS[letter] for letter in "QKVO"} | {"U": "mlp.c_fc", "D": "mlp.c_proj"},
-    norms=("input_layernorm", "post_attention_layernorm"),
-    last_norm="norm",
-    embedding="embed_tokens.weight",
-    epsilon="norm_epsilon",
-)
-NOTHING = 1
-'''
 SIZES = {"vocab_size": 257, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3}
 HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64, "sliding_window": None}
 TOKENS = {"bos_token_id": 256, "eos_token_id": 256}
@@ -35,20 +21,20 @@ TOKENS = {"bos_token_id": 256, "eos_token_id": 256}
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Installs a package whose entry point is an object in the record's module."""
+    """Installs the page's package; `instead` replaces the record by an object that is not one."""
 
-    def installed(name: str) -> None:
-        (tmp_path / "visiting_family.py").write_text(RECORD, encoding="utf-8")
-        about = tmp_path / "visiting_family-1.0.dist-info"
-        about.mkdir()
-        (about / "METADATA").write_text("Name: visiting-family\nVersion: 1.0\n", encoding="utf-8")
-        points = f"[timellama.families]\nstarcoder2 = visiting_family:{name}\n"
-        (about / "entry_points.txt").write_text(points, encoding="utf-8")
+    def installed(*, instead: str | None = None) -> None:
+        package = tmp_path / "my_package"
+        package.mkdir()
+        module = f"STARCODER2 = {instead}\n" if instead else printed.block("python", "STARCODER2 = Family")
+        (package / "families.py").write_text(module, encoding="utf-8")
+        printed.install(tmp_path, group="timellama.families")
         monkeypatch.syspath_prepend(str(tmp_path))
         families.every_family.cache_clear()
 
     yield installed
-    sys.modules.pop("visiting_family", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+        del sys.modules[name]
     families.every_family.cache_clear()
 
 
@@ -74,7 +60,7 @@ def entry_of(folder) -> BackboneEntry:
 
 @pytest.mark.parametrize("blocks", [1, 3])
 def test_its_blocks_give_the_same_as_transformers(install, model, tmp_path, blocks):
-    install("STARCODER2")
+    install()
     source = tmp_path / "model"
     prepare(entry_of(source), blocks=blocks, source=source, folder=tmp_path / "prepared")
     assert load_prepared(tmp_path / "prepared").model_type == "starcoder2"
@@ -93,6 +79,6 @@ def test_the_family_is_unknown_without_the_package(model, tmp_path):
 
 
 def test_an_object_that_is_not_a_family_is_refused(install):
-    install("NOTHING")
-    with refused("timellama.families", "visiting_family:NOTHING", "timellama.backbones.families.Family"):
+    install(instead="1")
+    with refused("timellama.families", "my_package.families:STARCODER2", "timellama.backbones.families.Family"):
         families.every_family()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import made_up
 from timellama.core import layout
 from timellama.core.schema import read_yaml
 from timellama.core.values import named_fields
@@ -16,7 +17,7 @@ from timellama.experiments.matrix import EFFICIENCY, Matrix, make_matrix
 from timellama.reports.reference import folder as reference_folder
 
 MODULES = ["Q", "K", "V", "O", "U", "D"]
-COMMITS = ("1" * 40, "2" * 40)
+COMMIT = "1" * 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,9 +69,9 @@ def numbers(text: str) -> Iterator[float]:
         yield int.from_bytes(digest[:7], "big") / 2**56
 
 
-def provenance(commit: str = COMMITS[0], ended: str = "2026-01-02T00:00:10+00:00") -> dict:
+def provenance() -> dict:
     return {
-        "git_commit": commit,
+        "git_commit": COMMIT,
         "git_dirty": False,
         "source_digest": "ab" * 32,
         "data_sha256": "cd" * 32,
@@ -79,12 +80,12 @@ def provenance(commit: str = COMMITS[0], ended: str = "2026-01-02T00:00:10+00:00
         "hardware": {"processor": "A processor", "cores": 2, "memory_gib": 24, "device": "cpu"},
         "threads": 1,
         "started": "2026-01-02T00:00:00+00:00",
-        "ended": ended,
+        "ended": "2026-01-02T00:00:10+00:00",
         "resumed_at": [],
     }
 
 
-def run_document(run, **changes) -> dict:
+def run_document(run) -> dict:
     draw = numbers(run.folder)
     errors = {"mse": next(draw), "mae": next(draw)}
     if run.task == "short-term":
@@ -95,21 +96,14 @@ def run_document(run, **changes) -> dict:
     routed = getattr(run.options, "adapter", "") == "dynamic"
     rates = [[next(draw) for _ in MODULES] for _ in range(2)]
     router = {"modules": MODULES, "selection_rate": rates, "collapsed_blocks": [1], "distinct_patterns": [3, 4]}
-    made = {
-        "run": named_fields(run),
-        "identity": run.identity,
-        **errors,
-        "n_windows": 100 + run.horizon,
-        "validation_loss": next(draw),
-        "steps": 4,
-        "best_step": 2,
-        "router": router if routed else None,
-        "parameters": {"total": 2000, "trainable": 100},
-        "seconds": {"train": next(draw), "evaluate": next(draw), "total": 3600.0},
-        "peak_memory_bytes": 4096,
-        "provenance": provenance() | {"run_digest": run.digest, "data_sha256": run.data_sha256},
-    }
-    return json.loads(json.dumps(made | changes))
+    made = made_up.document(
+        **{"run": named_fields(run), "identity": run.identity, "errors": errors, "n_windows": 100 + run.horizon},
+        **{"validation_loss": next(draw), "steps": 4, "best_step": 2, "router": router if routed else None},
+        parameters={"total": 2000, "trainable": 100},
+        seconds={"train": next(draw), "evaluate": next(draw), "total": 3600.0},
+        origin=provenance() | {"run_digest": run.digest, "data_sha256": run.data_sha256},
+    )
+    return json.loads(json.dumps(made))
 
 
 def sweep_document(sweep) -> dict:

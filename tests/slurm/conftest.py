@@ -16,7 +16,7 @@ LOCK = Path("/tmp/timellama-test-slurm.lock")
 PATIENCE = 60  # seconds that the daemons have to answer
 DAEMONS = ("slurmctld", "slurmd", "munged")
 DEVICES = ("/dev/null", "/dev/zero")  # stand in for two GPUs: Slurm allocates files, whatever they are
-OURS = "# Of timellama's tests; made anew by each run of them.\n"
+OURS = "# Of timellama's tests; rebuilt by each run of them.\n"
 
 
 def run(*command: str) -> str:

@@ -9,25 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import printed
+from tests.printed import block
+
 UNKNOWN_PIN = "0" * 64
-
-
-@pytest.fixture(scope="module")
-def page(root: Path) -> str:
-    return (root / "docs/adding.md").read_text(encoding="utf-8")
-
-
-def block(text: str, language: str, holding: str) -> str:
-    """The only fenced block of that language that holds the given words."""
-    [found] = [b for b in re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL) if holding in b]
-    return found
 
 
 def append(path: Path, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8").rstrip("\n") + "\n" + text, encoding="utf-8")
 
 
-def test_the_pages_data_set_language_model_and_method_can_be_added(page: str, make_project) -> None:
+def test_the_pages_data_set_language_model_and_method_can_be_added(make_project) -> None:
     project = make_project()
     folder, config = project.folder, project.folder / "config"
 
@@ -36,21 +28,21 @@ def test_the_pages_data_set_language_model_and_method_can_be_added(page: str, ma
         subprocess.run(command, cwd=folder, env=given, check=True)
 
     (folder / "data").mkdir()
-    (folder / "data/ice_cream.csv").write_text(block(page, "text", "ice cream"))
-    append(config / "datasets.yaml", block(page, "yaml", "reader: table"))
-    run(sys.executable, "-c", block(page, "python", "Qwen2Config"))
-    append(config / "backbones.yaml", block(page, "yaml", "kind: folder"))
-    (folder / "my_methods.py").write_text(block(page, "python", "class NLinear"))
-    (config / "own.yaml").write_text(block(page, "yaml", "name: own"))
+    (folder / "data/ice_cream.csv").write_text(block("text", "ice cream"))
+    append(config / "datasets.yaml", block("yaml", "reader: table"))
+    run(sys.executable, "-c", block("python", "Qwen2Config"))
+    append(config / "backbones.yaml", block("yaml", "kind: folder"))
+    (folder / "my_methods.py").write_text(block("python", "class NLinear("))
+    (config / "own.yaml").write_text(block("yaml", "name: own"))
 
-    target = re.search(r"make (\S+) CONFIG=(\S+)", block(page, "sh", "CONFIG=config/own.yaml"))
+    target = re.search(r"make (\S+) CONFIG=(\S+)", block("sh", "CONFIG=config/own.yaml"))
     command = (target[1], "--configfile", target[2])
     unpinned = project.snakemake(*command)
     told = re.search(
         rf"the pin is {UNKNOWN_PIN}, the files of models/tiny-qwen2 give ([0-9a-f]{{64}})", unpinned.stdout
     )
     assert unpinned.returncode != 0 and told, unpinned.stdout
-    assert told[0].split(" give ")[0] in page, "the page shows a different message"
+    assert told[0].split(" give ")[0] in printed.text(), "the page shows a different message"
     entries = (config / "backbones.yaml").read_text(encoding="utf-8")
     (config / "backbones.yaml").write_text(entries.replace(UNKNOWN_PIN, told[1]), encoding="utf-8")
 
@@ -64,15 +56,15 @@ def test_the_pages_data_set_language_model_and_method_can_be_added(page: str, ma
     assert "NLinear" in table and "IceCream" in table
 
 
-def test_the_pages_method_metric_and_reports_can_be_added(page: str, copy_of_finished) -> None:
+def test_the_pages_method_metric_and_reports_can_be_added(copy_of_finished) -> None:
     project = copy_of_finished()
     folder, file = project.folder, project.folder / "config/nlinear.yaml"
-    for name, holding in (("methods", "class NLinear"), ("metrics", "NEAR = Metric"), ("reports", "WINDOWS = Report")):
-        (folder / f"my_{name}.py").write_text(block(page, "python", holding))
-    file.write_text(block(page, "yaml", "name: nlinear"))
+    for name, holding in (("methods", "class NLinear("), ("metrics", "NEAR = Metric"), ("reports", "WINDOWS = Report")):
+        (folder / f"my_{name}.py").write_text(block("python", holding))
+    file.write_text(block("yaml", "name: nlinear"))
     for key in ("metrics: [", "reports: ["):
-        append(file, block(page, "yaml", key))
-    targets = [target for target, _ in re.findall(r"make (\S+) CONFIG=(config/nlinear\S+)", page)]
+        append(file, block("yaml", key))
+    targets = [target for target, _ in re.findall(r"make (\S+) CONFIG=(config/nlinear\S+)", printed.text())]
     done = project.snakemake(*targets, "--configfile", str(file))
     assert done.returncode == 0, done.stdout
     table = (folder / "reports/table_long_term.md").read_text(encoding="utf-8")
@@ -90,12 +82,28 @@ def test_the_pages_method_metric_and_reports_can_be_added(page: str, copy_of_fin
     assert told in done.stdout
 
 
-def test_the_pages_methods_of_a_library_run(page: str, make_project) -> None:
+def test_the_pages_kinds_of_prompt_can_be_added(copy_of_finished) -> None:
+    project = copy_of_finished()
+    (project.folder / "my_prompts.py").write_text(block("python", "(Prompt)"))
+    (project.folder / "config/prompts.yaml").write_text(block("yaml", "name: prompts"))
+    [(target, configuration)] = re.findall(r"make (\S+) CONFIG=(config/prompts\S+)", printed.text())
+    done = project.snakemake(target, "--configfile", configuration)
+    assert done.returncode == 0, done.stdout
+    files = project.folder.glob("results/long-term/Synthetic/*/*/metrics.json")
+    found = {(each := json.loads(file.read_text()))["run"]["variant"]: each for file in files}
+    first, last = found["first-sentence"], found["last-value"]
+    assert first["run"]["options"]["prompt"] == "my_prompts:FirstSentence" and first["steps"] == last["steps"] == 8
+    assert first["run"]["prompt"] == last["run"]["prompt"].partition(".")[0] + "."
+    table = (project.folder / target).read_text(encoding="utf-8")
+    assert f"{first['mse']:.3f}" in table and f"{last['mse']:.3f}" in table and first["mse"] != last["mse"]
+
+
+def test_the_pages_methods_of_a_library_run(make_project) -> None:
     pytest.importorskip("statsforecast")
     project = make_project()
     file = project.folder / "config/statistical.yaml"
     # Smaller orders than on the page, since the fits of AutoARIMA take most of the time.
-    text = block(page, "yaml", "name: statistical")
+    text = block("yaml", "name: statistical")
     quick = text.replace("{order: 2, seasonal_order: 1}", "{order: 1, seasonal_order: 0}")
     assert quick != text
     file.write_text(quick)

@@ -1,25 +1,18 @@
 """The metric of docs/adding.md, added to a configuration as printed on the page and run by the workflow."""
 
 import json
-import re
 
 import pytest
 import torch
 import yaml
 
+from tests.printed import block
 from timellama.data.series import load_series
 from timellama.data.windows import prepare
 from timellama.experiments.run import Run
 
 
-def printed(page, language, holding):
-    """The only fenced block of that language that holds the given words."""
-    [found] = [text for text in re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL) if holding in text]
-    return found
-
-
-def test_a_user_supplied_metric_is_measured_and_remeasured_when_it_changes(root, copy_of_finished):
-    page = (root / "docs/adding.md").read_text(encoding="utf-8")
+def test_a_user_supplied_metric_is_measured_and_remeasured_when_it_changes(copy_of_finished):
     project = copy_of_finished()
     config = yaml.safe_load((project.folder / "config/smoke.yaml").read_text(encoding="utf-8"))
     datasets = {"Synthetic": {"context": 96, "horizons": [24]}}
@@ -31,8 +24,8 @@ def test_a_user_supplied_metric_is_measured_and_remeasured_when_it_changes(root,
     assert "metrics" not in before
 
     module = project.folder / "my_metrics.py"
-    module.write_text(printed(page, "python", "NEAR = Metric"), encoding="utf-8")
-    file.write_text(yaml.safe_dump(config | yaml.safe_load(printed(page, "yaml", "my_metrics"))), encoding="utf-8")
+    module.write_text(block("python", "NEAR = Metric"), encoding="utf-8")
+    file.write_text(yaml.safe_dump(config | yaml.safe_load(block("yaml", "my_metrics"))), encoding="utf-8")
     done = project.snakemake(report)
     assert done.returncode == 0, done.stdout
     after = json.loads(result.read_text(encoding="utf-8"))

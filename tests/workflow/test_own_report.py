@@ -6,6 +6,7 @@ import shutil
 import pytest
 import yaml
 
+from tests.printed import block
 from tests.refusal import refused
 from timellama.core.outside import loaded
 from timellama.reports.catalogue import OWN
@@ -13,18 +14,13 @@ from timellama.reports.registry import reports
 
 
 @pytest.fixture(scope="module")
-def project(root, copy_of_finished):
-    page = (root / "docs/adding.md").read_text(encoding="utf-8")
+def project(copy_of_finished):
     project = copy_of_finished()
-    [module] = [
-        text for text in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "WINDOWS = Report" in text
-    ]
-    (project.folder / "my_reports.py").write_text(module, encoding="utf-8")
-    [named] = re.findall(r"```yaml\n(reports: .*?)```", page, flags=re.DOTALL)
+    (project.folder / "my_reports.py").write_text(block("python", "WINDOWS = Report"), encoding="utf-8")
     config = yaml.safe_load((project.folder / "config/smoke.yaml").read_text(encoding="utf-8"))
     section = {"datasets": {"Synthetic": {"context": 96, "horizons": [24]}}, "methods": ["seasonal-naive"]}
     section["not_run"] = ["look-back-mean", "hour-of-day-mean"]  # floors that would be planned as well
-    config |= {"seeds": [0], "experiments": {"long_term": section}, **yaml.safe_load(named)}
+    config |= {"seeds": [0], "experiments": {"long_term": section}, **yaml.safe_load(block("yaml", "reports: ["))}
     (project.folder / "config/config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return project
 
@@ -39,8 +35,8 @@ def test_the_workflow_builds_them_and_rebuilds_them_when_their_module_changes(pr
     for file in pdf:
         assert (project.folder / file).read_bytes().startswith(b"%PDF")
     assert (project.folder / "reports/table_windows.csv").read_text(encoding="utf-8").splitlines() == [
-        "Method,Windows",
-        "seasonal-naive,217",
+        "dataset,horizon,method,n_windows",
+        "Synthetic,24,seasonal-naive,217",
     ]
     again = project.snakemake("-n", "reports/table_windows.tex", "reports/figures/steps.png")
     assert "Nothing to be done" in again.stdout

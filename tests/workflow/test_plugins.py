@@ -9,18 +9,9 @@ from importlib.util import find_spec
 
 import pytest
 
+from tests.printed import block
+
 UNKNOWN_PIN = "0" * 64
-
-
-@pytest.fixture(scope="module")
-def page(root) -> str:
-    return (root / "docs/adding.md").read_text(encoding="utf-8")
-
-
-def block(text: str, language: str, holding: str) -> str:
-    """The only fenced block of that language that holds the given words."""
-    [found] = [b for b in re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL) if holding in b]
-    return found
 
 
 def ran(project) -> dict:
@@ -30,9 +21,9 @@ def ran(project) -> dict:
 
 
 @pytest.mark.skipif(find_spec("neuralforecast") is None, reason="needs the extra neuralforecast")
-def test_the_pages_networks_of_neuralforecast_run(page, copy_of_finished):
+def test_the_pages_networks_of_neuralforecast_run(copy_of_finished):
     project = copy_of_finished()
-    (project.folder / "config/nixtla.yaml").write_text(block(page, "yaml", "name: nixtla"))
+    (project.folder / "config/nixtla.yaml").write_text(block("yaml", "name: nixtla"))
     done = project.snakemake("reports/table_long_term.md", "--configfile", "config/nixtla.yaml")
     assert done.returncode == 0, done.stdout
     table = (project.folder / "reports/table_long_term.md").read_text(encoding="utf-8")
@@ -58,11 +49,11 @@ def test_the_pages_networks_of_neuralforecast_run(page, copy_of_finished):
 
 
 @pytest.mark.skipif(find_spec("chronos") is None, reason="needs the extra chronos")
-def test_the_pages_chronos_model_runs(page, copy_of_finished):
+def test_the_pages_chronos_model_runs(copy_of_finished):
     project = copy_of_finished()
     file = project.folder / "config/chronos.yaml"
-    file.write_text(block(page, "yaml", "name: chronos"))
-    subprocess.run([sys.executable, "-c", block(page, "python", "ChronosBolt")], cwd=project.folder, check=True)
+    file.write_text(block("yaml", "name: chronos"))
+    subprocess.run([sys.executable, "-c", block("python", "ChronosBolt")], cwd=project.folder, check=True)
     command = ("reports/table_long_term.md", "--configfile", "config/chronos.yaml")
     unpinned = project.snakemake(*command)
     told = re.search(rf"the pin is {UNKNOWN_PIN}, the files of models/tiny-bolt give ([0-9a-f]{{64}})", unpinned.stdout)

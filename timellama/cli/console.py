@@ -117,7 +117,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def load_plan(configfile: Path) -> "Matrix":
+def load_matrix(configfile: Path) -> "Matrix":
     """The plan of a configuration from this folder, or else from the package."""
     from timellama.core.schema import read_yaml
     from timellama.experiments.matrix import make_matrix

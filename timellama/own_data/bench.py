@@ -160,11 +160,11 @@ def prepare(
     def text_of(series: int) -> str:
         return configuration_text(dataset, **sizes, series=series, schema=schema)
 
-    def plan(series: int) -> Matrix:
+    def matrix_of(series: int) -> Matrix:
         return make_matrix(yaml.safe_load(text_of(series)), root=folder, origin=str(bench.configfile))
 
     most = MOST_PASSES * windows["train"] * len(found.columns)
-    budget = fitted(plan, seconds=wish.seconds, most=most, results=bench.results, on_progress=on_progress)
+    budget = fitted(matrix_of, seconds=wish.seconds, most=most, results=bench.results, on_progress=on_progress)
     made = text_of(budget.series)
     _note(folder, made_for=None, configurations=[*before, made])
     with atomic(bench.configfile) as out:

@@ -27,14 +27,14 @@ class Budget:
 
 
 def fitted(
-    plan: Callable[[int], Matrix], *, seconds: float, most: int, results: Path, on_progress: Callable[[str], None]
+    matrix_of: Callable[[int], Matrix], *, seconds: float, most: int, results: Path, on_progress: Callable[[str], None]
 ) -> Budget:
     """The largest budget of series, at most `most`, with which the runs that are left end within `seconds`.
 
-    `plan` gives the matrix of a budget. A few steps of each shape are timed, on random inputs. If even `LEAST_SERIES`
-    take longer, they are the budget. If no run is left, the seconds are 0.
+    `matrix_of` gives the matrix of a budget. A few steps of each shape are timed, on random inputs. If even
+    `LEAST_SERIES` take longer, they are the budget. If no run is left, the seconds are 0.
     """
-    whole = plan(most)
+    whole = matrix_of(most)
     gpu = torch.cuda.is_available()
     device, threads = "cuda" if gpu else "cpu", whole.config["threads"]
     of_a_run = memory_at_hand(device, threads=threads)
@@ -45,7 +45,7 @@ def fitted(
 
     def taken(series: int) -> float:
         estimate = make_estimate(
-            plan(series),
+            matrix_of(series),
             results=results,
             costs=costs,
             shapes=shapes,

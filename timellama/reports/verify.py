@@ -40,7 +40,7 @@ class Verdict:
     mismatches: tuple[Mismatch, ...]
 
 
-ANEW = "delete it, then let snakemake make it again"
+RESULT_AGAIN = "delete it, then let snakemake make it again"
 REPORT_AGAIN = "delete it and build the reports again (snakemake with this configuration)"
 
 
@@ -100,7 +100,7 @@ def _results(index: Mapping[str, Any], checked: _Checked) -> Iterator[Mismatch]:
     for path, entry in index["results"].items():
         users = sum(path in report["results"] for report in index["reports"].values())
         changed = f"is not the result that {users} report(s) were made from"
-        remedy = f"if it was run again, build the reports again; if not, {ANEW}"
+        remedy = f"if it was run again, build the reports again; if not, {RESULT_AGAIN}"
         differing = list(checked.compare(path, entry["sha256"], changed=changed, remedy=remedy))
         yield from differing
         for file, digest in entry["files"].items():
@@ -120,7 +120,7 @@ def _run(path: str, root: Path) -> Iterator[Mismatch]:
             document = read_metrics(root / path)
             digest, origin = code_of_sweep(document["sweep"]["run"]["method"]), document["provenance"]
     except (InputError, KeyError, TypeError) as error:
-        yield Mismatch(path=path, problem=f"cannot be read by this version ({error})", remedy=ANEW)
+        yield Mismatch(path=path, problem=f"cannot be read by this version ({error})", remedy=RESULT_AGAIN)
         return
     if origin["source_digest"] != digest:
         yield Mismatch(
@@ -143,7 +143,7 @@ def _intervals(path: Path, run: Run, root: Path) -> Iterator[Mismatch]:
 def _parts(groups: Mapping[str, Mapping[str, str]], what: str, checked: _Checked) -> Iterator[Mismatch]:
     for files in groups.values():
         for path, digest in files.items():
-            yield from checked.compare(path, digest, changed=f"of {what} was changed", remedy=ANEW)
+            yield from checked.compare(path, digest, changed=f"of {what} was changed", remedy=RESULT_AGAIN)
 
 
 def _data(index: Mapping[str, Any]) -> Iterator[Mismatch]:

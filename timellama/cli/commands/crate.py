@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from timellama.cli.console import CHECK_FAILED, ConfigFile, console, load_plan, project
+from timellama.cli.console import CHECK_FAILED, ConfigFile, console, load_matrix, project
 
 FOLDER = Path("build/crate")
 
@@ -30,7 +30,7 @@ def crate(
             console().print(f"{folder / name} is absent or not what the crate describes", soft_wrap=True)
         raise typer.Exit(CHECK_FAILED if changed else 0)
     root = project()
-    matrix = load_plan(configfile)
+    matrix = load_matrix(configfile)
     index = provenance_index.read(root / provenance_index.NAME)
     count = write_crate(index, configfile=configfile, datasets=matrix.datasets, root=root, folder=folder)
     console().print(f"{folder}: {count} files", soft_wrap=True)

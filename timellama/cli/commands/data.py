@@ -12,7 +12,7 @@ from timellama.cli.console import (
     RESULTS,
     Json,
     console,
-    load_plan,
+    load_matrix,
     print_json,
     print_table,
     spell_bytes,
@@ -237,7 +237,7 @@ def add(
 def _mirrors(configfile: Path | None = None) -> list[str]:
     from timellama.data.fetch.sources import mirrors_from
 
-    return mirrors_from(os.environ, load_plan(configfile).config.get("mirrors", []) if configfile else [])
+    return mirrors_from(os.environ, load_matrix(configfile).config.get("mirrors", []) if configfile else [])
 
 
 def chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:
@@ -252,6 +252,6 @@ def chosen(names: list[str] | None, configfile: Path | None) -> list[Any]:
                 raise InputError(f"{name!r} is not in {CATALOGUE}; it has {', '.join(known)}{hint}")
         return [known[name] for name in dict.fromkeys(names)]
     if configfile:
-        used = {run.dataset for run in load_plan(configfile).every_run().values()}
+        used = {run.dataset for run in load_matrix(configfile).every_run().values()}
         return [dataset for name, dataset in known.items() if name in used]
     return list(known.values())

@@ -11,7 +11,7 @@ from timellama.cli.console import (
     ConfigFile,
     Json,
     console,
-    load_plan,
+    load_matrix,
     print_json,
     print_table,
 )
@@ -35,7 +35,7 @@ def doctor(configfile: ConfigFile = DEFAULT_CONFIG, as_json: Json = False) -> No
     from timellama.cli.checks import GAP, OK, can_run, examine, reachable
     from timellama.data.fetch.sources import mirrors_from
 
-    matrix = load_plan(configfile)
+    matrix = load_matrix(configfile)
     mirrors = mirrors_from(os.environ, matrix.config.get("mirrors", ()))
     findings = list(examine(matrix, results=RESULTS, mirrors=mirrors, reach=functools.cache(reachable)))
     able = can_run(findings)

@@ -13,7 +13,7 @@ from timellama.cli.console import (
     RESULTS,
     ConfigFile,
     Json,
-    load_plan,
+    load_matrix,
     print_json,
     progress_line,
 )
@@ -66,7 +66,7 @@ def plan(
     from timellama.reports.registry import of_configuration
     from timellama.training.scores.metric_objects import EXTRA, definitions, find_metrics
 
-    made = _without(load_plan(configfile), without or [])
+    made = _without(load_matrix(configfile), without or [])
     if not made.every_run():
         remedy = "leave out fewer with --without" if without else "name one that has experiments beside `efficiency`"
         raise InputError(f"{configfile} has no runs to plan: {remedy}")

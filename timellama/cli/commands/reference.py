@@ -11,7 +11,7 @@ from timellama.cli.console import (
     ConfigFile,
     Json,
     console,
-    load_plan,
+    load_matrix,
     print_json,
     print_table,
     project,
@@ -39,7 +39,7 @@ def export(
     """
     from timellama.reports.reference import folder as reference_folder
 
-    matrix = load_plan(configfile)
+    matrix = load_matrix(configfile)
     folder = folder or KEPT / matrix.config["name"]
     done = reference_folder.export(
         folder, matrix=matrix, configfile=configfile.as_posix(), results=results, root=project(), drop=drop
@@ -99,7 +99,7 @@ def missing(
     from timellama.core.errors import InputError, did_you_mean
     from timellama.reports.reference import numbers as reference
 
-    matrix = load_plan(configfile)
+    matrix = load_matrix(configfile)
     facts = reference.planned(matrix, configfile=configfile.as_posix())
     if experiment and experiment not in facts["experiments"]:
         hint = did_you_mean(experiment, facts["experiments"])
@@ -132,7 +132,7 @@ def compare(
     from timellama.reports.reference import numbers as reference
     from timellama.reports.reference.repeats import repeats
 
-    matrix = load_plan(configfile)
+    matrix = load_matrix(configfile)
     folder = folder or KEPT / matrix.config["name"]
     kept = reference.read(folder)
     found = repeats(kept, reference.find(kept.results, results=results))

@@ -11,7 +11,7 @@ from timellama.cli.console import (
     ConfigFile,
     Json,
     console,
-    load_plan,
+    load_matrix,
     print_json,
     print_table,
 )
@@ -42,7 +42,7 @@ def status(
 
     from timellama.results.status import FAILED, RUNNING, STATES, count, run_status, sweep_status
 
-    matrix, now = load_plan(configfile), datetime.now(UTC)
+    matrix, now = load_matrix(configfile), datetime.now(UTC)
     found = {folder: run_status(run, results=RESULTS, now=now) for folder, run in matrix.every_run().items()}
     sweeps = [sweep_status(sweep, results=RESULTS) for sweep in matrix.sweeps.values()]
     by_experiment = {name: count(found[run.folder] for run in runs) for name, runs in matrix.runs.items()}

@@ -1,4 +1,6 @@
-"""One step of training, for all that make one: training itself, the efficiency sweep, the plan's timing and counting.
+"""One step of training, as training itself, the efficiency sweep and the plan's timing make it.
+
+The plan's counting takes only `gradients`, since it runs on a device without an optimiser (cost/flops.py).
 
 AdamW, which is Adam if `weight_decay` is 0, with two groups that are clipped separately: the routers' parameters and
 the rest (`Training.router_clip_norm` says why).
