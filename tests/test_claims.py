@@ -295,6 +295,10 @@ def test_pairs_share_data_set_horizon_look_back_seed_and_language_model():
     ratios = sorted(np.exp(both["dlinear"]["ratio"]))
     assert ratios == pytest.approx([0.5, 0.75]), "a method without a language model is paired with each"
     assert list(both["dlinear"].index) == list(both["time-llm"].index)
+    rows = [run("backbones", "time-llama", error=0.9, seed=seed) for seed in (0, 1)]
+    rows += [run("backbones", "time-llm", error=1.0), run("backbones", "dlinear", error=1.2, seed=1)]
+    nothing = effects.log_ratios(pd.DataFrame(rows), ("time-llm", "dlinear"), "mse")
+    assert {name: len(of) for name, of in nothing.items()} == {"time-llm": 0, "dlinear": 0}, "no pair in common"
 
 
 def test_a_missing_rival_makes_only_a_favourable_verdict_inconclusive(published):

@@ -105,6 +105,13 @@ def test_a_planned_cell_without_a_result_is_a_dash_beside_the_papers_number(made
         assert (heavy in table.notes) == bool(facts)
 
 
+def test_a_cell_outside_the_configuration_has_the_papers_number_too(made):
+    found, names = lines(made({(*CELL, "time-llama"): (0.39,), ("ETTh1", 512, 192, "dlinear"): (0.4,)}))
+    assert names == ["Time-LlaMA", "DLinear"]
+    assert found["MSE"][0][3:] == ["0.390", "0.377†", "+3.4", "–", "0.375†", "–"]
+    assert found["MSE"][1][3:] == ["–", "–", "–", "0.400", "0.405†", "−1.2"]
+
+
 def test_a_method_at_another_look_back_has_its_own_columns_in_the_same_line(made):
     errors = {(*CELL, "time-llama"): (0.39,), (*CELL, "dlinear"): (0.36,), ("ETTh1", 336, 96, "dlinear"): (0.375,)}
     found, names = lines(made(errors))

@@ -72,7 +72,7 @@ def log_ratios(frame: pd.DataFrame, others: Sequence[str], metric: str) -> dict[
     for table in found.values():
         common = table.index if common is None else common.intersection(table.index)
     return {
-        other: table.loc[common].assign(ratio=np.log(table[f"{metric} ours"] / table[f"{metric} theirs"]))
+        other: table.assign(ratio=np.log(table[f"{metric} ours"] / table[f"{metric} theirs"])).loc[common]
         for other, table in found.items()
     }
 

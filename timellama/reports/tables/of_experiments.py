@@ -36,8 +36,8 @@ EXPLAINED = {  # heading of a column: the note on it
     POOLED: "All cells: (ours \N{MINUS SIGN} reference) / reference in per cent, the mean over seeds, then over these "
     "cells, with its 95 % t interval over the seeds of each data set; none where one has a single seed. Stars are "
     "Holm-corrected over the column.",
-    SPEED: "Windows a second: forecasts of the test part in the fastest run of a row; other work on the machine slows "
-    "them.",
+    SPEED: "Windows a second: forecasts of the test part in the fastest run of a row. Other work on the machine slows "
+    "them, and rows may be of different processors.",
 }
 
 

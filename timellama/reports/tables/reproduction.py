@@ -111,12 +111,22 @@ class _Panels:
 
     def others(self, place: Place, name: str) -> list[PaperSetting]:
         """The settings of the paper's number in a cell that differ from ours; none where it has no number."""
-        if all(math.isnan(self.grid.paper(place, name, metric.name)) for metric in FORECAST):
+        if all(math.isnan(self._paper(place, name, metric)) for metric in FORECAST):
             return []
         dataset, _, context = place
         method, cell = self.grid.labels.get(name, name), self.grid.cells.get((*place, name))
         ours = {"method": method, "dataset": dataset, "look_back": context, "backbone": cell and cell["backbone"]}
         return [setting for setting in self.settings if setting.differs(**ours)]
+
+    def _paper(self, place: Place, name: str, metric: Metric) -> float:
+        """The paper's number, also of a cell that is not in the configuration; NaN where the paper has none.
+
+        Another look-back than the usual one has it only beside a planned cell, since the usual one has it already.
+        """
+        if place[2] != self.usual[place[0]]:
+            return self.grid.paper(place, name, metric.name)
+        method = self.grid.labels.get(name, name)
+        return self.grid.published.get((*place[:2], method), {}).get(metric.name, math.nan)
 
     def block(self, metric: Metric) -> Block:
         """The panel of a metric, with a group of lines per data set."""
@@ -140,6 +150,6 @@ class _Panels:
         fields = (f"{metric.name}_{part}" for part in ("mean", "std", "gap"))
         mean, deviation, gap = (self.grid.value(place, name, field) for field in fields)
         yield Cell(text=fixed(mean, metric.decimals), value=mean, spread=spread(deviation, metric.decimals))
-        number = self.grid.paper(place, name, metric.name)
+        number = self._paper(place, name, metric)
         yield Cell(text=fixed(number, metric.decimals), value=number, spread=MARK if self.others(place, name) else "")
         yield Cell(text=fixed(gap, 1, signed=True), value=gap)
