@@ -194,7 +194,10 @@ def test_the_hours_that_the_configuration_takes_match_the_runs(root):
     """Half the sum of the kept hours, of one thread, and those of the missing runs: two cores do two runs at once."""
     seconds = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)["seconds/total"]
     rows = [[cell.strip() for cell in line.split("|")] for line in detailed_results.missing().splitlines()[2:]]
-    missing = sum(int(row[-3]) * float(row[-2]) for row in rows)
+    words = (root / "docs/reference/README.md").read_text(encoding="utf-8")
+    [of_timesnet] = re.findall(r"^\| TimesNet \|[^|]*\| ([\d.]+) to ([\d.]+) \|$", words, flags=re.MULTILINE)
+    without = str(np.mean([float(each) for each in of_timesnet]))  # of the only cells of which no run is kept
+    missing = sum(int(row[-3]) * float(row[-2].replace("none is kept", without)) for row in rows)
     hours = (seconds.sum() / 3600 + missing) / 2
     [line] = [
         line for line in (root / "README.md").read_text(encoding="utf-8").splitlines() if "| `config/cpu.yaml`" in line
@@ -258,12 +261,12 @@ def test_the_steps_of_the_best_points_match_the_page(root, kept):
     assert best[0] == {748, 935} and best[1] | best[2] == {374, 561, 748, 935}
     assert "came at 748 to 935, where they had been with a patience of three; in the others at 374 to 935." in words
     every = pd.read_csv(root / "docs/reference/cpu/metrics.csv", low_memory=False)
-    gpt4ts = kept[kept["run/variant"] == "gpt4ts"].set_index("run/horizon")
-    share = (gpt4ts["best_step"] / gpt4ts["steps"]).round(2)
-    assert share[96] > 0.99 and share[[336, 720]].max() < 0.4
+    gpt4ts = kept[kept["run/variant"] == "gpt4ts"].set_index(["run/horizon", "run/seed"])
+    share = gpt4ts["best_step"] / gpt4ts["steps"]
+    assert share[96][[0, 1]].min() > 0.99 and max(share[96, 2], *share[336], *share[720]) < 0.4
     assert (
-        "almost at the last step at 96, where a longer budget would probably help it, and within the first 40 %"
-        in words
+        "almost at the last step in two of three seeds at 96, where a longer budget would probably help it, and within "
+        "the first 40 % in the third and at 336 and 720" in words
     )
     published = every[every["run/variant"] == "time-llama-published"].iloc[0]
     entry = load_datasets(root)["ETTh1"]

@@ -235,7 +235,7 @@ def said_of_the_heavy(root, kept, searched) -> list[str]:
     assert set(kept[kept["run/variant"].isin(there) & (kept["run/horizon"] > 96)]["run/seed"]) == {0}
     assert {series(each.iloc[0]) // 100 for each in heavy} == {series(run) // 100 for _, run in ours.iterrows()}
     late = [each["best_step"] / each["steps"] for each in heavy[:2]]
-    assert all((of > 0.85).all() and (of > 0.98).sum() > 1 for of in late), "still improving when the budget ended"
+    assert [(of > 0.98).sum() for of in late] == [2, 2], "lowest at the end, or nearly"
     paper = pd.read_csv(root / "config/published/table1_long_term.csv")
     paper = paper[(paper["dataset"] == "ETTh1") & (paper["horizon"] == 96)].set_index("method")["mse"]
     means = {each["run/variant"].iloc[0]: each["mse"].mean() for each in (*heavy, ours)}
