@@ -350,7 +350,7 @@ def test_a_result_shown_is_the_mean_over_the_seeds_of_its_runs(root):
     assert table1[1:4] == ["2785", "0, 1, 2", "0.377"]
     assert table1[4] == mean(r".*long-term/ETTh1/time-llama/H96-T512-s\d-SmolLM2-135M-x6-\w+/metrics.json", "mse", 3)
     assert table1[6] == mean(r".*long-term/ETTh1/dlinear/H96-T512-s\d-\w+/metrics.json", "mse", 3)
-    few = shown[shown.index("| 3, frozen blocks |") :].split("\n")[0].removesuffix(" |").split(" | ")
+    few = shown[shown.index("| Time-LlaMA-3, frozen blocks |") :].split("\n")[0].removesuffix(" |").split(" | ")
     assert few[2] == mean(r".*few-shot-5pct/ETTh1/time-llama-3/H192-T512-s\d-\S+/metrics.json", "mse", 3)
     assert few[4] == mean(r".*few-shot-5pct/Weather/time-llama-3/H96-T512-s\d-\S+/metrics.json", "mse", 3)
     hourly = shown[shown.index("| Hourly |") :].split("\n")[0].split(" | ")
