@@ -171,6 +171,22 @@ def copy_of_finished(finished, tmp_path_factory) -> Callable[[], Project]:
 
 
 @pytest.fixture(scope="session")
+def kept(root):
+    """The kept runs of table 1's settings, one row each."""
+    from tests.kept import table_1_runs
+
+    return table_1_runs(root)
+
+
+@pytest.fixture(scope="session")
+def searched(root):
+    """The kept runs with searched settings, one row each."""
+    from tests.kept import searched_runs
+
+    return searched_runs(root)
+
+
+@pytest.fixture(scope="session")
 def backbone_of():
     """Turns a transformers model into ours, through what a prepared folder keeps of it."""
     from timellama.backbones.blocks import Architecture, Backbone

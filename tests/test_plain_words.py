@@ -12,7 +12,7 @@ from scipy import stats
 from benchmarks.gpu.pages import FOLDER
 from benchmarks.gpu.record import Record
 from docs.claims_editions import current
-from tests.kept import errors, kept_runs, searched_runs, table_1_runs
+from tests.kept import errors, kept_runs, searched_runs
 from timellama.data.catalogue.datasets import load_datasets
 from timellama.data.splits import count_windows
 from timellama.reports.claims.rules import DOES_NOT_HOLD
@@ -35,11 +35,6 @@ HORIZONS = (96, 192, 336, 720)
 def words(root) -> str:
     text = (root / "docs/results.md").read_text(encoding="utf-8")
     return " ".join(text[text.index("## What it says") :].split())
-
-
-@pytest.fixture(scope="module")
-def kept(root) -> pd.DataFrame:
-    return table_1_runs(root)
 
 
 def test_the_searched_errors_and_their_order_match_the_runs(root, words):

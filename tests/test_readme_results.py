@@ -10,7 +10,7 @@ import pytest
 from docs import detailed_results, write_results
 from docs.claims_editions import read
 from docs.kept_numbers import FLOORS, METHODS
-from tests.kept import errors, searched_runs, table_1_runs
+from tests.kept import errors
 from timellama.data.catalogue.datasets import load_datasets
 from timellama.data.splits import count_windows
 from timellama.reports.claims.rules import DOES_NOT_HOLD
@@ -24,16 +24,6 @@ CONTROLS = {
 }
 VARIANTS = METHODS | CONTROLS | FLOORS
 DASH = "\N{EN DASH}"
-
-
-@pytest.fixture(scope="module")
-def kept(root) -> pd.DataFrame:
-    return table_1_runs(root)
-
-
-@pytest.fixture(scope="module")
-def searched(root) -> pd.DataFrame:
-    return searched_runs(root)
 
 
 @pytest.fixture(scope="module")

@@ -11,21 +11,11 @@ import pytest
 from scipy import stats
 
 from docs.kept_numbers import FLOORS, METHODS
-from tests.kept import errors, kept_runs, searched_runs, table_1_runs
+from tests.kept import errors, kept_runs
 
 HORIZONS = (96, 192, 336, 720)
 WEEKS = (24, 36, 48, 60)
 CONTROLS = ("time-llama-random-frozen", "time-llama-attention", "time-llama-none")
-
-
-@pytest.fixture(scope="module")
-def kept(root) -> pd.DataFrame:
-    return table_1_runs(root)
-
-
-@pytest.fixture(scope="module")
-def searched(root) -> pd.DataFrame:
-    return searched_runs(root)
 
 
 @pytest.fixture(scope="module")
