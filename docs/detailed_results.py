@@ -83,7 +83,7 @@ def long_term(kept: pd.DataFrame) -> str:
 
 
 def first_seed(kept: pd.DataFrame) -> str:
-    """Time-LlaMA's errors with seed 0 in the cells in which a trained method has only that seed."""
+    """Time-LlaMA's errors with seed 0 in the cells in which a trained method has only that seed; empty without any."""
     said = []
     for dataset in LONG_TERM:
         of = kept[(kept["run/dataset"] == dataset) & (kept["run/train_percent"] == 100)]
@@ -92,7 +92,7 @@ def first_seed(kept: pd.DataFrame) -> str:
             if any(set(seeds) == {0} for _, seeds in runs.groupby("run/variant")["run/seed"]):
                 error = by_seed([select(kept, METHODS["Time-LlaMA"], dataset, horizon)])[0]
                 said.append(f"{error:.3f} on {dataset} at {horizon}")
-    return listed(said)
+    return f" Beside a cell of seed 0, compare Time-LlaMA's seed 0: {listed(said)}." if said else ""
 
 
 def in_place(kept: pd.DataFrame) -> str:
@@ -152,8 +152,8 @@ def detailed() -> str:
             "Long-term forecasts",
             "Settings of `config/cpu.yaml`: published ones where there are any, but with smaller budgets and a few "
             "other changes ([all of them](reference/README.md#the-training-budgets-of-configcpuyaml)). [Table "
-            "1](reference/cpu/table_reproduction.md) has the paper's numbers of the other methods, and MAE. Beside a "
-            f"cell of seed 0, compare Time-LlaMA's seed 0: {first_seed(kept)}.",
+            "1](reference/cpu/table_reproduction.md) has the paper's numbers of the other methods, and MAE."
+            f"{first_seed(kept)}",
             long_term(kept),
         ),
         (
@@ -208,11 +208,17 @@ def windows_seen(run: pd.Series) -> float:
     return run["steps"] * run["run/training/batch_size"] / (run["run/variates"] if alone else 1)
 
 
+def absent() -> pd.DataFrame:
+    """The parts of `PLACE` of each planned result that is missing."""
+    file = KEPT / "absent.csv"
+    places = pd.read_csv(file)["result"] if file.is_file() else pd.Series(dtype=str)
+    return places.str.extract(PLACE)
+
+
 def missing() -> str:
     """Planned results that are missing, with the time of such a run: the longest that is kept, wherever it ran."""
     kept = pd.read_csv(KEPT / "metrics.csv", low_memory=False)
-    absent = pd.read_csv(KEPT / "absent.csv")["result"] if (KEPT / "absent.csv").is_file() else pd.Series(dtype=str)
-    parts = absent.str.extract(PLACE).fillna({"model": ""})
+    parts = absent().fillna({"model": ""})
     place = ["task", "dataset", "variant", "model"]
     seeds_of_cell = parts.groupby([*place, "horizon"])["seed"].transform(lambda seeds: named_seeds(seeds.astype(int)))
     rows = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from docs.claims_editions import changes, counted, current, editions
-from docs.detailed_results import PLACE, budgets, commits, detailed, missing, repeats, scales, starts, windows_seen
+from docs.detailed_results import absent, budgets, commits, detailed, missing, repeats, scales, starts, windows_seen
 from docs.kept_numbers import (
     CONFIG,
     FLOORS,
@@ -160,12 +160,6 @@ def worth() -> str:
     )
 
 
-def absent_variants() -> set[str]:
-    """The variants of planned results that are missing."""
-    file = KEPT / "absent.csv"
-    return set(pd.read_csv(file)["result"].str.extract(PLACE)["variant"]) if file.is_file() else set()
-
-
 def ranking() -> str:
     """What the table of ranks shows, and what its diagram cannot show."""
     page = (KEPT / "table_ranking.md").read_text(encoding="utf-8")
@@ -179,7 +173,8 @@ def ranking() -> str:
     if lacking:
         failures = "docs/reference/cpu/table_failures.md"
         first += f" {lacking[1]} of {lacking[2]} planned runs [have no result]({failures})"
-        first += "." if absent_variants() & {METHODS.get(name) for name, _ in ranks} else ", none of a ranked method."
+        ranked = {METHODS.get(name) for name, _ in ranks}
+        first += "." if ranked & set(absent()["variant"]) else ", none of a ranked method."
     left_out = re.search(r"^Not ranked[^:]*: (.+)\.$", page, flags=re.MULTILINE)
     if left_out:
         others = left_out[1]

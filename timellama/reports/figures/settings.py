@@ -1,7 +1,7 @@
 """The test error by one setting of a method: its active modules, the blocks of its language model, its prompt."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -26,10 +26,7 @@ def active_loras(given: ReportContext) -> tuple[Figure, str]:
 
     Raises InputError as `aggregate.collect` and `draw_active_loras` do.
     """
-    if not given.paths:
-        return of_runs.without_results("active_loras", facts=given.facts)
-    drawn = draw_active_loras(collect(given.paths, methods=given.facts["methods"]), published=given.published[0])
-    return drawn, of_runs.remark(given.paths, facts=given.facts, reading=WHISKERS)
+    return _built(given, lambda frame: draw_active_loras(frame, published=given.published[0]), reading=WHISKERS)
 
 
 def draw_active_loras(frame: pd.DataFrame, *, published: Path | None = None) -> Figure:
@@ -54,10 +51,7 @@ def draw_active_loras(frame: pd.DataFrame, *, published: Path | None = None) -> 
 
 def depth(given: ReportContext) -> tuple[Figure, str]:
     """The figure and the remark on it. Raises InputError as `aggregate.collect` and `draw_depth` do."""
-    if not given.paths:
-        return of_runs.without_results("depth", facts=given.facts)
-    drawn = draw_depth(collect(given.paths, methods=given.facts["methods"]))
-    return drawn, of_runs.remark(given.paths, facts=given.facts, reading=WHISKERS)
+    return _built(given, draw_depth, reading=WHISKERS)
 
 
 def draw_depth(frame: pd.DataFrame) -> Figure:
@@ -73,10 +67,7 @@ def draw_depth(frame: pd.DataFrame) -> Figure:
 
 def prompts(given: ReportContext) -> tuple[Figure, str]:
     """The figure and the remark on it. Raises InputError as `aggregate.collect` does."""
-    if not given.paths:
-        return of_runs.without_results("prompts", facts=given.facts)
-    drawn = draw_prompts(collect(given.paths, methods=given.facts["methods"]))
-    return drawn, of_runs.remark(given.paths, facts=given.facts, reading=DOTS)
+    return _built(given, draw_prompts, reading=DOTS)
 
 
 def draw_prompts(frame: pd.DataFrame) -> Figure:
@@ -108,6 +99,14 @@ def draw_prompts(frame: pd.DataFrame) -> Figure:
             axis.set_title(f"{dataset}, H {horizon}", parse_math=False)
             axis.set_xlabel(f"test {MSE.label}")
     return figure
+
+
+def _built(given: ReportContext, draw: Callable[[pd.DataFrame], Figure], *, reading: str) -> tuple[Figure, str]:
+    """What `draw` makes of the frame of `aggregate.collect`, and the remark on it."""
+    if not given.paths:
+        return of_runs.without_results(given.report.name, facts=given.facts)
+    drawn = draw(collect(given.paths, methods=given.facts["methods"]))
+    return drawn, of_runs.remark(given.paths, facts=given.facts, reading=reading)
 
 
 def _against(
