@@ -363,6 +363,21 @@ def placed(tmp_path):
     return placed
 
 
+@pytest.mark.parametrize(("name", "said"), [("depth", "standard deviation over seeds"), ("prompts", "A dot is a seed")])
+def test_a_figure_of_a_setting_explains_its_marks_in_the_remark(tmp_path, root, name, said):
+    [report] = [report for report in OWN if report.name == name and not report.is_table]
+    path = tmp_path / "metrics.json"
+    backbone = {"name": "SmolLM2-135M", "blocks": 6, "pin": "abc", "weights": "pretrained"}
+    path.write_text(
+        json.dumps(document(variant="time-llama", settings={"training": {"epochs": 10}}, backbone=backbone)),
+        encoding="utf-8",
+    )
+    facts = FACTS | {"methods": {"time-llama": {"label": "Time-LlaMA", "floor": False}}}
+    files = dict.fromkeys(report.needs.experiments, (path,))
+    figure, remarks = built(ReportContext(report=report, files=files, published=[], facts=facts))
+    assert figure.axes and said in remarks and "NOT COMPLETE." in remarks
+
+
 def test_a_remark_names_the_windows_seeds_and_code_of_a_figure(placed):
     ones, facts = "1" * 40, {"configuration": "made_up", "generated": ["Other"], "remark": ""}
     files = [
