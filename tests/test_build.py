@@ -6,12 +6,13 @@ import inspect
 import pytest
 import torch
 import yaml
+from torch import nn
 
 from tests.refusal import refused
 from timellama.backbones.prepared import embedding_table, load_prepared, prompt_rows, tokeniser
 from timellama.methods.registry import every_method, method_of
 from timellama.methods.time_llama import TimeLlamaOptions
-from timellama.training.build import build, model_class
+from timellama.training.build import build, model_class, weight_bytes
 from timellama.training.precision import autocast
 
 # Options that training uses, not the model's constructor.
@@ -112,6 +113,15 @@ def test_every_method_and_variant_forecasts_nearly_the_same_and_trains_in_bfloat
         loss.backward()
         assert all(p.dtype == torch.float32 and torch.isfinite(p.grad).all() for p in trained if p.grad is not None)
         assert any(p.grad is not None for p in trained)
+
+
+def test_the_weights_of_a_model_include_the_embedding_table_that_a_prompt_reads(tiny, run_of):
+    models = [build(run_of("time-llama", prompt=kind), backbone_folder=tiny) for kind in ("descriptive", "statistics")]
+    described, stated = (weight_bytes(model, precision="float32") for model in models)
+    table = embedding_table(tiny).numel()
+    rows = len(prompt_rows(tiny, run_of("time-llama").prompt)) * load_prepared(tiny).width
+    assert stated - described == 4 * (table - rows)
+    assert weight_bytes(nn.Linear(3, 2).requires_grad_(False), precision="bfloat16") == 2 * (3 * 2 + 2)
 
 
 def test_gpt2_has_no_seventh_module(variants, tiny, run_of):

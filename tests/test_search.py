@@ -192,6 +192,29 @@ def test_a_choice_among_other_trials_is_refused(tmp_path, runs):
         settled(of(runs, "dlinear")[2][0], tmp_path / "choice.json")
 
 
+@pytest.mark.parametrize("lost", ["validation_loss", "best_step", "steps", "identity"])
+def test_a_trial_without_what_a_choice_needs_is_named(tmp_path, runs, lost):
+    first = written(tmp_path, runs)["trials"][0]
+    document = json.loads(first.read_text(encoding="utf-8"))
+    document.pop(lost)
+    first.write_text(json.dumps(document), encoding="utf-8")
+    with refused(first, lost):
+        choose([first], out=tmp_path / "choice.json")
+    assert not (tmp_path / "choice.json").exists()
+
+
+@pytest.mark.parametrize("lost", ["options", "training", "trials"])
+def test_a_damaged_choice_is_named(tmp_path, runs, lost):
+    file = tmp_path / "choice.json"
+    choice = choose(written(tmp_path, runs)["trials"], out=file)
+    file.write_text(json.dumps({key: value for key, value in choice.items() if key != lost}), encoding="utf-8")
+    with refused(file, lost):
+        settled(of(runs, "dlinear")[2][0], file)
+    file.write_text("{", encoding="utf-8")
+    with refused(file, "JSON"):
+        settled(of(runs, "dlinear")[2][0], file)
+
+
 def test_the_expected_best_matches_hand_computed_values():
     assert expected_best([3.0, 1.0], 1) == 2.0
     assert expected_best([3.0, 1.0], 2) == pytest.approx(0.75 * 1 + 0.25 * 3), "both draws are 3 one time in four"

@@ -74,9 +74,8 @@ def test_time_and_operations_of_a_run_match_hand_computed_values(sample_run):
         step=counted,
         forecast=Counted(flops=100, calls=200, bytes=640),
         forecast_windows=64,
-        frozen=5,
+        frozen=7,
         trained=3,
-        table=2,
     )
     work = work_of(
         dataclasses.replace(sample_run, training=Training(max_steps=10, epochs=1, least_validations=2)),
@@ -96,10 +95,13 @@ def test_runs_that_cost_the_same_have_one_shape(sample_run):
     assert shape_run(dataclasses.replace(sample_run, seed=3, dataset="other")) == shape_run(sample_run)
     other = dataclasses.replace(sample_run, options=TimeLlamaOptions(active=2, pooling="max", column_order=4))
     assert shape_run(other) == shape_run(sample_run)
+    other = dataclasses.replace(sample_run, options=TimeLlamaOptions(prompt="generic"))
+    assert shape_run(other) == shape_run(sample_run)
     for changed in (
         {"horizon": 192},
         {"variates": 21},
         {"options": TimeLlamaOptions(rank=4)},
+        {"options": TimeLlamaOptions(prompt="statistics")},
         {"training": Training(batch_size=4)},
     ):
         assert shape_run(dataclasses.replace(sample_run, **changed)) != shape_run(sample_run)

@@ -75,7 +75,7 @@ def digests() -> dict[str, str]:
         ("methods.dlinear.network:DLinear", {"dlinear", "m4", "dlinear sweep"}),
         ("methods.patchtst.network:PatchTST", set()),
         ("backbones.blocks:load_backbone", {"time-llama", "gpt4ts", "gpt4ts sweep"}),
-        ("backbones.gguf:gguf_parts", set()),
+        ("backbones.gguf:gguf_weights", set()),
         ("data.windows:prepare", LONG),
         ("data.m4.windows:prepare_m4", {"m4"}),
         ("data.canonicalise:normalise", LONG | {"m4"}),

@@ -11,11 +11,12 @@ from torch import nn
 
 from tests import made_up
 from timellama.cost import efficiency
-from timellama.cost.efficiency import adapter_parameters, operations, percentile
+from timellama.cost.efficiency import adapter_numbers, operations, percentile
 from timellama.experiments.sweep import Cell
 from timellama.methods.dlinear import DLinearOptions
-from timellama.methods.forecaster import Forecaster
+from timellama.methods.forecaster import Forecaster, as_forecaster
 from timellama.methods.naive import SeasonalNaiveOptions
+from timellama.training.build import build
 
 
 @pytest.fixture(autouse=True)
@@ -102,11 +103,21 @@ def test_the_number_of_adapter_parameters_matches_a_hand_computed_count():
         def __init__(self):
             super().__init__()
             self.body = nn.Linear(6, 6)
-            self.adapters = nn.ModuleList(nn.Linear(6, 2, bias=False) for _ in range(3))
-            self.adalora = None
+            self.lora = nn.ModuleList(nn.Linear(6, 2, bias=False) for _ in range(3))
+            self.lora[2].requires_grad_(False)
 
-    assert adapter_parameters(Adapted()) == 3 * 6 * 2
-    assert adapter_parameters(nn.Linear(6, 6)) is None
+        def adapter_parameters(self):
+            return list(self.lora.parameters())
+
+    assert adapter_numbers(Adapted()) == 2 * 6 * 2
+    assert adapter_numbers(as_forecaster(nn.Linear(6, 6))) is None
+
+
+# Two blocks of the tiny GPT-2, rank 2: Q, K, V and O between widths of 32, U and D between 32 and 128.
+@pytest.mark.parametrize(("adapter", "numbers"), [("static", 2 * 2 * (4 * (32 + 32) + 2 * (32 + 128))), ("none", 0)])
+def test_the_adapter_parameters_of_time_llama_match_a_hand_computed_count(tiny, run_of, adapter, numbers):
+    run = run_of("time-llama", rank=2, adapter=adapter)
+    assert adapter_numbers(build(run, backbone_folder=tiny)) == numbers
 
 
 def test_a_cell_reports_every_stage(cell):

@@ -146,19 +146,24 @@ def test_only_the_needed_files_of_a_commit_are_fetched_from_the_hub(folders, mon
         return str(folders["bolt"])
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetched)
-    assert chronos.network(horizon=12, model="amazon/chronos-bolt-tiny", pin="a" * 40)(windows()).shape == (3, 12, 4)
+    commit, hub = "a" * 40, "amazon/chronos-bolt-tiny"
+    pin = f"{commit}-{chronos.digest_of(folders['bolt'])}"
+    assert chronos.network(horizon=12, model=hub, pin=pin)(windows()).shape == (3, 12, 4)
     assert asked == {
-        "model": "amazon/chronos-bolt-tiny",
-        "revision": "a" * 40,
+        "model": hub,
+        "revision": commit,
         "allow_patterns": ["*.json", "*.safetensors"],
     }
+
+    with refused(f"{commit}-{NO_PIN}", pin):
+        chronos.network(horizon=12, model=hub, pin=f"{commit}-{NO_PIN}")
 
     def fails(*_, **__):
         raise OSError("no network")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fails)
-    with refused("a" * 40, "no network", f"hf download amazon/chronos-bolt-tiny --revision {'a' * 40}"):
-        chronos.network(horizon=12, model="amazon/chronos-bolt-tiny", pin="a" * 40)
+    with refused(commit, "no network", f"hf download {hub} --revision {commit}"):
+        chronos.network(horizon=12, model=hub, pin=pin)
 
 
 def test_without_the_library_the_error_names_the_extra(monkeypatch):

@@ -12,7 +12,9 @@ from timellama.backbones.catalogue import load_backbones, prepare
 from timellama.backbones.prepared import prompt_rows
 from timellama.core.code_digest import code_used
 from timellama.experiments.matrix import make_matrix
-from timellama.methods.time_llama import prompts
+from timellama.methods.obstacles import Setting
+from timellama.methods.registry import method_of
+from timellama.methods.time_llama import TimeLlamaOptions, prompts
 from timellama.training.build import build, entries_of
 
 
@@ -63,6 +65,14 @@ def test_it_can_make_a_prompt_for_each_sample(visitor, matrix_of, folder):
         expected = prompt_rows(folder, f"{run.prompt} The last value is {value:.2f}.")
         assert torch.equal(rows[sample, counted[sample]], expected)
     assert model(x).shape == (3, run.horizon, run.variates)
+
+
+def test_a_kind_without_a_name_is_called_what_the_option_says(visitor):
+    options = TimeLlamaOptions(prompt=f"{visitor}:LastValue", alignment="prefix")
+    found = list(
+        method_of("time-llama").obstacles(options, Setting(context=96, horizon=24, variates=7, width=32, modules=6))
+    )
+    assert [f"{visitor}:LastValue" in obstacle.reason for obstacle in found] == [True]
 
 
 def test_only_its_own_runs_depend_on_its_code(visitor):

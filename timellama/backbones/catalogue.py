@@ -29,7 +29,7 @@ from timellama.core.schema import load_yaml
 from timellama.data.fetch.sources import MIRROR_VARIABLE, Artifact, fetch
 
 if TYPE_CHECKING:
-    from timellama.backbones.weights import Parts
+    from timellama.backbones.weights import CheckpointWeights
 
 INDEX = "model.safetensors.index.json"  # transformers' name for the list of shards
 
@@ -139,12 +139,12 @@ def _weight_files(entry: BackboneEntry, *, blocks: int, folder: Path, get: Calla
     """The safetensors files of a hub repository with the first `blocks` blocks; fetches the index if there is one."""
     if INDEX not in entry.files:
         return [file for file in entry.files if file.endswith(".safetensors")]
-    from timellama.backbones import weights as backbone_parts
+    from timellama.backbones import weights as reading
 
     get(INDEX)
-    config = backbone_parts.cut_config(backbone_parts.read_json(folder / CONFIG), blocks=blocks, where=entry.name)
-    wanted = list(backbone_parts.empty_model(config, where=entry.name).state_dict())
-    places = backbone_parts.shards_for(wanted, backbone_parts.tensors_by_name(folder), where=entry.name)
+    config = reading.cut_config(reading.read_json(folder / CONFIG), blocks=blocks, where=entry.name)
+    wanted = list(reading.empty_model(config, where=entry.name).state_dict())
+    places = reading.shards_for(wanted, reading.tensors_by_name(folder), where=entry.name)
     return sorted({file for file, _ in places.values()})
 
 
@@ -169,46 +169,48 @@ def prepare(
     Raises InputError for missing, broken or mismatched files, for too many blocks, and if `folder` holds anything
     else.
     """
-    from timellama.backbones import weights as backbone_parts
+    from timellama.backbones import weights as reading
 
     if blocks < 1 or blocks > entry.blocks:
         raise InputError(f"{entry.name}: blocks={blocks} is not between 1 and its {entry.blocks}; change blocks")
-    parts, seed = _parts(entry, blocks=blocks, source=source, random_seed=random_seed)
-    width = backbone_parts.width_of(parts.config)
-    if (width, parts.available) != (entry.width, entry.blocks):
+    weights, seed = _weights(entry, blocks=blocks, source=source, random_seed=random_seed)
+    width = reading.width_of(weights.config)
+    if (width, weights.available) != (entry.width, entry.blocks):
         raise InputError(
             f"{entry.name}: the catalogue says width {entry.width} and {entry.blocks} blocks, the model has {width} "
-            f"and {parts.available}; correct the entry"
+            f"and {weights.available}; correct the entry"
         )
     record = {
         "name": entry.name,
-        "model_type": parts.config["model_type"],
+        "model_type": weights.config["model_type"],
         "pin": entry.pin,
         "weights": "pretrained" if seed is None else "random",
         "seed": seed,
         "blocks": blocks,
         "blocks_available": entry.blocks,
         "width": width,
-        "vocabulary": len(parts.embedding),
+        "vocabulary": len(weights.embedding),
         "modules": list(entry.modules),
-        "architecture": backbone_parts.architecture(parts.config, where=entry.name),
-        "embedding_scale": backbone_parts.embedding_scale(parts.config),
+        "architecture": reading.architecture(weights.config, where=entry.name),
+        "embedding_scale": reading.embedding_scale(weights.config),
         "licence": entry.licence,
-        "storage": parts.note,
+        "storage": weights.note,
     }
     with _appearing_at_once(folder) as staging:
-        _write(parts, record, staging)
+        _write(weights, record, staging)
 
 
-def _parts(
+def _weights(
     entry: BackboneEntry, *, blocks: int, source: Path | None, random_seed: int | None
-) -> tuple["Parts", int | None]:
-    """The parts of a backbone, and the seed they were drawn from if they were."""
-    from timellama.backbones import weights as bp
+) -> tuple["CheckpointWeights", int | None]:
+    """The weights of a backbone, and the seed they were drawn from if they were."""
+    from timellama.backbones import weights as reading
 
     if entry.kind == "random":
         seed = int(entry.pin) if random_seed is None else random_seed
-        return bp.random_parts(entry.config, bp.byte_tokenizer(), blocks=blocks, seed=seed, where=entry.name), seed
+        return reading.random_weights(
+            entry.config, reading.byte_tokenizer(), blocks=blocks, seed=seed, where=entry.name
+        ), seed
     if source is None or not source.exists():
         raise InputError(f"{entry.name}: its source {source} is missing; fetch the backbone first")
     if entry.kind == "folder" and (digest := folder_digest(source)) != entry.pin:
@@ -223,25 +225,25 @@ def _parts(
                 f"{entry.name}: {source} does not have its pinned SHA-256 {entry.pin}; delete it and fetch it again"
             )
         if random_seed is None:
-            return gguf_blocks.gguf_parts(source, blocks=blocks), None
+            return gguf_blocks.gguf_weights(source, blocks=blocks), None
         config, reader = gguf_blocks.gguf_config(source)
         tokenizer = gguf_blocks.gguf_tokenizer(source, reader)
     elif random_seed is None:
-        return bp.folder_parts(source, blocks=blocks), None
+        return reading.folder_weights(source, blocks=blocks), None
     else:
-        config, tokenizer = bp.read_json(source / CONFIG), bp.read_text(source / TOKENIZER)
-    return bp.random_parts(config, tokenizer, blocks=blocks, seed=random_seed, where=source), random_seed
+        config, tokenizer = reading.read_json(source / CONFIG), reading.read_text(source / TOKENIZER)
+    return reading.random_weights(config, tokenizer, blocks=blocks, seed=random_seed, where=source), random_seed
 
 
-def _write(parts: "Parts", record: dict[str, Any], folder: Path) -> None:
+def _write(weights: "CheckpointWeights", record: dict[str, Any], folder: Path) -> None:
     """Write the five files of a prepared folder."""
     from safetensors.torch import save_file
 
-    _write_json(folder / CONFIG, parts.config)
-    (folder / TOKENIZER).write_text(parts.tokenizer, encoding="utf-8")
+    _write_json(folder / CONFIG, weights.config)
+    (folder / TOKENIZER).write_text(weights.tokenizer, encoding="utf-8")
     metadata = {"format": "pt"}  # what transformers' own files say
-    save_file({name: t.contiguous() for name, t in parts.blocks.items()}, folder / BLOCKS, metadata=metadata)
-    save_file({"weight": parts.embedding.contiguous()}, folder / EMBEDDINGS, metadata=metadata)
+    save_file({name: t.contiguous() for name, t in weights.blocks.items()}, folder / BLOCKS, metadata=metadata)
+    save_file({"weight": weights.embedding.contiguous()}, folder / EMBEDDINGS, metadata=metadata)
     for file in (BLOCKS, EMBEDDINGS):
         shutil.copymode(folder / CONFIG, folder / file)  # safetensors writes files that only their owner may read
     digests = {file: sha256_of(folder / file) for file in (CONFIG, BLOCKS, EMBEDDINGS, TOKENIZER)}

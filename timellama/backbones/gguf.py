@@ -17,7 +17,7 @@ from gguf import GGUFReader, ReaderTensor, dequantize
 from tokenizers import pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from timellama.backbones.weights import Parts, checked, cut_config
+from timellama.backbones.weights import CheckpointWeights, checked, cut_config
 from timellama.core.errors import InputError
 
 TENSORS = {  # gguf-py, tensor_mapping.py, block mappings of the architecture "llama"
@@ -77,7 +77,7 @@ def gguf_config(source: Path) -> tuple[dict[str, Any], GGUFReader]:
     return config, reader
 
 
-def gguf_parts(source: Path, *, blocks: int) -> Parts:
+def gguf_weights(source: Path, *, blocks: int) -> CheckpointWeights:
     """The first `blocks` blocks of a GGUF file, float32.
 
     Raises InputError as `gguf_config`, `cut_config`, `gguf_tokenizer` and `checked` do, and for unknown tensors.
@@ -105,7 +105,7 @@ def gguf_parts(source: Path, *, blocks: int) -> Parts:
         raise InputError(f"{source}: tensor {min(own - known)} is not part of a plain Llama block; use kind hub")
     embedding = read("token_embd.weight", "embedding")
     note = ", ".join(f"{part} {' and '.join(sorted(names))}" for part, names in kinds.items())
-    parts = Parts(
+    weights = CheckpointWeights(
         config=config,
         available=whole["num_hidden_layers"],
         blocks={name: torch.from_numpy(np.array(weight)) for name, weight in weights.items()},
@@ -113,7 +113,7 @@ def gguf_parts(source: Path, *, blocks: int) -> Parts:
         tokenizer=gguf_tokenizer(source, reader),
         note=f"GGUF, {note}; dequantised to float32",
     )
-    return checked(parts, where=source)
+    return checked(weights, where=source)
 
 
 def unpermute(weight: np.ndarray, *, heads: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """What a prepared backbone is made of, taken from a transformers folder or freshly initialised.
 
-`Parts` holds the first L blocks of a language model under the tensor names of transformers' base model (LlamaModel,
-GPT2Model, ...) and, apart from these, the embedding table, the configuration and the tokenizer. `gguf.py` makes the
-same from a GGUF file; `catalogue.py` writes it to disk.
+`CheckpointWeights` holds the first L blocks of a language model under the tensor names of transformers' base model
+(LlamaModel, GPT2Model, ...) and, apart from these, the embedding table, the configuration and the tokenizer. `gguf.py`
+makes the same from a GGUF file; `catalogue.py` writes it to disk.
 
 Paper: sections 3.5 and 4.3 (only the first L blocks are used). Reference for the names: transformers 5,
 models/<family>/modeling_<family>.py. Only safetensors are read: they cannot run code, unlike pickles.
@@ -30,7 +30,7 @@ END_TOKEN = "<|endoftext|>"  # our choice for the byte tokenizer: GPT-2's own en
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class CheckpointWeights:
     """The first L blocks of a language model, in memory.
 
     config: as in `config.json`, already cut to L blocks of `available`. blocks: tensors by the base model's names,
@@ -124,28 +124,28 @@ def empty_model(config: dict[str, Any], *, where: object) -> nn.Module:
         raise InputError(f"{where}: transformers refuses this configuration: {error}") from error
 
 
-def checked(parts: Parts, *, where: object) -> Parts:
-    """`parts`, whose tensors are checked to have the names and shapes that the configuration requires.
+def checked(weights: CheckpointWeights, *, where: object) -> CheckpointWeights:
+    """`weights`, whose tensors are checked to have the names and shapes that the configuration requires.
 
     Raises InputError for a missing, superfluous or misshapen tensor, and for a tokenizer that does not fit the
     embedding.
     """
-    expected = {name: tuple(t.shape) for name, t in empty_model(parts.config, where=where).state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in parts.blocks.items()}
-    found[family_of(parts.config, where=where).embedding] = tuple(parts.embedding.shape)
+    expected = {name: tuple(t.shape) for name, t in empty_model(weights.config, where=where).state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in weights.blocks.items()}
+    found[family_of(weights.config, where=where).embedding] = tuple(weights.embedding.shape)
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise InputError(
                 f"{where}: tensor {name} has shape {found.get(name, 'none: it is missing')}, the configuration "
                 f"requires {expected.get(name, 'none: it is unknown')}; weights and config.json must be of one model"
             )
-    highest = max(tokenizer_from(parts.tokenizer, where=where).get_vocab(with_added_tokens=True).values())
-    if highest >= len(parts.embedding):
+    highest = max(tokenizer_from(weights.tokenizer, where=where).get_vocab(with_added_tokens=True).values())
+    if highest >= len(weights.embedding):
         raise InputError(
-            f"{where}: the tokenizer knows token {highest}, the embedding has {len(parts.embedding)} rows; "
+            f"{where}: the tokenizer knows token {highest}, the embedding has {len(weights.embedding)} rows; "
             "tokenizer.json and the weights must belong to the same model"
         )
-    return parts
+    return weights
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} is not UTF-8 text ({error}); fetch it again") from error
 
 
-def folder_parts(source: Path, *, blocks: int) -> Parts:
+def folder_weights(source: Path, *, blocks: int) -> CheckpointWeights:
     """The first `blocks` blocks of a transformers folder with safetensors, in the dtype they are stored in.
 
     Raises InputError as `cut_config`, `checked` and `tensors_by_name` do.
@@ -182,7 +182,7 @@ def folder_parts(source: Path, *, blocks: int) -> Parts:
     tensors = read_tensors(source, wanted)
     embedding = tensors.pop(family_of(config, where=source).embedding)
     dtypes = sorted({str(t.dtype).removeprefix("torch.") for t in [embedding, *tensors.values()]})
-    parts = Parts(
+    weights = CheckpointWeights(
         config=config,
         available=whole[depth_key(whole)],
         blocks=tensors,
@@ -190,7 +190,7 @@ def folder_parts(source: Path, *, blocks: int) -> Parts:
         tokenizer=read_text(source / "tokenizer.json"),
         note=f"as published, {' and '.join(dtypes)}",
     )
-    return checked(parts, where=source)
+    return checked(weights, where=source)
 
 
 def shards_for(wanted: list[str], files: dict[str, str], *, where: object) -> dict[str, tuple[str, str]]:
@@ -269,7 +269,9 @@ def read_tensors(source: Path, wanted: list[str]) -> dict[str, Tensor]:
     return {name: tensors[name] for name in wanted}
 
 
-def random_parts(whole: dict[str, Any], tokenizer: str, *, blocks: int, seed: int, where: object) -> Parts:
+def random_weights(
+    whole: dict[str, Any], tokenizer: str, *, blocks: int, seed: int, where: object
+) -> CheckpointWeights:
     """The first `blocks` blocks of the architecture `whole` with transformers' own initial weights, drawn from `seed`.
 
     Blocks, norms, positions and embeddings are all drawn, in float32, so nothing pretrained is left; torch's global
@@ -282,7 +284,7 @@ def random_parts(whole: dict[str, Any], tokenizer: str, *, blocks: int, seed: in
         model = AutoModel.from_config(AutoConfig.for_model(**config), dtype=torch.float32)
     tensors = {name: tensor.detach() for name, tensor in model.state_dict().items()}
     embedding = tensors.pop(family_of(config, where=where).embedding)
-    parts = Parts(
+    weights = CheckpointWeights(
         config=config,
         available=whole[depth_key(whole)],
         blocks=tensors,
@@ -290,7 +292,7 @@ def random_parts(whole: dict[str, Any], tokenizer: str, *, blocks: int, seed: in
         tokenizer=tokenizer,
         note=f"drawn from seed {seed}, float32",
     )
-    return checked(parts, where=where)
+    return checked(weights, where=where)
 
 
 def byte_tokenizer() -> str:

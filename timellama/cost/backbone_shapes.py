@@ -49,15 +49,15 @@ def backbone_config(entry: BackboneEntry, *, places: list[Path]) -> dict[str, An
 def backbone_shape(entry: BackboneEntry, *, blocks: int, places: list[Path]) -> BackboneShape:
     """The shape of the first `blocks` blocks of an entry. Raises InputError as `backbone_config` does, and if
     transformers refuses the configuration."""
-    from timellama.backbones import weights as backbone_parts
+    from timellama.backbones import weights as reading
 
     config = backbone_config(entry, places=places)
-    config[backbone_parts.depth_key(config)] = blocks
+    config[reading.depth_key(config)] = blocks
     config.pop("layer_types", None)  # one per block; transformers fills them in
     named = family_of(config, where=entry.name).embedding
-    state = backbone_parts.empty_model(config, where=entry.name).state_dict()
+    state = reading.empty_model(config, where=entry.name).state_dict()
     return BackboneShape(
-        architecture=backbone_parts.architecture(config, where=entry.name),
+        architecture=reading.architecture(config, where=entry.name),
         tensors={name: tuple(tensor.shape) for name, tensor in state.items() if name != named},
         vocabulary=state[named].shape[0],
         width=entry.width,

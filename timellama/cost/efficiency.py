@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -57,12 +57,10 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
 
 
-def adapter_parameters(model: nn.Module) -> int | None:
-    """Parameters of LoRA modules and their routers; None for a method that has no such part."""
-    parts = [getattr(model, name, None) for name in ("adapters", "adalora")]
-    if not isinstance(parts[0], nn.ModuleList):
-        return None
-    return sum(p.numel() for part in parts if part is not None for p in part.parameters() if p.requires_grad)
+def adapter_numbers(model: Forecaster) -> int | None:
+    """How many numbers its LoRA modules and their routers train; None for a method that has no such part."""
+    parameters = model.adapter_parameters()
+    return None if parameters is None else sum(p.numel() for p in parameters if p.requires_grad)
 
 
 class _Seen(TorchDispatchMode):
@@ -237,7 +235,7 @@ def measure(cell: Cell, say: Callable[[dict], None]) -> None:
         {
             "device": device_name(device),
             "device_free_bytes": free,
-            "parameters": count_parameters(model) | {"adapters": adapter_parameters(model)},
+            "parameters": count_parameters(model) | {"adapters": adapter_numbers(model)},
             "loaded_bytes": memory(device)["now"],
         }
     )

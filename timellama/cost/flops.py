@@ -31,7 +31,7 @@ from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama.prompts import prompt_kind
-from timellama.training.build import constructed, model_class, sizes_of, weight_bytes
+from timellama.training.build import constructed, frozen_and_trained, model_class, sizes_of, weight_bytes
 from timellama.training.steps.step import gradients
 from timellama.training.trial import try_network
 
@@ -52,7 +52,7 @@ class Counted:
 @dataclass(frozen=True, kw_only=True)
 class Costs:
     """What a run's shape costs. `step` is for one batch of training (None if nothing trains), `forecast` for one batch
-    of `forecast_windows` windows; `frozen` and `trained` are parameters, `table` the numbers of an embedding table.
+    of `forecast_windows` windows; `frozen` and `trained` are how many numbers the model holds of each.
 
     `fit` is how much of a batch passes at once; the bytes are those of that part. `whole_bytes` are those of the larger
     pass if all of a batch passed at once; None if it does.
@@ -63,7 +63,6 @@ class Costs:
     forecast_windows: int
     frozen: int
     trained: int
-    table: int
     fit: Fit = WHOLE
     whole_bytes: int | None = None
 
@@ -167,7 +166,7 @@ def _backbone_parts(run: Run, shape: BackboneShape) -> dict[str, Any]:
     weights = {name: torch.randn(size) * shape.width**-0.5 for name, size in shape.tensors.items()}
     text = run.prompt or ""
     tokens = math.ceil(len(text) / CHARACTERS_A_TOKEN)
-    if kind := getattr(run.options, "prompt", None):
+    if kind := run.prompt_kind:
         tokens += math.ceil(prompt_kind(kind).extra / CHARACTERS_A_TOKEN)
     return {
         "backbone": Backbone(architecture=architecture, weights=weights).eval(),
@@ -219,14 +218,13 @@ def count(run: Run, *, shape: BackboneShape | None, memory: float = math.inf) ->
         )
         step, forecast = _passes(run, model, fit)
         whole = [] if fit == WHOLE else [each.bytes for each in _passes(run, model, WHOLE) if each]
-    table = getattr(model, "embedding_table", None)
+    frozen, trained = frozen_and_trained(model)
     return Costs(
         step=step,
         forecast=forecast,
         forecast_windows=run.evaluation_batch_size,
-        frozen=sum(p.numel() for p in model.parameters() if not p.requires_grad),
-        trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        table=0 if table is None else table.numel(),
+        frozen=frozen,
+        trained=trained,
         fit=fit,
         whole_bytes=max(whole, default=None),
     )

@@ -26,6 +26,7 @@ from timellama.cost.efficiency import STEPS
 from timellama.cost.efficiency_sweep import available_memory
 from timellama.cost.flops import Costs, Counted, build_shape, count
 from timellama.experiments.run import RANDOM_SEED, Run, Training
+from timellama.methods.registry import method_of
 from timellama.training.precision import autocast
 from timellama.training.scores.predictions import forecast_of
 from timellama.training.steps.step import TrainingStep
@@ -93,8 +94,7 @@ class Measured:
 
 def kind_of(run: Run) -> Kind:
     """What models must have in common for their passes to cost the same calls and operations at equal sizes."""
-    names = ("adapter", "alignment", "blocks", "train_backbone")
-    return (run.method, run.backbone and run.backbone.name, *(getattr(run.options, name, None) for name in names))
+    return (run.method, run.backbone and run.backbone.name, *method_of(run.method).parts(run.options))
 
 
 def calibrate(

@@ -18,10 +18,8 @@ from timellama.data.catalogue.datasets import Dataset
 from timellama.data.splits import Split
 from timellama.experiments.run import Run, Training
 from timellama.experiments.work import Work
-from timellama.methods.time_llama.prompts import prompt_kind
+from timellama.methods.registry import method_of
 
-# Options that change what is computed, but not how much.
-COSTLESS = ("active", "column_order", "gate_gradient", "pooling", "router_activation", "balance_weight")
 PROMPT_STEP = 40  # our choice, characters: prompts within ten tokens of each other count as one length
 CUDA_CONTEXT = 1 << 30  # our choice: what CUDA, its libraries and the allocator's rounding hold besides tensors
 ANY_SPLIT = Split(rule="ratio", train=0.7, validation=0.1, test=0.2)  # costs do not depend on it
@@ -57,14 +55,6 @@ class Assumed:
 
 def shape_run(run: Run) -> Run:
     """The run without anything that does not change its costs: runs of one shape cost the same per step."""
-    fields = {field.name for field in dataclasses.fields(run.options)}
-    kind = type(run.options)
-    options = dataclasses.replace(
-        run.options,
-        **{name: getattr(kind(), name) for name in COSTLESS if name in fields},
-    )
-    if "prompt" in fields and not prompt_kind(options.prompt).extra:
-        options = dataclasses.replace(options, prompt=kind().prompt)
     training = run.training and Training(
         batch_size=run.training.batch_size,
         evaluation_batch_size=run.training.evaluation_batch_size,
@@ -81,7 +71,7 @@ def shape_run(run: Run) -> Run:
         split=ANY_SPLIT,
         train_percent=100,
         variant=run.method,
-        options=options,
+        options=method_of(run.method).equal_cost(run.options),
         training=training,
         backbone=backbone,
         prompt=None if length is None else "x" * length,
@@ -124,7 +114,7 @@ def run_flops(work: Work, costs: Costs) -> int:
 def static_bytes(run: Run, costs: Costs) -> int:
     """Memory of weights and optimiser."""
     size = 2 if run.precision == "bfloat16" else 4  # of a frozen weight
-    return size * (costs.frozen + costs.table) + 4 * (1 + ADAM_COPIES) * costs.trained
+    return size * costs.frozen + 4 * (1 + ADAM_COPIES) * costs.trained
 
 
 def device_bytes(run: Run, costs: Costs, *, held: float) -> tuple[int, int]:

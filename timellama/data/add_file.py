@@ -78,7 +78,7 @@ class Found:
     @property
     def told(self) -> list[str]:
         """What the user should know about how the file was read, one sentence each."""
-        kept = "stamps are dates" if self.dated else "stamps are kept in UTC"
+        kept = "timestamps are dates" if self.dated else "timestamps are kept in UTC"
         zone = f"{kept}; the zone of the file is {self.zone}" if self.zone else ""
         repaired = self.repairs.sentence(self.reading)
         parts = [

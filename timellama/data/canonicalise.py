@@ -66,8 +66,8 @@ def _check_rows(dataset: Dataset, where: str, rows: Rows, *, masked: bool) -> No
     count = len(rows.time)
     if rows.values.shape != (count, len(rows.columns)) or rows.values.dtype != np.float64:
         raise InputError(
-            f"{where}: the reader returned values {rows.values.dtype} {list(rows.values.shape)}, but {count} stamps "
-            f"and {len(rows.columns)} columns; values must be float64 of that shape; {remedy}"
+            f"{where}: the reader returned values {rows.values.dtype} {list(rows.values.shape)}, but {count} "
+            f"timestamps and {len(rows.columns)} columns; values must be float64 of that shape; {remedy}"
         )
     odd = np.isinf(rows.values) if masked else ~np.isfinite(rows.values)
     if odd.any():

@@ -200,7 +200,7 @@ def _record_sets(dataset: Dataset) -> list[dict[str, Any]]:
 
 def _columns_of_file(dataset: Dataset) -> dict[str, tuple[str, str | None]]:
     """The columns of a wide or long file that the reader uses."""
-    kind = (WHOLE, "The number of the row.") if dataset.frequency == STEP else (STAMP, "The time stamp.")
+    kind = (WHOLE, "The number of the row.") if dataset.frequency == STEP else (STAMP, "The timestamp.")
     columns = {dataset.time_column: kind} if dataset.time_column else {}
     if dataset.reading.id_column:
         columns[dataset.reading.id_column] = (TEXT, "The series.")
@@ -219,7 +219,7 @@ def _m4_record_sets(dataset: Dataset) -> list[dict[str, Any]]:
     train, test = dataset.files
     first = {"V1": (TEXT, "The id of the series.")}
     values = {f"V{step + 1}": (NUMBER, f"Value {step} after the training values.") for step in range(1, horizon + 1)}
-    about = f"{dataset.rows} series, one a row; there are no time stamps."
+    about = f"{dataset.rows} series, one a row; there are no timestamps."
     longer = "The values are in V2 and on, in order of time, as many as the series has; they are not listed."
     return [
         _record_set("train", train, first, f"{about} {longer}", key="V1"),

@@ -177,7 +177,17 @@ class Run:
     @property
     def balance_weight(self) -> float:
         """What training multiplies a router's balance loss by; 0 for a method without routers."""
-        return getattr(self.options, "balance_weight", 0.0)
+        return method_of(self.method).balance_weight(self.options)
+
+    @property
+    def column_order(self) -> int:
+        """The seed of the order in which the variates are read; 0 for the file's order."""
+        return method_of(self.method).column_order(self.options)
+
+    @property
+    def prompt_kind(self) -> str | None:
+        """The name of the kind of prompt that the method reads; None if it reads none."""
+        return method_of(self.method).prompt_kind(self.options)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no white space."""

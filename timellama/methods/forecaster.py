@@ -45,6 +45,10 @@ class Forecaster(Recomputing):
         """Parameters that are clipped separately from the rest."""
         return []
 
+    def adapter_parameters(self) -> list[nn.Parameter] | None:
+        """Trained parameters of its LoRA modules and their routers; None for a method that has no such part."""
+        return None
+
     def penalty(self) -> Tensor | None:
         """A scalar that training adds to the loss as it is."""
         return None

@@ -53,6 +53,21 @@ def one_layer(_: Any, sizes: Sizes) -> Stack:
     return Stack(tokens=sizes.variates, layers=1, parameters=weights, kept=kept, trained=2 * weights)
 
 
+def zero(_: Any) -> int:
+    """0 with any options."""
+    return 0
+
+
+def unchanged(options: Any) -> Any:
+    """The options themselves: each of them may change the cost."""
+    return options
+
+
+def all_parts(_: Any) -> tuple:
+    """Nothing: the network has the same parts with any options."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A method: what configurations, planning and the cost model need to know about it.
@@ -61,44 +76,57 @@ class Method:
     each field; configurations are checked against its annotations. network: `module:Class` of a `Forecaster`, imported
     when a run is built; its keyword-only parameters are those of `training.build.build` and the options.
 
-    backbone: it runs on a prepared language model. prompt: it reads a text. table: it reads the whole embedding table.
-    trains: it has parameters to train. alone: it forecasts each variate from that variate alone and with the same
-    weights, so that x [B N, T, 1] gives what x [B, T, N] gives; a function of the options if they decide it.
-    calendar: it reads features of the calendar, C columns after the variates of x, which are not variates and are not
-    forecast; its network's parameter `calendar` is C, 0 if there are none. batch_statistics: in training it normalises
-    over the whole batch. reads_back: a training step reads numbers back from the device, as `.item()` and `.tolist()`
-    do, or computes tensors whose sizes depend on them, so that it cannot be a CUDA graph; a function of the options if
-    they decide it. seasons: whole seasons that its look-back must hold. below_season: what it does if the look-back
-    holds no whole season, as tables word it; empty if it always does the same. obstacles: why it cannot be run with
-    some options at some sizes, so that planning can report it.
+    backbone: it runs on a prepared language model. prompt: the kind of prompt that it reads, by its name, None if
+    it reads none; a function of the options if they decide it. table: it reads the whole embedding table. trains:
+    it has parameters to train. alone: it forecasts each variate from that variate alone and with the same weights,
+    so that x [B N, T, 1] gives what x [B, T, N] gives; a function of the options if they decide it. calendar: it
+    reads features of the calendar, C columns after the variates of x, which are not variates and are not forecast;
+    its network's parameter `calendar` is C, 0 if there are none. batch_statistics: in training it normalises over
+    the whole batch. reads_back: a training step reads numbers back from the device, as `.item()` and `.tolist()`
+    do, or computes tensors whose sizes depend on them, so that it cannot be a CUDA graph; a function of the options
+    if they decide it. balance_weight: what training multiplies its `Forecast.balance` by, as a function of the
+    options. column_order: the seed of the order in which it reads the variates, 0 for the file's, likewise.
+    seasons: whole seasons that its look-back must hold. below_season: what it does if the look-back holds no whole
+    season, as tables word it; empty if it always does the same. obstacles: why it cannot be run with some options
+    at some sizes, so that planning can report it.
 
-    power: the power of N that its work grows with. stack: how its layers grow with the sizes, for resource requests.
-    space: what a search varies besides what it varies for every method. assumed: `module:NAME` of a mapping from what
-    it calls to what replaces it when operations are counted without numbers.
+    power: the power of N that its work grows with. stack: how its layers grow with the sizes, for resource
+    requests. equal_cost: options that cost as much as the given ones, the same for all that cost the same, so that
+    each cost is counted once. parts: which parts its network has with some options, so that speeds are measured for
+    each set of parts. space: what a search varies besides what it varies for every method. assumed: `module:NAME`
+    of a mapping from what it calls to what replaces it when operations are counted without numbers.
     """
 
     name: str
     options: type
     network: str
     backbone: bool = False
-    prompt: bool = False
+    prompt: str | Callable[[Any], str | None] | None = None
     table: bool = False
     trains: bool = True
     alone: bool | Callable[[Any], bool] = False
     calendar: bool = False
     batch_statistics: bool = False
     reads_back: bool | Callable[[Any], bool] = False
+    balance_weight: Callable[[Any], float] = zero
+    column_order: Callable[[Any], int] = zero
     seasons: int = 0
     below_season: str = ""
     obstacles: Callable[[Any, Setting], Iterable[Obstacle]] = none
     power: int = 1
     stack: Callable[[Any, Sizes], Stack] = one_layer
+    equal_cost: Callable[[Any], Any] = unchanged
+    parts: Callable[[Any], tuple] = all_parts
     space: Space = field(default_factory=dict)
     assumed: str | None = None
 
     def forecasts_alone(self, options: Any) -> bool:
         """Whether, with these options, each variate is forecast alone."""
         return self.alone(options) if callable(self.alone) else self.alone
+
+    def prompt_kind(self, options: Any) -> str | None:
+        """The name of the kind of prompt that it reads with these options; None if it reads none."""
+        return self.prompt(options) if callable(self.prompt) else self.prompt
 
     def has_read_back(self, options: Any) -> bool:
         """Whether, with these options, a training step reads numbers back from the device."""

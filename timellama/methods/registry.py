@@ -10,6 +10,7 @@ import functools
 import importlib
 import inspect
 import json
+import operator
 import pkgutil
 from typing import Annotated, Any
 
@@ -19,7 +20,8 @@ from pydantic.errors import PydanticUserError
 from timellama import methods
 from timellama.core.errors import InputError, did_you_mean
 from timellama.core.outside import failure, loaded, offered
-from timellama.methods.method import Method
+from timellama.methods.method import Method, zero
+from timellama.methods.time_llama.prompts import Descriptive
 
 GROUP = "timellama.methods"
 # What `training.build.build` passes to a network besides its options.
@@ -97,9 +99,10 @@ def _of_class(place: str, network: type) -> Method:
         options=options,
         network=place,
         backbone=bool(names & set(OF_BACKBONE)),
-        prompt=bool(names & {"prompt", "description"}),
+        prompt=Descriptive.name if names & {"prompt", "description"} else None,
         table="embedding_table" in names,
         calendar="calendar" in names,
+        balance_weight=operator.attrgetter("balance_weight") if "balance_weight" in names else zero,
     )
 
 

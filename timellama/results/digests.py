@@ -6,6 +6,7 @@ A run or sweep whose digest differs from that of its result is run again.
 import dataclasses
 import hashlib
 import json
+from types import SimpleNamespace
 
 from timellama.core import provenance
 from timellama.core.code_digest import code_digest
@@ -31,20 +32,17 @@ CHANGES_NO_NUMBER = (
 
 def code_of_run(run: Run) -> str:
     """The digest of a training and its test."""
-    prompt = getattr(run.options, "prompt", None)
     # The data reader is not part of a training, but another reader would give another result.
     series = run.task == "short-term"
     readers = [reader.read for reader in READERS.values() if reader.separate == series]
-    code = _code(
-        step_of(run), "timellama.data.canonicalise:normalise", *readers, *entries_of(run.method, prompt=prompt)
-    )
-    return _with_libraries(code, run.method)
+    own = entries_of(run.method, prompt=run.prompt_kind)
+    return _with_libraries(_code(step_of(run), "timellama.data.canonicalise:normalise", *readers, *own), run.method)
 
 
 def code_of_intervals(run: Run) -> str:
     """The digest of the intervals around a run's forecasts. The weights, an input, have the digest of the training."""
-    prompt = getattr(run.options, "prompt", None)
-    return _code("timellama.results.forecasts.calibration:calibrate", *entries_of(run.method, prompt=prompt))
+    own = entries_of(run.method, prompt=run.prompt_kind)
+    return _code("timellama.results.forecasts.calibration:calibrate", *own)
 
 
 def code_of_data(dataset: Dataset) -> str:
@@ -54,12 +52,13 @@ def code_of_data(dataset: Dataset) -> str:
 
 def code_of_sweep(method: str) -> str:
     """The digest of a measurement of time and memory."""
+    of = method_of(method)
     # A method of another library may have options without a default.
-    defaults = {field.name: field.default for field in dataclasses.fields(method_of(method).options)}
+    defaults = SimpleNamespace(**{field.name: field.default for field in dataclasses.fields(of.options)})
     code = _code(
         "timellama.cost.efficiency:measure",
         "timellama.cost.efficiency_sweep:measure_sweep",
-        *entries_of(method, prompt=defaults.get("prompt")),
+        *entries_of(method, prompt=of.prompt_kind(defaults)),
     )
     return _with_libraries(code, method)
 

@@ -17,7 +17,7 @@ from timellama.core.outside import failure, is_own, loaded
 from timellama.experiments.memory import TRAINED
 from timellama.experiments.run import Run
 from timellama.methods.registry import OF_BACKBONE, SIZES, method_of
-from timellama.methods.time_llama.prompts import prompt_code, prompt_kind
+from timellama.methods.time_llama.prompts import Empty, prompt_code, prompt_kind
 
 BACKBONE_MODULES = ("timellama.backbones.blocks", "timellama.backbones.prepared")
 
@@ -78,9 +78,14 @@ def constructed(run: Run, kind: type, arguments: Mapping[str, Any]) -> Any:
 def weight_bytes(model: Any, *, precision: str) -> int:
     """Bytes of a model's weights, and of what is kept of the trained ones, even if they are on torch's `meta`."""
     number = 2 if precision == "bfloat16" else 4
-    table = getattr(model, "embedding_table", None)
-    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad) + (0 if table is None else table.numel())
-    return number * frozen + TRAINED * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    frozen, trained = frozen_and_trained(model)
+    return number * frozen + TRAINED * trained
+
+
+def frozen_and_trained(model: Any) -> tuple[int, int]:
+    """How many numbers a model holds that are not trained, such as an embedding table, and how many that are."""
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return sum(each.numel() for each in (*model.parameters(), *model.buffers())) - trained, trained
 
 
 def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any]]:
@@ -104,6 +109,9 @@ def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any
 
 
 def _prompt(run: Run, embedder: Any) -> Any:
-    """What the run's kind of prompt makes of its text: embeddings [P, D], or a module that makes them."""
-    kind = prompt_kind(run.options.prompt)
+    """What the run's kind of prompt makes of its text: embeddings [P, D], or a module that makes them.
+
+    A run that reads no text gets the empty prompt.
+    """
+    kind = prompt_kind(run.prompt_kind or Empty.name)
     return kind.embeddings(run.prompt or "", context=run.context, embedder=embedder)

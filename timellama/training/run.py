@@ -139,7 +139,7 @@ def run_experiment(
     used = settled(run, choice)
 
     def load() -> Prepared:
-        data = in_order(load_series(series), getattr(used.options, "column_order", 0))
+        data = in_order(load_series(series), used.column_order)
         sizes = {"context": run.context, "horizon": run.horizon, "train_percent": run.train_percent}
         parts = prepare(data, run.split, **sizes, marks=calendar_of(run, data).marks(data.time))
 

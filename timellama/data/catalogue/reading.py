@@ -82,7 +82,7 @@ class Repairs:
     """What `reading` changed in a file, counted; a file with other counts of repairs is refused."""
 
     moved_rows: Annotated[Whole, Field(description="Rows that stood behind a later one and were put in order.")] = 0
-    merged_rows: Annotated[Whole, Field(description="Rows that gave way to another of the same stamp.")] = 0
+    merged_rows: Annotated[Whole, Field(description="Rows that gave way to another of the same timestamp.")] = 0
     cut_rows: Annotated[
         Whole, Field(description="Rows of a long file outside the time that all series span, which were left out.")
     ] = 0
@@ -107,7 +107,7 @@ class Repairs:
         """What was repaired, as text for the user; None if nothing was."""
         parts = (
             (self.moved_rows, "row", "put in order of time"),
-            (self.merged_rows, "row", f"of a repeated stamp merged ({reading.duplicates})"),
+            (self.merged_rows, "row", f"of a repeated timestamp merged ({reading.duplicates})"),
             (self.cut_rows, "row", "outside the common time cut off"),
             (self.added_rows, "missing row", "added"),
             (self.filled_cells, "cell", f"filled ({reading.fill})"),

@@ -47,7 +47,7 @@ def in_order(timed: Timed, *, sort: bool) -> tuple[Timed, int]:
     if not sort:
         row = int(late.argmax())
         raise InputError(
-            f"{timed.where(row, timed.time_column)}: the stamp {shown(timed.time[row])} comes after "
+            f"{timed.where(row, timed.time_column)}: the timestamp {shown(timed.time[row])} comes after "
             f"{shown(timed.time[:row].max())} ({plural(late.sum(), 'such row')}); sort the rows by time, or use --sort"
         )
     return timed.taken(np.argsort(timed.time, kind="stable")), int(late.sum())

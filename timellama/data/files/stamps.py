@@ -243,7 +243,7 @@ def _month(name: str) -> str:
 
 def _too_fine(cells: Cells, name: str, row: int) -> InputError:
     stamp = cells.frame[name].iloc[row]
-    return InputError(f"{cells.where(row, name)}: the time stamp {stamp} is finer than a millisecond; round the stamps")
+    return InputError(f"{cells.where(row, name)}: the timestamp {stamp} is finer than a millisecond; round the times")
 
 
 def _whole(parts: pd.DataFrame, part: str) -> np.ndarray:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 EXTRA = "timellama[chronos]"
 FILES = ("*.json", "*.safetensors")  # what a model is read from
-COMMIT = 40  # characters of a hub's commit; a SHA-256 has 64
 SERIES = 256  # series that pass at once: the library's own default, `predict_df` of chronos/base.py
 # For a pass's memory, the sizes of the largest Chronos-Bolt: T5-base's width and feed-forward, patches of 16 steps.
 PATCH, WIDTH, FEED_FORWARD, BLOCKS = 16, 768, 3072, 12
@@ -40,11 +39,12 @@ PATCH, WIDTH, FEED_FORWARD, BLOCKS = 16, 768, 3072, 12
 class ChronosOptions:
     """A Chronos model: a folder on this machine or a repository of the hub; trains nothing.
 
-    pin: the digest of the folder's files, which the first run reports, or the hub's commit.
+    pin: the digest of the model's files, which the first run reports; for a repository of the hub, its commit and a
+    hyphen before it.
     """
 
     model: Text
-    pin: Annotated[str, Field(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
+    pin: Annotated[str, Field(pattern="^([0-9a-f]{40}-)?[0-9a-f]{64}$")]
 
 
 def stack(_: ChronosOptions, sizes: Sizes) -> Stack:
@@ -69,7 +69,7 @@ def network(*, horizon: int, model: str, pin: str) -> "Forecaster":
     """The model with its published weights, none of which is trained.
 
     Raises InputError if the library is not installed, if the model is missing, is not a Chronos model or has no
-    safetensors, and if a folder's files do not match the pin.
+    safetensors, and if its files do not match the pin.
     """
     try:
         from chronos import BaseChronosPipeline
@@ -82,7 +82,7 @@ def network(*, horizon: int, model: str, pin: str) -> "Forecaster":
 
     from timellama.methods.forecaster import Asked
 
-    folder = _of_hub(model, pin) if len(pin) == COMMIT else _pinned(Path(model).expanduser(), pin)
+    folder = _pinned(model, pin)
     try:
         with torch.device("cpu"):
             pipeline = BaseChronosPipeline.from_pretrained(
@@ -122,13 +122,17 @@ def digest_of(folder: Path) -> str:
     return hashlib.sha256("".join(f"{sha256_of(file)}  {file.name}\n" for file in files).encode()).hexdigest()
 
 
-def _pinned(folder: Path, pin: str) -> Path:
+def _pinned(model: str, pin: str) -> Path:
+    commit, hyphen, pinned = pin.rpartition("-")
+    folder = _of_hub(model, commit) if commit else Path(model).expanduser()
     if not folder.is_dir():
         raise InputError(
-            f"the model {folder} is not a folder here; name one, or a repository of the hub with its commit as pin"
+            f"the model {folder} is not a folder here; name one, or a repository of the hub, with its commit and a "
+            "hyphen before the digest in the pin"
         )
-    if (digest := digest_of(folder)) != pin:
-        raise InputError(f"the pin is {pin}, the files of {folder} give {digest}; set the pin that you mean")
+    if (digest := digest_of(folder)) != pinned:
+        found = f"{commit}{hyphen}{digest}"
+        raise InputError(f"the pin is {pin}, the files of {folder} give {found}; set the pin that you mean")
     return folder
 
 

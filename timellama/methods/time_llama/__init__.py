@@ -3,8 +3,9 @@
 There is no public reference implementation.
 """
 
+import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
 from timellama.core.values import ADDED, Count, Flag, NotNegative, Positive, Whole
@@ -15,6 +16,8 @@ from timellama.methods.time_llama.prompts import Descriptive, PromptName, prompt
 
 ALIGNMENT = 5  # square layers of the cross-attention, `alignment.py`
 LEAST_STEPS = 3  # of AdaLoRA: one to measure the importance, one to prune, one to continue training
+# Options that change what is computed, but not how much.
+COSTLESS = ("active", "column_order", "gate_gradient", "pooling", "router_activation", "balance_weight")
 MODULES = 7  # the most LoRA modules of a block, each between widths of at most 8 D
 
 
@@ -112,20 +115,38 @@ def _of_prompt(options: TimeLlamaOptions, setting: Setting) -> Iterator[Obstacle
         )
     if prefix and kind.extra:
         yield Obstacle(
-            reason=f"alignment is prefix, and prompts of the kind {kind.name} differ in length from sample to sample",
+            reason=f"alignment is prefix, and prompts of the kind {options.prompt} differ in length from sample to "
+            "sample",
             remedy="set its option prompt or alignment to another value",
         )
     if setting.context < kind.least_context:
         yield Obstacle(
-            reason=f"a prompt of the kind {kind.name} needs {kind.least_context} steps, and the look-back has "
+            reason=f"a prompt of the kind {options.prompt} needs {kind.least_context} steps, and the look-back has "
             f"{setting.context}",
             remedy=f"raise context to {kind.least_context} or more",
         )
 
 
+def prompt(options: TimeLlamaOptions) -> str | None:
+    """The kind of prompt that is aligned with or stands before the tokens."""
+    return None if options.alignment == "none" else options.prompt
+
+
 def has_prompts_of_samples(options: TimeLlamaOptions) -> bool:
     """Whether each sample has its own prompt, whose words depend on its numbers."""
-    return options.alignment != "none" and prompt_kind(options.prompt).extra > 0
+    kind = prompt(options)
+    return kind is not None and prompt_kind(kind).extra > 0
+
+
+def equal_cost(options: TimeLlamaOptions) -> TimeLlamaOptions:
+    """The options without those that cost nothing. A prompt that adds nothing to its text costs what any other does."""
+    same = (*COSTLESS, *(() if prompt_kind(options.prompt).extra else ("prompt",)))
+    return replace(options, **{field.name: field.default for field in fields(options) if field.name in same})
+
+
+def parts(options: TimeLlamaOptions) -> tuple:
+    """What is adapted, aligned and trained."""
+    return options.adapter, options.alignment, options.blocks, options.train_backbone
 
 
 METHODS = (
@@ -134,10 +155,14 @@ METHODS = (
         options=TimeLlamaOptions,
         network="timellama.methods.time_llama.network:TimeLlama",
         backbone=True,
-        prompt=True,
+        prompt=prompt,
         reads_back=has_prompts_of_samples,
+        balance_weight=operator.attrgetter("balance_weight"),
+        column_order=operator.attrgetter("column_order"),
         power=2,  # attends over the variates
         stack=stack,
+        equal_cost=equal_cost,
+        parts=parts,
         obstacles=obstacles,
         # from the paper's to where the blocks add a tenth of their output (docs/depth)
         space={

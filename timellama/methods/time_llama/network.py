@@ -156,6 +156,10 @@ class TimeLlama(Forecaster):
         """The routers' weights, whose gradients are clipped separately from the rest."""
         return [p for adapter in self.adapters if self.routed for p in adapter.router.parameters()]
 
+    def adapter_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the LoRA modules and of their routers; none if the blocks stay as they are."""
+        return [*self.adapters.parameters(), *(self.adalora.parameters() if self.adalora else ())]
+
     def penalty(self) -> Tensor | None:
         """What training adds to the loss whatever the batch: AdaLoRA's orthogonality, weighted; else None."""
         return self.adalora.penalty() if self.adalora else None

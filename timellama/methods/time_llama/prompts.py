@@ -25,9 +25,9 @@ GENERIC = "Numbers that were measured one after another. Task: forecast the numb
 class Prompt:
     """A kind of prompt: the data set's description, from config/datasets.yaml, unless a subclass says otherwise.
 
-    name: its name in the option `prompt`. of_another: its description is that of another data set. extra: the most
-    characters that a sample adds to the text; 0 if one prompt serves all samples. least_context: steps of look-back
-    that it needs.
+    name: what the option `prompt` calls a kind of this package. of_another: its description is that of another data
+    set. extra: the most characters that a sample adds to the text; 0 if one prompt serves all samples. least_context:
+    steps of look-back that it needs.
     """
 
     name: ClassVar[str]

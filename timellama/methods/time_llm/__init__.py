@@ -7,6 +7,7 @@ from timellama.core.values import Count, Probability
 from timellama.methods.method import BLOCK, KEPT, VOCABULARY, Method, Sizes, Stack
 from timellama.methods.obstacles import Obstacle, Setting, few_positions, long_patch
 from timellama.methods.time_llama.lags import LAGS
+from timellama.methods.time_llama.prompts import Descriptive
 from timellama.methods.transformers import patch_count
 
 
@@ -56,7 +57,7 @@ METHODS = (
         options=TimeLLMOptions,
         network="timellama.methods.time_llm.network:TimeLLM",
         backbone=True,
-        prompt=True,
+        prompt=Descriptive.name,
         table=True,
         alone=True,
         reads_back=True,  # the statistics that a window's prompt names

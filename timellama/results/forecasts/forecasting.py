@@ -197,7 +197,7 @@ def training_series(finished: Finished) -> Series:
             f"{path} was made from other raw data (SHA-256 {data.raw_sha256}) than the run was trained on ({digest}); "
             "restore the data, or train the run again"
         )
-    return in_order(data, getattr(finished.used.options, "column_order", 0))
+    return in_order(data, finished.used.column_order)
 
 
 def backbone_of(finished: Finished) -> Path | None:
