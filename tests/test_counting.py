@@ -57,7 +57,8 @@ def test_a_counted_forecast_has_the_operations_of_a_real_one(run_of, shape, meth
     assert costs.forecast.flops == flops > 0
     assert costs.step.flops > costs.forecast.flops / 4
     assert costs.trained == sum(p.numel() for p in model.parameters() if p.requires_grad) > 0
-    assert costs.frozen == sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    kept = [*(p for p in model.parameters() if not p.requires_grad), *model.buffers()]
+    assert costs.frozen == sum(each.numel() for each in kept)
 
 
 @pytest.mark.parametrize("method", ("dlinear", "patchtst", "time-llama"))

@@ -45,10 +45,10 @@ def copy(package, monkeypatch):
 def digests() -> dict[str, str]:
     forget()
     runs = {name: ("long-term", name) for name in LONG} | {"m4": ("short-term", "dlinear")}
-    found = {
-        name: code_of_run(SimpleNamespace(task=task, method=method, options=method_of(method).options()))
-        for name, (task, method) in runs.items()
-    }
+    found = {}
+    for name, (task, method) in runs.items():
+        kind = method_of(method).prompt_kind(method_of(method).options())
+        found[name] = code_of_run(SimpleNamespace(task=task, method=method, prompt_kind=kind))
     found |= {name: code_of_sweep(name.removesuffix(" sweep")) for name in SWEEPS}
     found["tables"] = subject.code_digest("timellama.reports.tables.of_experiments", "timellama.reports.render.markup")
     return found

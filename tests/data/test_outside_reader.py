@@ -74,7 +74,7 @@ def test_its_rows_become_the_canonical_file(dataset, tmp_path):
             ("'sun'", "2025-01-02T00:00:00", "nan", "my_readers:yearly", "interpolated_cells"),
         ),
         ((YEARS[0], YEARS[1] | {"day": ["2025-01-01", "2025-01-03"]}), ("irregular_steps", 1, 0, "quirks", "Days")),
-        (({"day": []}, {"day": []}), ("my_readers:yearly", "float64 [0]", "0 stamps", "0 columns")),
+        (({"day": []}, {"day": []}), ("my_readers:yearly", "float64 [0]", "0 timestamps", "0 columns")),
     ],
 )
 def test_invalid_rows_are_refused_and_nothing_is_written(dataset, tmp_path, years, named):

@@ -21,7 +21,7 @@ from timellama import methods
 from timellama.core.errors import InputError, did_you_mean
 from timellama.core.outside import failure, loaded, offered
 from timellama.methods.method import Method, zero
-from timellama.methods.time_llama.prompts import Descriptive
+from timellama.methods.time_llama.prompts import DESCRIPTION
 
 GROUP = "timellama.methods"
 # What `training.build.build` passes to a network besides its options.
@@ -99,7 +99,7 @@ def _of_class(place: str, network: type) -> Method:
         options=options,
         network=place,
         backbone=bool(names & set(OF_BACKBONE)),
-        prompt=Descriptive.name if names & {"prompt", "description"} else None,
+        prompt=DESCRIPTION if names & {"prompt", "description"} else None,
         table="embedding_table" in names,
         calendar="calendar" in names,
         balance_weight=operator.attrgetter("balance_weight") if "balance_weight" in names else zero,

@@ -17,7 +17,7 @@ from timellama.core.outside import failure, is_own, loaded
 from timellama.experiments.memory import TRAINED
 from timellama.experiments.run import Run
 from timellama.methods.registry import OF_BACKBONE, SIZES, method_of
-from timellama.methods.time_llama.prompts import Empty, prompt_code, prompt_kind
+from timellama.methods.time_llama.prompts import Prompt, prompt_code, prompt_kind
 
 BACKBONE_MODULES = ("timellama.backbones.blocks", "timellama.backbones.prepared")
 
@@ -111,7 +111,7 @@ def _backbone_parts(run: Run, folder: Path | None) -> dict[str, Callable[[], Any
 def _prompt(run: Run, embedder: Any) -> Any:
     """What the run's kind of prompt makes of its text: embeddings [P, D], or a module that makes them.
 
-    A run that reads no text gets the empty prompt.
+    A run that reads no text gets no tokens, [0, D].
     """
-    kind = prompt_kind(run.prompt_kind or Empty.name)
+    kind = prompt_kind(run.prompt_kind) if run.prompt_kind else Prompt
     return kind.embeddings(run.prompt or "", context=run.context, embedder=embedder)

@@ -12,7 +12,7 @@ from timellama.core.values import ADDED, Count, Flag, NotNegative, Positive, Who
 from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack
 from timellama.methods.obstacles import Obstacle, Setting, few_positions
 from timellama.methods.space import Choices, Interval
-from timellama.methods.time_llama.prompts import Descriptive, PromptName, prompt_kind
+from timellama.methods.time_llama.prompts import DESCRIPTION, PromptName, prompt_kind
 
 ALIGNMENT = 5  # square layers of the cross-attention, `alignment.py`
 LEAST_STEPS = 3  # of AdaLoRA: one to measure the importance, one to prune, one to continue training
@@ -49,7 +49,7 @@ class TimeLlamaOptions:
     attention: Literal["causal", "bidirectional"] = "causal"  # open; causal is what the pretrained blocks know
     positions: Literal["backbone", "none"] = "backbone"  # open
     # figure 1: a description of the data set; the others are in timellama/methods/time_llama/prompts.py
-    prompt: PromptName = Descriptive.name
+    prompt: PromptName = DESCRIPTION
     blocks: Literal["pretrained", "attention", "none"] = "pretrained"  # the others are controls of arXiv 2406.16964
     column_order: Whole = 0  # 0: the file's; else the seed of a permutation, since "last token" means the last column
     train_backbone: Flag = False  # the paper freezes it; trained with random weights it is such a control too

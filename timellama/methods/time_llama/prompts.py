@@ -18,6 +18,7 @@ from timellama.core.values import open_choice
 from timellama.methods.time_llama.lags import LAGS
 
 GROUP = "timellama.prompts"  # of entry points
+DESCRIPTION = "descriptive"  # the name of the paper's kind; to name it needs none of its code
 SEED = 0  # our choice: one control for all seeds of a run, as there is one description
 GENERIC = "Numbers that were measured one after another. Task: forecast the numbers that follow."
 
@@ -53,7 +54,7 @@ class Prompt:
 class Descriptive(Prompt):
     """The data set's description (figure 1)."""
 
-    name = "descriptive"
+    name = DESCRIPTION
 
 
 class Generic(Prompt):

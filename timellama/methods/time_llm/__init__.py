@@ -7,7 +7,7 @@ from timellama.core.values import Count, Probability
 from timellama.methods.method import BLOCK, KEPT, VOCABULARY, Method, Sizes, Stack
 from timellama.methods.obstacles import Obstacle, Setting, few_positions, long_patch
 from timellama.methods.time_llama.lags import LAGS
-from timellama.methods.time_llama.prompts import Descriptive
+from timellama.methods.time_llama.prompts import DESCRIPTION
 from timellama.methods.transformers import patch_count
 
 
@@ -57,7 +57,7 @@ METHODS = (
         options=TimeLLMOptions,
         network="timellama.methods.time_llm.network:TimeLLM",
         backbone=True,
-        prompt=Descriptive.name,
+        prompt=DESCRIPTION,
         table=True,
         alone=True,
         reads_back=True,  # the statistics that a window's prompt names
