@@ -15,8 +15,6 @@ from timellama.methods.time_llama import TimeLlamaOptions
 from timellama.training.build import build, model_class, weight_bytes
 from timellama.training.precision import autocast
 
-# Options that training uses, not the model's constructor.
-ELSEWHERE = {"time-llama": {"balance_weight", "column_order"}}
 VARIANTS = {
     *(f"time-llama-{number}" for number in range(1, 7)),
     *(f"time-llama-n{number}" for number in (1, 2, 3, 5, 6, 7)),
@@ -40,9 +38,10 @@ def test_a_method_builds_and_forecasts(method, tiny, run_of):
 
 @pytest.mark.parametrize("method", every_method())
 def test_every_option_reaches_the_constructor(method):
-    options = {field.name for field in dataclasses.fields(method_of(method).options)} - ELSEWHERE.get(method, set())
+    options = {field.name for field in dataclasses.fields(method_of(method).options)}
     parameters = inspect.signature(model_class(method)).parameters
-    assert options <= set(parameters)
+    beside = set(method_of(method).beside_network)
+    assert beside <= options and options - beside <= set(parameters) and not beside & set(parameters)
     assert all(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters.values()), "no second defaults"
 
 

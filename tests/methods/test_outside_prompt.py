@@ -69,8 +69,8 @@ def test_it_can_make_a_prompt_for_each_sample(visitor, matrix_of, folder):
 
 def test_a_kind_without_a_name_is_called_what_the_option_says(visitor):
     options = TimeLlamaOptions(prompt=f"{visitor}:LastValue", alignment="prefix")
-    found = list(
-        method_of("time-llama").obstacles(options, Setting(context=96, horizon=24, variates=7, width=32, modules=6))
+    found = method_of("time-llama").obstacles_to(
+        options, Setting(context=96, horizon=24, variates=7, width=32, modules=6)
     )
     assert [f"{visitor}:LastValue" in obstacle.reason for obstacle in found] == [True]
 

@@ -88,6 +88,11 @@ class Embedder:
         """What the model multiplies its embeddings by."""
         return load_prepared(self.folder).embedding_scale
 
+    @property
+    def width(self) -> int:
+        """D, the width of an embedding."""
+        return load_prepared(self.folder).width
+
     def tokenise(self, text: str) -> list[int]:
         """The token ids of a text, with the model's own special tokens."""
         return self._tokeniser(text)

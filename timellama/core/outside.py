@@ -118,7 +118,7 @@ def chosen(name: str, own: Mapping[str, Any], *, group: str, of: str, kind: type
         return loaded(added.get(name, name), of=of, kind=kind)
     known = [*own, *added]
     hint = did_you_mean(name, known)
-    raise InputError(f"{of} is {name!r}; it must be one of {', '.join([*known, 'module:NAME of your own'])}{hint}")
+    raise InputError(f"{of} is {name!r}; it must be one of {', '.join(known)}, or module:NAME of your own{hint}")
 
 
 @contextmanager

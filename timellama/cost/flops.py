@@ -8,7 +8,6 @@ and the wording of Time-LLM's prompts.
 
 import dataclasses
 import importlib
-import inspect
 import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +30,7 @@ from timellama.experiments.run import Run
 from timellama.methods.forecaster import Forecaster
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama.prompts import prompt_kind
-from timellama.training.build import constructed, frozen_and_trained, model_class, sizes_of, weight_bytes
+from timellama.training.build import constructed, frozen_and_trained, model_class, requested, sizes_of, weight_bytes
 from timellama.training.steps.step import gradients
 from timellama.training.trial import try_network
 
@@ -157,7 +156,7 @@ def build_shape(run: Run, *, shape: BackboneShape | None, device: str) -> Foreca
     with torch.device(device):
         if shape is not None:
             given |= _backbone_parts(run, shape)
-        model = constructed(run, kind, {name: given[name] for name in inspect.signature(kind).parameters})
+        model = constructed(run, kind, {name: given[name] for name in requested(run, kind, given=tuple(given))})
     return model.to(device)
 
 

@@ -94,7 +94,7 @@ class Measured:
 
 def kind_of(run: Run) -> Kind:
     """What models must have in common for their passes to cost the same calls and operations at equal sizes."""
-    return (run.method, run.backbone and run.backbone.name, *method_of(run.method).parts(run.options))
+    return (run.method, run.backbone and run.backbone.name, *method_of(run.method).parts_of(run.options))
 
 
 def calibrate(

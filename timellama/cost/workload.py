@@ -71,7 +71,7 @@ def shape_run(run: Run) -> Run:
         split=ANY_SPLIT,
         train_percent=100,
         variant=run.method,
-        options=method_of(run.method).equal_cost(run.options),
+        options=method_of(run.method).costs_as(run.options),
         training=training,
         backbone=backbone,
         prompt=None if length is None else "x" * length,

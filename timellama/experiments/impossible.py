@@ -82,7 +82,7 @@ def obstacles_of(run: Run, entry: Dataset, backbone: BackboneEntry | None) -> It
         modules=len(backbone.modules) if backbone else 0,
         positions=positions_of(backbone) if backbone else None,
     )
-    yield from method_of(run.method).obstacles(run.options, setting)
+    yield from method_of(run.method).obstacles_to(run.options, setting)
 
 
 def require_runs(runs: Mapping[str, Iterable], cells: Iterable[ImpossibleCell], *, origin: str) -> None:

@@ -41,9 +41,9 @@ from timellama.experiments.methods_file import DatasetSettings, MethodEntry, loa
 from timellama.experiments.run import Backbone, Run, Training
 from timellama.experiments.sweep import Sweep
 from timellama.methods.obstacles import Obstacle
-from timellama.methods.registry import method_of
+from timellama.methods.registry import method_of, prompt_of
 from timellama.methods.series_method import require_look_back
-from timellama.methods.time_llama.prompts import other_dataset, prompt_kind
+from timellama.methods.time_llama.prompts import other_dataset, prompt_kind, text_of
 
 EFFICIENCY = "efficiency"  # the one experiment that measures time and memory instead of errors
 
@@ -327,10 +327,10 @@ def _makes(kind: str, spec: MethodEntry, methods: Mapping[str, MethodEntry]) -> 
 
 
 def _options(spec: MethodEntry, backbone: LanguageModel | None, settings: Mapping):
-    kind = method_of(spec.method).options
-    if backbone and "rank" in {field.name for field in dataclasses.fields(kind)}:
+    method = method_of(spec.method)
+    if backbone and "rank" in {field.name for field in dataclasses.fields(method.options)}:
         settings = {"rank": backbone.rank} | settings
-    return kind(**settings)
+    return method.options_from(settings)
 
 
 def _training(spec: MethodEntry, settings: Mapping, options, where: str) -> Training | None:
@@ -384,7 +384,7 @@ def _prompt(
     entry: Dataset, datasets: Mapping[str, Dataset], method: str, options, *, context: int, horizon: int
 ) -> str | None:
     """The prompt's text; None for a run that reads none, so that its number does not depend on the wording."""
-    if (name := method_of(method).prompt_kind(options)) is None:
+    if (name := prompt_of(method, options)) is None:
         return None
 
     def filled(of: Dataset) -> str:
@@ -395,4 +395,4 @@ def _prompt(
         # Not a user-supplied one, or adding data would change other runs.
         domains = {name: of.domain for name, of in datasets.items() if not of.local or of is entry}
         entry = datasets[other_dataset(entry.name, domains=domains)]
-    return kind.text(filled(entry))
+    return text_of(name, filled(entry))

@@ -63,7 +63,7 @@ def stack_of(run: Run, *, width: int | None, variates: int | None = None) -> Sta
         blocks=run.backbone.blocks if run.backbone else 0,
         width=width or 0,
     )
-    return method_of(run.method).stack(run.options, sizes)
+    return method_of(run.method).stack_at(run.options, sizes)
 
 
 def weight_bounds(run: Run, *, width: int | None) -> tuple[int, int]:

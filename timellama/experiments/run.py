@@ -150,8 +150,8 @@ class Run:
 
     def settled(self, *, options: dict[str, Any], training: dict[str, Any]) -> "Run":
         """A searched run with the settings that were chosen for it, as `named_fields` gives them."""
-        kind = method_of(self.method).options
-        return dataclasses.replace(self, options=kind(**options), training=Training(**training), trials=())
+        made = method_of(self.method).options_from(options)
+        return dataclasses.replace(self, options=made, training=Training(**training), trials=())
 
     @property
     def zone(self) -> str | None:
@@ -177,12 +177,12 @@ class Run:
     @property
     def balance_weight(self) -> float:
         """What training multiplies a router's balance loss by; 0 for a method without routers."""
-        return method_of(self.method).balance_weight(self.options)
+        return method_of(self.method).weight_of_balance(self.options)
 
     @property
     def column_order(self) -> int:
         """The seed of the order in which the variates are read; 0 for the file's order."""
-        return method_of(self.method).column_order(self.options)
+        return method_of(self.method).order_of_columns(self.options)
 
     @property
     def prompt_kind(self) -> str | None:
@@ -198,7 +198,7 @@ class Run:
         """The inverse of `to_json`."""
         fields = json.loads(text)
         fields["split"] = Split(**fields["split"])
-        fields["options"] = method_of(fields["method"]).options(**fields["options"])
+        fields["options"] = method_of(fields["method"]).options_from(fields["options"])
         fields["training"] = fields["training"] and Training(**fields["training"])
         fields["backbone"] = fields["backbone"] and Backbone(**fields["backbone"])
         fields |= {name: tuple(fields.get(name, ())) for name in ("trials", "calendar")}

@@ -1,12 +1,14 @@
 """What a method is besides its network: its options, what it can do, and how its work grows.
 
-Only the standard library is imported: planning reads these records and needs no torch.
+No library is imported: planning reads these records and needs no torch.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from timellama.core.errors import InputError
+from timellama.core.outside import failure, is_own
 from timellama.methods.obstacles import Obstacle, Setting, none
 from timellama.methods.space import Space
 
@@ -94,7 +96,8 @@ class Method:
     requests. equal_cost: options that cost as much as the given ones, the same for all that cost the same, so that
     each cost is counted once. parts: which parts its network has with some options, so that speeds are measured for
     each set of parts. space: what a search varies besides what it varies for every method. assumed: `module:NAME`
-    of a mapping from what it calls to what replaces it when operations are counted without numbers.
+    of a mapping from what it calls to what replaces it when operations are counted without numbers. beside_network: the
+    options that the record's functions read and the network does not take; it takes all others.
     """
 
     name: str
@@ -119,18 +122,75 @@ class Method:
     parts: Callable[[Any], tuple] = all_parts
     space: Space = field(default_factory=dict)
     assumed: str | None = None
+    beside_network: tuple[str, ...] = ()
+
+    def options_from(self, given: Mapping[str, Any]) -> Any:
+        """The options with these values. A list, which files have in place of a tuple, becomes one, so that runs can be
+        hashed."""
+        return self.options(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
 
     def forecasts_alone(self, options: Any) -> bool:
-        """Whether, with these options, each variate is forecast alone."""
-        return self.alone(options) if callable(self.alone) else self.alone
+        """Whether, with these options, each variate is forecast alone. Raises InputError as every answer here does:
+        if a function from outside the package fails, and for an answer of another type."""
+        return self._answer("alone", bool, "True or False", options)
 
     def prompt_kind(self, options: Any) -> str | None:
         """The name of the kind of prompt that it reads with these options; None if it reads none."""
-        return self.prompt(options) if callable(self.prompt) else self.prompt
+        return self._answer("prompt", str | None, "the name of a kind of prompt, or None", options)
 
     def has_read_back(self, options: Any) -> bool:
         """Whether, with these options, a training step reads numbers back from the device."""
-        return self.reads_back(options) if callable(self.reads_back) else self.reads_back
+        return self._answer("reads_back", bool, "True or False", options)
+
+    def weight_of_balance(self, options: Any) -> float:
+        """What training multiplies `Forecast.balance` by."""
+        return self._answer("balance_weight", int | float, "a number", options)
+
+    def order_of_columns(self, options: Any) -> int:
+        """The seed of the order in which the variates are read; 0 for the file's order."""
+        return self._answer("column_order", int, "a whole number", options)
+
+    def obstacles_to(self, options: Any, setting: Setting) -> list[Obstacle]:
+        """Why it cannot be run with these options at these sizes; empty if it can."""
+        found = self._answer("obstacles", list | tuple, "Obstacles", options, setting)
+        for each in found:
+            self._of_type("obstacles", each, Obstacle, "Obstacles")
+        return list(found)
+
+    def stack_at(self, options: Any, sizes: Sizes) -> Stack:
+        """How its layers grow, at these sizes."""
+        return self._answer("stack", Stack, "a Stack", options, sizes)
+
+    def costs_as(self, options: Any) -> Any:
+        """The options that stand for all those with the same cost."""
+        return self._answer("equal_cost", self.options, f"{self.options.__name__}", options)
+
+    def parts_of(self, options: Any) -> tuple:
+        """The parts that its network has with these options."""
+        return self._answer("parts", tuple, "a tuple", options)
+
+    def _answer(self, field: str, kind: Any, said: str, *given: Any) -> Any:
+        """A field of the record, or what it gives if it is a function."""
+        found = getattr(self, field)
+        if callable(found):
+            try:
+                found = found(*given)
+                # A generator fails when it is read.
+                found = list(found) if isinstance(found, Iterator) else found
+            except Exception as error:  # whatever the function raises
+                if isinstance(error, InputError) or is_own(self.network):
+                    raise
+                raise InputError(
+                    f"method {self.name!r}: the function `{field}` of its record failed: {failure(error)}; correct it"
+                ) from error
+        return self._of_type(field, found, kind, said)
+
+    def _of_type(self, field: str, found: Any, kind: Any, said: str) -> Any:
+        if not isinstance(found, kind):
+            raise InputError(
+                f"method {self.name!r}: `{field}` of its record gives {found!r}, but must give {said}; correct it"
+            )
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,16 +12,17 @@ import inspect
 import json
 import operator
 import pkgutil
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import Field, Strict, TypeAdapter
 from pydantic.errors import PydanticUserError
 
 from timellama import methods
 from timellama.core.errors import InputError, did_you_mean
-from timellama.core.outside import failure, loaded, offered
+from timellama.core.outside import failure, is_own, loaded, offered
 from timellama.methods.method import Method, zero
-from timellama.methods.time_llama.prompts import DESCRIPTION
+from timellama.methods.time_llama.prompts import DESCRIPTION, prompt_kind
 
 GROUP = "timellama.methods"
 # What `training.build.build` passes to a network besides its options.
@@ -37,7 +38,7 @@ def every_method() -> dict[str, Method]:
         if module.ispkg:
             for method in importlib.import_module(f"{methods.__name__}.{module.name}").METHODS:
                 found[method.name] = method
-    return offered(found, group=GROUP, kind=Method)
+    return {name: _checked(method) for name, method in offered(found, group=GROUP, kind=Method).items()}
 
 
 def trains_nothing() -> tuple[str, ...]:
@@ -67,10 +68,71 @@ def method_of(name: str) -> Method:
     return known[name]
 
 
+def prompt_of(name: str, options: Any) -> str | None:
+    """The kind of prompt that the method of a name reads with these options; None if it reads none.
+
+    Raises InputError if a record names a kind that does not exist.
+    """
+    kind = method_of(name).prompt_kind(options)
+    try:
+        if kind is not None:
+            prompt_kind(kind)
+    except InputError as error:
+        raise InputError(f"method {name!r}: in its record, {error}") from error
+    return kind
+
+
+def _checked(method: Method) -> Method:
+    """A record; one from outside the package has options that are read as strictly as the package's own.
+
+    Raises InputError for a field that planning cannot use.
+    """
+    if is_own(method.network):
+        return method
+    said, options = f"method {method.name!r}: in its record,", method.options
+    if not (inspect.isclass(options) and dataclasses.is_dataclass(options) and options.__dataclass_params__.frozen):
+        raise InputError(f"{said} options is {options!r}, but must be a frozen dataclass; decorate it so")
+    for field in ("balance_weight", "column_order", "obstacles", "stack", "equal_cost", "parts"):
+        if not callable(value := getattr(method, field)):
+            raise InputError(f"{said} {field} is {value!r}, but must be a function; write `lambda options: {value!r}`")
+    names = [field.name for field in dataclasses.fields(options)]
+    if lost := [name for name in method.beside_network if name not in names]:
+        hint = did_you_mean(lost[0], names)
+        raise InputError(f"{said} beside_network names {lost[0]!r}, which is no option; correct it{hint}")
+    try:
+        kinds = get_type_hints(options, include_extras=True)
+    except (NameError, SyntaxError, TypeError) as error:
+        raise InputError(
+            f"{said} an annotation of options cannot be resolved ({failure(error)}); correct it"
+        ) from error
+    fields = [
+        (
+            field.name,
+            strict_type(kinds[field.name]),
+            dataclasses.field(default=field.default, default_factory=field.default_factory),
+        )
+        for field in dataclasses.fields(options)
+    ]
+    # A subclass, so that the record's functions get what they expect.
+    strict = dataclasses.make_dataclass(options.__name__, fields, bases=(options,), frozen=True, kw_only=True)
+    strict.__doc__, strict.__module__ = options.__doc__, options.__module__
+    return dataclasses.replace(method, options=strict)
+
+
+def strict_type(kind: Any) -> Any:
+    """The type of an option that a configuration's value must have as it stands: "16" is no number."""
+    if kind in (int, float, bool):
+        return Annotated[kind, Strict()]
+    parts = tuple(each if each is ... else strict_type(each) for each in get_args(kind))
+    if get_origin(kind) in (Union, UnionType):
+        return functools.reduce(operator.or_, parts)
+    return tuple[parts] if get_origin(kind) is tuple else kind
+
+
 def _named(place: str) -> Method:
     found = loaded(place, of="method", kind=(type, Method))
     if isinstance(found, Method):
-        return dataclasses.replace(found, name=place)
+        return _checked(dataclasses.replace(found, name=place))
     # Checked by name, because planning does not load torch.
     bases = [f"{base.__module__}.{base.__qualname__}" for base in found.__mro__] if inspect.isclass(found) else []
     if "torch.nn.modules.module.Module" not in bases:
@@ -130,12 +192,7 @@ def _option(place: str, parameter: inspect.Parameter) -> Any:
             f"{said} is annotated with {parameter.annotation!r}, which no configuration can hold; give int, float, "
             "bool, str, or a tuple of these"
         ) from error
-    # "16" is not a whole number, as in the package's own options.
-    kind = (
-        Annotated[parameter.annotation, Strict()]
-        if parameter.annotation in (int, float, bool)
-        else parameter.annotation
-    )
+    kind = strict_type(parameter.annotation)
     if parameter.default is parameter.empty:
         about = f"an option of {place}, none of what a run gives: {', '.join(given)}{hint}"
         return parameter.name, Annotated[kind, Field(description=about)]

@@ -8,16 +8,16 @@ code digest holds only the code it uses.
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from timellama.core.errors import InputError
+from timellama.core.errors import InputError, did_you_mean
 from timellama.core.outside import failure, is_own, loaded
 from timellama.experiments.memory import TRAINED
 from timellama.experiments.run import Run
 from timellama.methods.registry import OF_BACKBONE, SIZES, method_of
-from timellama.methods.time_llama.prompts import Prompt, prompt_code, prompt_kind
+from timellama.methods.time_llama.prompts import embeddings_of, prompt_code
 
 BACKBONE_MODULES = ("timellama.backbones.blocks", "timellama.backbones.prepared")
 
@@ -43,15 +43,34 @@ def build(run: Run, *, backbone_folder: Path | None) -> Any:
     kind = model_class(run.method)
     given = sizes_of(run) | dataclasses.asdict(run.options)
     parts = _backbone_parts(run, backbone_folder)
-    arguments = {}
-    for name in inspect.signature(kind).parameters:
-        if name in parts:
-            arguments[name] = parts[name]()
-        elif name in given:
-            arguments[name] = given[name]
-        else:
-            raise ValueError(f"{kind.__name__} requires {name!r}, which a run of {run.method!r} does not hold")
-    return constructed(run, kind, arguments)
+    names = requested(run, kind, given=(*parts, *given))
+    return constructed(run, kind, {name: parts[name]() if name in parts else given[name] for name in names})
+
+
+def requested(run: Run, kind: type, *, given: Sequence[str]) -> tuple[str, ...]:
+    """The parameters of a network's constructor, each of which is in `given`.
+
+    Raises InputError for one that is not, and for an option that the network does not take.
+    """
+    names, said = tuple(inspect.signature(kind).parameters), f"method {run.method!r}: its network {kind.__name__}"
+    for name in names:
+        if name in given:
+            continue
+        if name in OF_BACKBONE:
+            raise InputError(f"{said} has the parameter {name!r}, so its record must say backbone=True; add that")
+        raise InputError(
+            f"{said} has the parameter {name!r}, which is neither an option of its record nor one of the values that a "
+            f"run provides ({', '.join((*SIZES, *OF_BACKBONE))}); make it an option, or remove it"
+            f"{did_you_mean(name, given)}"
+        )
+    beside = method_of(run.method).beside_network
+    for field in dataclasses.fields(run.options):
+        if field.name not in names and field.name not in beside:
+            raise InputError(
+                f"{said} does not take the option {field.name!r} of its record; add the parameter, or, if only the "
+                "record's functions read the option, name it in beside_network"
+            )
+    return names
 
 
 def sizes_of(run: Run) -> dict[str, int]:
@@ -113,5 +132,6 @@ def _prompt(run: Run, embedder: Any) -> Any:
 
     A run that reads no text gets no tokens, [0, D].
     """
-    kind = prompt_kind(run.prompt_kind) if run.prompt_kind else Prompt
-    return kind.embeddings(run.prompt or "", context=run.context, embedder=embedder)
+    if run.prompt_kind is None:
+        return embedder.rows("")
+    return embeddings_of(run.prompt_kind, run.prompt or "", context=run.context, embedder=embedder)

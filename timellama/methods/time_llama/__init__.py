@@ -162,6 +162,7 @@ METHODS = (
         power=2,  # attends over the variates
         stack=stack,
         equal_cost=equal_cost,
+        beside_network=("balance_weight", "column_order"),
         parts=parts,
         obstacles=obstacles,
         # from the paper's to where the blocks add a tenth of their output (docs/depth)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from timellama.core.errors import InputError
-from timellama.core.outside import chosen
+from timellama.core.outside import chosen, failure, is_own
 from timellama.core.values import open_choice
 from timellama.methods.time_llama.lags import LAGS
 
@@ -152,7 +152,52 @@ def prompt_kind(name: str) -> type[Prompt]:
     kind = chosen(name, own_prompts(), group=GROUP, of="prompt", kind=type)
     if not (isinstance(kind, type) and issubclass(kind, Prompt)):
         raise InputError(f"prompt {name!r} is not a subclass of {Prompt.__module__}.Prompt; name one")
+    for part, least in (("extra", 0), ("least_context", 1)):
+        if not isinstance(value := getattr(kind, part), int) or value < least:
+            raise InputError(
+                f"prompt {name!r}: {part} is {value!r}, but must be a whole number from {least}; change it"
+            )
     return kind
+
+
+def text_of(name: str, description: str) -> str:
+    """The text that a run of this kind records. Raises InputError if a kind from outside the package gives none."""
+    text = _given(name, "text", description)
+    if not isinstance(text, str):
+        raise InputError(f"prompt {name!r}: text gives {text!r}, but must give text; correct it")
+    return text
+
+
+def embeddings_of(name: str, text: str, *, context: int, embedder: Any) -> Any:
+    """What a model gets from this kind of prompt: a tensor [P, D], or a module.
+
+    Raises InputError if a kind from outside the package gives anything else, or a module that adds no words.
+    """
+    from torch import Tensor, nn
+
+    given, width = _given(name, "embeddings", text, context=context, embedder=embedder), embedder.width
+    if isinstance(given, nn.Module):
+        if not prompt_kind(name).extra:
+            raise InputError(
+                f"prompt {name!r}: embeddings gives a module, and extra is 0; set extra to the most characters that a "
+                "sample adds to the text"
+            )
+    elif not isinstance(given, Tensor) or given.dim() != 2 or given.shape[1] != width:
+        found = f"a tensor {list(given.shape)}" if isinstance(given, Tensor) else repr(given)
+        raise InputError(
+            f"prompt {name!r}: embeddings gives {found}, but must give a tensor [P, D {width}] or a module; correct it"
+        )
+    return given
+
+
+def _given(name: str, part: str, *values: Any, **named: Any) -> Any:
+    kind = prompt_kind(name)
+    try:
+        return getattr(kind, part)(*values, **named)
+    except Exception as error:  # whatever the class raises
+        if isinstance(error, InputError) or is_own(kind.__module__):
+            raise
+        raise InputError(f"prompt {name!r}: {part} failed: {failure(error)}; correct it") from error
 
 
 PromptName = open_choice(own_prompts(), load=prompt_kind)
