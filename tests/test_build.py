@@ -40,8 +40,8 @@ def test_a_method_builds_and_forecasts(method, tiny, run_of):
 def test_every_option_reaches_the_constructor(method):
     options = {field.name for field in dataclasses.fields(method_of(method).options)}
     parameters = inspect.signature(model_class(method)).parameters
-    beside = set(method_of(method).beside_network)
-    assert beside <= options and options - beside <= set(parameters) and not beside & set(parameters)
+    of_training = {method_of(method).balance_weight, method_of(method).column_order}
+    assert options - of_training <= set(parameters)
     assert all(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters.values()), "no second defaults"
 
 

@@ -1,16 +1,20 @@
 """Records from outside the package: read as strictly as the package's own, and a mistake in one is named."""
 
 import dataclasses
+import importlib
+import re
 import sys
 
 import pytest
 import torch
 import yaml
 
-from tests import made_up
+from tests import made_up, printed
 from tests.refusal import refused
 from timellama.experiments.matrix import make_matrix
 from timellama.methods import registry
+from timellama.methods.method import Method
+from timellama.methods.obstacles import Setting
 from timellama.methods.registry import method_of
 from timellama.methods.time_llama import prompts
 from timellama.training.build import build
@@ -76,16 +80,17 @@ def takes_nothing():
 
 RIGHT = record()
 UNFROZEN = record(options=Melting)
-NUMBER = record(balance_weight=0.1)
+NUMBER = record(stack=7)
+WEIGHT = record(balance_weight=0.1)
 SLEEPY = record(obstacles=sleepy)
 WORDED = record(obstacles=worded)
 NOTHING = record(stack=takes_nothing)
 TALKS = record(alone=lambda options: "yes")
 POEM = record(prompt="poem", backbone=True)
 ODD = record(prompt=lambda options: 3, backbone=True)
-LOST = record(beside_network=("scael",))
+LOST = record(column_order="scael")
 FORGETS = record(options=Wider)
-REMEMBERS = record(options=Wider, beside_network=("forgotten",), balance_weight=lambda o: o.forgotten)
+REMEMBERS = record(options=Wider, balance_weight="forgotten")
 WORDLESS = record(network="OfWords")
 
 
@@ -170,13 +175,14 @@ def test_options_reach_the_run_as_they_are_written(planned):
     ("record", "named"),
     [
         ("UNFROZEN", ("options", "Melting", "frozen")),
-        ("NUMBER", ("balance_weight", "0.1")),
+        ("NUMBER", ("stack", "7")),
+        ("WEIGHT", ("balance_weight", "0.1")),
         ("SLEEPY", ("obstacles", "ZeroDivisionError", "records.py", "line")),
         ("WORDED", ("obstacles", "'too long'", "Obstacles")),
         ("TALKS", ("alone", "'yes'")),
         ("POEM", ("'poem'", "descriptive")),
         ("ODD", ("prompt", "3")),
-        ("LOST", ("beside_network", "'scael'", "scale")),
+        ("LOST", ("column_order", "'scael'", "scale")),
     ],
 )
 def test_a_mistake_in_a_record_is_named_when_planning(planned, record, named):
@@ -188,14 +194,14 @@ def test_a_mistake_in_a_record_is_named_when_planning(planned, record, named):
 
 @pytest.mark.parametrize(
     ("record", "named"),
-    [("FORGETS", ("Net", "'forgotten'", "beside_network")), ("WORDLESS", ("OfWords", "'prompt'", "backbone=True"))],
+    [("FORGETS", ("Net", "'forgotten'")), ("WORDLESS", ("OfWords", "'prompt'", "backbone=True"))],
 )
 def test_a_record_that_does_not_match_its_network_is_refused(planned, record, named):
     with refused(f"'records:{record}'", *named):
         build(planned(f"records:{record}"), backbone_folder=None)
 
 
-def test_an_option_may_be_read_by_the_record_only(planned):
+def test_the_network_need_not_take_the_weight_of_its_balance_loss(planned):
     run = planned("records:REMEMBERS", forgotten=4)
     model, x = build(run, backbone_folder=None), torch.randn(2, run.context, run.variates)
     assert run.balance_weight == 4 and model(x).shape == (2, run.horizon, run.variates)
@@ -222,3 +228,18 @@ def test_a_mistake_in_a_kind_of_prompt_is_named_when_planning(planned, kind, nam
 def test_what_is_no_prompt_is_refused_before_training(planned, tiny, kind, named):
     with refused(f"'records:{kind}'", *named):
         build(planned("time-llama", prompt=f"records:{kind}"), backbone_folder=tiny)
+
+
+def test_the_page_explains_every_field_of_a_record():
+    section = printed.text().partition("### A record\n")[2].partition("\n### ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {field.name for field in dataclasses.fields(Method)}
+
+
+def test_the_pages_obstacle_is_one(tmp_path, monkeypatch):
+    (tmp_path / "page_obstacles.py").write_text(printed.block("python", "def obstacles("), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    obstacles = importlib.import_module("page_obstacles").obstacles
+    method = Method(name="own", options=method_of("dlinear").options, network="none:None", obstacles=obstacles)
+    short, long = (Setting(context=context, horizon=24, variates=1) for context in (12, 24))
+    assert len(method.obstacles_to(None, short)) == 1 and not method.obstacles_to(None, long)

@@ -55,11 +55,6 @@ def one_layer(_: Any, sizes: Sizes) -> Stack:
     return Stack(tokens=sizes.variates, layers=1, parameters=weights, kept=kept, trained=2 * weights)
 
 
-def zero(_: Any) -> int:
-    """0 with any options."""
-    return 0
-
-
 def unchanged(options: Any) -> Any:
     """The options themselves: each of them may change the cost."""
     return options
@@ -86,18 +81,17 @@ class Method:
     its network's parameter `calendar` is C, 0 if there are none. batch_statistics: in training it normalises over
     the whole batch. reads_back: a training step reads numbers back from the device, as `.item()` and `.tolist()`
     do, or computes tensors whose sizes depend on them, so that it cannot be a CUDA graph; a function of the options
-    if they decide it. balance_weight: what training multiplies its `Forecast.balance` by, as a function of the
-    options. column_order: the seed of the order in which it reads the variates, 0 for the file's, likewise.
-    seasons: whole seasons that its look-back must hold. below_season: what it does if the look-back holds no whole
-    season, as tables word it; empty if it always does the same. obstacles: why it cannot be run with some options
-    at some sizes, so that planning can report it.
+    if they decide it. balance_weight: the name of the option that training multiplies its `Forecast.balance` by.
+    column_order: the name of the option that is the seed of the order in which it reads the variates, 0 for the
+    file's. The network need not take these two options. seasons: whole seasons that its look-back must hold.
+    below_season: what it does if the look-back holds no whole season, as tables word it; empty if it always does
+    the same. obstacles: why it cannot be run with some options at some sizes, so that planning can report it.
 
     power: the power of N that its work grows with. stack: how its layers grow with the sizes, for resource
     requests. equal_cost: options that cost as much as the given ones, the same for all that cost the same, so that
     each cost is counted once. parts: which parts its network has with some options, so that speeds are measured for
     each set of parts. space: what a search varies besides what it varies for every method. assumed: `module:NAME`
-    of a mapping from what it calls to what replaces it when operations are counted without numbers. beside_network: the
-    options that the record's functions read and the network does not take; it takes all others.
+    of a mapping from what it calls to what replaces it when operations are counted without numbers.
     """
 
     name: str
@@ -111,8 +105,8 @@ class Method:
     calendar: bool = False
     batch_statistics: bool = False
     reads_back: bool | Callable[[Any], bool] = False
-    balance_weight: Callable[[Any], float] = zero
-    column_order: Callable[[Any], int] = zero
+    balance_weight: str = ""
+    column_order: str = ""
     seasons: int = 0
     below_season: str = ""
     obstacles: Callable[[Any, Setting], Iterable[Obstacle]] = none
@@ -122,7 +116,6 @@ class Method:
     parts: Callable[[Any], tuple] = all_parts
     space: Space = field(default_factory=dict)
     assumed: str | None = None
-    beside_network: tuple[str, ...] = ()
 
     def options_from(self, given: Mapping[str, Any]) -> Any:
         """The options with these values. A list, which files have in place of a tuple, becomes one, so that runs can be
@@ -144,11 +137,11 @@ class Method:
 
     def weight_of_balance(self, options: Any) -> float:
         """What training multiplies `Forecast.balance` by."""
-        return self._answer("balance_weight", int | float, "a number", options)
+        return getattr(options, self.balance_weight) if self.balance_weight else 0.0
 
     def order_of_columns(self, options: Any) -> int:
         """The seed of the order in which the variates are read; 0 for the file's order."""
-        return self._answer("column_order", int, "a whole number", options)
+        return getattr(options, self.column_order) if self.column_order else 0
 
     def obstacles_to(self, options: Any, setting: Setting) -> list[Obstacle]:
         """Why it cannot be run with these options at these sizes; empty if it can."""

@@ -21,7 +21,7 @@ from pydantic.errors import PydanticUserError
 from timellama import methods
 from timellama.core.errors import InputError, did_you_mean
 from timellama.core.outside import failure, is_own, loaded, offered
-from timellama.methods.method import Method, zero
+from timellama.methods.method import Method
 from timellama.methods.time_llama.prompts import DESCRIPTION, prompt_kind
 
 GROUP = "timellama.methods"
@@ -92,13 +92,15 @@ def _checked(method: Method) -> Method:
     said, options = f"method {method.name!r}: in its record,", method.options
     if not (inspect.isclass(options) and dataclasses.is_dataclass(options) and options.__dataclass_params__.frozen):
         raise InputError(f"{said} options is {options!r}, but must be a frozen dataclass; decorate it so")
-    for field in ("balance_weight", "column_order", "obstacles", "stack", "equal_cost", "parts"):
+    for field in ("obstacles", "stack", "equal_cost", "parts"):
         if not callable(value := getattr(method, field)):
             raise InputError(f"{said} {field} is {value!r}, but must be a function; write `lambda options: {value!r}`")
     names = [field.name for field in dataclasses.fields(options)]
-    if lost := [name for name in method.beside_network if name not in names]:
-        hint = did_you_mean(lost[0], names)
-        raise InputError(f"{said} beside_network names {lost[0]!r}, which is no option; correct it{hint}")
+    for field in ("balance_weight", "column_order"):
+        if (name := getattr(method, field)) and name not in names:
+            raise InputError(
+                f"{said} {field} is {name!r}, but must be the name of an option{did_you_mean(str(name), names)}"
+            )
     try:
         kinds = get_type_hints(options, include_extras=True)
     except (NameError, SyntaxError, TypeError) as error:
@@ -164,7 +166,7 @@ def _of_class(place: str, network: type) -> Method:
         prompt=DESCRIPTION if names & {"prompt", "description"} else None,
         table="embedding_table" in names,
         calendar="calendar" in names,
-        balance_weight=operator.attrgetter("balance_weight") if "balance_weight" in names else zero,
+        balance_weight="balance_weight" if "balance_weight" in names else "",
     )
 
 

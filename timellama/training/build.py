@@ -63,12 +63,11 @@ def requested(run: Run, kind: type, *, given: Sequence[str]) -> tuple[str, ...]:
             f"run provides ({', '.join((*SIZES, *OF_BACKBONE))}); make it an option, or remove it"
             f"{did_you_mean(name, given)}"
         )
-    beside = method_of(run.method).beside_network
+    method = method_of(run.method)
     for field in dataclasses.fields(run.options):
-        if field.name not in names and field.name not in beside:
+        if field.name not in (*names, method.balance_weight, method.column_order):
             raise InputError(
-                f"{said} does not take the option {field.name!r} of its record; add the parameter, or, if only the "
-                "record's functions read the option, name it in beside_network"
+                f"{said} does not take the option {field.name!r} of its record; add the parameter, or remove the option"
             )
     return names
 

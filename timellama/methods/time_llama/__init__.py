@@ -3,7 +3,6 @@
 There is no public reference implementation.
 """
 
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
@@ -157,12 +156,11 @@ METHODS = (
         backbone=True,
         prompt=prompt,
         reads_back=has_prompts_of_samples,
-        balance_weight=operator.attrgetter("balance_weight"),
-        column_order=operator.attrgetter("column_order"),
+        balance_weight="balance_weight",
+        column_order="column_order",
         power=2,  # attends over the variates
         stack=stack,
         equal_cost=equal_cost,
-        beside_network=("balance_weight", "column_order"),
         parts=parts,
         obstacles=obstacles,
         # from the paper's to where the blocks add a tenth of their output (docs/depth)
