@@ -57,8 +57,8 @@ note says so.
 
 These are errors, and nothing is run: a name, a key or a value that no file may hold; a method with a language model
 where none is named; a setting that M4 cannot have (its horizon, its loss, a share of its training rows), or `sampling:
-variates` of a method that does not forecast each variate alone; a data set that has no window in any cell of the
-configuration; and an experiment of which nothing can be run.
+variates` of a method that does not forecast each variate alone, or does not say so; a data set that has no window in
+any cell of the configuration; and an experiment of which nothing can be run.
 """
 TRAINING = """
 ## Training settings

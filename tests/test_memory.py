@@ -154,8 +154,43 @@ def test_sampling_of_variates_sees_each_series_once_per_epoch():
     assert targets.shape == (1, H, 1)
 
 
-def test_single_series_are_refused_for_a_method_over_all_variates(root):
-    config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8"))
-    config["overrides"] = {"time-llama": {"training": {"sampling": "variates"}}}
-    with refused("smoke", "experiments.long_term", "'time-llama'", "sampling", "'variates'", "'windows'"):
-        make_matrix(config, root=root)
+SINGLE = {"training": {"sampling": "variates"}}
+SYNTHETIC = {"context": 96, "horizons": [24]}
+
+
+def longs(**section) -> dict:
+    return {"experiments": {"long_term": {"datasets": {"Synthetic": SYNTHETIC}, "methods": ["rival"]} | section}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        (SINGLE, "training"),
+        ({"methods": {"rival": SINGLE}}, "methods.rival.training"),
+        ({"methods": {"rival": {"datasets": {"Synthetic": SINGLE}}}}, "methods.rival.datasets.Synthetic.training"),
+        ({"overrides": {"itransformer": SINGLE}}, "overrides.itransformer.training"),
+        ({"overrides": {"rival": SINGLE}}, "overrides.rival.training"),
+        (
+            {"overrides": {"rival": {"datasets": {"Synthetic": SINGLE}}}},
+            "overrides.rival.datasets.Synthetic.training",
+        ),
+        (longs(datasets={"Synthetic": SYNTHETIC | SINGLE}), "experiments.long_term.datasets.Synthetic.training"),
+        (longs(overrides={"rival": SINGLE}), "experiments.long_term.overrides.rival.training"),
+    ],
+)
+def test_single_series_are_refused_for_a_method_over_all_variates_where_they_were_set(root, changes, place):
+    config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8")) | longs() | changes
+    rival = made_up.METHOD | {"method": "itransformer"} | changes.get("methods", {}).get("rival", {})
+    with refused(f"'smoke', {place}: sampling", "'variates'", "'itransformer'", "'windows'") as told:
+        make_matrix(config | {"methods": {"rival": rival}}, root=root)
+    assert "alone=True" not in str(told.value), "its record says that it does not forecast each variate alone"
+
+
+def test_single_series_that_the_catalogue_sets_are_named_there(root, tmp_path):
+    (tmp_path / "config").mkdir()
+    catalogue = yaml.safe_load((root / "config/methods.yaml").read_text(encoding="utf-8"))
+    catalogue["rival"] = made_up.METHOD | SINGLE | {"method": "itransformer"}
+    (tmp_path / "config/methods.yaml").write_text(yaml.safe_dump(catalogue), encoding="utf-8")
+    config = yaml.safe_load((root / "config/smoke.yaml").read_text(encoding="utf-8")) | longs()
+    with refused("config/methods.yaml, rival.training: sampling", "'variates'"):
+        make_matrix(config, root=tmp_path)

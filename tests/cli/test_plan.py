@@ -10,6 +10,7 @@ import yaml
 from tests.refusal import unnamed
 from timellama.cost import estimate as estimate
 from timellama.experiments.matrix import make_matrix
+from timellama.experiments.run import Run
 from timellama.results.digests import code_of_run
 
 METRIC = """
@@ -39,6 +40,14 @@ def small(project: Path, **changed) -> Path:
     file = project / "small.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     return file
+
+
+def finish(project: Path, run: Run, **more) -> None:
+    """Leaves a result of this code."""
+    place = project / "results" / run.folder
+    place.mkdir(parents=True)
+    metrics = {"steps": 4, "provenance": {"resumed_at": [], "source_digest": code_of_run(run)}} | more
+    (place / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
 
 
 def test_every_run_is_counted_without_a_device(project, say):
@@ -135,15 +144,24 @@ def test_a_finished_run_that_was_measured_with_other_metrics_counts_as_left(proj
     file = small(project, metrics=["plan_metric:NEAR"])
     runs = make_matrix(yaml.safe_load(file.read_text(encoding="utf-8")), root=project).every_run()
     folder = next(name for name, run in runs.items() if run.method == "dlinear")
-    (project / "results" / folder).mkdir(parents=True)
-    metrics = {"steps": 4, "provenance": {"resumed_at": [], "source_digest": code_of_run(runs[folder])}}
-    (project / "results" / folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    finish(project, runs[folder])
     done = say("plan", "--configfile", file, "--no-measure").stdout
-    assert "1 finished run(s) are left all the same" in done
+    assert not unnamed(done, "1 finished run", "it was measured by other metrics than this configuration names")
     told = json.loads(say("plan", "--configfile", file, "--no-measure", "--json").stdout)
     assert told["runs"] == {"all": 2, "done": 0, "left": 2, "measured_again": 1}
     broken = small(project, metrics=["plan_metric:NEAER"])
     assert not unnamed(say("plan", "--configfile", broken, "--no-measure", code=2).stderr, "plan_metric:NEAER", "NEAR?")
+
+
+def test_runs_that_were_measured_by_metrics_count_as_left_where_the_configuration_names_none(project, say):
+    file = small(project)
+    runs = make_matrix(yaml.safe_load(file.read_text(encoding="utf-8")), root=project).every_run()
+    for run in runs.values():
+        finish(project, run, metrics={"near": {"place": "plan_metric:NEAR", "definition": "ab"}})
+    done = say("plan", "--configfile", file, "--no-measure").stdout
+    assert not unnamed(done, "2 finished runs", "they were measured by other metrics", "names none")
+    told = json.loads(say("plan", "--configfile", file, "--no-measure", "--json").stdout)
+    assert told["runs"] == {"all": 2, "done": 0, "left": 2, "measured_again": 2} and told["metrics"] == []
 
 
 def test_published_weights_are_listed_as_downloads_with_their_size(project, say):

@@ -64,6 +64,28 @@ def test_compare_pairs_the_seeds_of_both(made, say):
     assert "the interval is of 95% over 2 seeds" in text and "kernel" in text
 
 
+OWN = {"name": "worst", "label": "Worst", "direction": "lower", "unit": "", "decimals": 2, "place": "m:WORST"}
+
+
+def test_an_own_metric_has_its_label_and_compare_says_why_it_has_no_test_over_windows(made, say):
+    names = ("dlinear-0", "rlinear-0")
+    for value, name in enumerate(names):
+        own = {"worst": OWN | {"definition": "ab", "value": float(value)}}
+        metrics = metrics_of(made, name) | {"metrics": own}
+        (made.place(name) / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    assert any(line.split()[:1] == ["Worst"] for line in say("show", made.place("dlinear-0")).stdout.splitlines())
+    two = [made.place(name) for name in names]
+    text = say("compare", *two).stdout
+    [row] = [line.split() for line in text.splitlines() if line.split()[1:4] == ["0.00000", "1.00000", "-1.00000"]]
+    assert row[0] == "Worst"
+    notes = [line for line in text.splitlines() if line.startswith("note: ") and not unnamed(line, "windows", "Worst")]
+    assert len(notes) == 1 and not unnamed(notes[0], "MSE", "MAE")
+    for place in two:
+        (place / "windows.npz").unlink()
+    notes = json.loads(say("compare", *two, "--json").stdout)["notes"]
+    assert not [note for note in notes if "Worst" in note], "nothing has a test over windows then"
+
+
 def test_a_deterministic_method_is_paired_with_every_seed(made, say):
     told = json.loads(say("compare", made.place("naive"), made.place("dlinear-0"), "--json").stdout)
     assert told["seeds"] == [0, 1]

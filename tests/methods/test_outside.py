@@ -115,6 +115,10 @@ def test_an_installed_package_can_offer_the_pages_method(root, config, visitor):
         ({"options": {"scale": "two"}}, ("smoke", "levels.options.scale", "'two'")),
         ({"options": {"scale": "2.0"}}, ("smoke", "levels.options.scale", "'2.0'", "quotes")),
         ({"options": {"scale": True}}, ("smoke", "levels.options.scale", True)),
+        (
+            {"training": {"sampling": "variates"}},
+            ("methods.levels.training", "'visiting_model:Levels'", "'variates'", "'windows'", "Method", "alone=True"),
+        ),
     ],
 )
 def test_a_mistake_is_named(root, config, visitor, entry, named):

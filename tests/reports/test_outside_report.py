@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.refusal import refused
+from timellama.reports import catalogue
 from timellama.reports.claims.rules import PAPER_DATASETS, PARTS
 from timellama.reports.registry import built, reports
 from timellama.reports.render.cells import Block, Cell, Table
@@ -66,6 +67,46 @@ def test_a_table_and_a_figure_are_kept(monkeypatch):
     whole, figure = table((((ROW,),), ((ROW, ROW),))), Figure()
     assert made(monkeypatch, "table_own", whole) == whole
     assert made(monkeypatch, "own", (figure, "")) == (figure, "")
+
+
+FAILING = """
+from timellama.core.errors import InputError
+
+def divides(given):
+    return 1 / 0
+
+def refuses(given):
+    raise InputError("results/one.json is damaged: delete it")
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        ("divides", ("ZeroDivisionError", "line 5", "correct the function")),
+        ("refuses", ("results/one.json", "line 8", "delete it")),
+    ],
+)
+def test_a_builder_from_outside_that_fails_is_named_with_its_line(tmp_path, monkeypatch, function, named):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_failing.py").write_text(FAILING, encoding="utf-8")
+    place = f"own_failing:{function}"
+    report = Report(name="table_own", title="", caption="", needs=Needs(), build=place)
+    try:
+        with refused("report 'table_own'", place, tmp_path / "own_failing.py", *named):
+            built(ReportContext(report=report, files={}))
+    finally:
+        sys.modules.pop("own_failing", None)
+
+
+def test_a_builder_of_the_package_that_fails_keeps_its_own_error(monkeypatch):
+    def divides(_):
+        return 1 / 0
+
+    monkeypatch.setattr(catalogue, "divides", divides, raising=False)
+    report = Report(name="table_own", title="", caption="", needs=Needs(), build=f"{catalogue.__name__}:divides")
+    with pytest.raises(ZeroDivisionError):
+        built(ReportContext(report=report, files={}))
 
 
 MODULE = """

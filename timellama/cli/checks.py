@@ -22,6 +22,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from timellama.backbones.catalogue import BackboneEntry
+from timellama.cli.own_parts import own_methods, own_prompts, problems
 from timellama.core import layout
 from timellama.core.errors import InputError
 from timellama.core.layout import RECORD
@@ -32,6 +33,8 @@ from timellama.data.fetch.hub import HUB_ADDRESS, HUB_VARIABLE, TOKEN_VARIABLE
 from timellama.data.fetch.sources import Artifact
 from timellama.experiments.impossible_cells import grouped
 from timellama.experiments.matrix import Matrix
+from timellama.methods.registry import method_of
+from timellama.methods.time_llama.prompts import prompt_kind
 from timellama.reports.registry import of_configuration
 from timellama.training.scores.metric_objects import EXTRA, find_metrics
 
@@ -269,7 +272,12 @@ def impossible(matrix: Matrix) -> Iterator[Finding]:
 
 
 def own_parts(config: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether a configuration's own metrics and reports can be imported; if they cannot, nothing is run."""
+    """Whether a configuration's own methods, prompts, metrics and reports can be imported; else nothing is run.
+
+    The first two only where it names any as `module:NAME`.
+    """
+    yield from _named("methods", "`methods`", own_methods(config), method_of)
+    yield from _named("prompts", "the option `prompt`", own_prompts(config), prompt_kind)
     yield _own(EXTRA, config, lambda: find_metrics(config.get(EXTRA, ())))
     yield _own("reports", config, lambda: of_configuration(config))
 
@@ -279,9 +287,20 @@ def _own(key: str, config: Mapping[str, Any], load: Callable[[], Any]) -> Findin
     try:
         load()
     except InputError as error:
-        remedy = f"correct it, or remove it from `{key}`; docs/adding.md says how they are written"
-        return Finding(name=name, state=GAP, found=str(error), remedy=remedy)
+        return Finding(name=name, state=GAP, found=str(error), remedy=_correct(f"`{key}`"))
     return Finding(name=name, state=OK, found=f"{count} imported" if count else "none")
+
+
+def _named(key: str, where: str, places: Sequence[str], load: Callable[[str], Any]) -> Iterator[Finding]:
+    wrong = problems(places, load)
+    for message in wrong.values():
+        yield Finding(name=f"own {key}", state=GAP, found=message, remedy=_correct(where))
+    if imported := len(places) - len(wrong):
+        yield Finding(name=f"own {key}", state=OK, found=f"{imported} imported")
+
+
+def _correct(where: str) -> str:
+    return f"correct it, or remove it from {where}; docs/adding.md says how they are written"
 
 
 def git(root: Path) -> Finding:

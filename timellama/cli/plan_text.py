@@ -15,6 +15,8 @@ def _by_cause(runs: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str
 
 def print_plan(answer: dict[str, Any]) -> None:
     """Print what `timellama plan --json` gives as JSON."""
+    from timellama.data.catalogue.reading import plural
+
     out, runs = console(), answer["runs"]
     gpu = answer["device"] == "gpu"
 
@@ -30,7 +32,11 @@ def print_plan(answer: dict[str, Any]) -> None:
         of = f"{group['cells']} cell(s) of {', '.join(group['experiments'])}"
         say(f"Impossible: {group['who']}: {group['reason']} ({of})\n    {group['remedy']}")
     if again := runs["measured_again"]:
-        say(f"{again} finished run(s) are left all the same: other metrics of the configuration's own measured them.")
+        they = "it was" if again == 1 else "they were"
+        others = "other metrics, and this configuration names none"
+        if answer["metrics"]:
+            others = "other metrics than this configuration names, or by another version of them"
+        say(f"{plural(again, 'finished run')} will be trained again: {they} measured by {others}.")
     cut = any(part["in_parts"] for part in answer["methods"].values())
     rows = [
         [

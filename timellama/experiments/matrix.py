@@ -39,7 +39,9 @@ from timellama.experiments.impossible_cells import ImpossibleCell
 from timellama.experiments.m4_runs import require_m4_run
 from timellama.experiments.methods_file import DatasetSettings, MethodEntry, load_methods
 from timellama.experiments.run import Backbone, Run, Training
+from timellama.experiments.settings import Layer, layers_of, makes, merged, place_of
 from timellama.experiments.sweep import Sweep
+from timellama.methods.method import Method
 from timellama.methods.obstacles import Obstacle
 from timellama.methods.registry import method_of, prompt_of
 from timellama.methods.series_method import require_look_back
@@ -133,7 +135,7 @@ def make_matrix(config: Mapping, *, root: Path, origin: str | None = None) -> Ma
     for experiment, section in experiments.items():
         found = list(_runs(experiment, section, impossible, *catalogues))
         if isinstance(section, Search):
-            made = {variant: _makes("options", entry, methods) for variant, entry in methods.items()}
+            made = {variant: makes("options", entry, methods) for variant, entry in methods.items()}
             found = list(search.expanded(found, search=section, fixed=made))
         runs[experiment] = list({run.folder: run for run in found}.values())
     sweeps = {sweep.folder: sweep for sweep in _sweeps(efficiency, impossible, *catalogues)}
@@ -204,7 +206,7 @@ def _runs(experiment, section, impossible, config, datasets, backbones, methods,
     """The runs of an experiment; the cells that cannot be run are appended to `impossible`."""
     where = f"{origin}, experiments.{experiment}"
     # An experiment's settings override those that the configuration sets for all.
-    overrides = [config.overrides, section.overrides]
+    overrides = {f"{origin}, overrides.": config.overrides, f"{where}.overrides.": section.overrides}
     for heavy in section.not_run:
         _named(methods, heavy, f"{where}: method under not_run")
     for (dataset, context, horizon, method), own_seeds in _cells(section):
@@ -227,7 +229,15 @@ def _runs(experiment, section, impossible, config, datasets, backbones, methods,
             left_out(short)
             continue
         of_dataset = section.datasets.get(dataset)
-        settings = (method, dataset, methods, (config, of_dataset), overrides)
+        layers = functools.partial(
+            layers_of,
+            method=method,
+            dataset=dataset,
+            methods=methods,
+            entry=f"{origin}, methods.{method}." if method in config.methods else f"{METHODS}, {method}.",
+            of_all={f"{origin}, ": config, f"{where}.datasets.{dataset}.": of_dataset},
+            overrides=overrides,
+        )
         chosen = _chosen(method, spec, section, config) if code.backbone else [None]
         precision = _override("precision", method, spec, section, config) or config.precision
         if precision == "auto":
@@ -243,7 +253,7 @@ def _runs(experiment, section, impossible, config, datasets, backbones, methods,
             if of and (deep := many_blocks(of, backbone)):
                 left_out(deep, backbone=name)
                 continue
-            options = _options(spec, backbone, _settings("options", *settings))
+            options = _options(spec, backbone, merged(layers("options")))
             run = Run(
                 task="short-term" if entry.split.rule == "published" else experiment_task(section.train_percent),
                 dataset=dataset,
@@ -258,7 +268,7 @@ def _runs(experiment, section, impossible, config, datasets, backbones, methods,
                 variant=method,
                 method=spec.method,
                 options=options,
-                training=_training(spec, _settings("training", *settings), options, where),
+                training=_training(spec, layers("training"), options),
                 backbone=_backbone(backbone, spec, of),
                 prompt=_prompt(entry, datasets, spec.method, options, **sizes),
                 seed=0,
@@ -298,34 +308,6 @@ def _digest_of_own(entry: Dataset) -> str | None:
     return "+".join(sha256_of(file) for file in files) if all(file.is_file() for file in files) else None
 
 
-def _settings(
-    kind: str,
-    method: str,
-    dataset: str,
-    methods: Mapping[str, MethodEntry],
-    of_all: Sequence[Configuration | DatasetSetting | None],
-    overrides: Sequence[Mapping[str, Override]],
-) -> dict:
-    """What is set besides the defaults. A method's override also applies to its variants, except what defines them."""
-    spec = methods[method]
-    named = [method] if spec.as_published and kind == "training" else dict.fromkeys([spec.method, method])
-    makes = _makes(kind, spec, methods)
-    layers = [(layer, ()) for layer in (spec, spec.datasets.get(dataset), *of_all)]
-    for source in overrides:
-        for name in named:
-            override = source.get(name)
-            kept = makes if name != method else ()
-            layers += [(override, kept), (override and override.datasets.get(dataset), kept)]
-    # A layer that is missing or may not set this kind sets nothing.
-    return {key: value for layer, kept in layers for key, value in getattr(layer, kind, {}).items() if key not in kept}
-
-
-def _makes(kind: str, spec: MethodEntry, methods: Mapping[str, MethodEntry]) -> frozenset[str]:
-    """The settings in which a variant differs from the entry of its method."""
-    base = methods.get(spec.method, spec)
-    return frozenset(k for k, value in getattr(spec, kind).items() if getattr(base, kind).get(k, Ellipsis) != value)
-
-
 def _options(spec: MethodEntry, backbone: LanguageModel | None, settings: Mapping):
     method = method_of(spec.method)
     if backbone and "rank" in {field.name for field in dataclasses.fields(method.options)}:
@@ -333,15 +315,20 @@ def _options(spec: MethodEntry, backbone: LanguageModel | None, settings: Mappin
     return method.options_from(settings)
 
 
-def _training(spec: MethodEntry, settings: Mapping, options, where: str) -> Training | None:
+def _training(spec: MethodEntry, layers: Sequence[Layer], options) -> Training | None:
     method = method_of(spec.method)
     if not method.trains:
         return None
-    training = Training(**settings)
+    training = Training(**merged(layers))
     if training.sampling == "variates" and not method.forecasts_alone(options):
+        said = f"{place_of('sampling', layers)}: sampling is 'variates'"
+        if method.network == method.name:  # a network's class, which has no record that could say so
+            raise InputError(
+                f"{said}, and nothing says that {spec.method!r} forecasts each variate alone; set it to 'windows', or "
+                f"name a record ({Method.__module__}.{Method.__name__}) with alone=True"
+            )
         raise InputError(
-            f"{where}: sampling is 'variates' for method {spec.method!r}, which does not forecast each variate alone; "
-            "set it to 'windows'"
+            f"{said} for method {spec.method!r}, which does not forecast each variate alone; set it to 'windows'"
         )
     return training
 

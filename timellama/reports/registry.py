@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from timellama.core.errors import InputError, did_you_mean
-from timellama.core.outside import loaded
+from timellama.core.outside import failure, is_own, loaded
 from timellama.experiments.configuration import Experiments
 from timellama.reports.catalogue import OWN
 from timellama.reports.claims.rules import M4_PREFIX, PAPER_DATASETS, PAPER_VARIATES
@@ -133,11 +133,20 @@ def experiments_of(report: Report, experiments: Collection[str]) -> list[str]:
 def built(given: ReportContext) -> Any:
     """What the report's builder returns: a `cells.Table`, a text by file ending, or a figure and its remark.
 
-    Raises InputError where it returns anything else, and for a table that is not nested correctly.
+    Raises InputError where it returns anything else, for a table that is not nested correctly, and where a builder from
+    outside the package fails.
     """
     report = given.report
     builder: Callable[[ReportContext], Any] = loaded(report.build, of=f"report {report.name!r}")
-    made, said = builder(given), f"report {report.name!r}: {report.build}"
+    said = f"report {report.name!r}: {report.build}"
+    try:
+        made = builder(given)
+    except Exception as error:  # whatever the function raises
+        if is_own(report.build):
+            raise
+        # An InputError has a remedy of its own, which need not be in the function.
+        remedy = "" if isinstance(error, InputError) else "; correct the function"
+        raise InputError(f"{said} failed: {failure(error)}{remedy}") from error
     if report.is_table and isinstance(made, Table):
         try:
             require_table(made)

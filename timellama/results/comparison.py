@@ -8,6 +8,7 @@ difference over the seeds that both have. The other compares only these two runs
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from timellama.results.aggregate import collect, of_definition, paired_differenc
 from timellama.results.read.run_files import read_windows
 from timellama.results.read.runs import METRICS, Finished, same_but_seed
 from timellama.results.statistics.inference import CONFIDENCE, WindowTest, diebold_mariano
-from timellama.training.scores.metric_objects import EXTRA, errors_of
+from timellama.training.scores.metric_objects import EXTRA, FORECAST, errors_of
 
 # What two runs must share, or their errors measure different things: another reading repairs other targets. The
 # look-back may differ: the test targets stay the same.
@@ -100,13 +101,15 @@ def compare_runs(first: Finished, second: Finished) -> Comparison:
             Difference(metric=metric, **both, mean=mean, half_width=half_width, pairs=pairs, windows=over)
         )
     seeds = tuple(sorted(set(ours["seed"]) & set(theirs["seed"])))
+    over_windows = any(each.windows for each in differences)
+    untested = [first.label_of(each.metric) for each in differences if over_windows and not each.windows]
     return Comparison(
         first=first,
         second=second,
         settings=_differing(dataclasses.asdict(first.run), dataclasses.asdict(second.run)),
         differences=differences,
         seeds=seeds,
-        notes=tuple(_notes(first, second, len(seeds))),
+        notes=tuple(_notes(first, second, pairs=len(seeds), untested=untested)),
     )
 
 
@@ -147,8 +150,13 @@ def _differing(first: Any, second: Any, path: str = "") -> dict[str, tuple[Any, 
     return {} if first == second else {path: (first, second)}
 
 
-def _notes(first: Finished, second: Finished, pairs: int) -> list[str]:
+def _notes(first: Finished, second: Finished, *, pairs: int, untested: Sequence[str]) -> list[str]:
+    """What a reader has to know; `untested` are the labels of the errors without a test over windows, if others have
+    one."""
     notes = []
+    if untested:
+        kept = " and ".join(metric.label for metric in FORECAST)
+        notes.append(f"no test over windows of {', '.join(untested)}: errors by window are kept of {kept} only")
     if not any(trains(each.run.method) for each in (first, second)):
         notes.append("neither method trains, so there is no chance to test against: the difference is what it is")
     elif pairs < 2:

@@ -50,7 +50,7 @@ def compare(
         interval = "" if each.decided is None else f"{each.mean:+.5f} +- {each.half_width:.5f}"
         values = (f"{each.first:.5f}", f"{each.second:.5f}", f"{each.first - each.second:+.5f}")
         over = f"{each.windows.p:.2g}" if each.windows else ""
-        rows.append([each.metric.upper(), *values, each.pairs, interval, VERDICTS[each.decided], over])
+        rows.append([found.first.label_of(each.metric), *values, each.pairs, interval, VERDICTS[each.decided], over])
     columns = ["error", "first", "second", "first - second", "seeds", "over seeds", "", "p over windows"]
     print_table(columns, rows, right=columns[1:5])
     if found.settings:

@@ -11,7 +11,6 @@ from timellama.cli.console import (
     ConfigFile,
     Json,
     console,
-    load_matrix,
     print_json,
     print_table,
 )
@@ -33,9 +32,10 @@ def doctor(configfile: ConfigFile = DEFAULT_CONFIG, as_json: Json = False) -> No
     import functools
 
     from timellama.cli.checks import GAP, OK, can_run, examine, reachable
+    from timellama.cli.own_parts import planned
     from timellama.data.fetch.sources import mirrors_from
 
-    matrix = load_matrix(configfile)
+    matrix = planned(configfile)
     mirrors = mirrors_from(os.environ, matrix.config.get("mirrors", ()))
     findings = list(examine(matrix, results=RESULTS, mirrors=mirrors, reach=functools.cache(reachable)))
     able = can_run(findings)

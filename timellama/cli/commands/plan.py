@@ -173,6 +173,7 @@ def _answer(
     from timellama.cost.workload import makespan, workers_needed
     from timellama.experiments.impossible_cells import grouped
     from timellama.experiments.memory import WHOLE
+    from timellama.training.scores.metric_objects import EXTRA
 
     seconds = [job.seconds.total for job in estimate.jobs]
     heavy = [job for job in estimate.jobs if job.least_bytes > memory]
@@ -185,6 +186,7 @@ def _answer(
     }
     return {
         "configuration": made.config["name"],
+        "metrics": list(made.config.get(EXTRA, ())),
         "runs": {
             "all": len(made.every_run()),
             "done": estimate.done,

@@ -23,16 +23,15 @@ def show(
     from timellama.data.splits import PARTS
     from timellama.results.aggregate import describe_backbone, describe_commit
     from timellama.results.read.runs import find_run
-    from timellama.training.scores.metric_objects import EXTRA, errors_of
+    from timellama.training.scores.metric_objects import errors_of
 
     finished = find_run(run, results=RESULTS)
     if as_json:
         print_json({"folder": finished.folder, **finished.metrics})
         return
     spec, metrics, origin = finished.run, finished.metrics, finished.metrics["provenance"]
-    labels = {name: entry["label"] for name, entry in metrics.get(EXTRA, {}).items()}
     rows = [
-        (labels.get(name, name.upper()), "not finite" if value is None else f"{value:.6f}")
+        (finished.label_of(name), "not finite" if value is None else f"{value:.6f}")
         for name, value in errors_of(metrics).items()
     ]
     rows.append(("test windows", metrics["n_windows"]))

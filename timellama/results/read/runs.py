@@ -10,6 +10,7 @@ from timellama.core.errors import InputError
 from timellama.core.layout import METRICS
 from timellama.experiments.run import Run
 from timellama.results.read.documents import Described, as_result, read_metrics
+from timellama.training.scores.metric_objects import BUILT_IN, EXTRA
 
 LEVELS = 4  # task, data set, variant, identity: the folders between results/ and a run's files
 LISTED = 5  # our choice: candidates named when a text matches several runs
@@ -27,6 +28,11 @@ class Finished:
     def used(self) -> Run:
         """The run with the settings that it was trained with; a searched run's were chosen among its trials."""
         return self.run.settled(**self.metrics["chosen"]) if self.run.trials else self.run
+
+    def label_of(self, metric: str) -> str:
+        """What tables call one of its errors."""
+        own = self.metrics.get(EXTRA, {})
+        return own[metric]["label"] if metric in own else BUILT_IN[metric].label
 
     @property
     def results(self) -> Path:
