@@ -43,7 +43,7 @@ from timellama.experiments.settings import Layer, layers_of, makes, merged, plac
 from timellama.experiments.sweep import Sweep
 from timellama.methods.method import Method
 from timellama.methods.obstacles import Obstacle
-from timellama.methods.registry import method_of, prompt_of
+from timellama.methods.registry import method_of
 from timellama.methods.series_method import require_look_back
 from timellama.methods.time_llama.prompts import other_dataset, prompt_kind, text_of
 
@@ -371,13 +371,16 @@ def _prompt(
     entry: Dataset, datasets: Mapping[str, Dataset], method: str, options, *, context: int, horizon: int
 ) -> str | None:
     """The prompt's text; None for a run that reads none, so that its number does not depend on the wording."""
-    if (name := prompt_of(method, options)) is None:
+    if (name := method_of(method).prompt_kind(options)) is None:
         return None
+    try:
+        kind = prompt_kind(name)
+    except InputError as error:
+        raise InputError(f"method {method!r}: in its record, {error}") from error
 
     def filled(of: Dataset) -> str:
         return re.sub(r"\s+", " ", of.prompt.format(context=context, horizon=horizon)).strip()
 
-    kind = prompt_kind(name)
     if kind.of_another:
         # Not a user-supplied one, or adding data would change other runs.
         domains = {name: of.domain for name, of in datasets.items() if not of.local or of is entry}

@@ -21,8 +21,7 @@ from pydantic.errors import PydanticUserError
 from timellama import methods
 from timellama.core.errors import InputError, did_you_mean
 from timellama.core.outside import failure, is_own, loaded, offered
-from timellama.methods.method import Method
-from timellama.methods.time_llama.prompts import DESCRIPTION, prompt_kind
+from timellama.methods.method import DESCRIPTION, Method
 
 GROUP = "timellama.methods"
 # What `training.build.build` passes to a network besides its options.
@@ -66,20 +65,6 @@ def method_of(name: str) -> Method:
             f"method {name!r} is unknown; give one of {', '.join(known)}, or module:Class of your own{hint}"
         )
     return known[name]
-
-
-def prompt_of(name: str, options: Any) -> str | None:
-    """The kind of prompt that the method of a name reads with these options; None if it reads none.
-
-    Raises InputError if a record names a kind that does not exist.
-    """
-    kind = method_of(name).prompt_kind(options)
-    try:
-        if kind is not None:
-            prompt_kind(kind)
-    except InputError as error:
-        raise InputError(f"method {name!r}: in its record, {error}") from error
-    return kind
 
 
 def _checked(method: Method) -> Method:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
 from timellama.core.values import ADDED, Count, Flag, NotNegative, Positive, Whole
-from timellama.methods.method import BLOCK, KEPT, Method, Sizes, Stack
+from timellama.methods.method import BLOCK, DESCRIPTION, KEPT, Method, Sizes, Stack
 from timellama.methods.obstacles import Obstacle, Setting, few_positions
 from timellama.methods.space import Choices, Interval
-from timellama.methods.time_llama.prompts import DESCRIPTION, PromptName, prompt_kind
+from timellama.methods.time_llama.prompts import PromptName, prompt_kind
 
 ALIGNMENT = 5  # square layers of the cross-attention, `alignment.py`
 LEAST_STEPS = 3  # of AdaLoRA: one to measure the importance, one to prune, one to continue training

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 from timellama.core.errors import InputError
 from timellama.core.outside import chosen, failure, is_own
 from timellama.core.values import open_choice
+from timellama.methods.method import DESCRIPTION
 from timellama.methods.time_llama.lags import LAGS
 
 GROUP = "timellama.prompts"  # of entry points
-DESCRIPTION = "descriptive"  # the name of the paper's kind; to name it needs none of its code
 SEED = 0  # our choice: one control for all seeds of a run, as there is one description
 GENERIC = "Numbers that were measured one after another. Task: forecast the numbers that follow."
 

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from timellama.core.values import Count, Probability
-from timellama.methods.method import BLOCK, KEPT, VOCABULARY, Method, Sizes, Stack
+from timellama.methods.method import BLOCK, DESCRIPTION, KEPT, VOCABULARY, Method, Sizes, Stack
 from timellama.methods.obstacles import Obstacle, Setting, few_positions, long_patch
 from timellama.methods.time_llama.lags import LAGS
-from timellama.methods.time_llama.prompts import DESCRIPTION
 from timellama.methods.transformers import patch_count
 
 
