@@ -12,11 +12,11 @@ from timellama.core.outside import failure, is_own
 from timellama.methods.obstacles import Obstacle, Setting, none
 from timellama.methods.space import Space
 
+DESCRIPTION = "descriptive"  # the paper's kind of prompt, by its name: planning needs none of its code
 # A block of a language model in terms of its width D. Sizes that a catalogue entry does not hold are taken from the
 # catalogue's largest, Gemma-2B's: 26.25 D^2 parameters and a feed-forward width of 8 D.
 BLOCK = 27  # parameters, in D^2
 KEPT = 10 + 4 * 8  # numbers kept per token, in D: 10 around the attention, 4 around 8 D of feed-forward
-DESCRIPTION = "descriptive"  # the paper's kind of prompt, by its name: planning needs none of its code
 VOCABULARY = 128_256  # tokens, Llama-3.2's; Gemma has twice as many
 
 
