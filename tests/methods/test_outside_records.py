@@ -38,6 +38,12 @@ class Options:
     way: str = "up"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loose:
+    kernel: int = 25
+    individual: bool = True
+
+
 class Net(nn.Module):
     def __init__(self, *, context, horizon, scale, wide, sizes, limit, way):
         super().__init__()
@@ -91,6 +97,7 @@ ODD = record(prompt=lambda options: 3, backbone=True)
 LOST = record(column_order="scael")
 FORGETS = record(options=Wider)
 REMEMBERS = record(options=Wider, balance_weight="forgotten")
+LINEAR = Method(name="own", options=Loose, network="timellama.methods.dlinear.network:DLinear")
 WORDLESS = record(network="OfWords")
 
 
@@ -160,6 +167,13 @@ def planned(root, tmp_path, monkeypatch):
 def test_an_option_of_another_type_is_refused(planned, option, value):
     with refused(f"own.options.{option}"):
         planned("records:RIGHT", **{option: value})
+
+
+def test_options_for_a_network_of_the_package_are_read_as_strictly(planned):
+    with refused("own.options.individual"):
+        planned("records:LINEAR", individual="false")
+    run = planned("records:LINEAR", kernel=5)
+    assert build(run, backbone_folder=None)(torch.randn(2, run.context, run.variates)).shape[1] == run.horizon
 
 
 def test_options_reach_the_run_as_they_are_written(planned):

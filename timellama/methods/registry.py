@@ -72,9 +72,9 @@ def _checked(method: Method) -> Method:
 
     Raises InputError for a field that planning cannot use.
     """
-    if is_own(method.network):
-        return method
     said, options = f"method {method.name!r}: in its record,", method.options
+    if is_own(method.network) and is_own(getattr(options, "__module__", "")):
+        return method
     if not (inspect.isclass(options) and dataclasses.is_dataclass(options) and options.__dataclass_params__.frozen):
         raise InputError(f"{said} options is {options!r}, but must be a frozen dataclass; decorate it so")
     for field in ("obstacles", "stack", "equal_cost", "parts"):
