@@ -63,6 +63,18 @@ def failure(error: BaseException) -> str:
     return " ".join(f"{kind}{error}".split()).removesuffix(":") + at
 
 
+@contextmanager
+def named_failure(said: str, *, own: bool) -> Iterator[None]:
+    """Reports whatever the block raises as an InputError that begins with `said`, unless the code is the package's
+    `own`. An InputError stays as it is."""
+    try:
+        yield
+    except Exception as error:
+        if own or isinstance(error, InputError):
+            raise
+        raise InputError(f"{said} failed: {failure(error)}; correct it") from error
+
+
 def _module(name: str, said: str) -> ModuleType:
     try:
         return importlib.import_module(name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timellama.core.errors import InputError
-from timellama.core.outside import failure, is_own
+from timellama.core.outside import is_own, named_failure
 from timellama.methods.obstacles import Obstacle, Setting, none
 from timellama.methods.space import Space
 
@@ -157,7 +157,7 @@ class Method:
 
     def costs_as(self, options: Any) -> Any:
         """The options that stand for all those with the same cost."""
-        return self._answer("equal_cost", self.options, f"{self.options.__name__}", options)
+        return self._answer("equal_cost", self.options, self.options.__name__, options)
 
     def parts_of(self, options: Any) -> tuple:
         """The parts that its network has with these options."""
@@ -167,16 +167,11 @@ class Method:
         """A field of the record, or what it gives if it is a function."""
         found = getattr(self, field)
         if callable(found):
-            try:
+            where = f"method {self.name!r}: the function `{field}` of its record"
+            with named_failure(where, own=is_own(self.network)):
                 found = found(*given)
                 # A generator fails when it is read.
                 found = list(found) if isinstance(found, Iterator) else found
-            except Exception as error:  # whatever the function raises
-                if isinstance(error, InputError) or is_own(self.network):
-                    raise
-                raise InputError(
-                    f"method {self.name!r}: the function `{field}` of its record failed: {failure(error)}; correct it"
-                ) from error
         return self._of_type(field, found, kind, said)
 
     def _of_type(self, field: str, found: Any, kind: Any, said: str) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from timellama.core.errors import InputError
-from timellama.core.outside import chosen, failure, is_own
+from timellama.core.outside import chosen, is_own, named_failure
 from timellama.core.values import open_choice
 from timellama.methods.method import DESCRIPTION
 from timellama.methods.time_llama.lags import LAGS
@@ -192,12 +192,8 @@ def embeddings_of(name: str, text: str, *, context: int, embedder: Any) -> Any:
 
 def _given(name: str, part: str, *values: Any, **named: Any) -> Any:
     kind = prompt_kind(name)
-    try:
+    with named_failure(f"prompt {name!r}: {part}", own=is_own(kind.__module__)):
         return getattr(kind, part)(*values, **named)
-    except Exception as error:  # whatever the class raises
-        if isinstance(error, InputError) or is_own(kind.__module__):
-            raise
-        raise InputError(f"prompt {name!r}: {part} failed: {failure(error)}; correct it") from error
 
 
 PromptName = open_choice(own_prompts(), load=prompt_kind)
