@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
+import yaml
 
 from docs.claims_editions import changes, counted, current, editions
 from docs.detailed_results import absent, budgets, commits, detailed, missing, repeats, scales, starts, windows_seen
@@ -49,6 +50,11 @@ CONTROLS = {  # controls of the language model, by their names in the figure
     "Time-LlaMA, no LLM": "without it",
     "Time-LlaMA, attention for LLM": "with one attention layer in its place",
     "Time-LlaMA, random weights, frozen": "with random weights in it",
+}
+WITHOUT_COMMA = {  # the same, in a list of methods
+    "Time-LlaMA, no LLM": "Time-LlaMA without a language model",
+    "Time-LlaMA, attention for LLM": "Time-LlaMA with one attention layer for it",
+    "Time-LlaMA, random weights, frozen": "Time-LlaMA with a random one",
 }
 UNDER = {  # the conditions under which a verdict was reached
     "2.1": "on Hourly and Weekly alone, with Time-LlaMA's training on Hourly cut at 3,000 steps",
@@ -160,29 +166,36 @@ def worth() -> str:
     )
 
 
+def ranks() -> dict[str, str]:
+    """The mean rank of each method in the table of ranks, best first."""
+    page = (KEPT / "table_ranking.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| (\w[^|]*?) \| (\d+\.\d+) \|", page, flags=re.MULTILINE))
+
+
+def _without_comma(names: str) -> str:
+    for name, said in WITHOUT_COMMA.items():
+        names = names.replace(name, said)
+    return names
+
+
 def ranking() -> str:
     """What the table of ranks shows, and what its diagram cannot show."""
     page = (KEPT / "table_ranking.md").read_text(encoding="utf-8")
-    ranks = re.findall(r"^\| (\w[^|]*?) \| (\d+\.\d+) \|", page, flags=re.MULTILINE)
     (cells,) = re.findall(r"on (\d+) cells", page)
     first = (
         f"Mean ranks by MSE over {cells} cells (data set and horizon) of {len(LONG_TERM)} data sets, published "
-        f"settings: {listed([f'{name} {rank}' for name, rank in ranks])}."
+        f"settings: {listed([f'{_without_comma(name)} {rank}' for name, rank in ranks().items()])}."
     )
     lacking = re.search(r"(\d+) of (\d+) runs have no result", page)
     if lacking:
         failures = "docs/reference/cpu/table_failures.md"
         first += f" {lacking[1]} of {lacking[2]} planned runs [have no result]({failures})"
-        ranked = {METHODS.get(name) for name, _ in ranks}
+        methods = yaml.safe_load((ROOT / "config/methods.yaml").read_text(encoding="utf-8"))
+        ranked = {variant for variant, entry in methods.items() if entry.get("label") in ranks()}
         first += "." if ranked & set(absent()["variant"]) else ", none of a ranked method."
     left_out = re.search(r"^Not ranked[^:]*: (.+)\.$", page, flags=re.MULTILINE)
     if left_out:
-        others = left_out[1]
-        for name in CONTROLS:  # which hold commas
-            others = others.replace(name, "")
-        names = [name for name in re.split(r", | and ", others) if name]
-        if others != left_out[1]:
-            names.append("the controls of the language model")
+        names = re.split(r", | and ", _without_comma(left_out[1]))
         first += f" Not ranked, as they did not run on every data set: {listed(names)}."
     if "nothing is tested" in page:
         return (
@@ -226,7 +239,11 @@ def results() -> str:
     )
     pictures = (
         (worth(), "llm_worth", "Test MSE of Time-LlaMA and of its controls by data set and horizon"),
-        (ranking(), "critical_difference", "Critical-difference diagram: mean ranks of seven methods on one line"),
+        (
+            ranking(),
+            "critical_difference",
+            f"Critical-difference diagram: mean ranks of {len(ranks())} methods on one line",
+        ),
     )
     blocks = [wrapped(first), main_table(kept, found), wrapped(more)]
     for words, name, about in pictures:

@@ -7,73 +7,49 @@ import pytest
 import yaml
 
 from tests import made_up
-from tests.kept import kept_runs
+from tests.kept import errors, table_1_runs
 from timellama.experiments.matrix import make_matrix
 from timellama.reports.figures import llm_worth
 from timellama.reports.selection import llm_worth as llm_worth_runs
 from timellama.training.scores.metric_objects import MSE
 
-PERCENT = {"all": 100, "5 %": 5}
-
 
 @pytest.fixture(scope="module")
 def kept(root) -> pd.DataFrame:
-    frame = kept_runs(root)
-    six = frame["run/backbone/blocks"].fillna(6) == 6
-    return frame[six & (frame["run/context"] == 512) & frame["run/variant"].isin(llm_worth.SHOWN)]
+    return table_1_runs(root)
 
 
 @pytest.fixture(scope="module")
 def section(root) -> str:
     text = (root / "docs/open_questions.md").read_text(encoding="utf-8")
-    return text.split("\n## What is the language model worth?\n")[1]
+    return " ".join(text.split("\n## What is the language model worth?\n")[1].split())
 
 
-@pytest.fixture(scope="module")
-def rows(section) -> dict[tuple[int, str, int], list[str]]:
-    lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith(("| all |", "| 5 % |"))]
-    found = {}
-    for share, place, *cells in lines:
-        dataset, horizon = place.split()
-        found[PERCENT[share.strip()], dataset, int(horizon)] = [cell.strip() for cell in cells]
-    return found
+def pairs_with(kept, control):
+    """The errors of a control and of Time-LlaMA, by share of rows, data set and horizon."""
+    of = kept[kept["run/variant"] == control]
+    places = of[["run/train_percent", "run/dataset", "run/horizon"]].itertuples(index=False, name=None)
+    return {
+        (percent, dataset, horizon): tuple(
+            errors(kept, each, horizon, percent=percent, dataset=dataset) for each in (control, llm_worth.OURS)
+        )
+        for percent, dataset, horizon in set(places)
+    }
 
 
-def errors(kept, place, variant):
-    where = (kept[["run/train_percent", "run/dataset", "run/horizon"]] == list(place)).all(axis=1)
-    return kept[where & (kept["run/variant"] == variant)].set_index("run/seed")["mse"]
+def test_the_counts_of_the_text_are_those_of_the_kept_means(kept, section):
+    said = r"in (\d+) of (\d+) cells, with random weights in (\d+) of (\d+), .* in (\d+) of (\d+)\."
+    counts = [int(count) for count in re.search(said, section).groups()]
+    for control in ("time-llama-none", "time-llama-random-frozen", "time-llama-attention"):
+        pairs = pairs_with(kept, control).values()
+        assert all(list(one.index) == list(other.index) == [0, 1, 2] for one, other in pairs)
+        assert [counts.pop(0), counts.pop(0)] == [sum(one.mean() < other.mean() for one, other in pairs), len(pairs)]
 
 
-def test_the_table_holds_the_kept_means_of_three_seeds(kept, rows):
-    for place, cells in rows.items():
-        for variant, printed in zip(llm_worth.SHOWN, cells, strict=True):
-            found = errors(kept, place, variant)
-            assert printed == ("-" if found.empty else f"{found.mean():.3f}"), (place, variant)
-            assert found.empty or sorted(found.index) == [0, 1, 2]
-
-
-def test_the_table_has_every_place_with_a_control(kept, rows):
-    controls = kept[kept["run/variant"].isin(llm_worth.CONTROLS)]
-    places = controls[["run/train_percent", "run/dataset", "run/horizon"]].itertuples(index=False, name=None)
-    assert set(places) == set(rows)
-
-
-def test_the_counts_of_the_text_are_those_of_the_kept_means(kept, rows, section):
-    told = " ".join(section.split())
-    counts = re.search(r"in (\d+) of (\d+) rows, with random weights in (\d+) of (\d+), .* in (\d+) of (\d+)\.", told)
-    none, random, attention = (counts.group(first, first + 1) for first in (1, 3, 5))
-    of = {"time-llama-none": none, "time-llama-random-frozen": random, "time-llama-attention": attention}
-    for variant, (lower, all_) in of.items():
-        pairs = [(errors(kept, place, variant), errors(kept, place, llm_worth.OURS)) for place in rows]
-        pairs = [(control.mean(), ours.mean()) for control, ours in pairs if len(control)]
-        assert (int(lower), int(all_)) == (sum(control < ours for control, ours in pairs), len(pairs))
-
-
-def test_with_few_rows_of_etth1_every_seed_is_worse_than_every_control(kept, rows):
-    for place in rows:
-        if place[:2] == (5, "ETTh1"):
-            ours = errors(kept, place, llm_worth.OURS)
-            assert all(ours.min() > errors(kept, place, control).max() for control in llm_worth.CONTROLS)
+def test_with_few_rows_of_etth1_every_seed_is_worse_than_every_control(kept):
+    for control in llm_worth.CONTROLS:
+        pairs = [pair for place, pair in pairs_with(kept, control).items() if place[:2] == (5, "ETTh1")]
+        assert len(pairs) == 3 and all(ours.min() > other.max() for other, ours in pairs)
 
 
 def run(variant, seed, mse, *, experiment="long_term", **changes):
@@ -130,11 +106,27 @@ def test_marks_are_at_the_means_and_lines_at_the_seeds(collected):
     )
     figure = llm_worth.llm_worth(runs)
     every, few = figure.axes
-    assert [axis.get_title() for axis in figure.axes] == ["all training rows", "5 % of the training rows"]
+    titles = ["ETTh1, all training rows", "ETTh1, 5 % of the training rows"]
+    assert [axis.get_title() for axis in figure.axes] == titles
     marks = {line.get_label(): list(line.get_xdata()) for line in every.lines}
     assert marks == {"time-llama": [pytest.approx(0.5)], "time-llama-none": [pytest.approx(0.35)]}
     seeds = [[segment[0][0] for segment in lines.get_segments()] for lines in every.collections]
     assert seeds == [[0.4, 0.6], [0.3, 0.4]]
-    assert [text.get_text() for text in few.get_yticklabels()] == ["ETTh1 96"]
+    assert [text.get_text() for text in few.get_yticklabels()] == ["H 96"]
     assert not every.texts and not few.texts and few.get_xlabel() == f"test {MSE.label}"
     assert llm_worth._counts(runs) == ["time-llama-none: a lower mean than Time-LlaMA's in 1 of 2 rows."]
+
+
+def test_each_data_set_has_a_panel_of_its_own_with_its_own_scale(collected):
+    cells = (("ETTh1", 100, 0.4), ("ILI", 100, 2.5), ("ETTh1", 5, 0.8))
+    rows = [
+        run(variant, 0, error * factor, dataset=dataset, train_percent=share)
+        for dataset, share, error in cells
+        for variant, factor in (("time-llama", 1.0), ("time-llama-none", 1.1))
+    ]
+    axes = llm_worth.llm_worth(collected(long_term=rows)).axes
+    titles = ["ETTh1, all training rows", "ILI, all training rows", "ETTh1, 5 % of the training rows"]
+    assert [axis.get_title() for axis in axes] == titles
+    for axis, (_, _, error) in zip(axes, cells, strict=True):
+        low, high = axis.get_xlim()
+        assert 0.9 * error < low < error < 1.1 * error < high < 1.2 * error

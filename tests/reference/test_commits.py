@@ -11,6 +11,7 @@ import yaml
 from benchmarks import commits
 from tests.refusal import refused
 from timellama.experiments.matrix import make_matrix
+from timellama.reports.selection import CONTROLS
 
 
 @pytest.fixture(scope="module")
@@ -166,15 +167,19 @@ def test_runs_of_other_settings_are_not_counted(tmp_path):
 
 def test_the_page_says_which_seeds_are_from_the_second_processor(kept, root):
     words = " ".join((root / "docs/reference/README.md").read_text(encoding="utf-8").split())
-    assert "seeds 1 and 2 of ETTm1, Weather (all rows, without TimesNet) and M4 are of the second" in words
+    assert "seeds 1 and 2 of ETTm1, Weather (all rows, without TimesNet and the controls) and M4 are of the" in words
     assert "TimesNet on Weather and at the longer horizons of ETTh1 is only of the second" in words
-    timesnet = kept[
-        (kept["run/variant"] == "timesnet") & ((kept["run/dataset"] == "Weather") | (kept["run/horizon"] > 96))
-    ]
-    second = timesnet["provenance/hardware/processor"].str.contains("AVX2", regex=False)
-    second |= timesnet["provenance/hardware/system"].str.contains("fc-v595", regex=False)
-    assert second.all() and len(timesnet) == 7
-    kept = kept.drop(timesnet.index)
+    assert "So are the controls of the language model with all rows of ETTm1, Weather and ILI; the runs of" in words
+    every = kept["provenance/hardware/processor"].str.contains("AVX2", regex=False).fillna(False)
+    every |= kept["provenance/hardware/system"].str.contains("fc-v595", regex=False).fillna(False)
+    timesnet = kept["run/variant"] == "timesnet"
+    timesnet &= (kept["run/dataset"] == "Weather") | (kept["run/horizon"] > 96)
+    controls = kept["run/variant"].isin(CONTROLS) & (kept["run/train_percent"] == 100)
+    controls &= kept["run/dataset"].isin(["ETTm1", "Weather", "ILI"])
+    assert every[timesnet | controls].all() and (timesnet.sum(), controls.sum()) == (7, 108)
+    ours = kept[(kept["run/variant"] == "time-llama") & (kept["run/dataset"] == "ILI")]
+    assert not every[ours.index].any() and len(ours) == 12
+    kept = kept[~timesnet & ~controls]
     whole = [("long-term", "ETTm1"), ("long-term", "Weather")]
     for task, dataset in (*whole, ("short-term", "M4-Hourly"), ("short-term", "M4-Weekly")):
         rows = kept[(kept["run/task"] == task) & (kept["run/dataset"] == dataset) & (kept["steps"] > 0)]

@@ -26,8 +26,8 @@ PLACE = ["train_percent", "dataset", "horizon", "context"]
 LEAST, MARK, MARGIN = 0.3, 0.085, 0.6  # inches: of a row, of a mark in it, of a panel's title and axis
 SPREAD = 0.64  # our choice: share of a row's height over which its methods are stacked
 READING = (
-    f"Mark: mean test {MSE.label} over seeds; thin line: a seed. A row is a data set and horizon at which Time-LlaMA "
-    "and one of its controls were run."
+    f"Mark: mean test {MSE.label} over seeds; thin line: a seed. A row is a horizon at which Time-LlaMA and one of its "
+    "controls were run; each panel has its own scale."
 )
 
 
@@ -70,22 +70,33 @@ def compared(files: Mapping[str, Sequence[Path]], *, methods: Mapping[str, Mappi
 
 
 def llm_worth(runs: pd.DataFrame) -> Figure:
-    """One panel per share of the training rows, a row per data set and horizon, a mark at each method's mean error."""
+    """One panel per share of the training rows and data set, a row per horizon, a mark at each method's mean error.
+
+    Each panel has its own axis, as the errors of data sets differ by more than those of methods.
+    """
     if runs.empty:
         return style.blank("llm_worth: Time-LlaMA has no result beside one of its controls")
     order = [name for variant in SHOWN for name in first_seen(runs.loc[runs["variant"] == variant, "name"])]
     looks = style.looks(order)
-    shares = sorted(set(runs["train_percent"]), reverse=True)
-    cells = {share: _cells(runs[runs["train_percent"] == share]) for share in shares}
+    panels = [
+        part
+        for _, of in sorted(runs.groupby("train_percent"), key=lambda share: -share[0])
+        for _, part in of.groupby("dataset", sort=False)
+    ]
+    columns = min(2, len(panels))
+    beside = [panels[first : first + columns] for first in range(0, len(panels), columns)]
+    heights = [max(len(_cells(of)) for of in line) for line in beside]
     row = max(LEAST, MARK * len(order))
     with style.theme():
         canvas = style.canvas(
-            style.PAGE if len(shares) > 1 else style.COLUMN + 1, MARGIN + 0.4 + row * max(map(len, cells.values()))
+            style.PAGE if columns > 1 else style.COLUMN + 1, 0.4 + sum(MARGIN + row * height for height in heights)
         )
-        axes = canvas.subplots(1, len(shares), squeeze=False)[0]
-        for axis, share in zip(axes, shares, strict=True):
-            _panel(axis, runs[runs["train_percent"] == share], cells[share], looks)
-            axis.set_title("all training rows" if share == 100 else f"{share} % of the training rows")
+        grid = canvas.subplots(len(beside), columns, squeeze=False, height_ratios=heights).flat
+        axes = [next(grid) for _ in panels]
+        for unused in grid:
+            unused.remove()
+        for axis, of in zip(axes, panels, strict=True):
+            _panel(axis, of, _cells(of), looks)
         shown = dict(pair for axis in axes for pair in zip(*reversed(axis.get_legend_handles_labels()), strict=True))
         names = [name for name in order if name in shown]
         legend = canvas.legend([shown[name] for name in names], names, loc="outside upper center", ncols=3)
@@ -94,22 +105,20 @@ def llm_worth(runs: pd.DataFrame) -> Figure:
     return canvas
 
 
-def _cells(runs: pd.DataFrame) -> list[tuple[str, int, int]]:
-    return first_seen(runs[["dataset", "horizon", "context"]].itertuples(index=False, name=None))
+def _cells(runs: pd.DataFrame) -> list[tuple[int, int]]:
+    """Horizon and look-back of each row of a panel."""
+    return first_seen(runs[["horizon", "context"]].itertuples(index=False, name=None))
 
 
-def _panel(
-    axis: Axes, runs: pd.DataFrame, cells: Sequence[tuple[str, int, int]], looks: Mapping[str, style.Look]
-) -> None:
+def _panel(axis: Axes, runs: pd.DataFrame, cells: Sequence[tuple[int, int]], looks: Mapping[str, style.Look]) -> None:
     step = SPREAD / max(len(looks) - 1, 1)
     for place in range(0, len(cells), 2):
         axis.axhspan(place - 0.5, place + 0.5, color="0.94", linewidth=0)
     for number, (name, look) in enumerate(looks.items()):
         here = runs[runs["name"] == name]
         means, heights = [], []
-        for (dataset, horizon, context), place in ((cell, cells.index(cell)) for cell in cells):
-            of = (here["dataset"] == dataset) & (here["horizon"] == horizon) & (here["context"] == context)
-            errors = here.loc[of, MSE.name]
+        for place, (horizon, context) in enumerate(cells):
+            errors = here.loc[(here["horizon"] == horizon) & (here["context"] == context), MSE.name]
             if errors.empty:
                 continue
             height = place + (number - (len(looks) - 1) / 2) * step
@@ -128,12 +137,12 @@ def _panel(
                 markersize=4,
                 label=name,
             )
-    several = {cell[:2] for cell in cells if sum(other[:2] == cell[:2] for other in cells) > 1}
-    labels = [f"{d} {h}" + (f", T {t}" if (d, h) in several else "") for d, h, t in cells]
-    axis.set_yticks(range(len(cells)), labels)
-    for text in axis.get_yticklabels():
-        text.set_parse_math(False)
+    several = len({context for _, context in cells}) > 1
+    axis.set_yticks(range(len(cells)), [f"H {h}" + (f", T {t}" if several else "") for h, t in cells])
     axis.tick_params(axis="y", length=0)
+    [(dataset, share)] = {*runs[["dataset", "train_percent"]].itertuples(index=False, name=None)}
+    rows = "all training rows" if share == 100 else f"{share} % of the training rows"
+    axis.set_title(f"{dataset}, {rows}").set_parse_math(False)
     axis.set_ylim(len(cells) - 0.5, -0.5)
     axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.set_xlabel(f"test {MSE.label}")
