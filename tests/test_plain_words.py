@@ -16,6 +16,7 @@ from tests.kept import errors, kept_runs, searched_runs
 from timellama.data.catalogue.datasets import load_datasets
 from timellama.data.splits import count_windows
 from timellama.reports.claims.rules import DOES_NOT_HOLD
+from timellama.reports.selection import CONTROLS
 
 ORDER = {  # of "Equal search", as the page calls them
     "no language model": "time-llama-none",
@@ -233,6 +234,31 @@ def test_the_other_controls_on_all_rows_match_the_runs(kept, words):
         f"no better at 96 and 192 ({attention[0].mean():.3f} and {attention[1].mean():.3f}) and {lower[1][2]:.0f} and "
         f"{lower[1][3]:.0f} % better at 336 and 720 (over the horizons p = {two:.2f})" in words
     )
+
+
+def test_the_controls_on_the_other_data_sets_match_the_runs(kept, words):
+    every = kept[kept["run/train_percent"] == 100]
+    ends = {}
+    for control in ("time-llama", *CONTROLS):
+        of = every[(every["run/variant"] == control) & (every["run/dataset"] == "Weather")]
+        assert len(of) == 12
+        ends[control] = (of["best_step"] == of["steps"]).sum()
+        for horizon in HORIZONS if control in CONTROLS else ():
+            other, ours = (errors(kept, each, horizon, dataset="Weather") for each in (control, "time-llama"))
+            assert list(ours.index) == [0, 1, 2] and (other > ours).all()
+    last = ends.pop("time-llama")
+    assert f"was the last of 400 in {sum(ends.values())} of these 36 runs and in {last} of Time-LlaMA's 12," in words
+    means = {
+        each: [errors(kept, each, horizon, dataset="ETTm1").mean() for horizon in HORIZONS]
+        for each in ("time-llama", *CONTROLS)
+    }
+    ours = means["time-llama"]
+    assert all(of < one for of, one in zip(means["time-llama-random-frozen"], ours, strict=True))
+    assert all(of > one for of, one in zip(means["time-llama-attention"], ours, strict=True))
+    assert [of > one for of, one in zip(means["time-llama-none"], ours, strict=True)] == [True, False, False, False]
+    ili = every[(every["run/variant"] == "time-llama-none") & (every["run/dataset"] == "ILI")]
+    assert len(ili) == 12 and set(ili["run/training/learning_rate"]) == {0.01}
+    assert f"Without the blocks {(ili['best_step'] == 0).sum()} of 12 trainings end there with their untrained" in words
 
 
 def test_how_much_worse_the_prefix_is_matches_the_runs(kept, words):

@@ -121,7 +121,8 @@ def test_rows_are_made_for_the_results_that_exist(kept, searched):
 
 
 def test_the_counts_of_rows_in_which_a_control_is_lower_match_the_runs(page, kept):
-    cells = [(100, "ETTh1", h) for h in HORIZONS]
+    cells = [(100, dataset, h) for dataset in ("ETTh1", "ETTm1", "Weather") for h in HORIZONS]
+    cells += [(100, "ILI", h) for h in WEEKS]
     cells += [(5, dataset, h) for dataset in ("ETTh1", "Weather") for h in HORIZONS]
     text = " ".join(page.split())
     for variant, said in (
@@ -141,6 +142,9 @@ def test_the_ranks_match_the_runs(page, kept):
     cells = [(d, h) for d in ("ETTh1", "ETTm1", "Weather", "ILI") for h in (WEEKS if d == "ILI" else HORIZONS)]
     names = {
         **{name: VARIANTS[name] for name in ("PatchTST", "RLinear", "DLinear", "Time-LlaMA", "iTransformer")},
+        "Time-LlaMA without a language model": "time-llama-none",
+        "Time-LlaMA with one attention layer for it": "time-llama-attention",
+        "Time-LlaMA with a random one": "time-llama-random-frozen",
         "Seasonal naive": "seasonal-naive",
         "Look-back mean": "look-back-mean",
     }

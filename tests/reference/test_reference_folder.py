@@ -187,6 +187,19 @@ def test_a_figure_whose_curves_are_absent_is_kept(world, tmp_path):
     assert world.check() == []
 
 
+def test_a_figure_that_once_showed_other_runs_is_drawn_again(complete):
+    """What a figure shows can change with the code; only the loss of what it shows today keeps the old picture."""
+    complete.export()
+    file = complete.kept / "provenance.json"
+    index = json.loads(file.read_text(encoding="utf-8"))
+    shown = index["figures"]["llm_worth"]["results"]
+    other = next(path for path in complete.files() if path not in shown)
+    index["figures"]["llm_worth"]["results"] = [*shown, other]
+    file.write_text(json.dumps(index), encoding="utf-8")
+    assert "llm_worth" in complete.export().drawn
+    assert json.loads(file.read_text(encoding="utf-8"))["figures"]["llm_worth"]["results"] == shown
+
+
 def test_results_of_other_settings_are_dropped_only_on_request(complete):
     before = {path: path.read_bytes() for path in complete.kept.rglob("*") if path.is_file()}
     complete.matrix.config["experiments"].pop("llm_value")

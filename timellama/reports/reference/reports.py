@@ -83,7 +83,9 @@ def figures(
             if report.is_table:
                 continue
             sources = _sources(report, kept, matrix=matrix, files=files, results=results)
-            if sources and not set(old.get(name, ())) & set(kept.results) - set(sources):
+            shown = {result for of in planned.wanted(report, matrix).values() for result in of}
+            # Of what it was drawn from, only what it would show today can be lost by drawing it again.
+            if sources and not set(old.get(name, ())) & shown & set(kept.results) - set(sources):
                 png, remark = _draw(report, kept, matrix=matrix, sources=sources, folder=Path(folder), root=root)
                 drawn[name] = (png, remark, [*sources])
     return drawn
