@@ -17,6 +17,7 @@ from timellama.data.catalogue.datasets import load_datasets
 from timellama.data.splits import count_windows
 from timellama.reports.claims.rules import DOES_NOT_HOLD
 from timellama.reports.selection import CONTROLS
+from timellama.results.statistics.uncertainty import holm
 
 ORDER = {  # of "Equal search", as the page calls them
     "no language model": "time-llama-none",
@@ -243,9 +244,17 @@ def test_the_controls_on_the_other_data_sets_match_the_runs(kept, words):
         of = every[(every["run/variant"] == control) & (every["run/dataset"] == "Weather")]
         assert len(of) == 12
         ends[control] = (of["best_step"] == of["steps"]).sum()
-        for horizon in HORIZONS if control in CONTROLS else ():
-            other, ours = (errors(kept, each, horizon, dataset="Weather") for each in (control, "time-llama"))
-            assert list(ours.index) == [0, 1, 2] and (other > ours).all()
+    of_weather = {
+        control: [
+            [errors(kept, each, horizon, dataset="Weather") for each in (control, "time-llama")] for horizon in HORIZONS
+        ]
+        for control in CONTROLS
+    }
+    assert all(list(b.index) == [0, 1, 2] and (a > b).all() for pairs in of_weather.values() for a, b in pairs)
+    chances = [
+        stats.ttest_1samp(np.mean([np.log(a / b) for a, b in pairs], axis=0), 0).pvalue for pairs in of_weather.values()
+    ]
+    assert len(chances) == 3 and max(holm(chances)) < 0.05, "over the horizons each difference is significant"
     last = ends.pop("time-llama")
     assert f"was the last of 400 in {sum(ends.values())} of these 36 runs and in {last} of Time-LlaMA's 12," in words
     means = {
