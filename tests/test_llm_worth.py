@@ -52,6 +52,13 @@ def test_with_few_rows_of_etth1_every_seed_is_worse_than_every_control(kept):
         assert len(pairs) == 3 and all(ours.min() > other.max() for other, ours in pairs)
 
 
+def test_weather_is_the_only_data_set_on_which_no_control_has_a_lower_mean(kept, section):
+    assert "With all rows Weather is the only data set on which no control has a lower mean in any cell." in section
+    cells = [cell for control in llm_worth.CONTROLS for cell in pairs_with(kept, control).items()]
+    lower = {place[1] for place, (other, ours) in cells if place[0] == 100 and other.mean() < ours.mean()}
+    assert {place[1] for place, _ in cells} - lower == {"Weather"}
+
+
 def run(variant, seed, mse, *, experiment="long_term", **changes):
     more = {"seed": seed, "mse": mse, "label": variant, "backbone": "", "settings": "{}", "experiment": experiment}
     return made_up.row(variant, **(more | changes))
